@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * The generic-netlink family "espah", version 1.
+ *
+ * Every request needs CAP_NET_ADMIN in the user namespace that owns the network
+ * namespace of the socket, and works on that network namespace. Attributes are
+ * validated strictly: an unknown one, or one that the command does not list
+ * below, is refused. A refusal carries an extack sentence and changes nothing.
+ *
+ * Addresses are binary, in network order: 4 bytes are IPv4, 16 bytes are IPv6.
+ * "[x]" is optional, "x..." may come several times.
+ *
+ * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
+ *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
+ *                        [SA_SEQ]
+ *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
+ *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
+ * ESPAH_CMD_SA_SET       (identity) [SA_DF]
+ *     Changes an SA in place. Keys and sequence numbers stay as they are.
+ * ESPAH_CMD_SA_DEL       (identity)
+ * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS]
+ *     do: answers with one ESPAH_CMD_SA_NEW message that also holds the
+ *     read-only attributes.
+ *     dump: all SAs in the order in which they were added, reduced to those
+ *     that equal each of [SA_DIR] [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO]
+ *     [SA_REQID]; keys only with [SA_SHOW_KEYS].
+ * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_REQID]
+ * ESPAH_CMD_SA_ALLOC_SPI SA_SRC SA_DST SA_MODE [SA_PROTO] [SA_REQID]
+ *                        [SA_SPI_MIN] [SA_SPI_MAX]
+ *     Reserves a free inbound SPI for 60 seconds, as an SA without keys, and
+ *     answers with ESPAH_CMD_SA_NEW.
+ *
+ *     (identity) is SA_DIR SA_SPI SA_DST [SA_PROTO].
+ *
+ * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
+ *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
+ *     Adds a policy and answers with ESPAH_CMD_POLICY_NEW, so that the caller
+ *     learns its POLICY_ID. -EEXIST if one with the same direction, selector
+ *     and priority exists; with NLM_F_REPLACE that one is replaced, and no
+ *     packet meets a moment without it.
+ * ESPAH_CMD_POLICY_DEL   POLICY_ID, or
+ *                        POLICY_DIR POLICY_SELECTOR [POLICY_PRIORITY]
+ * ESPAH_CMD_POLICY_GET   as for DEL; dump: [POLICY_DIR]
+ * ESPAH_CMD_POLICY_FLUSH [POLICY_DIR]
+ *
+ *     POLICY_SELECTOR nests [SEL_SRC SEL_SRC_LEN] [SEL_DST SEL_DST_LEN]
+ *     [SEL_FAMILY] [SEL_PROTO] [SEL_SPORT_MIN SEL_SPORT_MAX]
+ *     [SEL_DPORT_MIN SEL_DPORT_MAX]. What is absent matches everything; the
+ *     family must be known from an address or from SEL_FAMILY.
+ *     POLICY_TEMPLATE nests TMPL_MODE [TMPL_PROTO] [TMPL_SRC] [TMPL_DST]
+ *     [TMPL_REQID]. Addresses are needed in tunnel mode; in transport mode
+ *     they default to the packet's own.
+ *
+ * ESPAH_CMD_ALGO_GET     dump: one message an algorithm, ESPAH_ALGO_*
+ * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
+ * ESPAH_CMD_CONFIG_GET   do: one message, ESPAH_CONFIG_*
+ * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT]
+ * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
+ *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT]
+ *     Answers what a packet of this flow would meet; see ESPAH_EXPLAIN_*.
+ *
+ * Events, to the multicast groups:
+ *   "sa"       ESPAH_CMD_SA_NEW, _SA_SET, _SA_DEL (never with keys), _SA_FLUSH
+ *   "policy"   ESPAH_CMD_POLICY_NEW, _POLICY_DEL, _POLICY_FLUSH
+ *   "acquire"  ESPAH_CMD_ACQUIRE, ESPAH_ACQUIRE_*: a packet met a protect
+ *              policy that has no SA. At most one a second for each policy.
+ */
+#ifndef _UAPI_LINUX_ESPAH_H
+#define _UAPI_LINUX_ESPAH_H
+
+#define ESPAH_GENL_NAME "espah"
+#define ESPAH_GENL_VERSION 1
+
+#define ESPAH_MCGRP_SA "sa"
+#define ESPAH_MCGRP_POLICY "policy"
+#define ESPAH_MCGRP_ACQUIRE "acquire"
+
+/** enum espah_cmd - commands and events; the grammar is at the top of this file */
+enum espah_cmd {
+	ESPAH_CMD_UNSPEC,
+	ESPAH_CMD_SA_NEW,
+	ESPAH_CMD_SA_SET,
+	ESPAH_CMD_SA_DEL,
+	ESPAH_CMD_SA_GET,
+	ESPAH_CMD_SA_FLUSH,
+	ESPAH_CMD_SA_ALLOC_SPI,
+	ESPAH_CMD_POLICY_NEW,
+	ESPAH_CMD_POLICY_DEL,
+	ESPAH_CMD_POLICY_GET,
+	ESPAH_CMD_POLICY_FLUSH,
+	ESPAH_CMD_ALGO_GET,
+	ESPAH_CMD_STATS_GET,
+	ESPAH_CMD_CONFIG_GET,
+	ESPAH_CMD_CONFIG_SET,
+	ESPAH_CMD_EXPLAIN,
+	ESPAH_CMD_ACQUIRE,
+
+	__ESPAH_CMD_MAX,
+	ESPAH_CMD_MAX = __ESPAH_CMD_MAX - 1
+};
+
+/** enum espah_dir - direction of an SA or policy, as seen from this host */
+enum espah_dir {
+	ESPAH_DIR_IN,
+	ESPAH_DIR_OUT,
+
+	__ESPAH_DIR_MAX,
+	ESPAH_DIR_MAX = __ESPAH_DIR_MAX - 1
+};
+
+/** enum espah_mode - RFC 4301 4.1 */
+enum espah_mode {
+	ESPAH_MODE_TRANSPORT,
+	ESPAH_MODE_TUNNEL,
+
+	__ESPAH_MODE_MAX,
+	ESPAH_MODE_MAX = __ESPAH_MODE_MAX - 1
+};
+
+/** enum espah_action - what a policy does with its packets, RFC 4301 4.4.1 */
+enum espah_action {
+	ESPAH_ACTION_DISCARD,
+	ESPAH_ACTION_BYPASS,
+	ESPAH_ACTION_PROTECT,
+
+	__ESPAH_ACTION_MAX,
+	ESPAH_ACTION_MAX = __ESPAH_ACTION_MAX - 1
+};
+
+/**
+ * enum espah_df - the don't-fragment bit of the outer IPv4 header, RFC 4301 8.1
+ *
+ * @ESPAH_DF_COPY: as in the inner header; set if the inner packet is IPv6
+ * @ESPAH_DF_SET: always set
+ * @ESPAH_DF_CLEAR: never set: what does not fit is fragmented after encryption
+ */
+enum espah_df {
+	ESPAH_DF_COPY,
+	ESPAH_DF_SET,
+	ESPAH_DF_CLEAR,
+
+	__ESPAH_DF_MAX,
+	ESPAH_DF_MAX = __ESPAH_DF_MAX - 1
+};
+
+/** enum espah_sa_state - where an SA is in its life */
+enum espah_sa_state {
+	/** @ESPAH_SA_STATE_LARVAL: its SPI is reserved, keys are to come */
+	ESPAH_SA_STATE_LARVAL,
+	/** @ESPAH_SA_STATE_VALID: carries traffic */
+	ESPAH_SA_STATE_VALID,
+};
+
+/** ESPAH_SA_F_ESN - 64-bit sequence numbers, RFC 4303 2.2.1 */
+#define ESPAH_SA_F_ESN (1U << 0)
+/** ESPAH_SA_F_NOECN - do not copy ECN bits to or from the outer header */
+#define ESPAH_SA_F_NOECN (1U << 1)
+/** ESPAH_SA_F_ALL - the flags that this version knows */
+#define ESPAH_SA_F_ALL (ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN)
+
+/** ESPAH_WINDOW_MIN - smallest replay window, packets; 0 turns the check off */
+#define ESPAH_WINDOW_MIN 32
+/** ESPAH_WINDOW_MAX - largest replay window, packets */
+#define ESPAH_WINDOW_MAX 32768
+/** ESPAH_WINDOW_DEFAULT - replay window of an SA that names none, packets */
+#define ESPAH_WINDOW_DEFAULT 1024
+
+/** ESPAH_SPI_MIN - SPIs below are reserved, RFC 4303 2.1 */
+#define ESPAH_SPI_MIN 256
+
+/** ESPAH_KEY_MAX - longest SA_KEY, bytes */
+#define ESPAH_KEY_MAX 128
+
+/** enum espah_sa_attr - an SA */
+enum espah_sa_attr {
+	ESPAH_SA_UNSPEC,
+	/** @ESPAH_SA_DIR: u8, enum espah_dir */
+	ESPAH_SA_DIR,
+	/** @ESPAH_SA_PROTO: u8, IPPROTO_ESP (the default) */
+	ESPAH_SA_PROTO,
+	/** @ESPAH_SA_MODE: u8, enum espah_mode */
+	ESPAH_SA_MODE,
+	/** @ESPAH_SA_SPI: be32, at least ESPAH_SPI_MIN */
+	ESPAH_SA_SPI,
+	/** @ESPAH_SA_SRC: binary, outer source address */
+	ESPAH_SA_SRC,
+	/** @ESPAH_SA_DST: binary, outer destination address */
+	ESPAH_SA_DST,
+	/** @ESPAH_SA_REQID: u32, ties the SA to the policies that name it; default 0 */
+	ESPAH_SA_REQID,
+	/** @ESPAH_SA_ALG: string, IKE keyword such as "aes256gcm16" */
+	ESPAH_SA_ALG,
+	/**
+	 * @ESPAH_SA_KEY: binary, in the order of IKE's key material (RFC 7296
+	 * 2.17): encryption key, salt, integrity key; as long as
+	 * ESPAH_ALGO_KEY_LEN says
+	 */
+	ESPAH_SA_KEY,
+	/** @ESPAH_SA_FLAGS: u32, ESPAH_SA_F_* */
+	ESPAH_SA_FLAGS,
+	/** @ESPAH_SA_WINDOW: u32, replay window in packets (inbound) */
+	ESPAH_SA_WINDOW,
+	/** @ESPAH_SA_DF: u8, enum espah_df (outbound tunnels) */
+	ESPAH_SA_DF,
+	/**
+	 * @ESPAH_SA_SEQ: u64, outbound: the last sequence number used; inbound:
+	 * the highest one accepted
+	 */
+	ESPAH_SA_SEQ,
+	/** @ESPAH_SA_SPI_MIN: u32, lowest SPI that SA_ALLOC_SPI may choose */
+	ESPAH_SA_SPI_MIN,
+	/** @ESPAH_SA_SPI_MAX: u32, highest SPI that SA_ALLOC_SPI may choose */
+	ESPAH_SA_SPI_MAX,
+	/** @ESPAH_SA_SHOW_KEYS: flag, in a request: the answer shall hold SA_KEY */
+	ESPAH_SA_SHOW_KEYS,
+	/** @ESPAH_SA_ID: u32, read-only, names the SA in the order of addition */
+	ESPAH_SA_ID,
+	/** @ESPAH_SA_STATE: u8, read-only, enum espah_sa_state */
+	ESPAH_SA_STATE,
+	/** @ESPAH_SA_DRIVER: string, read-only, the kernel's crypto driver */
+	ESPAH_SA_DRIVER,
+	/** @ESPAH_SA_PMTU: u32, read-only, path MTU to the peer (outbound), bytes */
+	ESPAH_SA_PMTU,
+	/** @ESPAH_SA_PACKETS: u64, read-only, authenticated packets carried */
+	ESPAH_SA_PACKETS,
+	/** @ESPAH_SA_BYTES: u64, read-only, bytes of the inner packets carried */
+	ESPAH_SA_BYTES,
+	/** @ESPAH_SA_ADDED: u64, read-only, seconds since the epoch */
+	ESPAH_SA_ADDED,
+	/** @ESPAH_SA_DROPS: nested, read-only, ESPAH_DROP_ENTRY... with counts above 0 */
+	ESPAH_SA_DROPS,
+	/** @ESPAH_SA_PAD: alignment of 64-bit attributes */
+	ESPAH_SA_PAD,
+
+	__ESPAH_SA_MAX,
+	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
+};
+
+/** enum espah_sel_attr - a selector, RFC 4301 4.4.1.1 */
+enum espah_sel_attr {
+	ESPAH_SEL_UNSPEC,
+	/** @ESPAH_SEL_FAMILY: u8, AF_INET or AF_INET6; needed without addresses */
+	ESPAH_SEL_FAMILY,
+	/** @ESPAH_SEL_SRC: binary, source prefix; bits beyond its length are 0 */
+	ESPAH_SEL_SRC,
+	/** @ESPAH_SEL_SRC_LEN: u8, bits; default: the whole address */
+	ESPAH_SEL_SRC_LEN,
+	/** @ESPAH_SEL_DST: binary, destination prefix */
+	ESPAH_SEL_DST,
+	/** @ESPAH_SEL_DST_LEN: u8, bits */
+	ESPAH_SEL_DST_LEN,
+	/** @ESPAH_SEL_PROTO: u8, upper-layer protocol; 0 or absent is any */
+	ESPAH_SEL_PROTO,
+	/** @ESPAH_SEL_SPORT_MIN: u16, host order; only for protocols with ports */
+	ESPAH_SEL_SPORT_MIN,
+	/** @ESPAH_SEL_SPORT_MAX: u16; default: SPORT_MIN */
+	ESPAH_SEL_SPORT_MAX,
+	/** @ESPAH_SEL_DPORT_MIN: u16 */
+	ESPAH_SEL_DPORT_MIN,
+	/** @ESPAH_SEL_DPORT_MAX: u16; default: DPORT_MIN */
+	ESPAH_SEL_DPORT_MAX,
+
+	__ESPAH_SEL_MAX,
+	ESPAH_SEL_MAX = __ESPAH_SEL_MAX - 1
+};
+
+/** enum espah_tmpl_attr - which SAs a protect policy asks for */
+enum espah_tmpl_attr {
+	ESPAH_TMPL_UNSPEC,
+	/** @ESPAH_TMPL_PROTO: u8, IPPROTO_ESP (the default) */
+	ESPAH_TMPL_PROTO,
+	/** @ESPAH_TMPL_MODE: u8, enum espah_mode */
+	ESPAH_TMPL_MODE,
+	/** @ESPAH_TMPL_SRC: binary, the SA's source address */
+	ESPAH_TMPL_SRC,
+	/** @ESPAH_TMPL_DST: binary, the SA's destination address */
+	ESPAH_TMPL_DST,
+	/** @ESPAH_TMPL_REQID: u32, equal to the SA's; default 0 */
+	ESPAH_TMPL_REQID,
+
+	__ESPAH_TMPL_MAX,
+	ESPAH_TMPL_MAX = __ESPAH_TMPL_MAX - 1
+};
+
+/** ESPAH_MSS_OFF - leave the MSS option of TCP SYNs alone */
+#define ESPAH_MSS_OFF 0
+/** ESPAH_MSS_AUTO - clamp it to what the tunnel carries unfragmented */
+#define ESPAH_MSS_AUTO 0xffff
+
+/** enum espah_policy_attr - a policy */
+enum espah_policy_attr {
+	ESPAH_POLICY_UNSPEC,
+	/** @ESPAH_POLICY_ID: u32, given by the kernel */
+	ESPAH_POLICY_ID,
+	/** @ESPAH_POLICY_DIR: u8, enum espah_dir; "in" covers forwarded packets too */
+	ESPAH_POLICY_DIR,
+	/** @ESPAH_POLICY_ACTION: u8, enum espah_action */
+	ESPAH_POLICY_ACTION,
+	/** @ESPAH_POLICY_PRIORITY: u32, lower is looked at first; default 1000 */
+	ESPAH_POLICY_PRIORITY,
+	/** @ESPAH_POLICY_SELECTOR: nested, enum espah_sel_attr */
+	ESPAH_POLICY_SELECTOR,
+	/** @ESPAH_POLICY_TEMPLATE: nested, enum espah_tmpl_attr; with protect only */
+	ESPAH_POLICY_TEMPLATE,
+	/** @ESPAH_POLICY_MSS: u16, ESPAH_MSS_OFF, bytes, or ESPAH_MSS_AUTO (tunnels' default) */
+	ESPAH_POLICY_MSS,
+	/** @ESPAH_POLICY_PACKETS: u64, read-only, packets that it let through */
+	ESPAH_POLICY_PACKETS,
+	/** @ESPAH_POLICY_BYTES: u64, read-only, their bytes */
+	ESPAH_POLICY_BYTES,
+	/** @ESPAH_POLICY_ADDED: u64, read-only, seconds since the epoch */
+	ESPAH_POLICY_ADDED,
+	/** @ESPAH_POLICY_DROPS: nested, read-only, ESPAH_DROP_ENTRY... */
+	ESPAH_POLICY_DROPS,
+	/** @ESPAH_POLICY_PAD: alignment of 64-bit attributes */
+	ESPAH_POLICY_PAD,
+
+	__ESPAH_POLICY_MAX,
+	ESPAH_POLICY_MAX = __ESPAH_POLICY_MAX - 1
+};
+
+/** ESPAH_PRIORITY_DEFAULT - priority of a policy that names none */
+#define ESPAH_PRIORITY_DEFAULT 1000
+
+/** enum espah_drop_attr - a counted drop reason, inside a DROPS nest */
+enum espah_drop_attr {
+	ESPAH_DROP_UNSPEC,
+	/** @ESPAH_DROP_ENTRY: nested, one reason: the attributes below */
+	ESPAH_DROP_ENTRY,
+	/** @ESPAH_DROP_NAME: string, stable name such as "no_sa" */
+	ESPAH_DROP_NAME,
+	/** @ESPAH_DROP_COUNT: u64, packets */
+	ESPAH_DROP_COUNT,
+	/** @ESPAH_DROP_TEXT: string, one sentence (STATS only) */
+	ESPAH_DROP_TEXT,
+	/** @ESPAH_DROP_PAD: alignment of 64-bit attributes */
+	ESPAH_DROP_PAD,
+
+	__ESPAH_DROP_MAX,
+	ESPAH_DROP_MAX = __ESPAH_DROP_MAX - 1
+};
+
+/** enum espah_algo_attr - an algorithm suite */
+enum espah_algo_attr {
+	ESPAH_ALGO_UNSPEC,
+	/** @ESPAH_ALGO_NAME: string, IKE keyword, as in ESPAH_SA_ALG */
+	ESPAH_ALGO_NAME,
+	/** @ESPAH_ALGO_KERNEL_NAME: string, the crypto API's name */
+	ESPAH_ALGO_KERNEL_NAME,
+	/** @ESPAH_ALGO_KEY_LEN: u32, bytes of ESPAH_SA_KEY, salt included */
+	ESPAH_ALGO_KEY_LEN,
+	/** @ESPAH_ALGO_SALT_LEN: u32, bytes of salt or nonce in the key */
+	ESPAH_ALGO_SALT_LEN,
+	/** @ESPAH_ALGO_AUTH_KEY_LEN: u32, bytes of the integrity key at its end */
+	ESPAH_ALGO_AUTH_KEY_LEN,
+	/** @ESPAH_ALGO_IV_LEN: u32, bytes on the wire */
+	ESPAH_ALGO_IV_LEN,
+	/** @ESPAH_ALGO_ICV_LEN: u32, bytes on the wire */
+	ESPAH_ALGO_ICV_LEN,
+	/** @ESPAH_ALGO_BLOCK_LEN: u32, padding granularity, bytes */
+	ESPAH_ALGO_BLOCK_LEN,
+	/** @ESPAH_ALGO_DRIVER: string, the driver this kernel would use; absent if none */
+	ESPAH_ALGO_DRIVER,
+	/** @ESPAH_ALGO_MISSING: string, the module or config option to add */
+	ESPAH_ALGO_MISSING,
+
+	__ESPAH_ALGO_MAX,
+	ESPAH_ALGO_MAX = __ESPAH_ALGO_MAX - 1
+};
+
+/** enum espah_stats_attr - counters of the network namespace */
+enum espah_stats_attr {
+	ESPAH_STATS_UNSPEC,
+	/** @ESPAH_STATS_SAS: u32, SAs present */
+	ESPAH_STATS_SAS,
+	/** @ESPAH_STATS_POLICIES: u32, policies present */
+	ESPAH_STATS_POLICIES,
+	/** @ESPAH_STATS_OUT_PACKETS: u64, packets protected and sent */
+	ESPAH_STATS_OUT_PACKETS,
+	/** @ESPAH_STATS_OUT_BYTES: u64, bytes of the inner packets */
+	ESPAH_STATS_OUT_BYTES,
+	/** @ESPAH_STATS_IN_PACKETS: u64, packets unprotected and delivered */
+	ESPAH_STATS_IN_PACKETS,
+	/** @ESPAH_STATS_IN_BYTES: u64, bytes of the inner packets */
+	ESPAH_STATS_IN_BYTES,
+	/** @ESPAH_STATS_DROPS: nested, ESPAH_DROP_ENTRY..., each reason, zeros too */
+	ESPAH_STATS_DROPS,
+	/** @ESPAH_STATS_VERSION: string, the module's version */
+	ESPAH_STATS_VERSION,
+	/** @ESPAH_STATS_PAD: alignment of 64-bit attributes */
+	ESPAH_STATS_PAD,
+
+	__ESPAH_STATS_MAX,
+	ESPAH_STATS_MAX = __ESPAH_STATS_MAX - 1
+};
+
+/** enum espah_config_attr - settings of the network namespace */
+enum espah_config_attr {
+	ESPAH_CONFIG_UNSPEC,
+	/** @ESPAH_CONFIG_DEFAULT_IN: u8, bypass or discard, for what no policy matches */
+	ESPAH_CONFIG_DEFAULT_IN,
+	/** @ESPAH_CONFIG_DEFAULT_OUT: u8, bypass or discard */
+	ESPAH_CONFIG_DEFAULT_OUT,
+
+	__ESPAH_CONFIG_MAX,
+	ESPAH_CONFIG_MAX = __ESPAH_CONFIG_MAX - 1
+};
+
+/** enum espah_explain_attr - a flow, and what a packet of it would meet */
+enum espah_explain_attr {
+	ESPAH_EXPLAIN_UNSPEC,
+	/** @ESPAH_EXPLAIN_DIR: u8, enum espah_dir */
+	ESPAH_EXPLAIN_DIR,
+	/** @ESPAH_EXPLAIN_SRC: binary, source address of the plaintext packet */
+	ESPAH_EXPLAIN_SRC,
+	/** @ESPAH_EXPLAIN_DST: binary, its destination address */
+	ESPAH_EXPLAIN_DST,
+	/** @ESPAH_EXPLAIN_PROTO: u8, its upper-layer protocol */
+	ESPAH_EXPLAIN_PROTO,
+	/** @ESPAH_EXPLAIN_SPORT: u16, host order */
+	ESPAH_EXPLAIN_SPORT,
+	/** @ESPAH_EXPLAIN_DPORT: u16 */
+	ESPAH_EXPLAIN_DPORT,
+	/** @ESPAH_EXPLAIN_ACTION: u8, answer: enum espah_action */
+	ESPAH_EXPLAIN_ACTION,
+	/** @ESPAH_EXPLAIN_POLICY: nested, answer: enum espah_policy_attr; absent: the default action */
+	ESPAH_EXPLAIN_POLICY,
+	/** @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys */
+	ESPAH_EXPLAIN_SA,
+	/** @ESPAH_EXPLAIN_DROP: string, answer: the reason under which it would be dropped */
+	ESPAH_EXPLAIN_DROP,
+	/** @ESPAH_EXPLAIN_OVERHEAD: u32, answer: most bytes that the SA adds to a packet */
+	ESPAH_EXPLAIN_OVERHEAD,
+	/** @ESPAH_EXPLAIN_MTU: u32, answer: largest packet that needs no fragment, bytes */
+	ESPAH_EXPLAIN_MTU,
+	/** @ESPAH_EXPLAIN_MSS: u32, answer: the TCP MSS that fits it, bytes */
+	ESPAH_EXPLAIN_MSS,
+	/** @ESPAH_EXPLAIN_EXEMPT: string, answer: why it passes whatever the policy says */
+	ESPAH_EXPLAIN_EXEMPT,
+
+	__ESPAH_EXPLAIN_MAX,
+	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
+};
+
+/** enum espah_acquire_attr - the event that asks for an SA */
+enum espah_acquire_attr {
+	ESPAH_ACQUIRE_UNSPEC,
+	/** @ESPAH_ACQUIRE_POLICY_ID: u32, the policy that matched */
+	ESPAH_ACQUIRE_POLICY_ID,
+	/** @ESPAH_ACQUIRE_TEMPLATE: nested, enum espah_tmpl_attr, addresses filled in */
+	ESPAH_ACQUIRE_TEMPLATE,
+	/** @ESPAH_ACQUIRE_FLOW: nested, enum espah_sel_attr, the packet's own values */
+	ESPAH_ACQUIRE_FLOW,
+
+	__ESPAH_ACQUIRE_MAX,
+	ESPAH_ACQUIRE_MAX = __ESPAH_ACQUIRE_MAX - 1
+};
+
+#endif /* _UAPI_LINUX_ESPAH_H */

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The table of algorithm suites (RFC 8221) and their transforms in the crypto API. */
+#ifndef _ESPAH_ALGO_H
+#define _ESPAH_ALGO_H
+
+#include <linux/types.h>
+
+struct crypto_aead;
+struct netlink_ext_ack;
+
+/** enum espah_iv - where the IV of a packet comes from */
+enum espah_iv {
+	/** @ESPAH_IV_NONE: the suite has none */
+	ESPAH_IV_NONE,
+	/** @ESPAH_IV_SEQ: the sequence number; unique is enough (counter-based ciphers) */
+	ESPAH_IV_SEQ,
+	/** @ESPAH_IV_RANDOM: unpredictable (CBC, RFC 3602 section 3) */
+	ESPAH_IV_RANDOM,
+};
+
+/**
+ * struct espah_algo - an algorithm suite
+ * @name: IKE keyword, "aes256gcm16"
+ * @aead: name in the crypto API without ESN
+ * @aead_esn: the same with ESN; NULL: as @aead
+ * @missing: module and config option to name if the kernel has no such transform
+ * @enc_key_len: bytes of the encryption key without salt
+ * @salt_len: bytes of salt or nonce behind it
+ * @auth_key_len: bytes of the integrity key; 0 for combined modes
+ * @iv_len: bytes of IV in the packet
+ * @icv_len: bytes of ICV in the packet
+ * @block_len: what the ciphertext's length is a multiple of, at least 4
+ * @iv: where IVs come from
+ */
+struct espah_algo {
+	const char *name;
+	const char *aead;
+	const char *aead_esn;
+	const char *missing;
+	u8 enc_key_len;
+	u8 salt_len;
+	u8 auth_key_len;
+	u8 iv_len;
+	u8 icv_len;
+	u8 block_len;
+	enum espah_iv iv;
+};
+
+extern const struct espah_algo espah_algos[];
+extern const unsigned int espah_algo_count;
+
+static inline unsigned int espah_algo_key_len(const struct espah_algo *algo)
+{
+	return algo->enc_key_len + algo->salt_len + algo->auth_key_len;
+}
+
+/* the suite of this name, or NULL */
+const struct espah_algo *espah_algo_find(const char *name);
+
+/**
+ * espah_algo_alloc - a keyed transform of a suite
+ * @algo: the suite
+ * @esn: with extended sequence numbers
+ * @key: espah_algo_key_len() bytes in the order of ESPAH_SA_KEY
+ * @extack: gets a sentence on failure
+ *
+ * Context: process; may load modules.
+ * Return: the transform, to be freed with crypto_free_aead(), or an ERR_PTR.
+ */
+struct crypto_aead *espah_algo_alloc(const struct espah_algo *algo, bool esn, const u8 *key,
+				     struct netlink_ext_ack *extack);
+
+/* writes the name of the driver that this kernel would use into @driver; false if it has none */
+bool espah_algo_driver(const struct espah_algo *algo, char *driver, size_t size);
+
+#endif /* _ESPAH_ALGO_H */

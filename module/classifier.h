@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The classifier of the SPD: tuple-space search. One hash table for each
+ * distinct shape of selector (family, prefix lengths, whether protocol and
+ * ports are exact), visited in the order of the best priority in it, so that
+ * the cost of a lookup depends on the number of shapes and not of rules.
+ *
+ * Readers hold rcu_read_lock(); writers are serialised by the caller.
+ */
+#ifndef _ESPAH_CLASSIFIER_H
+#define _ESPAH_CLASSIFIER_H
+
+#include <linux/list.h>
+#include <linux/rcupdate.h>
+#include "selector.h"
+
+struct espah_shapes;
+struct espah_cell;
+
+/**
+ * struct espah_rule - a selector in the classifier; embedded in a policy
+ * @sel: what it matches; constant while the rule is in the classifier
+ * @priority: lower is found first
+ * @order: breaks ties: lower is found first; unique, set by the caller
+ * @link: in its cell, sorted; for the classifier
+ * @cell: the rules of equal masked key that it is among; for the classifier
+ */
+struct espah_rule {
+	struct espah_selector sel;
+	u32 priority;
+	u32 order;
+	struct list_head link;
+	struct espah_cell *cell;
+};
+
+/**
+ * struct espah_classifier - rules of one direction
+ * @shapes: sorted array of the shapes; NULL when there is no rule
+ * @port_rules: how many rules speak of ports
+ * @rules: how many rules there are
+ */
+struct espah_classifier {
+	struct espah_shapes __rcu *shapes;
+	unsigned int port_rules;
+	unsigned int rules;
+};
+
+/**
+ * espah_classifier_add - put a rule in; process context
+ * @cls: the classifier
+ * @rule: the rule; owned by the caller, who frees it only an RCU grace period
+ *	after espah_classifier_del() or espah_classifier_replace()
+ *
+ * Return: 0 or -ENOMEM, with nothing changed.
+ */
+int espah_classifier_add(struct espah_classifier *cls, struct espah_rule *rule);
+
+/* takes a rule out; cannot fail; frees shapes and cells that became empty after a grace period */
+void espah_classifier_del(struct espah_classifier *cls, struct espah_rule *rule);
+
+/*
+ * Puts @new, which has the selector and priority of @old and takes over its
+ * order, in the place of @old in one step: each reader finds one of the two.
+ */
+void espah_classifier_replace(struct espah_classifier *cls, struct espah_rule *old,
+			      struct espah_rule *new);
+
+/* the rule with this selector and priority, or NULL; caller is a writer */
+struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
+					 const struct espah_selector *sel, u32 priority);
+
+/**
+ * espah_classify - the rule that applies to a flow
+ * @cls: the classifier
+ * @flow: the flow
+ *
+ * Of the rules that match, the one of lowest (priority, order). A flow whose
+ * ports are opaque matches only rules that do not speak of ports; the caller
+ * looks at @cls->port_rules to see whether that may hide a rule.
+ *
+ * Context: RCU reader. No allocation, no lock.
+ * Return: the rule, valid until rcu_read_unlock(), or NULL.
+ */
+struct espah_rule *espah_classify(const struct espah_classifier *cls, const struct espah_flow *flow);
+
+/* number of shapes that a lookup may visit; for statistics and tests */
+unsigned int espah_classifier_shapes(const struct espah_classifier *cls);
+
+#endif /* _ESPAH_CLASSIFIER_H */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Why packets are dropped: one list, from which come the enum, the counters,
+ * the names that the CLI prints, and the trace events.
+ */
+#ifndef _ESPAH_DROP_H
+#define _ESPAH_DROP_H
+
+/* X(enumerator, name, nearest reason of the kernel's own, sentence) */
+#define ESPAH_DROPS(X)                                                                             \
+	/* either direction */                                                                     \
+	X(NOMEM, "nomem", NOMEM, "memory ran out")                                                 \
+	X(CRYPTO, "crypto", NOT_SPECIFIED, "the crypto driver failed")                             \
+	X(QUEUE_FULL, "queue_full", FULL_RING, "too many packets wait for the crypto driver")      \
+	X(SA_GONE, "sa_gone", XFRM_POLICY, "the SA was deleted while the packet was in flight")    \
+	X(LARVAL, "larval", XFRM_POLICY, "the SA has no keys yet")                                 \
+	/* output */                                                                               \
+	X(NO_SA, "no_sa", XFRM_POLICY, "a policy says protect, and there is no SA for it")         \
+	X(DISCARD_OUT, "discard_out", XFRM_POLICY, "a policy or the default says discard")         \
+	X(OPAQUE_OUT, "opaque_out", XFRM_POLICY,                                                   \
+	  "a fragment without ports, while policies ask for ports")                                \
+	X(MALFORMED_OUT, "malformed_out", IP_INHDR, "headers of a packet to be sent are broken")   \
+	X(SEQ_OVERFLOW, "seq_overflow", XFRM_POLICY, "the SA ran out of sequence numbers")         \
+	X(TOO_BIG, "too_big", PKT_TOO_BIG, "over the path MTU; the sender was told")               \
+	X(NO_ROUTE, "no_route", IP_OUTNOROUTES, "no route to the SA's destination")                \
+	X(FAMILY, "family", XFRM_POLICY, "transport mode needs the addresses of the SA")           \
+	X(SEGMENT, "segment", SKB_GSO_SEG, "a GSO packet could not be segmented")                  \
+	X(CONFIRM, "confirm", NETFILTER_DROP, "conntrack or one of its helpers refused")           \
+	/* input, before authentication */                                                         \
+	X(SHORT, "short", HDR_TRUNC, "too short for an ESP header, IV and ICV")                    \
+	X(RESERVED_SPI, "reserved_spi", XFRM_POLICY, "SPI below 256")                              \
+	X(NO_SPI, "no_spi", XFRM_POLICY, "no SA has this SPI and destination")                     \
+	X(FRAGMENT, "fragment", XFRM_POLICY, "an ESP fragment that was not reassembled")           \
+	X(REPLAY, "replay", XFRM_POLICY, "the sequence number was received before")                \
+	X(TOO_OLD, "too_old", XFRM_POLICY, "the sequence number is left of the replay window")     \
+	X(LENGTH, "length", PKT_TOO_SMALL, "the length does not fit the cipher's blocks")          \
+	X(ICV, "icv", XFRM_POLICY, "the integrity check failed")                                   \
+	/* input, after authentication */                                                          \
+	X(PADDING, "padding", XFRM_POLICY, "the padding is not 1, 2, 3 ... or overruns")           \
+	X(DUMMY, "dummy", XFRM_POLICY, "a dummy packet (next header 59), as it should be")         \
+	X(NEXT_HEADER, "next_header", XFRM_POLICY, "the next header does not fit the SA's mode")   \
+	X(INNER, "inner", IP_INHDR, "headers of the inner packet are broken")                      \
+	X(ECN, "ecn", IP_INHDR, "congestion experienced, inner packet not ECN-capable")            \
+	X(POLICY, "policy", XFRM_POLICY, "no policy lets this inner packet come by this SA")       \
+	X(DELIVER, "deliver", CPU_BACKLOG, "the receive queue of this CPU is full")                \
+	/* input, plaintext */                                                                     \
+	X(PLAINTEXT, "plaintext", XFRM_POLICY, "came in clear, and a policy says protect")         \
+	X(DISCARD_IN, "discard_in", XFRM_POLICY, "a policy or the default says discard")           \
+	X(OPAQUE_IN, "opaque_in", XFRM_POLICY,                                                     \
+	  "a fragment without ports, while policies ask for ports")                                \
+	X(MALFORMED_IN, "malformed_in", IP_INHDR, "headers of a received packet are broken")
+
+/** enum espah_drop - why a packet was dropped; ESPAH_DROP_NONE is no drop */
+enum espah_drop {
+	ESPAH_DROP_NONE,
+#define X(id, name, kernel, text) ESPAH_DROP_##id,
+	ESPAH_DROPS(X)
+#undef X
+	ESPAH_DROP_NUM
+};
+
+extern const char *const espah_drop_names[ESPAH_DROP_NUM];
+extern const char *const espah_drop_texts[ESPAH_DROP_NUM];
+
+#endif /* _ESPAH_DROP_H */

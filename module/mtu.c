@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <net/dst.h>
+#include <net/esp.h>
+#include "mtu.h"
+#include "output.h"
+#include "sad.h"
+
+/* bytes that travel with each packet whatever its length: ESP header, IV, ICV */
+static unsigned int fixed_len(const struct espah_sa *sa)
+{
+	return sizeof(struct ip_esp_hdr) + sa->iv_len + sa->icv_len;
+}
+
+unsigned int espah_sa_outer_len(const struct espah_sa *sa)
+{
+	if (sa->mode != ESPAH_MODE_TUNNEL)
+		return 0;
+	return sa->id.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
+
+unsigned int espah_sa_overhead(const struct espah_sa *sa)
+{
+	/* the trailer's two bytes, and up to a block less one of padding (RFC 4303 2.4) */
+	return espah_sa_outer_len(sa) + fixed_len(sa) + 2 + sa->block_len - 1;
+}
+
+unsigned int espah_sa_mtu(const struct espah_sa *sa, unsigned int pmtu, unsigned int hdr_len)
+{
+	unsigned int outer = sa->mode == ESPAH_MODE_TUNNEL ? espah_sa_outer_len(sa) : hdr_len;
+	unsigned int room;
+
+	if (pmtu < outer + fixed_len(sa) + sa->block_len)
+		return 0;
+	room = round_down(pmtu - outer - fixed_len(sa), sa->block_len) - 2;
+	return sa->mode == ESPAH_MODE_TUNNEL ? room : hdr_len + room;
+}
+
+unsigned int espah_sa_pmtu(struct espah_sa *sa)
+{
+	struct dst_entry *dst;
+	unsigned int pmtu;
+
+	local_bh_disable();
+	rcu_read_lock();
+	dst = espah_sa_route(sa);
+	pmtu = dst ? espah_sa_dst_mtu(sa, dst) : 0;
+	dst_release(dst);
+	rcu_read_unlock();
+	local_bh_enable();
+	return pmtu;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What an SA adds to a packet, and what fits through it. Pure but for the route. */
+#ifndef _ESPAH_MTU_H
+#define _ESPAH_MTU_H
+
+#include <linux/types.h>
+
+struct espah_sa;
+
+/* bytes of the outer IP header of a tunnel SA; 0 in transport mode */
+unsigned int espah_sa_outer_len(const struct espah_sa *sa);
+
+/* most bytes that @sa adds to a packet, padding included */
+unsigned int espah_sa_overhead(const struct espah_sa *sa);
+
+/**
+ * espah_sa_mtu - the largest plaintext packet that fits
+ * @sa: outbound SA
+ * @pmtu: path MTU to its destination, bytes
+ * @hdr_len: transport mode: bytes of IP header (and IPv6 extension headers)
+ *	before the ESP header; tunnel mode: ignored
+ *
+ * Return: bytes from the inner IP header on; 0 if nothing fits.
+ */
+unsigned int espah_sa_mtu(const struct espah_sa *sa, unsigned int pmtu, unsigned int hdr_len);
+
+/* path MTU of the route to @sa's destination, or 0 without a route; takes RCU itself */
+unsigned int espah_sa_pmtu(struct espah_sa *sa);
+
+#endif /* _ESPAH_MTU_H */

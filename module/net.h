@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The state of a network namespace. */
+#ifndef _ESPAH_NET_H
+#define _ESPAH_NET_H
+
+#include <linux/mutex.h>
+#include <net/netns/generic.h>
+#include "sad.h"
+#include "spd.h"
+#include "stats.h"
+
+#define ESPAH_VERSION "0.1.0"
+
+/**
+ * struct espah_net - what espah keeps for a network namespace
+ * @net: the namespace
+ * @lock: serialises configuration
+ * @sad: its SAs
+ * @spd: its policies
+ * @default_action: enum espah_action for what no policy matches, by enum espah_dir
+ * @hooked: the netfilter hooks are registered; under @lock
+ * @dying: the namespace is going away: nothing is added any more; under @lock
+ * @stats: counters
+ */
+struct espah_net {
+	struct net *net;
+	struct mutex lock;
+	struct espah_sad sad;
+	struct espah_spd spd;
+	u8 default_action[2];
+	bool hooked;
+	bool dying;
+	struct espah_net_stats __percpu *stats;
+};
+
+extern unsigned int espah_net_id;
+
+static inline struct espah_net *espah_pernet(const struct net *net)
+{
+	return net_generic(net, espah_net_id);
+}
+
+/**
+ * espah_hooks_update - register or unregister the hooks as the configuration asks
+ * @en: network namespace
+ *
+ * There are hooks exactly while there is an SA, a policy or a default action
+ * other than bypass: a namespace without any pays nothing for the module.
+ *
+ * Context: @en->lock; called after each change of SAD, SPD or default action.
+ * Return: 0, or -errno if hooks could not be registered: the caller undoes its change.
+ */
+int espah_hooks_update(struct espah_net *en);
+
+#endif /* _ESPAH_NET_H */

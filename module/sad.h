@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The security association database (RFC 4301 4.4.2). */
+#ifndef _ESPAH_SAD_H
+#define _ESPAH_SAD_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/rhashtable.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <net/dst_cache.h>
+#include <linux/espah.h>
+#include "algo.h"
+#include "replay.h"
+#include "selector.h"
+#include "stats.h"
+
+struct espah_net;
+struct metadata_dst;
+
+/**
+ * struct espah_sa_id - what a packet's SA is found by (RFC 4301 4.1)
+ * @dst: destination address of the outer header
+ * @spi: security parameter index
+ * @proto: IPPROTO_ESP
+ * @family: family of @dst
+ * @dir: enum espah_dir
+ * @zero: 0, so that the struct can be hashed as it lies in memory
+ */
+struct espah_sa_id {
+	union espah_addr dst;
+	__be32 spi;
+	u8 proto;
+	u8 family;
+	u8 dir;
+	u8 zero;
+};
+
+/**
+ * struct espah_slot_id - what ties SAs to the policies that ask for them
+ * @src: source address of the SAs
+ * @dst: their destination address
+ * @reqid: request id
+ * @family: family of the addresses
+ * @proto: IPPROTO_ESP
+ * @mode: enum espah_mode
+ * @dir: enum espah_dir
+ */
+struct espah_slot_id {
+	union espah_addr src;
+	union espah_addr dst;
+	u32 reqid;
+	u8 family;
+	u8 proto;
+	u8 mode;
+	u8 dir;
+};
+
+/**
+ * struct espah_slot - the meeting point of policies and SAs
+ * @node: in the SAD's table of slots
+ * @id: its key
+ * @users: SAs and policies that refer to it; changed under espah_net.lock
+ * @sas: its SAs, newest first; under espah_net.lock
+ * @sa: the newest SA with keys, which output uses (RFC 4301 4.4.2.1 leaves the
+ *	choice open; the newest makes a rekey switch once); NULL: none
+ * @rcu: defers the freeing
+ *
+ * A policy keeps a pointer to its slot, so that output finds its SA by two
+ * loads and input compares pointers; neither looks anything up.
+ */
+struct espah_slot {
+	struct rhash_head node;
+	struct espah_slot_id id;
+	unsigned int users;
+	struct list_head sas;
+	struct espah_sa __rcu *sa;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct espah_sa - a security association
+ * @node: in the SAD, by @id
+ * @id: what packets find it by
+ * @state: enum espah_sa_state; READ_ONCE by the packet path
+ * @mode: enum espah_mode
+ * @df: enum espah_df
+ * @iv_len: bytes, copied from @algo so that the packet path touches one cache line
+ * @icv_len: bytes
+ * @block_len: bytes
+ * @iv: enum espah_iv
+ * @flags: ESPAH_SA_F_*
+ * @aead: the keyed transform; NULL while larval
+ * @en: the namespace that it belongs to
+ * @slot: ties it to policies; never NULL
+ * @src: source address of the outer header, of the family of @id.dst
+ * @seq: outbound: last sequence number used
+ * @lock: inbound: guards @replay; both: guards @inflight
+ * @replay: inbound: the receive window
+ * @inflight: packets behind the crypto driver, in order; see order.h
+ * @inflight_len: how many; 0 lets packets pass without queueing
+ * @releasing: somebody is emitting from @inflight
+ * @dst_cache: outbound: route to @id.dst
+ * @mark: inbound: the metadata dst that marks what it decapsulated; allocated by
+ *	the first packet
+ * @counters: authenticated traffic
+ * @drops: allocated by the first drop
+ * @algo: the suite; NULL while larval
+ * @key: for those who ask with ESPAH_SA_SHOW_KEYS; kfree_sensitive()
+ * @link: in @slot
+ * @index: number in the SAD, in the order of addition
+ * @added: ktime_get_real_seconds()
+ * @refs: 1 for the SAD, 1 for each packet behind the crypto driver
+ * @expire: ends a larval SA
+ * @free_work: frees it in process context after a grace period
+ */
+struct espah_sa {
+	struct rhash_head node;
+	struct espah_sa_id id;
+	u8 state;
+	u8 mode;
+	u8 df;
+	u8 iv_len;
+	u8 icv_len;
+	u8 block_len;
+	u8 iv;
+	u32 flags;
+	struct crypto_aead *aead;
+	struct espah_net *en;
+	struct espah_slot *slot;
+	union espah_addr src;
+
+	atomic64_t seq ____cacheline_aligned_in_smp;
+	spinlock_t lock;
+	struct espah_replay *replay;
+	struct list_head inflight;
+	unsigned int inflight_len;
+	bool releasing;
+
+	struct dst_cache dst_cache;
+	struct metadata_dst *mark;
+	struct espah_counters __percpu *counters;
+	struct espah_drops *drops;
+
+	const struct espah_algo *algo;
+	u8 *key;
+	struct list_head link;
+	u32 index;
+	time64_t added;
+	refcount_t refs;
+	struct delayed_work expire;
+	struct rcu_work free_work;
+};
+
+/**
+ * struct espah_sad - the SAD of a network namespace
+ * @sas: struct espah_sa by id
+ * @slots: struct espah_slot by id
+ * @index: struct espah_sa by number, for dumps
+ * @next: where the next number is looked for
+ * @count: SAs present, by direction
+ */
+struct espah_sad {
+	struct rhashtable sas;
+	struct rhashtable slots;
+	struct xarray index;
+	u32 next;
+	unsigned int count[2];
+};
+
+int espah_sad_setup(struct espah_sad *sad);
+/* frees everything; waits for packets in flight */
+void espah_sad_teardown(struct espah_net *en);
+
+/**
+ * espah_sa_alloc - memory for an SA that is not in the SAD yet
+ *
+ * The caller fills @id, @src, @mode, @flags and so on, then calls
+ * espah_sa_key() and espah_sad_add(), or espah_sa_put() to give it up.
+ *
+ * Return: the SA with one reference, or NULL.
+ */
+struct espah_sa *espah_sa_alloc(struct espah_net *en);
+
+/**
+ * espah_sa_key - give an SA its algorithm and key
+ * @sa: not in the SAD yet
+ * @algo: the suite
+ * @key: espah_algo_key_len() bytes
+ * @window: replay window in packets (inbound)
+ * @seq: where to start
+ * @extack: gets a sentence on failure
+ *
+ * Context: process; may load modules; wants no lock.
+ * Return: 0, or -errno with nothing to undo but espah_sa_put().
+ */
+int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *key, u32 window,
+		 u64 seq, struct netlink_ext_ack *extack);
+
+/**
+ * espah_sad_add - make an SA visible to packets
+ * @sa: filled; its reference passes to the SAD
+ * @reqid: for the slot
+ * @extack: gets a sentence on failure
+ *
+ * A larval SA of the same id is replaced if @sa has keys.
+ * Context: espah_net.lock.
+ * Return: 0; -EEXIST if the id is taken; -ENOMEM. On failure the caller keeps its reference.
+ */
+int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack);
+
+/* takes an SA out; packets of it may still be in flight; Context: espah_net.lock */
+void espah_sad_del(struct espah_sa *sa);
+
+/**
+ * espah_sad_alloc_spi - find a free inbound SPI
+ * @sad: the SAD
+ * @id: all but @id->spi, which is filled in
+ * @min: lowest, host order
+ * @max: highest
+ *
+ * Context: espah_net.lock.
+ * Return: 0, or -ENOSPC if a fair number of random tries met only SPIs that are taken.
+ */
+int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, u32 max);
+
+/* the SA of this id, or NULL; Context: RCU reader or espah_net.lock */
+struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id *id);
+
+/* drops a reference; the last one frees the SA, zeroing its keys, after a grace period */
+void espah_sa_put(struct espah_sa *sa);
+
+/* the slot of this id, made if there is none, with one more user; Context: espah_net.lock */
+struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot_id *id);
+/* one user less; Context: espah_net.lock */
+void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot);
+/* the slot of this id, or NULL; Context: RCU reader */
+struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slot_id *id);
+
+static inline bool espah_sa_esn(const struct espah_sa *sa)
+{
+	return sa->flags & ESPAH_SA_F_ESN;
+}
+
+#endif /* _ESPAH_SAD_H */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Selectors (RFC 4301 4.4.1.1) and the flows that they match. Pure: no skb, no
+ * locks; also compiled into the unit tests.
+ */
+#ifndef _ESPAH_SELECTOR_H
+#define _ESPAH_SELECTOR_H
+
+#include <linux/in.h>
+#include <linux/socket.h>
+#include <linux/types.h>
+
+/**
+ * union espah_addr - an address of either family
+ * @ip6: four words in network order; IPv4 uses the first, the others are 0
+ */
+union espah_addr {
+	__be32 ip4;
+	__be32 ip6[4];
+};
+
+/**
+ * struct espah_flow - what the SPD looks at in a packet
+ * @src: source address
+ * @dst: destination address
+ * @family: AF_INET or AF_INET6
+ * @proto: upper-layer protocol, behind IPv6 extension headers
+ * @opaque: the ports cannot be known: a fragment other than the first, or a
+ *	packet that ends before them (RFC 4301 4.4.1.1, OPAQUE)
+ * @has_ports: @sport and @dport come from the packet
+ * @sport: source port, host order
+ * @dport: destination port, host order
+ */
+struct espah_flow {
+	union espah_addr src;
+	union espah_addr dst;
+	u8 family;
+	u8 proto;
+	bool opaque;
+	bool has_ports;
+	u16 sport;
+	u16 dport;
+};
+
+/**
+ * struct espah_selector - which flows a policy applies to
+ * @src: source prefix; the bits beyond @src_len are 0
+ * @dst: destination prefix
+ * @family: AF_INET or AF_INET6
+ * @proto: upper-layer protocol; 0 is any
+ * @src_len: bits
+ * @dst_len: bits
+ * @sport_min: lowest source port, host order; 0 to 65535 is any
+ * @sport_max: highest source port
+ * @dport_min: lowest destination port
+ * @dport_max: highest destination port
+ */
+struct espah_selector {
+	union espah_addr src;
+	union espah_addr dst;
+	u8 family;
+	u8 proto;
+	u8 src_len;
+	u8 dst_len;
+	u16 sport_min;
+	u16 sport_max;
+	u16 dport_min;
+	u16 dport_max;
+};
+
+/* The selector speaks of ports, so a flow without ports cannot match it. */
+static inline bool espah_selector_has_ports(const struct espah_selector *sel)
+{
+	return sel->sport_min != 0 || sel->sport_max != 0xffff ||
+	       sel->dport_min != 0 || sel->dport_max != 0xffff;
+}
+
+static inline bool espah_proto_has_ports(u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
+}
+
+static inline bool espah_addr_equal(const union espah_addr *a, const union espah_addr *b)
+{
+	return !((a->ip6[0] ^ b->ip6[0]) | (a->ip6[1] ^ b->ip6[1]) |
+		 (a->ip6[2] ^ b->ip6[2]) | (a->ip6[3] ^ b->ip6[3]));
+}
+
+static inline bool espah_addr_any(const union espah_addr *a)
+{
+	return !(a->ip6[0] | a->ip6[1] | a->ip6[2] | a->ip6[3]);
+}
+
+/* The part of a match that concerns ports. A flow without them is in no range, not even a whole one
+ * beside a narrow one: what cannot be looked at must not slip through (RFC 4301 4.4.1.1).
+ */
+static inline bool espah_selector_match_ports(const struct espah_selector *sel,
+					      const struct espah_flow *flow)
+{
+	if (!flow->has_ports || flow->opaque)
+		return !espah_selector_has_ports(sel);
+	return flow->sport >= sel->sport_min && flow->sport <= sel->sport_max &&
+	       flow->dport >= sel->dport_min && flow->dport <= sel->dport_max;
+}
+
+/* zeroes the bits of @addr beyond the first @len, and for IPv4 the words beyond the first */
+void espah_addr_mask(union espah_addr *addr, u8 family, u8 len);
+
+/* true if @flow lies within @sel; needs no classifier, so it serves as its reference */
+bool espah_selector_match(const struct espah_selector *sel, const struct espah_flow *flow);
+
+/* true if both match the same flows by the same words; masked selectors are assumed */
+bool espah_selector_equal(const struct espah_selector *a, const struct espah_selector *b);
+
+/**
+ * espah_selector_check - whether a selector makes sense
+ * @sel: the selector
+ *
+ * Return: NULL, or a sentence that says what is wrong with it.
+ */
+const char *espah_selector_check(const struct espah_selector *sel);
+
+#endif /* _ESPAH_SELECTOR_H */

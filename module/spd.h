@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The security policy database (RFC 4301 4.4.1). */
+#ifndef _ESPAH_SPD_H
+#define _ESPAH_SPD_H
+
+#include <linux/xarray.h>
+#include <linux/espah.h>
+#include "classifier.h"
+#include "sad.h"
+#include "stats.h"
+
+struct espah_net;
+
+/**
+ * struct espah_policy - a policy
+ * @rule: its place in the classifier; @rule.order is its id
+ * @id: POLICY_ID
+ * @dir: enum espah_dir
+ * @action: enum espah_action
+ * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
+ * @tmpl: with protect: the slot that its SAs meet in. Addresses that are all
+ *	zero (transport mode) stand for the packet's own.
+ * @slot: the slot of @tmpl; NULL if its addresses depend on the packet
+ * @acquired: jiffies of the last acquire event
+ * @counters: packets that it let through
+ * @drops: allocated by the first drop
+ * @added: ktime_get_real_seconds()
+ * @rcu: defers the freeing
+ */
+struct espah_policy {
+	struct espah_rule rule;
+	u32 id;
+	u8 dir;
+	u8 action;
+	u16 mss;
+	struct espah_slot_id tmpl;
+	struct espah_slot *slot;
+	unsigned long acquired;
+	struct espah_counters __percpu *counters;
+	struct espah_drops *drops;
+	time64_t added;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct espah_spd - the SPD of a network namespace
+ * @dir: a classifier for each enum espah_dir
+ * @index: struct espah_policy by id, for dumps
+ * @next: where the next id is looked for
+ * @count: policies present
+ */
+struct espah_spd {
+	struct espah_classifier dir[2];
+	struct xarray index;
+	u32 next;
+	unsigned int count;
+};
+
+void espah_spd_setup(struct espah_spd *spd);
+void espah_spd_teardown(struct espah_net *en);
+
+/* memory for a policy, or NULL; espah_policy_free() gives one up that was never added */
+struct espah_policy *espah_policy_alloc(void);
+void espah_policy_free(struct espah_policy *pol);
+
+/**
+ * espah_spd_add - make a policy effective
+ * @en: network namespace
+ * @pol: filled but for @id, @slot; owned by the SPD on success
+ * @replace: take the place of the policy with the same direction, selector and priority
+ * @extack: gets a sentence on failure
+ *
+ * Context: espah_net.lock.
+ * Return: 0; -EEXIST; -ENOMEM. On failure the caller keeps @pol and nothing has changed.
+ */
+int espah_spd_add(struct espah_net *en, struct espah_policy *pol, bool replace,
+		  struct netlink_ext_ack *extack);
+
+/* takes a policy out and frees it after a grace period; Context: espah_net.lock */
+void espah_spd_del(struct espah_net *en, struct espah_policy *pol);
+
+/* by id, or by direction, selector and priority; NULL if there is none; Context: espah_net.lock */
+struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
+struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
+				    const struct espah_selector *sel, u32 priority);
+
+/* the policy that applies to @flow, or NULL; Context: RCU reader */
+static inline struct espah_policy *espah_spd_lookup(const struct espah_spd *spd, u8 dir,
+						    const struct espah_flow *flow)
+{
+	struct espah_rule *rule = espah_classify(&spd->dir[dir], flow);
+
+	return rule ? container_of(rule, struct espah_policy, rule) : NULL;
+}
+
+/* the newest SA for a packet of @flow under protect policy @pol, or NULL; Context: RCU reader */
+struct espah_sa *espah_policy_sa(struct espah_net *en, const struct espah_policy *pol,
+				 const struct espah_flow *flow);
+
+/* whether packets of inbound @sa may come under protect policy @pol; Context: RCU reader */
+bool espah_policy_admits(const struct espah_policy *pol, const struct espah_sa *sa);
+
+#endif /* _ESPAH_SPD_H */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Counters of SAs, policies and network namespaces, and the one place where packets are dropped. */
+#ifndef _ESPAH_STATS_H
+#define _ESPAH_STATS_H
+
+#include <linux/atomic.h>
+#include <linux/percpu.h>
+#include <linux/skbuff.h>
+#include "drop.h"
+
+struct espah_net;
+struct espah_sa;
+struct espah_policy;
+
+/**
+ * struct espah_counters - traffic, one instance per CPU
+ * @packets: packets
+ * @bytes: bytes of the plaintext packets, from the IP header on
+ */
+struct espah_counters {
+	u64 packets;
+	u64 bytes;
+};
+
+/**
+ * struct espah_drops - drops of one SA or policy by reason
+ * @count: packets, by enum espah_drop
+ *
+ * Allocated when the first packet is dropped, so that a million idle SAs pay nothing for it.
+ */
+struct espah_drops {
+	atomic64_t count[ESPAH_DROP_NUM];
+};
+
+/**
+ * struct espah_net_stats - counters of a network namespace, one instance per CPU
+ * @dir: protected traffic by enum espah_dir
+ * @drops: by enum espah_drop
+ */
+struct espah_net_stats {
+	struct espah_counters dir[2];
+	u64 drops[ESPAH_DROP_NUM];
+};
+
+/* Context: BH disabled. */
+static inline void espah_count(struct espah_counters __percpu *counters, u32 packets, u32 bytes)
+{
+	struct espah_counters *c = this_cpu_ptr(counters);
+
+	c->packets += packets;
+	c->bytes += bytes;
+}
+
+/* sums over CPUs */
+struct espah_counters espah_counters_sum(const struct espah_counters __percpu *counters);
+void espah_net_stats_sum(const struct espah_net *en, struct espah_net_stats *sum);
+
+/* the counters behind @drops, or NULL if nothing was dropped; RCU or the owner's lifetime */
+static inline const struct espah_drops *espah_drops_get(struct espah_drops *const *drops)
+{
+	return READ_ONCE(*drops);
+}
+
+/**
+ * espah_count_drop - count @n packets under a reason
+ * @en: network namespace
+ * @sa: the SA concerned, or NULL
+ * @pol: the policy concerned, or NULL
+ * @reason: why
+ * @skb: the packet, for the trace event
+ * @n: how many packets @skb stands for
+ *
+ * Context: any, RCU reader if @sa or @pol is given.
+ */
+void espah_count_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,
+		      enum espah_drop reason, const struct sk_buff *skb, u32 n);
+
+/* counts as espah_count_drop() does and frees @skb, which may be a GSO packet */
+void espah_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,
+		enum espah_drop reason, struct sk_buff *skb);
+
+#endif /* _ESPAH_STATS_H */
