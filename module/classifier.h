@@ -2,10 +2,13 @@
 /*
  * The classifier of the SPD: tuple-space search. One hash table for each
  * distinct shape of selector (family, prefix lengths, whether protocol and
- * ports are exact), visited in the order of the best priority in it, so that
- * the cost of a lookup depends on the number of shapes and not of rules.
+ * ports are exact), visited in the order of the best rule in it, so that the
+ * cost of a lookup depends on the number of shapes and not of rules.
  *
- * Readers hold rcu_read_lock(); writers are serialised by the caller.
+ * Readers hold rcu_read_lock(); writers are serialised by the caller, are in
+ * process context and may wait for a grace period when a table is resized.
+ * Nothing but memory handed to kfree_rcu() outlives the last rule, so unloading
+ * needs no barrier.
  */
 #ifndef _ESPAH_CLASSIFIER_H
 #define _ESPAH_CLASSIFIER_H
@@ -55,7 +58,7 @@ struct espah_classifier {
  */
 int espah_classifier_add(struct espah_classifier *cls, struct espah_rule *rule);
 
-/* takes a rule out; cannot fail; frees shapes and cells that became empty after a grace period */
+/* takes a rule out; cannot fail; process context */
 void espah_classifier_del(struct espah_classifier *cls, struct espah_rule *rule);
 
 /*
@@ -81,9 +84,10 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
  * Context: RCU reader. No allocation, no lock.
  * Return: the rule, valid until rcu_read_unlock(), or NULL.
  */
-struct espah_rule *espah_classify(const struct espah_classifier *cls, const struct espah_flow *flow);
+struct espah_rule *espah_classify(const struct espah_classifier *cls,
+				  const struct espah_flow *flow);
 
-/* number of shapes that a lookup may visit; for statistics and tests */
+/* number of shapes that a lookup may visit; for statistics and tests; caller is a writer */
 unsigned int espah_classifier_shapes(const struct espah_classifier *cls);
 
 #endif /* _ESPAH_CLASSIFIER_H */

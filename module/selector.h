@@ -92,9 +92,7 @@ static inline bool espah_addr_any(const union espah_addr *a)
 	return !(a->ip6[0] | a->ip6[1] | a->ip6[2] | a->ip6[3]);
 }
 
-/* The part of a match that concerns ports. A flow without them is in no range, not even a whole one
- * beside a narrow one: what cannot be looked at must not slip through (RFC 4301 4.4.1.1).
- */
+/* The part of a match that concerns ports: a flow without them matches no selector that has any. */
 static inline bool espah_selector_match_ports(const struct espah_selector *sel,
 					      const struct espah_flow *flow)
 {
@@ -110,7 +108,6 @@ void espah_addr_mask(union espah_addr *addr, u8 family, u8 len);
 /* true if @flow lies within @sel; needs no classifier, so it serves as its reference */
 bool espah_selector_match(const struct espah_selector *sel, const struct espah_flow *flow);
 
-/* true if both match the same flows by the same words; masked selectors are assumed */
 bool espah_selector_equal(const struct espah_selector *a, const struct espah_selector *b);
 
 /**

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/bits.h>
+#include <linux/compiler.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/string.h>
+#include <asm/barrier.h>
+#include "replay.h"
+
+/* half of the lower half's space: as far as a guess can be right in both directions */
+#define ESN_HALF BIT(31)
+
+static u32 ring_words(u32 window)
+{
+	return window ? roundup_pow_of_two(DIV_ROUND_UP(window + 64, 64)) : 0;
+}
+
+size_t espah_replay_size(u32 window)
+{
+	return sizeof(struct espah_replay) + ring_words(window) * sizeof(u64);
+}
+
+void espah_replay_init(struct espah_replay *replay, u32 window, u64 top)
+{
+	u32 words = ring_words(window);
+
+	replay->top = top;
+	replay->window = window;
+	replay->mask = words ? words - 1 : 0;
+	if (!words)
+		return;
+	/* what the ring holds of numbers before 1 is never asked for, and cleared in time */
+	memset(replay->bits, 0xff, words * sizeof(replay->bits[0]));
+	replay->bits[(top / 64) & replay->mask] = GENMASK_ULL(top % 64, 0);
+}
+
+enum espah_replay_verdict espah_replay_check(const struct espah_replay *replay, u64 seq)
+{
+	u64 top = READ_ONCE(replay->top);
+
+	if (!seq)
+		return ESPAH_REPLAY_OLD;
+	if (!replay->window || seq > top)
+		return ESPAH_REPLAY_OK;
+	if (top - seq >= replay->window)
+		return ESPAH_REPLAY_OLD;
+	/* Words up to @top have been cleared: with stale ones, a number would seem received that
+	 * is not. Pairs with the barrier in espah_replay_advance().
+	 */
+	smp_rmb();
+	return READ_ONCE(replay->bits[(seq / 64) & replay->mask]) & BIT_ULL(seq % 64) ?
+	       ESPAH_REPLAY_SEEN : ESPAH_REPLAY_OK;
+}
+
+/* clears the words that lie between that of the old top and that of the new one */
+static void enter_words(struct espah_replay *replay, u64 seq)
+{
+	u64 word = replay->top / 64;
+	u64 left = min_t(u64, seq / 64 - word, (u64)replay->mask + 1);
+
+	while (left--)
+		WRITE_ONCE(replay->bits[++word & replay->mask], 0);
+}
+
+enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 seq)
+{
+	enum espah_replay_verdict verdict = espah_replay_check(replay, seq);
+	u64 *bits;
+
+	if (verdict != ESPAH_REPLAY_OK)
+		return verdict;
+
+	if (seq > replay->top) {
+		if (replay->window)
+			enter_words(replay, seq);
+		smp_wmb(); /* pairs with the one in espah_replay_check() */
+		WRITE_ONCE(replay->top, seq);
+	}
+	if (replay->window) {
+		bits = &replay->bits[(seq / 64) & replay->mask];
+		WRITE_ONCE(*bits, *bits | BIT_ULL(seq % 64));
+	}
+	return ESPAH_REPLAY_OK;
+}
+
+u64 espah_esn_expand(u64 top, u32 window, u32 low)
+{
+	u32 top_low = lower_32_bits(top);
+	u32 high = upper_32_bits(top);
+	u32 span = (window ?: ESN_HALF) - 1;
+	u32 bottom = top_low - span;
+
+	if (top_low >= span) {
+		/* case A: the window lies within one subspace; what is left of it is ahead */
+		if (low < bottom && !++high)
+			return 0;
+	} else {
+		/* case B: it began in the subspace before */
+		if (low >= bottom && !high--)
+			return 0;
+	}
+	return (u64)high << 32 | low;
+}
