@@ -11,7 +11,6 @@
  * lags behind, and a lookup need not look for a second table.
  */
 #include <linux/compiler.h>
-#include <linux/jhash.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/random.h>
@@ -20,70 +19,13 @@
 #include <linux/slab.h>
 #include <linux/mm.h>
 #include "classifier.h"
-
-/* words of a key: source, destination, ports, protocol */
-#define WORDS_IP4 4
-#define WORDS_IP6 10
+#include "shape.h"
 
 /* As many cells are compared faster than hashed: they share one bucket. */
 #define FEW_CELLS 4
 
 /* The writers' way to read a pointer that readers follow */
 #define writer(p) rcu_dereference_protected(p, true)
-
-/**
- * struct espah_cell - the rules of a shape whose masked words are @key
- * @rules: sorted by rank; empty only in a cell that readers have yet to leave
- * @next: in its bucket, one for each of two successive tables
- * @rcu: defers the freeing
- * @key: WORDS_IP4 or WORDS_IP6; with the former, all of this is one cache line
- */
-struct espah_cell {
-	struct list_head rules;
-	struct espah_cell __rcu *next[2];
-	struct rcu_head rcu;
-	u32 key[];
-};
-
-/**
- * struct espah_cells - the hash table of a shape
- * @mask: number of buckets, a power of two, less one
- * @link: which of a cell's @next chains it in this table
- * @rcu: defers the freeing
- * @heads: buckets
- */
-struct espah_cells {
-	u32 mask;
-	u32 link;
-	struct rcu_head rcu;
-	struct espah_cell __rcu *heads[];
-};
-
-/**
- * struct espah_shape - rules with the same masks
- * @cells: their cells
- * @seed: of the hash
- * @id: the shape in one word, see shape_id()
- * @ports: a port is in the key, so a flow without ports matches nothing here
- * @mask: what of a flow's words is in the key
- * @words: of a key
- * @count: cells
- * @rules: rules; 0 only if memory for an array without this shape was lacking
- * @resized: grace period after which no reader is in the table before @cells
- * @rcu: defers the freeing
- */
-struct espah_shape {
-	struct espah_cells __rcu *cells;
-	u32 seed;
-	u32 id;
-	bool ports;
-	u32 mask[WORDS_IP6];
-	unsigned int words;
-	unsigned int count;
-	unsigned int rules;
-	unsigned long resized;
-	struct rcu_head rcu;
-};
 
 /**
  * struct espah_entry - a place in the array of shapes
@@ -116,31 +58,13 @@ static u64 rank(const struct espah_rule *rule)
 
 /* --- keys ---------------------------------------------------------------------------- */
 
-static __always_inline void fill_ip4(u32 *words, const union espah_addr *src,
-				     const union espah_addr *dst, u16 sport, u16 dport, u8 proto)
-{
-	words[0] = (__force u32)src->ip4;
-	words[1] = (__force u32)dst->ip4;
-	words[2] = (u32)sport << 16 | dport;
-	words[3] = proto;
-}
-
-static __always_inline void fill_ip6(u32 *words, const union espah_addr *src,
-				     const union espah_addr *dst, u16 sport, u16 dport, u8 proto)
-{
-	memcpy(words, src->ip6, sizeof(src->ip6));
-	memcpy(words + 4, dst->ip6, sizeof(dst->ip6));
-	words[8] = (u32)sport << 16 | dport;
-	words[9] = proto;
-}
-
 static void fill(u32 *words, u8 family, const union espah_addr *src, const union espah_addr *dst,
 		 u16 sport, u16 dport, u8 proto)
 {
 	if (family == AF_INET)
-		fill_ip4(words, src, dst, sport, dport, proto);
+		espah_words_ip4(words, src, dst, sport, dport, proto);
 	else
-		fill_ip6(words, src, dst, sport, dport, proto);
+		espah_words_ip6(words, src, dst, sport, dport, proto);
 }
 
 static bool exact_sport(const struct espah_selector *sel)
@@ -172,41 +96,15 @@ static void selector_key(u32 *key, const struct espah_shape *shape,
 
 /* --- the table of a shape ------------------------------------------------------------ */
 
-static __always_inline u32 bucket(const struct espah_shape *shape, const struct espah_cells *cells,
-				  const u32 *key, unsigned int words)
-{
-	return cells->mask ? jhash2(key, words, shape->seed) & cells->mask : 0;
-}
-
-/* Context: RCU reader; @words is a constant on the packet path */
-static __always_inline struct espah_cell *find_cell(const struct espah_shape *shape,
-						    const u32 *key, unsigned int words)
-{
-	const struct espah_cells *cells = rcu_dereference(shape->cells);
-	struct espah_cell *cell;
-	unsigned int i;
-	u32 diff;
-
-	cell = rcu_dereference(cells->heads[bucket(shape, cells, key, words)]);
-	while (cell) {
-		for (i = 0, diff = 0; i < words; i++)
-			diff |= cell->key[i] ^ key[i];
-		if (!diff)
-			return cell;
-		cell = rcu_dereference(cell->next[cells->link]);
-	}
-	return NULL;
-}
-
 static struct espah_cell *find_cell_of(const struct espah_shape *shape,
 				       const struct espah_selector *sel)
 {
 	struct espah_cell *cell;
-	u32 key[WORDS_IP6];
+	u32 key[ESPAH_WORDS_IP6];
 
 	selector_key(key, shape, sel);
 	rcu_read_lock();
-	cell = find_cell(shape, key, shape->words);
+	cell = espah_shape_find(shape, key, shape->words);
 	rcu_read_unlock();
 	return cell; /* which only a writer, the caller, frees */
 }
@@ -229,7 +127,7 @@ static void insert_cell(const struct espah_shape *shape, struct espah_cells *cel
 {
 	struct espah_cell __rcu **head;
 
-	head = &cells->heads[bucket(shape, cells, cell->key, shape->words)];
+	head = &cells->heads[espah_shape_bucket(shape, cells, cell->key, shape->words)];
 	rcu_assign_pointer(cell->next[cells->link], writer(*head));
 	rcu_assign_pointer(*head, cell);
 }
@@ -239,7 +137,7 @@ static void remove_cell(const struct espah_shape *shape, struct espah_cell *cell
 	struct espah_cells *cells = writer(shape->cells);
 	struct espah_cell __rcu **link;
 
-	link = &cells->heads[bucket(shape, cells, cell->key, shape->words)];
+	link = &cells->heads[espah_shape_bucket(shape, cells, cell->key, shape->words)];
 	while (writer(*link) != cell)
 		link = &writer(*link)->next[cells->link];
 	rcu_assign_pointer(*link, writer(cell->next[cells->link]));
@@ -309,7 +207,7 @@ static struct espah_shape *alloc_shape(const struct espah_selector *sel)
 	espah_addr_mask(&dst, sel->family, sel->dst_len);
 	fill(shape->mask, sel->family, &src, &dst, exact_sport(sel) ? 0xffff : 0,
 	     exact_dport(sel) ? 0xffff : 0, sel->proto ? 0xff : 0);
-	shape->words = sel->family == AF_INET ? WORDS_IP4 : WORDS_IP6;
+	shape->words = sel->family == AF_INET ? ESPAH_WORDS_IP4 : ESPAH_WORDS_IP6;
 	shape->seed = get_random_u32();
 	shape->id = shape_id(sel);
 	shape->ports = exact_sport(sel) || exact_dport(sel);
@@ -366,7 +264,7 @@ static struct espah_shapes *copy_shapes(const struct espah_shapes *old,
 	if (pending)
 		new->entries[n++] = *pending;
 	new->count = n;
-	while (new->ip4 < n && new->entries[new->ip4].shape->words == WORDS_IP4)
+	while (new->ip4 < n && new->entries[new->ip4].shape->words == ESPAH_WORDS_IP4)
 		new->ip4++;
 	return new;
 }
@@ -519,7 +417,7 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 	struct espah_rule *rule, *best = NULL;
 	u64 best_rank = U64_MAX;
 	struct espah_cell *cell;
-	u32 key[WORDS_IP6];
+	u32 key[ESPAH_WORDS_IP6];
 	unsigned int i;
 
 	for (; count--; entry++) {
@@ -531,7 +429,7 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 			continue;
 		for (i = 0; i < words; i++)
 			key[i] = flow_words[i] & shape->mask[i];
-		cell = find_cell(shape, key, words);
+		cell = espah_shape_find(shape, key, words);
 		if (!cell)
 			continue;
 		list_for_each_entry_rcu(rule, &cell->rules, link) {
@@ -550,15 +448,15 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 struct espah_rule *espah_classify(const struct espah_classifier *cls, const struct espah_flow *flow)
 {
 	const struct espah_shapes *shapes = rcu_dereference(cls->shapes);
-	u32 words[WORDS_IP6];
+	u32 words[ESPAH_WORDS_IP6];
 
 	if (!shapes)
 		return NULL;
 	if (flow->family == AF_INET) {
-		fill_ip4(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
-		return search(shapes->entries, shapes->ip4, words, WORDS_IP4, flow);
+		espah_words_ip4(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
+		return search(shapes->entries, shapes->ip4, words, ESPAH_WORDS_IP4, flow);
 	}
-	fill_ip6(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
-	return search(shapes->entries + shapes->ip4, shapes->count - shapes->ip4, words, WORDS_IP6,
+	espah_words_ip6(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
+	return search(shapes->entries + shapes->ip4, shapes->count - shapes->ip4, words, ESPAH_WORDS_IP6,
 		      flow);
 }

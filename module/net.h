@@ -19,6 +19,7 @@
  * @spd: its policies
  * @default_action: enum espah_action for what no policy matches, by enum espah_dir
  * @hooked: the netfilter hooks are registered; under @lock
+ * @pinned: policies exist, which keep the module from being removed; under @lock
  * @dying: the namespace is going away: nothing is added any more; under @lock
  * @stats: counters
  */
@@ -29,6 +30,7 @@ struct espah_net {
 	struct espah_spd spd;
 	u8 default_action[2];
 	bool hooked;
+	bool pinned;
 	bool dying;
 	struct espah_net_stats __percpu *stats;
 };

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A device that only holds NAPI contexts: Linux 6.10 has a function that makes
+ * one. The same version turned the flags of a tunnel key into a bitmap.
+ */
+#ifndef _ESPAH_COMPAT_NETDEV_H
+#define _ESPAH_COMPAT_NETDEV_H
+
+#include <linux/netdevice.h>
+#include <linux/slab.h>
+#include <linux/version.h>
+#include <net/ip_tunnels.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+
+static inline struct net_device *espah_dummy_dev_alloc(void)
+{
+	return alloc_netdev_dummy(0);
+}
+
+static inline void espah_dummy_dev_free(struct net_device *dev)
+{
+	free_netdev(dev);
+}
+
+static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
+{
+	__set_bit(IP_TUNNEL_KEY_BIT, key->tun_flags);
+}
+
+#else
+
+static inline struct net_device *espah_dummy_dev_alloc(void)
+{
+	struct net_device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+
+	if (dev)
+		init_dummy_netdev(dev);
+	return dev;
+}
+
+static inline void espah_dummy_dev_free(struct net_device *dev)
+{
+	kfree(dev);
+}
+
+static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
+{
+	key->tun_flags |= TUNNEL_KEY;
+}
+
+#endif
+
+#endif /* _ESPAH_COMPAT_NETDEV_H */

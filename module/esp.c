@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/ip.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <net/esp.h>
+#include "esp.h"
+#include "order.h"
+
+/* The op that this CPU uses again and again; NULL while a driver keeps it. */
+static DEFINE_PER_CPU(struct espah_op *, spare_op);
+
+struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
+{
+	u32 size = sizeof(struct espah_op) + crypto_aead_reqsize(sa->aead);
+	struct espah_op *op = this_cpu_read(spare_op);
+
+	this_cpu_write(spare_op, NULL);
+	if (unlikely(!op || op->size < size)) {
+		kfree(op);
+		op = kmalloc(size, GFP_ATOMIC);
+		if (!op)
+			return NULL;
+		op->size = size;
+	}
+	op->sg = op->sg_few;
+	op->sa = sa;
+	op->skb = skb;
+	op->dev = NULL;
+	op->done = false;
+	op->linked = false;
+	return op;
+}
+
+void espah_op_put(struct espah_op *op)
+{
+	if (unlikely(op->sg != op->sg_few))
+		kfree(op->sg);
+	if (unlikely(this_cpu_read(spare_op)))
+		kfree(op);
+	else
+		this_cpu_write(spare_op, op);
+}
+
+void espah_op_cleanup(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		kfree(per_cpu(spare_op, cpu));
+		per_cpu(spare_op, cpu) = NULL;
+	}
+}
+
+int espah_esp_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
+		   struct sk_buff **trailer)
+{
+	if (likely(!skb_cloned(skb) && !skb_is_nonlinear(skb) && skb_headroom(skb) >= head &&
+		   skb_tailroom(skb) >= tail)) {
+		*trailer = skb;
+		return 1;
+	}
+	/* One reallocation for both ends; a clone gets a head of its own by it. */
+	if (skb_cloned(skb) || skb_headroom(skb) < head || skb_tailroom(skb) < (int)tail) {
+		int more_head = max_t(int, head - skb_headroom(skb), 0);
+		int more_tail = skb_is_nonlinear(skb) ?
+					0 : max_t(int, tail - skb_tailroom(skb), 0);
+
+		if (pskb_expand_head(skb, ALIGN(more_head, 16), more_tail, GFP_ATOMIC))
+			return -ENOMEM;
+	}
+	/*
+	 * Pages and fragments may belong to others too (page cache, socket
+	 * queues): what is shared is copied here, never overwritten.
+	 */
+	return skb_cow_data(skb, tail, trailer);
+}
+
+unsigned int espah_esp_tail_len(const struct espah_sa *sa, unsigned int payload_len)
+{
+	return ALIGN(payload_len + 2, sa->block_len) - payload_len + sa->icv_len;
+}
+
+void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struct sk_buff *trailer,
+			   unsigned int payload_len, u8 next_header)
+{
+	unsigned int tail_len = espah_esp_tail_len(sa, payload_len);
+	unsigned int pad_len = tail_len - sa->icv_len - 2;
+	u8 *tail = pskb_put(skb, trailer, tail_len);
+	unsigned int i;
+
+	for (i = 0; i < pad_len; i++)
+		tail[i] = i + 1;
+	tail[pad_len] = pad_len;
+	tail[pad_len + 1] = next_header;
+}
+
+static int set_request(struct espah_op *op, int nsg, unsigned int crypt_len)
+{
+	struct espah_sa *sa = op->sa;
+	unsigned int aad_len = sizeof(struct ip_esp_hdr) + sa->iv_len;
+	unsigned int off = op->esp_off;
+	struct aead_request *req = &op->req;
+	int err;
+
+	/*
+	 * With ESN the AAD is SPI, upper half, lower half. The packet has no
+	 * room for the upper half, so the SPI moves one word ahead until the
+	 * driver has answered (RFC 4303 2.2.1).
+	 */
+	if (espah_sa_esn(sa)) {
+		__be32 *words = (__be32 *)(op->skb->data + off) - 1;
+
+		op->saved = words[0];
+		words[0] = words[1];
+		words[1] = htonl(upper_32_bits(op->seq));
+		aad_len += sizeof(__be32);
+		off -= sizeof(__be32);
+	}
+	if (likely(nsg == 1 && !skb_is_nonlinear(op->skb))) {
+		sg_init_one(op->sg, op->skb->data + off, aad_len + crypt_len);
+	} else {
+		if (nsg > ESPAH_OP_SG) {
+			op->sg = kmalloc_array(nsg, sizeof(*op->sg), GFP_ATOMIC);
+			if (!op->sg) {
+				op->sg = op->sg_few;
+				return -ENOMEM;
+			}
+		}
+		sg_init_table(op->sg, nsg);
+		err = skb_to_sgvec(op->skb, op->sg, off, aad_len + crypt_len);
+		if (err < 0)
+			return err;
+	}
+	aead_request_set_tfm(req, sa->aead);
+	aead_request_set_callback(req, 0, espah_order_done, op);
+	aead_request_set_ad(req, aad_len);
+	return 0;
+}
+
+int espah_esp_seal(struct espah_op *op, int nsg)
+{
+	struct espah_sa *sa = op->sa;
+	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->esp_off);
+	int err;
+
+	op->ct_len = op->skb->len - op->esp_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
+	esp->spi = sa->id.spi;
+	esp->seq_no = htonl(lower_32_bits(op->seq));
+	if (sa->iv == ESPAH_IV_SEQ) {
+		__be64 iv = cpu_to_be64(op->seq);
+
+		memcpy(op->iv, &iv, sizeof(iv));
+		memcpy(esp->enc_data, &iv, sizeof(iv));
+	} else if (sa->iv == ESPAH_IV_RANDOM) {
+		get_random_bytes(op->iv, sa->iv_len);
+		memcpy(esp->enc_data, op->iv, sa->iv_len);
+	}
+	err = set_request(op, nsg, op->ct_len + sa->icv_len);
+	if (err)
+		return err;
+	aead_request_set_crypt(&op->req, op->sg, op->sg, op->ct_len, op->iv);
+	return 0;
+}
+
+int espah_esp_open(struct espah_op *op, int nsg)
+{
+	struct espah_sa *sa = op->sa;
+	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->esp_off);
+	int err;
+
+	op->ct_len = op->skb->len - op->esp_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
+	memcpy(op->iv, esp->enc_data, sa->iv_len);
+	err = set_request(op, nsg, op->ct_len + sa->icv_len);
+	if (err)
+		return err;
+	aead_request_set_crypt(&op->req, op->sg, op->sg, op->ct_len + sa->icv_len, op->iv);
+	return 0;
+}
+
+void espah_esp_restore(struct espah_op *op)
+{
+	__be32 *words;
+
+	if (!espah_sa_esn(op->sa))
+		return;
+	words = (__be32 *)(op->skb->data + op->esp_off) - 1;
+	words[1] = words[0];
+	words[0] = op->saved;
+}
+
+enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
+				unsigned int esp_off, u8 *next_header)
+{
+	unsigned int payload_off = esp_off + sizeof(struct ip_esp_hdr) + sa->iv_len;
+	unsigned int end = skb->len - sa->icv_len;
+	unsigned int pad_len, i;
+	u8 buf[256];
+	const u8 *tail;
+
+	/* before: payload_off + 2 <= end */
+	tail = skb_header_pointer(skb, end - 2, 2, buf);
+	if (!tail)
+		return ESPAH_DROP_PADDING;
+	pad_len = tail[0];
+	*next_header = tail[1];
+	if (pad_len + 2 > end - payload_off)
+		return ESPAH_DROP_PADDING;
+	tail = skb_header_pointer(skb, end - 2 - pad_len, pad_len, buf);
+	if (!tail)
+		return ESPAH_DROP_PADDING;
+	for (i = 0; i < pad_len; i++)
+		if (tail[i] != i + 1)
+			return ESPAH_DROP_PADDING;
+	if (*next_header == IPPROTO_NONE)
+		return ESPAH_DROP_DUMMY;
+	if (pskb_trim(skb, end - 2 - pad_len))
+		return ESPAH_DROP_NOMEM;
+	return ESPAH_DROP_NONE;
+}

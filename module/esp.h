@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The ESP transform (RFC 4303): trailer, header, IV, and the request to the crypto API. */
+#ifndef _ESPAH_ESP_H
+#define _ESPAH_ESP_H
+
+#include <crypto/aead.h>
+#include <linux/list.h>
+#include <linux/scatterlist.h>
+#include <linux/skbuff.h>
+#include "drop.h"
+#include "sad.h"
+
+#define ESPAH_OP_SG 4
+
+/**
+ * struct espah_op - one packet on its way through the crypto API
+ * @link: in espah_sa.inflight
+ * @skb: the packet; owned
+ * @sa: the SA
+ * @dev: device held while the packet is in flight
+ * @seq: its 64-bit sequence number
+ * @err: what the driver answered; valid once @done
+ * @done: the driver has answered; under espah_sa.lock
+ * @linked: it is in espah_sa.inflight; under espah_sa.lock
+ * @size: bytes allocated for it
+ * @esp_off: offset of the ESP header from skb->data
+ * @plain_len: output: length of the packet before it was wrapped
+ * @ct_len: length of the ciphertext without header, IV and ICV
+ * @saved: the word before the ESP header, while the AAD of ESN covers it
+ * @sg: the packet for the driver: @sg_few, or allocated when it has more parts
+ * @sg_few: enough for most packets
+ * @iv: as the driver wants it
+ * @req: the request; the driver's own part follows, so it comes last
+ *
+ * A driver that answers at once lets the CPU use the same op for each packet;
+ * one that answers later keeps the op, and the CPU gets itself a new one.
+ */
+struct espah_op {
+	struct list_head link;
+	struct sk_buff *skb;
+	struct espah_sa *sa;
+	struct net_device *dev;
+	u64 seq;
+	int err;
+	bool done;
+	bool linked;
+	u32 size;
+	u32 esp_off;
+	u32 plain_len;
+	u32 ct_len;
+	__be32 saved;
+	struct scatterlist *sg;
+	struct scatterlist sg_few[ESPAH_OP_SG];
+	u8 iv[16];
+	struct aead_request req;
+};
+
+/* an op for a packet of @sa, or NULL; Context: BH disabled */
+struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb);
+/* gives back an op that the driver no longer uses; Context: BH disabled */
+void espah_op_put(struct espah_op *op);
+/* frees the ops that CPUs keep; at unload */
+void espah_op_cleanup(void);
+
+/**
+ * espah_esp_room - make a packet writable, with room around it
+ * @skb: the packet, not shared; may be cloned, paged or a list of fragments
+ * @head: bytes wanted before it
+ * @tail: bytes wanted behind it
+ * @trailer: gets the buffer that ends it
+ *
+ * Return: how many scatter entries it takes, or -ENOMEM.
+ */
+int espah_esp_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
+		   struct sk_buff **trailer);
+
+/* bytes of padding, trailer and ICV behind so many bytes of payload */
+unsigned int espah_esp_tail_len(const struct espah_sa *sa, unsigned int payload_len);
+
+/* appends padding, pad length, next header and room for the ICV (RFC 4303 2.4 to 2.6) */
+void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struct sk_buff *trailer,
+			   unsigned int payload_len, u8 next_header);
+
+/**
+ * espah_esp_seal - prepare the encryption
+ * @op: with @op->skb laid out (ESP header and IV unwritten), @op->seq and @op->esp_off set
+ * @nsg: what espah_esp_room() said
+ *
+ * Writes header and IV. Return: 0 or -ENOMEM.
+ */
+int espah_esp_seal(struct espah_op *op, int nsg);
+
+/**
+ * espah_esp_open - prepare the decryption
+ * @op: with @op->seq and @op->esp_off set; lengths have been checked
+ * @nsg: what espah_esp_room() said
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int espah_esp_open(struct espah_op *op, int nsg);
+
+/* puts the ESP header back in its place after either */
+void espah_esp_restore(struct espah_op *op);
+
+/**
+ * espah_esp_strip - check and remove trailer and ICV of an authenticated packet
+ * @sa: its SA
+ * @skb: the packet
+ * @esp_off: offset of the ESP header
+ * @next_header: gets the next header
+ *
+ * Return: ESPAH_DROP_NONE, or why the packet has to go.
+ */
+enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
+				unsigned int esp_off, u8 *next_header);
+
+#endif /* _ESPAH_ESP_H */

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/icmpv6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/ndisc.h>
+#include "flow.h"
+
+#define IKE_PORT 500
+#define IKE_NATT_PORT 4500
+
+static void read_ports(const struct sk_buff *skb, int thoff, struct espah_flow *flow)
+{
+	__be16 buf[2];
+	const __be16 *ports;
+
+	if (!espah_proto_has_ports(flow->proto))
+		return;
+	ports = flow->opaque ? NULL : skb_header_pointer(skb, thoff, sizeof(buf), buf);
+	if (!ports) {
+		flow->opaque = true;
+		return;
+	}
+	flow->has_ports = true;
+	flow->sport = ntohs(ports[0]);
+	flow->dport = ntohs(ports[1]);
+}
+
+static int dissect_ip4(const struct sk_buff *skb, struct espah_flow *flow)
+{
+	int nhoff = skb_network_offset(skb);
+	struct iphdr buf;
+	const struct iphdr *iph = skb_header_pointer(skb, nhoff, sizeof(buf), &buf);
+	int thoff;
+
+	if (!iph || iph->version != 4 || iph->ihl < 5)
+		return -1;
+	thoff = nhoff + iph->ihl * 4;
+	if (thoff > skb->len)
+		return -1;
+	flow->src.ip4 = iph->saddr;
+	flow->dst.ip4 = iph->daddr;
+	flow->proto = iph->protocol;
+	flow->opaque = iph->frag_off & htons(IP_OFFSET);
+	return thoff;
+}
+
+static int dissect_ip6(const struct sk_buff *skb, struct espah_flow *flow)
+{
+	int nhoff = skb_network_offset(skb);
+	struct ipv6hdr buf;
+	const struct ipv6hdr *ip6h = skb_header_pointer(skb, nhoff, sizeof(buf), &buf);
+	__be16 frag_off;
+	int thoff;
+
+	if (!ip6h || ip6h->version != 6)
+		return -1;
+	memcpy(&flow->src, &ip6h->saddr, sizeof(flow->src));
+	memcpy(&flow->dst, &ip6h->daddr, sizeof(flow->dst));
+	flow->proto = ip6h->nexthdr;
+	thoff = nhoff + sizeof(*ip6h);
+	if (!ipv6_ext_hdr(flow->proto))
+		return thoff;
+
+	thoff = ipv6_skip_exthdr(skb, thoff, &flow->proto, &frag_off);
+	if (thoff < 0)
+		return -1;
+	if (frag_off & htons(IP6_OFFSET)) {
+		const struct frag_hdr *fh;
+		struct frag_hdr fbuf;
+
+		flow->opaque = true;
+		fh = skb_header_pointer(skb, thoff, sizeof(fbuf), &fbuf);
+		if (!fh)
+			return -1;
+		flow->proto = fh->nexthdr;
+	}
+	return thoff;
+}
+
+int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow)
+{
+	int thoff;
+
+	memset(flow, 0, sizeof(*flow));
+	flow->family = family;
+	thoff = family == AF_INET ? dissect_ip4(skb, flow) : dissect_ip6(skb, flow);
+	if (thoff >= 0)
+		read_ports(skb, thoff, flow);
+	return thoff;
+}
+
+bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+{
+	const u8 *type;
+	u8 buf;
+
+	if (flow->family != AF_INET6 || flow->proto != IPPROTO_ICMPV6 || flow->opaque ||
+	    ipv6_hdr(skb)->hop_limit != 255)
+		return false;
+	type = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
+	return type && *type >= NDISC_ROUTER_SOLICITATION && *type <= NDISC_REDIRECT;
+}
+
+bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+{
+	const __be32 *marker;
+	__be32 buf;
+
+	if (flow->proto != IPPROTO_UDP || !flow->has_ports)
+		return false;
+	if (flow->sport == IKE_PORT || flow->dport == IKE_PORT)
+		return true;
+	if (flow->sport != IKE_NATT_PORT && flow->dport != IKE_NATT_PORT)
+		return false;
+	marker = skb_header_pointer(skb, thoff + sizeof(struct udphdr), sizeof(buf), &buf);
+	return marker && !*marker;
+}

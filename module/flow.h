@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From a packet's headers to the flow that the SPD looks at. */
+#ifndef _ESPAH_FLOW_H
+#define _ESPAH_FLOW_H
+
+#include <linux/skbuff.h>
+#include "selector.h"
+
+/**
+ * espah_flow_dissect - read a packet's flow
+ * @skb: the packet; its network header is set and may be followed by anything
+ * @family: AF_INET or AF_INET6
+ * @flow: filled in whole
+ *
+ * Reads within the packet's bounds only and changes nothing.
+ *
+ * Return: offset of the upper-layer header from skb->data, or -1 if the IP
+ * header or an IPv6 extension header is broken.
+ */
+int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow);
+
+/* neighbour and router discovery (RFC 4861 with hop limit 255): never leaves the link */
+bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff);
+
+/* an IKE message: UDP 500, or UDP 4500 with the non-ESP marker (RFC 3948 2.2) */
+bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow, int thoff);
+
+#endif /* _ESPAH_FLOW_H */

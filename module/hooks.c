@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where packets are met:
+ *
+ *   PRE_ROUTING    just behind defragmentation: what came in clear
+ *   LOCAL_IN       behind all rules of the administrator: ESP to this host
+ *   POST_ROUTING   behind source NAT: what may have to be protected
+ *
+ * The last two come just ahead of conntrack's confirmation, which
+ * espah_confirm() does for the packets that are taken away.
+ */
+#include <linux/module.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/netfilter/ipv4/nf_defrag_ipv4.h>
+#include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include "hooks.h"
+#include "icmp.h"
+#include "input.h"
+#include "output.h"
+#include "plaintext.h"
+
+static unsigned int pre_routing(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return espah_plaintext(espah_pernet(state->net), skb, state);
+}
+
+static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct espah_net *en = espah_pernet(state->net);
+	const struct iphdr *iph = ip_hdr(skb);
+
+	if (iph->protocol == IPPROTO_ESP)
+		return espah_input(en, skb, state, ip_hdrlen(skb));
+	if (unlikely(iph->protocol == IPPROTO_ICMP))
+		espah_icmp_input(en, skb, AF_INET, ip_hdrlen(skb));
+	return NF_ACCEPT;
+}
+
+static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct espah_net *en = espah_pernet(state->net);
+	u8 nexthdr = ipv6_hdr(skb)->nexthdr;
+	int off = sizeof(struct ipv6hdr);
+	__be16 frag_off;
+
+	if (unlikely(ipv6_ext_hdr(nexthdr)))
+		off = ipv6_skip_exthdr(skb, off, &nexthdr, &frag_off);
+	if (off < 0)
+		return NF_ACCEPT;
+	if (nexthdr == IPPROTO_ESP)
+		return espah_input(en, skb, state, off);
+	if (unlikely(nexthdr == IPPROTO_ICMPV6))
+		espah_icmp_input(en, skb, AF_INET6, off);
+	return NF_ACCEPT;
+}
+
+static unsigned int post_routing4(void *priv, struct sk_buff *skb,
+				  const struct nf_hook_state *state)
+{
+	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
+		return NF_ACCEPT;
+	return espah_output(espah_pernet(state->net), skb, state);
+}
+
+static unsigned int post_routing6(void *priv, struct sk_buff *skb,
+				  const struct nf_hook_state *state)
+{
+	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
+		return NF_ACCEPT;
+	return espah_output(espah_pernet(state->net), skb, state);
+}
+
+#define HOOK(function, family, where, prio)                                                        \
+	{ .hook = function, .pf = family, .hooknum = where, .priority = prio }
+
+static const struct nf_hook_ops hooks[] = {
+	HOOK(pre_routing, NFPROTO_IPV4, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG + 1),
+	HOOK(pre_routing, NFPROTO_IPV6, NF_INET_PRE_ROUTING, NF_IP6_PRI_CONNTRACK_DEFRAG + 1),
+	HOOK(local_in4, NFPROTO_IPV4, NF_INET_LOCAL_IN, NF_IP_PRI_LAST - 1),
+	HOOK(local_in6, NFPROTO_IPV6, NF_INET_LOCAL_IN, NF_IP6_PRI_LAST - 1),
+	HOOK(post_routing4, NFPROTO_IPV4, NF_INET_POST_ROUTING, NF_IP_PRI_LAST - 1),
+	HOOK(post_routing6, NFPROTO_IPV6, NF_INET_POST_ROUTING, NF_IP6_PRI_LAST - 1),
+};
+
+static int add(struct espah_net *en)
+{
+	struct net *net = en->net;
+	int err;
+
+	err = nf_defrag_ipv4_enable(net);
+	if (err)
+		return err;
+	err = nf_defrag_ipv6_enable(net);
+	if (err)
+		goto defrag4;
+	err = nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks));
+	if (err)
+		goto defrag6;
+	en->hooked = true;
+	return 0;
+defrag6:
+	nf_defrag_ipv6_disable(net);
+defrag4:
+	nf_defrag_ipv4_disable(net);
+	return err;
+}
+
+void espah_hooks_remove(struct espah_net *en)
+{
+	if (!en->hooked)
+		return;
+	nf_unregister_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
+	nf_defrag_ipv6_disable(en->net);
+	nf_defrag_ipv4_disable(en->net);
+	en->hooked = false;
+}
+
+int espah_hooks_update(struct espah_net *en)
+{
+	bool discards = en->default_action[ESPAH_DIR_IN] != ESPAH_ACTION_BYPASS ||
+			en->default_action[ESPAH_DIR_OUT] != ESPAH_ACTION_BYPASS;
+	bool policies = en->spd.count || discards;
+	bool wanted = policies || en->sad.count[ESPAH_DIR_IN] || en->sad.count[ESPAH_DIR_OUT];
+	int err = 0;
+
+	lockdep_assert_held(&en->lock);
+	if (wanted && !en->hooked)
+		err = add(en);
+	else if (!wanted)
+		espah_hooks_remove(en);
+	if (err)
+		return err;
+	/* without the module, what a policy protects would leave in clear */
+	if (policies && !en->pinned)
+		__module_get(THIS_MODULE);
+	else if (!policies && en->pinned)
+		module_put(THIS_MODULE);
+	en->pinned = policies;
+	return 0;
+}

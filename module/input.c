@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From LOCAL_IN through an SA to the GRO cell, in the order in which a packet meets it. */
+#include <linux/etherdevice.h>
+#include <net/dst_metadata.h>
+#include <net/esp.h>
+#include <net/gro_cells.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/xfrm.h>
+#include "compat/conntrack.h"
+#include "compat/netdev.h"
+#include "esp.h"
+#include "flow.h"
+#include "input.h"
+#include "mode.h"
+#include "mss.h"
+#include "mtu.h"
+#include "order.h"
+#include "output.h"
+
+/* Packets out of an SA re-enter the stack through the GRO of the CPU that decrypted them. */
+static struct gro_cells cells;
+static struct net_device *cells_dev;
+
+int espah_input_setup(void)
+{
+	int err;
+
+	cells_dev = espah_dummy_dev_alloc();
+	if (!cells_dev)
+		return -ENOMEM;
+	err = gro_cells_init(&cells, cells_dev);
+	if (err)
+		espah_dummy_dev_free(cells_dev);
+	return err;
+}
+
+void espah_input_teardown(void)
+{
+	gro_cells_destroy(&cells);
+	espah_dummy_dev_free(cells_dev);
+}
+
+/* Never called: its address tells our metadata dst from everybody else's. */
+static int mark_output(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	kfree_skb(skb);
+	return 0;
+}
+
+bool espah_input_marked(const struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	return dst && dst->flags & DST_METADATA && dst->output == mark_output;
+}
+
+/* Marks a packet as decapsulated, for PRE_ROUTING, nft, tc and eBPF to see. */
+static bool mark(struct espah_sa *sa, struct sk_buff *skb)
+{
+	struct metadata_dst *md = READ_ONCE(sa->mark), *old;
+
+	if (unlikely(!md)) {
+		md = metadata_dst_alloc(0, METADATA_IP_TUNNEL, GFP_ATOMIC);
+		if (!md)
+			return false;
+		md->dst.output = mark_output;
+		md->u.tun_info.key.tun_id = cpu_to_be64(be32_to_cpu(sa->id.spi));
+		if (sa->id.family == AF_INET) {
+			md->u.tun_info.key.u.ipv4.src = sa->src.ip4;
+			md->u.tun_info.key.u.ipv4.dst = sa->id.dst.ip4;
+		} else {
+			md->u.tun_info.mode = IP_TUNNEL_INFO_IPV6;
+			memcpy(&md->u.tun_info.key.u.ipv6.src, &sa->src, sizeof(sa->src));
+			memcpy(&md->u.tun_info.key.u.ipv6.dst, &sa->id.dst, sizeof(sa->id.dst));
+		}
+		espah_tunnel_key_flag(&md->u.tun_info.key);
+		old = cmpxchg(&sa->mark, NULL, md);
+		if (old) {
+			dst_release(&md->dst);
+			md = old;
+		}
+	}
+	dst_hold(&md->dst);
+	skb_dst_set(skb, &md->dst);
+	return true;
+}
+
+/* An SA that is not ours may be XFRM's: the two live side by side. */
+static bool is_xfrms(struct net *net, const struct sk_buff *skb, const struct espah_sa_id *id)
+{
+#if IS_ENABLED(CONFIG_XFRM)
+	struct xfrm_state *x = xfrm_state_lookup(net, skb->mark, (const xfrm_address_t *)&id->dst,
+						 id->spi, id->proto, id->family);
+
+	if (x)
+		xfrm_state_put(x);
+	return x;
+#else
+	return false;
+#endif
+}
+
+static bool is_fragment(const struct sk_buff *skb)
+{
+	if (skb->protocol == htons(ETH_P_IP))
+		return ip_is_fragment(ip_hdr(skb));
+	return IP6CB(skb)->flags & IP6SKB_FRAGMENTED && ipv6_hdr(skb)->nexthdr == NEXTHDR_FRAGMENT;
+}
+
+static enum espah_drop replay_drop(enum espah_replay_verdict verdict)
+{
+	return verdict == ESPAH_REPLAY_OLD ? ESPAH_DROP_TOO_OLD : ESPAH_DROP_REPLAY;
+}
+
+/* Lengths, and whether the number could be accepted: all that can be said without the key. */
+static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
+				unsigned int esp_off, u64 *seq)
+{
+	unsigned int fixed = sizeof(struct ip_esp_hdr) + sa->iv_len + sa->icv_len;
+	const struct ip_esp_hdr *esp;
+	enum espah_replay_verdict verdict;
+	unsigned int ct_len;
+	u32 low;
+
+	if (unlikely(sa->state != ESPAH_SA_STATE_VALID))
+		return ESPAH_DROP_LARVAL;
+	if (unlikely(skb->len < esp_off + fixed + 2 ||
+		     !pskb_may_pull(skb, esp_off + sizeof(*esp) + sa->iv_len)))
+		return ESPAH_DROP_SHORT;
+	ct_len = skb->len - esp_off - fixed;
+	if (unlikely(ct_len & (sa->block_len - 1)))
+		return ESPAH_DROP_LENGTH;
+	esp = (const struct ip_esp_hdr *)(skb->data + esp_off);
+	low = ntohl(esp->seq_no);
+	*seq = espah_sa_esn(sa) ?
+	       espah_esn_expand(READ_ONCE(sa->replay->top), sa->replay->window, low) : low;
+	verdict = espah_replay_check(sa->replay, *seq);
+	return likely(verdict == ESPAH_REPLAY_OK) ? ESPAH_DROP_NONE : replay_drop(verdict);
+}
+
+unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
+			 const struct nf_hook_state *state, unsigned int esp_off)
+{
+	struct espah_sa_id id = { .proto = IPPROTO_ESP, .family = state->pf,
+				  .dir = ESPAH_DIR_IN };
+	enum espah_drop reason = ESPAH_DROP_NONE;
+	struct espah_sa *sa = NULL;
+	struct sk_buff *trailer;
+	struct espah_op *op;
+	__be32 buf, *spi;
+	u64 seq;
+	int nsg;
+
+	/* look up */
+	if (unlikely(is_fragment(skb))) {
+		espah_drop(en, NULL, NULL, ESPAH_DROP_FRAGMENT, skb);
+		return NF_STOLEN;
+	}
+	spi = skb_header_pointer(skb, esp_off, sizeof(buf), &buf);
+	if (unlikely(!spi)) {
+		espah_drop(en, NULL, NULL, ESPAH_DROP_SHORT, skb);
+		return NF_STOLEN;
+	}
+	id.spi = *spi;
+	if (state->pf == NFPROTO_IPV4)
+		id.dst.ip4 = ip_hdr(skb)->daddr;
+	else
+		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
+	sa = espah_sad_find(&en->sad, &id);
+	if (unlikely(!sa)) {
+		if (is_xfrms(en->net, skb, &id))
+			return NF_ACCEPT;
+		espah_drop(en, NULL, NULL, ntohl(id.spi) < ESPAH_SPI_MIN ?
+			   ESPAH_DROP_RESERVED_SPI : ESPAH_DROP_NO_SPI, skb);
+		return NF_STOLEN;
+	}
+
+	/* check */
+	reason = precheck(sa, skb, esp_off, &seq);
+	if (unlikely(reason))
+		goto drop;
+	if (unlikely(espah_confirm(skb, state) != NF_ACCEPT)) {
+		reason = ESPAH_DROP_CONFIRM;
+		goto drop;
+	}
+
+	/* transform */
+	reason = ESPAH_DROP_NOMEM;
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (unlikely(!skb)) {
+		espah_count_drop(en, sa, NULL, ESPAH_DROP_NOMEM, NULL, 1);
+		return NF_STOLEN;
+	}
+	nsg = espah_esp_room(skb, 0, 0, &trailer);
+	if (unlikely(nsg < 0))
+		goto drop;
+	skb_dst_drop(skb);
+	local_bh_disable();
+	op = espah_op_get(sa, skb);
+	if (unlikely(!op)) {
+		local_bh_enable();
+		goto drop;
+	}
+	op->seq = seq;
+	op->esp_off = esp_off;
+	if (likely(!espah_esp_open(op, nsg))) {
+		espah_order_run(op);
+	} else {
+		espah_op_put(op);
+		espah_drop(en, sa, NULL, ESPAH_DROP_NOMEM, skb);
+	}
+	local_bh_enable();
+	return NF_STOLEN;
+drop:
+	espah_drop(en, sa, NULL, reason, skb);
+	return NF_STOLEN;
+}
+
+/* The SYN of a connection through the tunnel tells us what the far end may send back. */
+static bool clamp(struct espah_net *en, const struct espah_policy *pol, const struct espah_sa *sa,
+		  struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+{
+	struct espah_slot_id id = sa->slot->id;
+	struct espah_slot *slot;
+	struct espah_sa *back;
+	unsigned int mtu;
+	u16 mss = pol->mss;
+
+	if (flow->proto != IPPROTO_TCP || flow->opaque || mss == ESPAH_MSS_OFF)
+		return true;
+	if (mss == ESPAH_MSS_AUTO) {
+		const struct tcphdr *tcp;
+		struct tcphdr buf;
+
+		tcp = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
+		if (!tcp || !tcp->syn)
+			return true;
+		swap(id.src, id.dst);
+		id.dir = ESPAH_DIR_OUT;
+		slot = espah_slot_find(&en->sad, &id);
+		back = slot ? rcu_dereference(slot->sa) : NULL;
+		if (!back)
+			return true;
+		mtu = espah_sa_mtu(back, espah_sa_pmtu(back), thoff);
+		if (!mtu)
+			return true;
+		mss = espah_mss_of_mtu(flow->family, mtu);
+	}
+	return espah_mss_clamp(skb, flow, thoff, mss);
+}
+
+/* Verify, unwrap, check policy, deliver: the part that only an authenticated packet sees. */
+static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
+			      struct espah_policy **policy)
+{
+	struct espah_sa *sa = op->sa;
+	struct sk_buff *skb = op->skb;
+	enum espah_replay_verdict verdict;
+	struct espah_policy *pol;
+	struct espah_flow flow;
+	enum espah_drop reason;
+	u8 next_header, family;
+	int thoff;
+
+	spin_lock(&sa->lock);
+	verdict = espah_replay_advance(sa->replay, op->seq);
+	spin_unlock(&sa->lock);
+	if (unlikely(verdict != ESPAH_REPLAY_OK))
+		return replay_drop(verdict);
+	reason = espah_esp_strip(sa, skb, op->esp_off, &next_header);
+	if (unlikely(reason))
+		return reason;
+	reason = espah_mode_unwrap(sa, skb, op->esp_off, next_header);
+	if (unlikely(reason))
+		return reason;
+
+	/* RFC 4301 5.2 step 4: the inner packet must be one that this SA is for */
+	family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;
+	thoff = espah_flow_dissect(skb, family, &flow);
+	if (unlikely(thoff < 0))
+		return ESPAH_DROP_INNER;
+	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_IN, &flow);
+	*policy = pol;
+	if (unlikely(!pol || pol->action != ESPAH_ACTION_PROTECT ||
+		     !espah_policy_admits(pol, sa)))
+		return ESPAH_DROP_POLICY;
+	espah_count(sa->counters, 1, skb->len);
+	espah_count(pol->counters, 1, skb->len);
+	if (unlikely(!clamp(en, pol, sa, skb, &flow, thoff) || !mark(sa, skb)))
+		return ESPAH_DROP_NOMEM;
+	return ESPAH_DROP_NONE;
+}
+
+void espah_input_done(struct espah_op *op, int err)
+{
+	struct espah_sa *sa = op->sa;
+	struct espah_net *en = sa->en;
+	struct sk_buff *skb = op->skb;
+	struct espah_policy *pol = NULL;
+	struct espah_net_stats *stats;
+	enum espah_drop reason;
+	unsigned int len;
+
+	if (likely(!err)) {
+		espah_esp_restore(op);
+		reason = accept(en, op, &pol);
+	} else if (err == -EBADMSG) {
+		reason = ESPAH_DROP_ICV;
+	} else {
+		reason = err == -ENOSPC || err == -EBUSY || err == -EAGAIN ?
+			 ESPAH_DROP_QUEUE_FULL : ESPAH_DROP_CRYPTO;
+	}
+	if (unlikely(reason)) {
+		espah_drop(en, sa, pol, reason, skb);
+		return;
+	}
+
+	nf_reset_ct(skb);
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	skb->pkt_type = PACKET_HOST;
+	skb_clear_hash(skb);
+	len = skb->len;
+	if (unlikely(gro_cells_receive(&cells, skb) != NET_RX_SUCCESS)) {
+		espah_count_drop(en, sa, pol, ESPAH_DROP_DELIVER, NULL, 1);
+		return;
+	}
+	stats = this_cpu_ptr(en->stats);
+	stats->dir[ESPAH_DIR_IN].packets++;
+	stats->dir[ESPAH_DIR_IN].bytes += len;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The input path: ESP to this host. */
+#ifndef _ESPAH_INPUT_H
+#define _ESPAH_INPUT_H
+
+#include <linux/netfilter.h>
+#include "net.h"
+
+struct espah_op;
+
+int espah_input_setup(void);
+/* waits for what is still to be delivered */
+void espah_input_teardown(void);
+
+/**
+ * espah_input - what happens to an ESP packet at LOCAL_IN
+ * @en: network namespace
+ * @skb: the packet, from the IP header on
+ * @state: the hook's
+ * @esp_off: offset of the ESP header from skb->data
+ *
+ * Return: NF_ACCEPT if the SA is XFRM's; NF_STOLEN if the packet was taken, or dropped and counted.
+ */
+unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
+			 const struct nf_hook_state *state, unsigned int esp_off);
+
+/* checks and delivers a decrypted packet; consumes @op->skb; Context: RCU reader, BH disabled */
+void espah_input_done(struct espah_op *op, int err);
+
+/**
+ * espah_input_marked - whether a packet came out of an SA of ours
+ * @skb: a packet at PRE_ROUTING
+ *
+ * The mark is a metadata dst. It lives until routing replaces it, and nobody
+ * outside the kernel can make one that passes for ours.
+ */
+bool espah_input_marked(const struct sk_buff *skb);
+
+#endif /* _ESPAH_INPUT_H */

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Load, unload, and the life of network namespaces. */
+#include <linux/module.h>
+#include <net/net_namespace.h>
+#include "esp.h"
+#include "hooks.h"
+#include "input.h"
+#include "net.h"
+#include "netlink/netlink.h"
+
+unsigned int espah_net_id;
+
+static int __net_init net_init(struct net *net)
+{
+	struct espah_net *en = espah_pernet(net);
+	int err;
+
+	en->net = net;
+	mutex_init(&en->lock);
+	en->default_action[ESPAH_DIR_IN] = ESPAH_ACTION_BYPASS;
+	en->default_action[ESPAH_DIR_OUT] = ESPAH_ACTION_BYPASS;
+	en->stats = alloc_percpu(struct espah_net_stats);
+	if (!en->stats)
+		return -ENOMEM;
+	err = espah_sad_setup(&en->sad);
+	if (err) {
+		free_percpu(en->stats);
+		return err;
+	}
+	espah_spd_setup(&en->spd);
+	return 0;
+}
+
+/* After this the hooks see no more packets, once a grace period has passed. */
+static void __net_exit net_pre_exit(struct net *net)
+{
+	struct espah_net *en = espah_pernet(net);
+
+	mutex_lock(&en->lock);
+	en->dying = true;
+	espah_hooks_remove(en);
+	mutex_unlock(&en->lock);
+}
+
+static void __net_exit net_exit(struct net *net)
+{
+	struct espah_net *en = espah_pernet(net);
+
+	espah_spd_teardown(en);
+	espah_sad_teardown(en);
+	if (en->pinned)
+		module_put(THIS_MODULE);
+	free_percpu(en->stats);
+}
+
+static struct pernet_operations net_ops = {
+	.init = net_init,
+	.pre_exit = net_pre_exit,
+	.exit = net_exit,
+	.id = &espah_net_id,
+	.size = sizeof(struct espah_net),
+};
+
+static int __init espah_init(void)
+{
+	int err;
+
+	err = espah_input_setup();
+	if (err)
+		return err;
+	err = espah_sad_module_setup();
+	if (err)
+		goto input;
+	err = register_pernet_subsys(&net_ops);
+	if (err)
+		goto sad;
+	err = espah_netlink_setup();
+	if (err)
+		goto pernet;
+	return 0;
+pernet:
+	unregister_pernet_subsys(&net_ops);
+sad:
+	espah_sad_module_teardown();
+input:
+	espah_input_teardown();
+	return err;
+}
+
+static void __exit espah_exit(void)
+{
+	espah_netlink_teardown();
+	unregister_pernet_subsys(&net_ops);
+	espah_sad_module_teardown();
+	espah_input_teardown();
+	espah_op_cleanup();
+	rcu_barrier();
+}
+
+module_init(espah_init);
+module_exit(espah_exit);
+
+MODULE_DESCRIPTION("IPsec ESP in tunnel and transport mode, through netfilter hooks");
+MODULE_AUTHOR("the espah authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(ESPAH_VERSION);
+MODULE_ALIAS_GENL_FAMILY(ESPAH_GENL_NAME);

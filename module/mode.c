@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <net/dsfield.h>
+#include <net/esp.h>
+#include <net/inet_ecn.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+#include "mode.h"
+
+enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
+				  struct espah_layout *layout)
+{
+	bool ip4 = skb->protocol == htons(ETH_P_IP);
+
+	layout->hdr_len = 0;
+	if (sa->mode == ESPAH_MODE_TUNNEL) {
+		layout->next_header = ip4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+		return ESPAH_DROP_NONE;
+	}
+	if (ip4) {
+		layout->hdr_len = ip_hdrlen(skb);
+		layout->nh_off = offsetof(struct iphdr, protocol);
+	} else {
+		/* behind what routers on the way look at (RFC 4303 3.1.1) */
+		u8 *nexthdr;
+		int len = ip6_find_1stfragopt(skb, &nexthdr);
+
+		if (len < 0)
+			return ESPAH_DROP_MALFORMED_OUT;
+		layout->hdr_len = len;
+		layout->nh_off = nexthdr - skb->data;
+	}
+	if (!pskb_may_pull(skb, layout->hdr_len))
+		return ESPAH_DROP_MALFORMED_OUT;
+	layout->next_header = skb->data[layout->nh_off];
+	return ESPAH_DROP_NONE;
+}
+
+static u8 outer_tos(const struct espah_sa *sa, const struct sk_buff *skb, bool inner4)
+{
+	u8 tos = inner4 ? ip_hdr(skb)->tos : ipv6_get_dsfield(ipv6_hdr(skb));
+
+	/* RFC 6040 4.1: normal mode copies the ECN field, compatibility mode clears it */
+	return sa->flags & ESPAH_SA_F_NOECN ? tos & ~INET_ECN_MASK : tos;
+}
+
+static bool outer_df(const struct espah_sa *sa, const struct sk_buff *skb, bool inner4)
+{
+	switch (sa->df) {
+	case ESPAH_DF_SET:
+		return true;
+	case ESPAH_DF_CLEAR:
+		return false;
+	default:
+		return !inner4 || ip_hdr(skb)->frag_off & htons(IP_DF);
+	}
+}
+
+/* puts an outer header on: the packet begins with the inner IP header */
+static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
+			const struct dst_entry *dst)
+{
+	bool inner4 = skb->protocol == htons(ETH_P_IP);
+	bool df = outer_df(sa, skb, inner4);
+	u8 tos = outer_tos(sa, skb, inner4);
+	unsigned int esp_len = sizeof(struct ip_esp_hdr) + sa->iv_len;
+
+	if (sa->id.family == AF_INET) {
+		struct iphdr *iph;
+
+		__skb_push(skb, esp_len + sizeof(*iph));
+		skb_reset_network_header(skb);
+		iph = ip_hdr(skb);
+		iph->version = 4;
+		iph->ihl = sizeof(*iph) / 4;
+		iph->tos = tos;
+		iph->frag_off = df ? htons(IP_DF) : 0;
+		iph->ttl = ip4_dst_hoplimit(dst);
+		iph->protocol = sa->id.proto;
+		iph->saddr = sa->src.ip4;
+		iph->daddr = sa->id.dst.ip4;
+		/* 0 will do for a packet that is never fragmented (RFC 6864 4.1); see output.c */
+		iph->id = 0;
+		skb->protocol = htons(ETH_P_IP);
+	} else {
+		struct ipv6hdr *ip6h;
+
+		__skb_push(skb, esp_len + sizeof(*ip6h));
+		skb_reset_network_header(skb);
+		ip6h = ipv6_hdr(skb);
+		ip6_flow_hdr(ip6h, tos, 0);
+		ip6h->nexthdr = sa->id.proto;
+		ip6h->hop_limit = ip6_dst_hoplimit((struct dst_entry *)dst);
+		memcpy(&ip6h->saddr, &sa->src, sizeof(ip6h->saddr));
+		memcpy(&ip6h->daddr, &sa->id.dst, sizeof(ip6h->daddr));
+		skb->protocol = htons(ETH_P_IPV6);
+	}
+}
+
+/* moves the IP header ahead: the packet begins with it before and after */
+static void wrap_transport(const struct espah_sa *sa, struct sk_buff *skb,
+			   const struct espah_layout *layout)
+{
+	unsigned int esp_len = sizeof(struct ip_esp_hdr) + sa->iv_len;
+
+	__skb_push(skb, esp_len);
+	memmove(skb->data, skb->data + esp_len, layout->hdr_len);
+	skb_reset_network_header(skb);
+	skb->data[layout->nh_off] = sa->id.proto;
+}
+
+unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
+			     const struct espah_layout *layout, const struct dst_entry *dst)
+{
+	unsigned int esp_off;
+
+	if (sa->mode == ESPAH_MODE_TUNNEL) {
+		wrap_tunnel(sa, skb, dst);
+		esp_off = sa->id.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	} else {
+		wrap_transport(sa, skb, layout);
+		esp_off = layout->hdr_len;
+	}
+	skb_set_transport_header(skb, esp_off);
+	return esp_off;
+}
+
+/* The link-layer header moves along, since GRO compares it and packet sockets show it. */
+static enum espah_drop unwrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
+				     unsigned int payload_off, u8 next_header)
+{
+	u8 outer = skb->protocol == htons(ETH_P_IP) ? ip_hdr(skb)->tos :
+						      ipv6_get_dsfield(ipv6_hdr(skb));
+	u8 inner;
+
+	if (next_header != IPPROTO_IPIP && next_header != IPPROTO_IPV6)
+		return ESPAH_DROP_NEXT_HEADER;
+	__skb_pull(skb, payload_off);
+	skb_reset_network_header(skb);
+
+	if (next_header == IPPROTO_IPIP) {
+		if (!pskb_may_pull(skb, sizeof(struct iphdr)) || ip_hdr(skb)->version != 4 ||
+		    ip_hdr(skb)->ihl < 5)
+			return ESPAH_DROP_INNER;
+		skb->protocol = htons(ETH_P_IP);
+		inner = ip_hdr(skb)->tos;
+	} else {
+		if (!pskb_may_pull(skb, sizeof(struct ipv6hdr)) || ipv6_hdr(skb)->version != 6)
+			return ESPAH_DROP_INNER;
+		skb->protocol = htons(ETH_P_IPV6);
+		inner = ipv6_get_dsfield(ipv6_hdr(skb));
+	}
+	/* RFC 6040 4.2 */
+	if (!(sa->flags & ESPAH_SA_F_NOECN) && INET_ECN_decapsulate(skb, outer, inner) > 1)
+		return ESPAH_DROP_ECN;
+
+	if (skb_mac_header_was_set(skb) && skb->mac_len) {
+		skb_mac_header_rebuild(skb);
+		if (skb->mac_len == ETH_HLEN)
+			eth_hdr(skb)->h_proto = skb->protocol;
+	}
+	return ESPAH_DROP_NONE;
+}
+
+static enum espah_drop unwrap_transport(struct sk_buff *skb, unsigned int hdr_len,
+					unsigned int payload_off, u8 next_header)
+{
+	unsigned int gap = payload_off - hdr_len;
+
+	if (skb->protocol == htons(ETH_P_IP)) {
+		ip_hdr(skb)->protocol = next_header;
+	} else {
+		/* the field that named ESP is the last one before it */
+		u8 nexthdr = ipv6_hdr(skb)->nexthdr;
+		unsigned int off = sizeof(struct ipv6hdr), nh_off = offsetof(struct ipv6hdr, nexthdr);
+
+		while (off < hdr_len && ipv6_ext_hdr(nexthdr)) {
+			const struct ipv6_opt_hdr *opt = (void *)(skb->data + off);
+
+			nh_off = off;
+			nexthdr = opt->nexthdr;
+			off += ipv6_optlen(opt);
+		}
+		if (off != hdr_len)
+			return ESPAH_DROP_INNER;
+		skb->data[nh_off] = next_header;
+	}
+	memmove(skb->data + gap, skb->data, hdr_len);
+	__skb_pull(skb, gap);
+	skb_reset_network_header(skb);
+	if (skb_mac_header_was_set(skb) && skb->mac_len)
+		skb_mac_header_rebuild(skb);
+
+	if (skb->protocol == htons(ETH_P_IP)) {
+		ip_hdr(skb)->tot_len = htons(skb->len);
+		ip_send_check(ip_hdr(skb));
+	} else {
+		ipv6_hdr(skb)->payload_len = htons(skb->len - sizeof(struct ipv6hdr));
+	}
+	return ESPAH_DROP_NONE;
+}
+
+enum espah_drop espah_mode_unwrap(const struct espah_sa *sa, struct sk_buff *skb,
+				  unsigned int esp_off, u8 next_header)
+{
+	unsigned int payload_off = esp_off + sizeof(struct ip_esp_hdr) + sa->iv_len;
+
+	if (sa->mode == ESPAH_MODE_TUNNEL)
+		return unwrap_tunnel(sa, skb, payload_off, next_header);
+	return unwrap_transport(skb, esp_off, payload_off, next_header);
+}

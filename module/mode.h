@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Tunnel and transport mode: headers put on and taken off (RFC 4301 5.1.2, RFC 4303 3.1). */
+#ifndef _ESPAH_MODE_H
+#define _ESPAH_MODE_H
+
+#include <linux/skbuff.h>
+#include "drop.h"
+#include "sad.h"
+
+/**
+ * struct espah_layout - how a packet is to be wrapped
+ * @hdr_len: bytes from skb->data on that stay in front of the ESP header (transport)
+ * @nh_off: transport: offset of the field that names the upper-layer protocol
+ * @next_header: for the ESP trailer
+ */
+struct espah_layout {
+	u16 hdr_len;
+	u16 nh_off;
+	u8 next_header;
+};
+
+/* finds out; ESPAH_DROP_MALFORMED_OUT if the headers are not all in the packet */
+enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
+				  struct espah_layout *layout);
+
+/**
+ * espah_mode_wrap - make way for ESP header and IV, and write the header before them
+ * @sa: the SA
+ * @skb: the packet, with room in front; the ESP trailer is on already
+ * @layout: from espah_mode_layout()
+ * @dst: route of the outer packet
+ *
+ * Lengths, checksum and IP identification are left to the IP layer.
+ *
+ * Return: offset of the ESP header from skb->data.
+ */
+unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
+			     const struct espah_layout *layout, const struct dst_entry *dst);
+
+/**
+ * espah_mode_unwrap - take the outer headers off an authenticated packet
+ * @sa: the SA
+ * @skb: the packet, trailer already off
+ * @esp_off: offset of the ESP header from skb->data
+ * @next_header: from the ESP trailer
+ *
+ * Return: ESPAH_DROP_NONE, with skb->data, network header and protocol those of the inner packet; or a reason.
+ */
+enum espah_drop espah_mode_unwrap(const struct espah_sa *sa, struct sk_buff *skb,
+				  unsigned int esp_off, u8 next_header);
+
+#endif /* _ESPAH_MODE_H */

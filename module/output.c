@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From POST_ROUTING into an SA, in the order in which a packet meets it. */
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <net/esp.h>
+#include <net/icmp.h>
+#include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+#include "compat/conntrack.h"
+#include "compat/gso.h"
+#include "esp.h"
+#include "flow.h"
+#include "mode.h"
+#include "mss.h"
+#include "mtu.h"
+#include "netlink/netlink.h"
+#include "order.h"
+#include "output.h"
+
+/*
+ * Numbers of an SA without ESN end at 2^32 - 1 (RFC 4303 3.3.3). Those of one
+ * with ESN end a little early, so that CPUs that reserve at the same moment
+ * cannot wrap the counter.
+ */
+#define SEQ_LIMIT U32_MAX
+#define SEQ_LIMIT_ESN (U64_MAX - (1ULL << 32))
+
+static bool is_local(const struct sk_buff *skb)
+{
+	if (skb->protocol == htons(ETH_P_IP))
+		return !(IPCB(skb)->flags & IPSKB_FORWARDED);
+	return !(IP6CB(skb)->flags & IP6SKB_FORWARDED);
+}
+
+struct dst_entry *espah_sa_route(struct espah_sa *sa)
+{
+	struct net *net = sa->en->net;
+	struct dst_entry *dst = dst_cache_get(&sa->dst_cache);
+
+	if (likely(dst))
+		return dst;
+	if (sa->id.family == AF_INET) {
+		struct flowi4 fl4 = {
+			.saddr = sa->src.ip4,
+			.daddr = sa->id.dst.ip4,
+			.flowi4_proto = sa->id.proto,
+		};
+		struct rtable *rt = ip_route_output_key(net, &fl4);
+
+		if (IS_ERR(rt))
+			return NULL;
+		dst = &rt->dst;
+		dst_cache_set_ip4(&sa->dst_cache, dst, fl4.saddr);
+	} else {
+		struct flowi6 fl6 = { .flowi6_proto = sa->id.proto };
+
+		memcpy(&fl6.saddr, &sa->src, sizeof(fl6.saddr));
+		memcpy(&fl6.daddr, &sa->id.dst, sizeof(fl6.daddr));
+		dst = ip6_route_output(net, NULL, &fl6);
+		if (dst->error) {
+			dst_release(dst);
+			return NULL;
+		}
+		dst_cache_set_ip6(&sa->dst_cache, dst, &fl6.saddr);
+	}
+	return dst;
+}
+
+unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst)
+{
+	unsigned int mtu, learned;
+
+	if (sa->mode == ESPAH_MODE_TUNNEL)
+		return dst_mtu(dst);
+	/*
+	 * In transport mode the plaintext and the ESP packet share a route, and
+	 * the path MTU in it is what we told the sender of the plaintext. So
+	 * the link's counts, and what routers said about our ESP packets.
+	 */
+	mtu = READ_ONCE(dst->dev->mtu);
+	learned = READ_ONCE(sa->pmtu);
+	if (learned && time_before(jiffies, READ_ONCE(sa->pmtu_expires)))
+		mtu = min(mtu, learned);
+	return mtu;
+}
+
+/* Whether a packet that is too big may be fragmented after encryption, rather than refused. */
+static bool may_fragment(const struct espah_sa *sa, const struct sk_buff *skb)
+{
+	const struct sock *sk = skb->sk;
+
+	/* a local socket that did not ask for path MTU discovery */
+	if (skb->ignore_df)
+		return true;
+	/*
+	 * TCP of our own in transport mode: a smaller path MTU in the route that
+	 * both packets share would shrink the ESP packets too, so TCP is held
+	 * down by its MSS, and what is still too big is fragmented.
+	 */
+	if (sa->mode == ESPAH_MODE_TRANSPORT && is_local(skb) && sk && sk_fullsock(sk) &&
+	    sk->sk_protocol == IPPROTO_TCP)
+		return true;
+	if (skb->protocol == htons(ETH_P_IP))
+		return sa->df == ESPAH_DF_CLEAR || !(ip_hdr(skb)->frag_off & htons(IP_DF));
+	/* every IPv6 link carries 1280 bytes, and so has a tunnel (RFC 8200 section 5) */
+	return skb->len <= IPV6_MIN_MTU;
+}
+
+/* Tells the sender of a packet that is too big which size would fit (RFC 4301 8.2.1). */
+static void refuse_size(struct sk_buff *skb, unsigned int mtu)
+{
+	if (skb->protocol == htons(ETH_P_IP)) {
+		if (is_local(skb))
+			skb_dst_update_pmtu(skb, mtu);
+		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+	} else {
+		mtu = max_t(unsigned int, mtu, IPV6_MIN_MTU);
+		if (is_local(skb))
+			skb_dst_update_pmtu(skb, mtu);
+		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
+	}
+}
+
+static bool fits(const struct sk_buff *skb, unsigned int mtu)
+{
+	return skb_is_gso(skb) ? skb_gso_validate_network_len(skb, mtu) : skb->len <= mtu;
+}
+
+/**
+ * reserve - take sequence numbers for a batch
+ * @sa: the SA
+ * @n: how many
+ * @first: gets the first of them
+ *
+ * Return: how many of @n may be used; fewer only where the numbers end.
+ */
+static unsigned int reserve(struct espah_sa *sa, unsigned int n, u64 *first)
+{
+	u64 limit = espah_sa_esn(sa) ? SEQ_LIMIT_ESN : SEQ_LIMIT;
+	u64 last;
+
+	if (unlikely((u64)atomic64_read(&sa->seq) >= limit))
+		return 0;
+	last = atomic64_add_return(n, &sa->seq);
+	*first = last - n + 1;
+	if (likely(last <= limit))
+		return n;
+	return *first <= limit ? limit - *first + 1 : 0;
+}
+
+/* Wraps and encrypts one packet. Consumes it. */
+static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
+			const struct espah_layout *layout, struct dst_entry *dst, u64 seq)
+{
+	unsigned int payload_len = skb->len - layout->hdr_len;
+	unsigned int head = espah_sa_outer_len(sa) + sizeof(struct ip_esp_hdr) + sa->iv_len +
+			    LL_RESERVED_SPACE(dst->dev);
+	struct sk_buff *trailer;
+	struct espah_op *op;
+	int nsg;
+
+	nsg = espah_esp_room(skb, head, espah_esp_tail_len(sa, payload_len), &trailer);
+	if (unlikely(nsg < 0))
+		goto nomem;
+	op = espah_op_get(sa, skb);
+	if (unlikely(!op))
+		goto nomem;
+	espah_esp_put_trailer(sa, skb, trailer, payload_len, layout->next_header);
+	op->seq = seq;
+	op->plain_len = payload_len + layout->hdr_len;
+	op->esp_off = espah_mode_wrap(sa, skb, layout, dst);
+	if (sa->mode == ESPAH_MODE_TUNNEL) {
+		skb_dst_drop(skb);
+		skb_dst_set_noref(skb, dst);
+	}
+	if (unlikely(espah_esp_seal(op, nsg))) {
+		espah_op_put(op);
+		goto nomem;
+	}
+	espah_order_run(op);
+	return;
+nomem:
+	espah_drop(sa->en, sa, NULL, ESPAH_DROP_NOMEM, skb);
+}
+
+/**
+ * protect - send a packet through an SA
+ * @en: network namespace
+ * @pol: the policy that asks for it
+ * @sa: the SA that it asks for
+ * @skb: the packet; consumed whatever comes
+ * @flow: its flow
+ * @thoff: offset of its upper-layer header
+ * @state: the hook's
+ *
+ * Context: RCU reader, BH disabled.
+ */
+static void protect(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
+		    struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+		    const struct nf_hook_state *state)
+{
+	enum espah_drop reason = ESPAH_DROP_NOMEM;
+	struct sk_buff *segs, *next;
+	struct espah_layout layout;
+	struct dst_entry *dst, *held = NULL;
+	unsigned int mtu, n = 1, usable, bytes = 0;
+	u64 seq;
+
+	if (sa->mode == ESPAH_MODE_TRANSPORT &&
+	    (flow->family != sa->id.family || !espah_addr_equal(&flow->dst, &sa->id.dst) ||
+	     !espah_addr_equal(&flow->src, &sa->src))) {
+		espah_drop(en, sa, pol, ESPAH_DROP_FAMILY, skb);
+		return;
+	}
+
+	/* fit */
+	if (sa->mode == ESPAH_MODE_TUNNEL)
+		dst = held = espah_sa_route(sa);
+	else
+		dst = skb_dst(skb);
+	if (unlikely(!dst)) {
+		espah_drop(en, sa, pol, ESPAH_DROP_NO_ROUTE, skb);
+		return;
+	}
+	reason = espah_mode_layout(sa, skb, &layout);
+	if (unlikely(reason))
+		goto drop;
+	mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout.hdr_len);
+	if (unlikely(!fits(skb, mtu) && !may_fragment(sa, skb))) {
+		refuse_size(skb, mtu);
+		reason = ESPAH_DROP_TOO_BIG;
+		goto drop;
+	}
+	reason = ESPAH_DROP_NOMEM;
+	if (pol->mss) {
+		u16 mss = espah_mss_of_mtu(flow->family, mtu);
+
+		if (pol->mss != ESPAH_MSS_AUTO)
+			mss = pol->mss;
+		if (!espah_mss_clamp(skb, flow, thoff, mss))
+			goto drop;
+	}
+
+	/* what hooks and drivers behind us would have done */
+	if (unlikely(espah_confirm(skb, state) != NF_ACCEPT)) {
+		reason = ESPAH_DROP_CONFIRM;
+		goto drop;
+	}
+	if (skb_is_gso(skb)) {
+		segs = skb_gso_segment(skb, 0);
+		if (IS_ERR_OR_NULL(segs)) {
+			reason = ESPAH_DROP_SEGMENT;
+			goto drop;
+		}
+		consume_skb(skb);
+		skb = segs;
+		n = 0;
+		skb_list_walk_safe(segs, segs, next)
+			n++;
+	} else if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0)) {
+		goto drop;
+	}
+
+	/* reserve, transform, emit */
+	usable = reserve(sa, n, &seq);
+	n = 0;
+	skb_list_walk_safe(skb, segs, next) {
+		skb_mark_not_on_list(segs);
+		if (unlikely(n == usable)) {
+			espah_drop(en, sa, pol, ESPAH_DROP_SEQ_OVERFLOW, segs);
+			continue;
+		}
+		n++;
+		bytes += segs->len;
+		protect_one(sa, segs, &layout, dst, seq++);
+	}
+	if (likely(n))
+		espah_count(pol->counters, n, bytes);
+	dst_release(held);
+	return;
+drop:
+	espah_drop(en, sa, pol, reason, skb);
+	dst_release(held);
+}
+
+/* Leaves it to the IP layer to send an ESP packet. */
+static void emit4(struct espah_sa *sa, struct sk_buff *skb)
+{
+	struct net *net = sa->en->net;
+	const struct dst_entry *dst = skb_dst(skb);
+	struct iphdr *iph = ip_hdr(skb);
+	bool tunnel = sa->mode == ESPAH_MODE_TUNNEL;
+	u16 flags = IPSKB_XFRM_TRANSFORMED;
+
+	if (tunnel)
+		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	else if (!READ_ONCE(sa->pmtu))
+		flags |= IPSKB_FORWARDED; /* or a path MTU meant for the plaintext counts */
+	IPCB(skb)->flags |= flags;
+	IPCB(skb)->frag_max_size = 0;
+	if (skb->len > dst_mtu(dst) || (tunnel && !(iph->frag_off & htons(IP_DF))))
+		__ip_select_ident(net, iph, 1);
+	ip_local_out(net, skb->sk, skb);
+}
+
+static void emit6(struct espah_sa *sa, struct sk_buff *skb)
+{
+	if (sa->mode == ESPAH_MODE_TUNNEL)
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+	IP6CB(skb)->flags |= IP6SKB_XFRM_TRANSFORMED;
+	IP6CB(skb)->frag_max_size = 0;
+	ip6_local_out(sa->en->net, skb->sk, skb);
+}
+
+void espah_output_done(struct espah_op *op, int err)
+{
+	struct espah_sa *sa = op->sa;
+	struct espah_net *en = sa->en;
+	struct sk_buff *skb = op->skb;
+	struct espah_net_stats *stats;
+	unsigned int len;
+
+	if (unlikely(err)) {
+		espah_drop(en, sa, NULL, err == -ENOSPC || err == -EBUSY || err == -EAGAIN ?
+			   ESPAH_DROP_QUEUE_FULL : ESPAH_DROP_CRYPTO, skb);
+		return;
+	}
+	espah_esp_restore(op);
+	if (unlikely(!skb_dst(skb))) {
+		espah_drop(en, sa, NULL, ESPAH_DROP_NO_ROUTE, skb);
+		return;
+	}
+	len = op->plain_len;
+	espah_count(sa->counters, 1, len);
+	stats = this_cpu_ptr(en->stats);
+	stats->dir[ESPAH_DIR_OUT].packets++;
+	stats->dir[ESPAH_DIR_OUT].bytes += len;
+
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	skb->ignore_df = 1;
+	nf_reset_ct(skb);
+	if (skb->protocol == htons(ETH_P_IP))
+		emit4(sa, skb);
+	else
+		emit6(sa, skb);
+}
+
+unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
+			  const struct nf_hook_state *state)
+{
+	struct espah_policy *pol;
+	struct espah_flow flow;
+	struct espah_sa *sa;
+	u8 action;
+	int thoff;
+
+	/* classify */
+	thoff = espah_flow_dissect(skb, state->pf, &flow);
+	if (unlikely(thoff < 0)) {
+		espah_drop(en, NULL, NULL, ESPAH_DROP_MALFORMED_OUT, skb);
+		return NF_STOLEN;
+	}
+	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_OUT, &flow);
+	action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_OUT]);
+	if (unlikely(flow.opaque && READ_ONCE(en->spd.dir[ESPAH_DIR_OUT].port_rules))) {
+		espah_drop(en, NULL, pol, ESPAH_DROP_OPAQUE_OUT, skb);
+		return NF_STOLEN;
+	}
+	if (action == ESPAH_ACTION_BYPASS) {
+		if (pol) {
+			local_bh_disable();
+			espah_count(pol->counters, 1, skb->len);
+			local_bh_enable();
+		}
+		return NF_ACCEPT;
+	}
+	if (espah_flow_is_nd(skb, &flow, thoff) ||
+	    (is_local(skb) && espah_flow_is_ike(skb, &flow, thoff)))
+		return NF_ACCEPT;
+	if (action == ESPAH_ACTION_DISCARD) {
+		espah_drop(en, NULL, pol, ESPAH_DROP_DISCARD_OUT, skb);
+		return NF_STOLEN;
+	}
+
+	/* resolve */
+	sa = espah_policy_sa(en, pol, &flow);
+	if (unlikely(!sa)) {
+		espah_event_acquire(en, pol, &flow);
+		espah_drop(en, NULL, pol, ESPAH_DROP_NO_SA, skb);
+		return NF_STOLEN;
+	}
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (unlikely(!skb)) {
+		espah_count_drop(en, sa, pol, ESPAH_DROP_NOMEM, NULL, 1);
+		return NF_STOLEN;
+	}
+	local_bh_disable();
+	protect(en, pol, sa, skb, &flow, thoff, state);
+	local_bh_enable();
+	return NF_STOLEN;
+}

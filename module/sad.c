@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <crypto/aead.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+#include <net/dst_metadata.h>
+#include "net.h"
+#include "netlink/netlink.h"
+#include "sad.h"
+
+/* how long a reserved SPI waits for its keys */
+#define LARVAL_LIFETIME (60 * HZ)
+/* how many SPIs espah_sad_alloc_spi() tries */
+#define SPI_TRIES 1024
+
+/* SAs are freed here, as a crypto driver may sleep while it forgets its key. */
+static struct workqueue_struct *workqueue;
+
+static const struct rhashtable_params sa_params = {
+	.head_offset = offsetof(struct espah_sa, node),
+	.key_offset = offsetof(struct espah_sa, id),
+	.key_len = sizeof(struct espah_sa_id),
+	.automatic_shrinking = true,
+};
+
+static const struct rhashtable_params slot_params = {
+	.head_offset = offsetof(struct espah_slot, node),
+	.key_offset = offsetof(struct espah_slot, id),
+	.key_len = sizeof(struct espah_slot_id),
+	.automatic_shrinking = true,
+};
+
+/* --- slots --- */
+
+/**
+ * espah_slot_find - look a slot up
+ * @sad: the SAD
+ * @id: its key
+ *
+ * Context: RCU reader.
+ * Return: the slot, valid until rcu_read_unlock(), or NULL.
+ */
+struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slot_id *id)
+{
+	return rhashtable_lookup(&sad->slots, id, slot_params);
+}
+
+/**
+ * espah_slot_get - use a slot
+ * @sad: the SAD
+ * @id: its key
+ *
+ * Context: espah_net.lock; may sleep.
+ * Return: the slot, made if there was none, with one more user; NULL without memory.
+ */
+struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot_id *id)
+{
+	struct espah_slot *slot = rhashtable_lookup_fast(&sad->slots, id, slot_params);
+
+	if (slot) {
+		slot->users++;
+		return slot;
+	}
+	slot = kzalloc(sizeof(*slot), GFP_KERNEL);
+	if (!slot)
+		return NULL;
+	slot->id = *id;
+	slot->users = 1;
+	refcount_set(&slot->refs, 1);
+	INIT_LIST_HEAD(&slot->sas);
+	if (rhashtable_insert_fast(&sad->slots, &slot->node, slot_params)) {
+		kfree(slot);
+		return NULL;
+	}
+	return slot;
+}
+
+static void release_slot(struct espah_slot *slot)
+{
+	if (refcount_dec_and_test(&slot->refs))
+		kfree_rcu(slot, rcu);
+}
+
+/**
+ * espah_slot_put - stop using a slot
+ * @sad: the SAD
+ * @slot: from espah_slot_get()
+ *
+ * Context: espah_net.lock.
+ */
+void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot)
+{
+	if (--slot->users)
+		return;
+	rhashtable_remove_fast(&sad->slots, &slot->node, slot_params);
+	release_slot(slot);
+}
+
+/* Makes the newest SA with keys the one that output uses. */
+static void choose_sa(struct espah_slot *slot)
+{
+	struct espah_sa *sa, *newest = NULL;
+
+	list_for_each_entry(sa, &slot->sas, link) {
+		if (sa->state == ESPAH_SA_STATE_VALID) {
+			newest = sa;
+			break;
+		}
+	}
+	if (rcu_access_pointer(slot->sa) != newest)
+		rcu_assign_pointer(slot->sa, newest);
+}
+
+/* --- an SA's life --- */
+
+static void free_sa(struct work_struct *work)
+{
+	struct espah_sa *sa = container_of(to_rcu_work(work), struct espah_sa, free_work);
+	atomic_t *live = &sa->en->sad.live;
+
+	if (sa->aead)
+		crypto_free_aead(sa->aead);
+	kfree_sensitive(sa->key);
+	kvfree(sa->replay);
+	dst_cache_destroy(&sa->dst_cache);
+	if (sa->mark)
+		dst_release(&sa->mark->dst);
+	free_percpu(sa->counters);
+	kfree(sa->drops);
+	if (sa->slot)
+		release_slot(sa->slot);
+	kfree(sa);
+	/* the waiter may free @live as soon as it is 0; waking up only uses its address */
+	if (atomic_dec_and_test(live))
+		wake_up_var(live);
+}
+
+/**
+ * espah_sa_put - drop a reference to an SA
+ * @sa: the SA
+ *
+ * The last one frees it, zeroing its keys, after a grace period. Context: any.
+ */
+void espah_sa_put(struct espah_sa *sa)
+{
+	if (refcount_dec_and_test(&sa->refs))
+		queue_rcu_work(workqueue, &sa->free_work);
+}
+
+/* A larval SA has waited for its keys long enough. */
+static void expire_sa(struct work_struct *work)
+{
+	struct espah_sa *sa = container_of(to_delayed_work(work), struct espah_sa, expire);
+	struct espah_net *en = sa->en;
+
+	mutex_lock(&en->lock);
+	/* unless it was deleted or replaced while we waited for the lock */
+	if (!list_empty(&sa->link)) {
+		/* the family may be gone while the module is being unloaded, and then nobody listens */
+		if (try_module_get(THIS_MODULE)) {
+			espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
+			module_put(THIS_MODULE);
+		}
+		espah_sad_del(sa);
+		espah_hooks_update(en);
+	}
+	mutex_unlock(&en->lock);
+	espah_sa_put(sa);
+}
+
+/**
+ * espah_sa_alloc - memory for an SA that is not in the SAD yet
+ * @en: the network namespace that it will belong to
+ *
+ * Return: the SA with one reference, or NULL.
+ */
+struct espah_sa *espah_sa_alloc(struct espah_net *en)
+{
+	struct espah_sa *sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
+
+	if (!sa)
+		return NULL;
+	sa->counters = alloc_percpu_gfp(struct espah_counters, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!sa->counters) {
+		kfree(sa);
+		return NULL;
+	}
+	sa->en = en;
+	sa->state = ESPAH_SA_STATE_LARVAL;
+	sa->added = ktime_get_real_seconds();
+	spin_lock_init(&sa->lock);
+	refcount_set(&sa->refs, 1);
+	INIT_LIST_HEAD(&sa->inflight);
+	INIT_LIST_HEAD(&sa->link);
+	INIT_DELAYED_WORK(&sa->expire, expire_sa);
+	INIT_RCU_WORK(&sa->free_work, free_sa);
+	atomic_inc(&en->sad.live);
+	return sa;
+}
+
+static int alloc_replay(struct espah_sa *sa, u32 window, u64 seq)
+{
+	sa->replay = kvzalloc(espah_replay_size(window), GFP_KERNEL_ACCOUNT);
+	if (!sa->replay)
+		return -ENOMEM;
+	espah_replay_init(sa->replay, window, seq);
+	return 0;
+}
+
+/**
+ * espah_sa_key - give an SA its algorithm and key
+ * @sa: not in the SAD yet; its direction and flags are set
+ * @algo: the suite
+ * @key: espah_algo_key_len() bytes
+ * @window: replay window in packets (inbound)
+ * @seq: where to start
+ * @extack: gets a sentence on failure
+ *
+ * Context: process; may load modules; wants no lock.
+ * Return: 0, or -errno with nothing to undo but espah_sa_put().
+ */
+int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *key, u32 window,
+		 u64 seq, struct netlink_ext_ack *extack)
+{
+	struct crypto_aead *aead = espah_algo_alloc(algo, espah_sa_esn(sa), key, extack);
+	int err;
+
+	if (IS_ERR(aead))
+		return PTR_ERR(aead);
+	sa->aead = aead;
+	sa->algo = algo;
+	sa->iv_len = algo->iv_len;
+	sa->icv_len = algo->icv_len;
+	sa->block_len = algo->block_len;
+	sa->iv = algo->iv;
+	atomic64_set(&sa->seq, seq);
+
+	if (sa->id.dir == ESPAH_DIR_IN)
+		err = alloc_replay(sa, window, seq);
+	else
+		err = dst_cache_init(&sa->dst_cache, GFP_KERNEL_ACCOUNT);
+	if (!err) {
+		sa->key = kmemdup(key, espah_algo_key_len(algo), GFP_KERNEL_ACCOUNT);
+		if (!sa->key)
+			err = -ENOMEM;
+	}
+	if (err) {
+		NL_SET_ERR_MSG(extack, "out of memory for the SA");
+		return err;
+	}
+	sa->state = ESPAH_SA_STATE_VALID;
+	return 0;
+}
+
+/* --- the SAD --- */
+
+/**
+ * espah_sad_find - look an SA up
+ * @sad: the SAD
+ * @id: what it is found by
+ *
+ * Context: RCU reader or espah_net.lock.
+ * Return: the SA, or NULL.
+ */
+struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id *id)
+{
+	return rhashtable_lookup_fast(&sad->sas, id, sa_params);
+}
+
+static void changed(struct espah_sad *sad)
+{
+	/* 0 means to the dump code that there is no generation yet */
+	if (!++sad->generation)
+		sad->generation = 1;
+}
+
+/* Takes out all of an SA but its place in the hash table. */
+static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
+{
+	xa_erase(&sad->index, sa->index);
+	list_del_init(&sa->link);
+	choose_sa(sa->slot);
+	espah_slot_put(sad, sa->slot);
+	sad->count[sa->id.dir]--;
+	changed(sad);
+	/* if it runs already, it finds @link empty and drops its reference itself */
+	if (cancel_delayed_work(&sa->expire))
+		espah_sa_put(sa);
+	espah_sa_put(sa);
+}
+
+/**
+ * espah_sad_add - make an SA visible to packets
+ * @sa: filled; its reference passes to the SAD
+ * @reqid: for the slot
+ * @extack: gets a sentence on failure
+ *
+ * A larval SA of the same id is replaced if @sa has keys. If @sa has none, it is
+ * taken out again after a minute.
+ *
+ * Context: espah_net.lock.
+ * Return: 0; -EEXIST if the id is taken; -ENOMEM. On failure the caller keeps its reference.
+ */
+int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack)
+{
+	struct espah_slot_id slot_id = {
+		.src = sa->src, .dst = sa->id.dst, .reqid = reqid, .family = sa->id.family,
+		.proto = sa->id.proto, .mode = sa->mode, .dir = sa->id.dir,
+	};
+	struct espah_sad *sad = &sa->en->sad;
+	struct espah_sa *old = espah_sad_find(sad, &sa->id);
+	bool larval = sa->state == ESPAH_SA_STATE_LARVAL;
+	struct espah_slot *slot;
+	int err;
+
+	if (old && (larval || old->state != ESPAH_SA_STATE_LARVAL)) {
+		NL_SET_ERR_MSG(extack,
+			       "an SA with this direction, destination, SPI and protocol exists");
+		return -EEXIST;
+	}
+	slot = espah_slot_get(sad, &slot_id);
+	if (!slot) {
+		err = -ENOMEM;
+		goto err_memory;
+	}
+	err = xa_alloc_cyclic(&sad->index, &sa->index, sa, XA_LIMIT(1, U32_MAX), &sad->next,
+			      GFP_KERNEL_ACCOUNT);
+	if (err < 0)
+		goto err_slot;
+
+	refcount_inc(&slot->refs);
+	sa->slot = slot;
+	if (old)
+		err = rhashtable_replace_fast(&sad->sas, &old->node, &sa->node, sa_params);
+	else
+		err = rhashtable_insert_fast(&sad->sas, &sa->node, sa_params);
+	if (err)
+		goto err_index;
+	if (old)
+		unlink_sa(sad, old);
+	list_add(&sa->link, &slot->sas);
+	choose_sa(slot);
+	sad->count[sa->id.dir]++;
+	changed(sad);
+	if (larval) {
+		refcount_inc(&sa->refs);
+		queue_delayed_work(workqueue, &sa->expire, LARVAL_LIFETIME);
+	}
+	return 0;
+
+err_index:
+	xa_erase(&sad->index, sa->index);
+err_slot:
+	espah_slot_put(sad, slot);
+err_memory:
+	NL_SET_ERR_MSG(extack, "out of memory for the SA");
+	return err;
+}
+
+/**
+ * espah_sad_del - take an SA out of the SAD
+ * @sa: the SA; freed once the packets that are in flight are through
+ *
+ * Context: espah_net.lock.
+ */
+void espah_sad_del(struct espah_sa *sa)
+{
+	struct espah_sad *sad = &sa->en->sad;
+
+	rhashtable_remove_fast(&sad->sas, &sa->node, sa_params);
+	unlink_sa(sad, sa);
+}
+
+/**
+ * espah_sad_alloc_spi - find a free inbound SPI
+ * @sad: the SAD
+ * @id: all but @id->spi, which is filled in
+ * @min: lowest, host order
+ * @max: highest
+ *
+ * A small range is searched through from a random place, a large one sampled,
+ * so that the cost does not depend on how many SAs there are.
+ *
+ * Context: espah_net.lock.
+ * Return: 0, or -ENOSPC.
+ */
+int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, u32 max)
+{
+	u64 range = (u64)max - min + 1;
+	u32 start = mul_u64_u32_shr(range, get_random_u32(), 32);
+	u32 i, offset;
+
+	for (i = 0; i < min_t(u64, range, SPI_TRIES); i++) {
+		if (range <= SPI_TRIES)
+			offset = (start + i) % (u32)range;
+		else
+			offset = mul_u64_u32_shr(range, get_random_u32(), 32);
+		id->spi = cpu_to_be32(min + offset);
+		if (!espah_sad_find(sad, id))
+			return 0;
+	}
+	return -ENOSPC;
+}
+
+/**
+ * espah_sad_setup - an empty SAD
+ * @sad: the SAD
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int espah_sad_setup(struct espah_sad *sad)
+{
+	int err = rhashtable_init(&sad->sas, &sa_params);
+
+	if (err)
+		return err;
+	err = rhashtable_init(&sad->slots, &slot_params);
+	if (err) {
+		rhashtable_destroy(&sad->sas);
+		return err;
+	}
+	xa_init_flags(&sad->index, XA_FLAGS_ALLOC1);
+	sad->next = 1;
+	sad->generation = 1;
+	sad->count[ESPAH_DIR_IN] = 0;
+	sad->count[ESPAH_DIR_OUT] = 0;
+	atomic_set(&sad->live, 0);
+	return 0;
+}
+
+/**
+ * espah_sad_teardown - free everything
+ * @en: network namespace without hooks and, by espah_spd_teardown(), without policies
+ *
+ * Waits for packets in flight and a grace period, so that @en can be freed.
+ * Context: process; takes espah_net.lock.
+ */
+void espah_sad_teardown(struct espah_net *en)
+{
+	struct espah_sad *sad = &en->sad;
+	struct espah_sa *sa;
+	unsigned long index;
+
+	mutex_lock(&en->lock);
+	xa_for_each(&sad->index, index, sa) {
+		espah_sad_del(sa);
+		cond_resched();
+	}
+	mutex_unlock(&en->lock);
+
+	wait_var_event(&sad->live, !atomic_read(&sad->live));
+	xa_destroy(&sad->index);
+	rhashtable_destroy(&sad->slots);
+	rhashtable_destroy(&sad->sas);
+}
+
+/**
+ * espah_sad_module_setup - make what the SADs of all network namespaces share
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int espah_sad_module_setup(void)
+{
+	workqueue = alloc_workqueue("espah", WQ_UNBOUND, 0);
+	return workqueue ? 0 : -ENOMEM;
+}
+
+/**
+ * espah_sad_module_teardown - undo espah_sad_module_setup()
+ *
+ * All network namespaces are torn down already.
+ */
+void espah_sad_module_teardown(void)
+{
+	/* callbacks that were queued before the last namespace went run our code */
+	rcu_barrier();
+	destroy_workqueue(workqueue);
+}
