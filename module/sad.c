@@ -158,7 +158,7 @@ static void expire_sa(struct work_struct *work)
 	mutex_lock(&en->lock);
 	/* unless it was deleted or replaced while we waited for the lock */
 	if (!list_empty(&sa->link)) {
-		/* the family may be gone while the module is being unloaded, and then nobody listens */
+		/* while the module is being unloaded, the family may be gone */
 		if (try_module_get(THIS_MODULE)) {
 			espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
 			module_put(THIS_MODULE);

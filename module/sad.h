@@ -62,7 +62,10 @@ struct espah_slot_id {
  * struct espah_slot - the meeting point of policies and SAs
  * @node: in the SAD's table of slots
  * @id: its key
- * @users: SAs and policies that refer to it; changed under espah_net.lock
+ * @users: SAs in the SAD and policies that refer to it; changed under espah_net.lock;
+ *	at 0 it leaves the table of slots
+ * @refs: what keeps its memory: 1 for the table, 1 for each SA until it is freed,
+ *	which may be long after it left the SAD
  * @sas: its SAs, newest first; under espah_net.lock
  * @sa: the newest SA with keys, which output uses (RFC 4301 4.4.2.1 leaves the
  *	choice open; the newest makes a rekey switch once); NULL: none
@@ -75,6 +78,7 @@ struct espah_slot {
 	struct rhash_head node;
 	struct espah_slot_id id;
 	unsigned int users;
+	refcount_t refs;
 	struct list_head sas;
 	struct espah_sa __rcu *sa;
 	struct rcu_head rcu;
@@ -103,16 +107,19 @@ struct espah_slot {
  * @inflight_len: how many; 0 lets packets pass without queueing
  * @releasing: somebody is emitting from @inflight
  * @dst_cache: outbound: route to @id.dst
+ * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
+ * @pmtu_expires: jiffies until which it is believed
  * @mark: inbound: the metadata dst that marks what it decapsulated; allocated by
  *	the first packet
  * @counters: authenticated traffic
  * @drops: allocated by the first drop
  * @algo: the suite; NULL while larval
  * @key: for those who ask with ESPAH_SA_SHOW_KEYS; kfree_sensitive()
- * @link: in @slot
+ * @link: in @slot; empty while not in the SAD
  * @index: number in the SAD, in the order of addition
  * @added: ktime_get_real_seconds()
- * @refs: 1 for the SAD, 1 for each packet behind the crypto driver
+ * @refs: 1 for the SAD, 1 for each packet behind the crypto driver, 1 for @expire
+ *	while it is pending
  * @expire: ends a larval SA
  * @free_work: frees it in process context after a grace period
  */
@@ -140,6 +147,8 @@ struct espah_sa {
 	bool releasing;
 
 	struct dst_cache dst_cache;
+	u32 pmtu;
+	unsigned long pmtu_expires;
 	struct metadata_dst *mark;
 	struct espah_counters __percpu *counters;
 	struct espah_drops *drops;
@@ -159,19 +168,35 @@ struct espah_sa {
  * @sas: struct espah_sa by id
  * @slots: struct espah_slot by id
  * @index: struct espah_sa by number, for dumps
- * @next: where the next number is looked for
- * @count: SAs present, by direction
+ * @next: where the next number is looked for; only after 2^32 additions does it
+ *	wrap, and dumps stop being in the order of addition
+ * @generation: changes with each addition and removal, to mark torn dumps; never 0
+ * @count: SAs present, by direction, larval ones too
+ * @live: SAs whose memory is not freed yet
  */
 struct espah_sad {
 	struct rhashtable sas;
 	struct rhashtable slots;
 	struct xarray index;
 	u32 next;
+	unsigned int generation;
 	unsigned int count[2];
+	atomic_t live;
 };
 
+/* once for the module; teardown waits until what was freed is gone */
+int espah_sad_module_setup(void);
+void espah_sad_module_teardown(void);
+
 int espah_sad_setup(struct espah_sad *sad);
-/* frees everything; waits for packets in flight */
+
+/**
+ * espah_sad_teardown - free everything
+ * @en: network namespace without hooks and, by espah_spd_teardown(), without policies
+ *
+ * Waits for packets in flight and a grace period, so that @en can be freed.
+ * Context: process; takes espah_net.lock.
+ */
 void espah_sad_teardown(struct espah_net *en);
 
 /**
@@ -205,7 +230,8 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
  * @reqid: for the slot
  * @extack: gets a sentence on failure
  *
- * A larval SA of the same id is replaced if @sa has keys.
+ * A larval SA of the same id is replaced if @sa has keys. If @sa has none, it is
+ * taken out again after a minute.
  * Context: espah_net.lock.
  * Return: 0; -EEXIST if the id is taken; -ENOMEM. On failure the caller keeps its reference.
  */

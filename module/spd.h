@@ -46,17 +46,21 @@ struct espah_policy {
  * struct espah_spd - the SPD of a network namespace
  * @dir: a classifier for each enum espah_dir
  * @index: struct espah_policy by id, for dumps
- * @next: where the next id is looked for
+ * @next: where the next id is looked for; ids are the order of insertion until
+ *	they wrap after 2^32 of them
+ * @generation: changes with each addition and removal, to mark torn dumps; never 0
  * @count: policies present
  */
 struct espah_spd {
 	struct espah_classifier dir[2];
 	struct xarray index;
 	u32 next;
+	unsigned int generation;
 	unsigned int count;
 };
 
 void espah_spd_setup(struct espah_spd *spd);
+/* takes out all policies; before espah_sad_teardown(); Context: process; takes espah_net.lock */
 void espah_spd_teardown(struct espah_net *en);
 
 /* memory for a policy, or NULL; espah_policy_free() gives one up that was never added */

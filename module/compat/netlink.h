@@ -6,10 +6,15 @@
 #include <linux/version.h>
 #include <net/genetlink.h>
 
-/* Formatted extack texts came with 6.3; before, the user gets the plain one. */
+/*
+ * Formatted extack texts came with 6.3; before, the user gets the plain one.
+ * They must stay below 80 characters, or the core complains in the kernel log.
+ */
 #ifdef NL_SET_ERR_MSG_ATTR_FMT
-#define espah_err_fmt(extack, attr, plain, fmt, args...) \
-	NL_SET_ERR_MSG_ATTR_FMT(extack, attr, fmt, ##args)
+#define espah_err_fmt(extack, attr, plain, fmt, args...) do {	\
+	(void)(plain);						\
+	NL_SET_ERR_MSG_ATTR_FMT(extack, attr, fmt, ##args);	\
+} while (0)
 #else
 #define espah_err_fmt(extack, attr, plain, fmt, args...) do {	\
 	no_printk(fmt, ##args);					\

@@ -7,6 +7,14 @@
 #include <linux/espah.h>
 #include "../net.h"
 
+/* bytes that one SA or policy takes in a message, with drops for each reason */
+#define ESPAH_MSG_SIZE 4096
+/* bytes of an algorithm's name with its NUL */
+#define ESPAH_NAME_MAX 64
+/* smallest and largest MSS that a policy may clamp to */
+#define ESPAH_MSS_MIN 64
+#define ESPAH_MSS_MAX 65495
+
 /** enum espah_mcgrp - index of the multicast groups in the family */
 enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_SA,
@@ -14,8 +22,69 @@ enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_ACQUIRE,
 };
 
+extern struct genl_family espah_family;
+
 int espah_netlink_setup(void);
 void espah_netlink_teardown(void);
+
+/* --- commands; context: process, no lock --- */
+
+extern const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1];
+extern const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1];
+extern const struct nla_policy espah_sa_del_policy[ESPAH_SA_MAX + 1];
+extern const struct nla_policy espah_sa_get_policy[ESPAH_SA_MAX + 1];
+extern const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1];
+extern const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1];
+int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info);
+int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info);
+int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info);
+int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info);
+int espah_start_sa(struct netlink_callback *cb);
+int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb);
+int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info);
+int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info);
+
+extern const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1];
+extern const struct nla_policy espah_policy_get_policy[ESPAH_POLICY_MAX + 1];
+extern const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1];
+int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info);
+int espah_cmd_policy_del(struct sk_buff *skb, struct genl_info *info);
+int espah_cmd_policy_get(struct sk_buff *skb, struct genl_info *info);
+int espah_start_policy(struct netlink_callback *cb);
+int espah_dump_policy(struct sk_buff *skb, struct netlink_callback *cb);
+int espah_cmd_policy_flush(struct sk_buff *skb, struct genl_info *info);
+
+int espah_dump_algo(struct sk_buff *skb, struct netlink_callback *cb);
+
+extern const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1];
+int espah_cmd_stats_get(struct sk_buff *skb, struct genl_info *info);
+int espah_cmd_config_get(struct sk_buff *skb, struct genl_info *info);
+int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info);
+
+extern const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1];
+int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info);
+
+/* --- parts of messages; Return: 0 or -EMSGSIZE --- */
+
+/* the attributes of an SA; Context: espah_net.lock */
+int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys);
+/* the attributes of a policy; Context: espah_net.lock or RCU reader */
+int espah_put_policy(struct sk_buff *skb, const struct espah_policy *pol);
+/* a selector, as a nest of the given type */
+int espah_put_selector(struct sk_buff *skb, int type, const struct espah_selector *sel);
+/* a template, as a nest of the given type */
+int espah_put_template(struct sk_buff *skb, int type, const struct espah_slot_id *tmpl);
+/* the drops of an SA or a policy that are not 0, as a nest of the given type; none: no nest */
+int espah_put_drops(struct sk_buff *skb, int type, const struct espah_drops *drops);
+
+/* --- events; Context: process, espah_net.lock --- */
+
+void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd);
+/* @attrs is the request's: SA_DIR, SA_REQID */
+void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs);
+void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd);
+/* @attrs is the request's: POLICY_DIR */
+void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);
 
 /**
  * espah_event_acquire - say that a packet met a protect policy without an SA
@@ -27,8 +96,5 @@ void espah_netlink_teardown(void);
  */
 void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 			 const struct espah_flow *flow);
-
-/* says that a larval SA has expired (SA_DEL to group "sa"); process context */
-void espah_event_sa_del(struct espah_net *en, const struct espah_sa *sa);
 
 #endif /* _ESPAH_NETLINK_H */

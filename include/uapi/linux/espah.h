@@ -7,8 +7,9 @@
  * validated strictly: an unknown one, or one that the command does not list
  * below, is refused. A refusal carries an extack sentence and changes nothing.
  *
- * Addresses are binary, in network order: 4 bytes are IPv4, 16 bytes are IPv6.
- * "[x]" is optional, "x..." may come several times.
+ * An attribute may come once. Addresses are binary, in network order: 4 bytes
+ * are IPv4, 16 bytes are IPv6.
+ * "[x]" is optional, "x..." may come several times (in answers only).
  *
  * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
@@ -34,10 +35,11 @@
  *
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
+ *                        [POLICY_REPLACE]
  *     Adds a policy and answers with ESPAH_CMD_POLICY_NEW, so that the caller
  *     learns its POLICY_ID. -EEXIST if one with the same direction, selector
- *     and priority exists; with NLM_F_REPLACE that one is replaced, and no
- *     packet meets a moment without it.
+ *     and priority exists; with POLICY_REPLACE that one is replaced, keeps its
+ *     POLICY_ID, and no packet meets a moment without it.
  * ESPAH_CMD_POLICY_DEL   POLICY_ID, or
  *                        POLICY_DIR POLICY_SELECTOR [POLICY_PRIORITY]
  * ESPAH_CMD_POLICY_GET   as for DEL; dump: [POLICY_DIR]
@@ -304,6 +306,11 @@ enum espah_policy_attr {
 	ESPAH_POLICY_TEMPLATE,
 	/** @ESPAH_POLICY_MSS: u16, ESPAH_MSS_OFF, bytes, or ESPAH_MSS_AUTO (tunnels' default) */
 	ESPAH_POLICY_MSS,
+	/**
+	 * @ESPAH_POLICY_REPLACE: flag, in a request: take the place of an equal
+	 * policy (generic netlink refuses NLM_F_REPLACE in the header)
+	 */
+	ESPAH_POLICY_REPLACE,
 	/** @ESPAH_POLICY_PACKETS: u64, read-only, packets that it let through */
 	ESPAH_POLICY_PACKETS,
 	/** @ESPAH_POLICY_BYTES: u64, read-only, their bytes */
@@ -423,11 +430,14 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_DPORT,
 	/** @ESPAH_EXPLAIN_ACTION: u8, answer: enum espah_action */
 	ESPAH_EXPLAIN_ACTION,
-	/** @ESPAH_EXPLAIN_POLICY: nested, answer: enum espah_policy_attr; absent: the default action */
+	/** @ESPAH_EXPLAIN_POLICY: nested, answer: enum espah_policy_attr; absent: by default */
 	ESPAH_EXPLAIN_POLICY,
 	/** @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys */
 	ESPAH_EXPLAIN_SA,
-	/** @ESPAH_EXPLAIN_DROP: string, answer: the reason under which it would be dropped */
+	/**
+	 * @ESPAH_EXPLAIN_DROP: string, answer: the reason under which it would be
+	 * dropped; inbound, with protect: if it came in the clear
+	 */
 	ESPAH_EXPLAIN_DROP,
 	/** @ESPAH_EXPLAIN_OVERHEAD: u32, answer: most bytes that the SA adds to a packet */
 	ESPAH_EXPLAIN_OVERHEAD,

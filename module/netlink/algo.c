@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/crypto.h>
+#include "netlink.h"
+
+static int put_algo(struct sk_buff *skb, const struct espah_algo *algo, const char *driver)
+{
+	if (nla_put_string(skb, ESPAH_ALGO_NAME, algo->name) ||
+	    nla_put_string(skb, ESPAH_ALGO_KERNEL_NAME, algo->aead) ||
+	    nla_put_u32(skb, ESPAH_ALGO_KEY_LEN, espah_algo_key_len(algo)) ||
+	    nla_put_u32(skb, ESPAH_ALGO_SALT_LEN, algo->salt_len) ||
+	    nla_put_u32(skb, ESPAH_ALGO_AUTH_KEY_LEN, algo->auth_key_len) ||
+	    nla_put_u32(skb, ESPAH_ALGO_IV_LEN, algo->iv_len) ||
+	    nla_put_u32(skb, ESPAH_ALGO_ICV_LEN, algo->icv_len) ||
+	    nla_put_u32(skb, ESPAH_ALGO_BLOCK_LEN, algo->block_len))
+		return -EMSGSIZE;
+	if (driver)
+		return nla_put_string(skb, ESPAH_ALGO_DRIVER, driver);
+	return nla_put_string(skb, ESPAH_ALGO_MISSING, algo->missing);
+}
+
+/**
+ * espah_dump_algo - ESPAH_CMD_ALGO_GET: one message full
+ * @skb: the message
+ * @cb: the dump; cb->args[0] is the algorithm to go on with
+ *
+ * Return: bytes, or 0 at the end.
+ */
+int espah_dump_algo(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	char driver[CRYPTO_MAX_ALG_NAME];
+
+	for (; cb->args[0] < espah_algo_count; cb->args[0]++) {
+		const struct espah_algo *algo = &espah_algos[cb->args[0]];
+		bool offered = espah_algo_driver(algo, driver, sizeof(driver));
+		void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+					&espah_family, NLM_F_MULTI, ESPAH_CMD_ALGO_GET);
+
+		if (!hdr)
+			break;
+		if (put_algo(skb, algo, offered ? driver : NULL)) {
+			genlmsg_cancel(skb, hdr);
+			break;
+		}
+		genlmsg_end(skb, hdr);
+	}
+	return skb->len;
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/jiffies.h>
+#include "attr.h"
+#include "netlink.h"
+
+/* The beginning of an event, or NULL if nobody listens or there is no memory. */
+static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cmd, void **hdr,
+			     gfp_t gfp)
+{
+	struct sk_buff *skb;
+
+	if (!genl_has_listeners(&espah_family, en->net, group))
+		return NULL;
+	skb = genlmsg_new(ESPAH_MSG_SIZE, gfp);
+	if (!skb)
+		return NULL;
+	*hdr = genlmsg_put(skb, 0, 0, &espah_family, 0, cmd);
+	return skb;
+}
+
+static void send(struct espah_net *en, enum espah_mcgrp group, struct sk_buff *skb, void *hdr,
+		 int err, gfp_t gfp)
+{
+	if (err || !hdr) {
+		nlmsg_free(skb);
+		return;
+	}
+	genlmsg_end(skb, hdr);
+	/* those whose queue is full see -ENOBUFS on their socket */
+	genlmsg_multicast_netns(&espah_family, en->net, skb, 0, group, gfp);
+}
+
+/**
+ * espah_event_sa - tell the group "sa" what became of an SA
+ * @en: network namespace
+ * @sa: the SA
+ * @cmd: ESPAH_CMD_SA_NEW, _SET, _DEL
+ *
+ * Context: process, espah_net.lock.
+ */
+void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
+{
+	void *hdr;
+	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, cmd, &hdr, GFP_KERNEL);
+
+	if (skb)
+		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, espah_put_sa(skb, sa, false), GFP_KERNEL);
+}
+
+/**
+ * espah_event_sa_flush - tell the group "sa" that SAs were flushed
+ * @en: network namespace
+ * @attrs: of the request: SA_DIR, SA_REQID
+ *
+ * Context: process.
+ */
+void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
+{
+	struct nlattr *dir = attrs[ESPAH_SA_DIR], *reqid = attrs[ESPAH_SA_REQID];
+	int err = 0;
+	void *hdr;
+	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, ESPAH_CMD_SA_FLUSH, &hdr, GFP_KERNEL);
+
+	if (!skb)
+		return;
+	if (dir)
+		err = nla_put_u8(skb, ESPAH_SA_DIR, nla_get_u8(dir));
+	if (!err && reqid)
+		err = nla_put_u32(skb, ESPAH_SA_REQID, nla_get_u32(reqid));
+	send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, err, GFP_KERNEL);
+}
+
+/**
+ * espah_event_policy - tell the group "policy" what became of a policy
+ * @en: network namespace
+ * @pol: the policy
+ * @cmd: ESPAH_CMD_POLICY_NEW, _DEL
+ *
+ * Context: process, espah_net.lock.
+ */
+void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd)
+{
+	void *hdr;
+	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, cmd, &hdr, GFP_KERNEL);
+
+	if (skb)
+		send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr, espah_put_policy(skb, pol),
+		     GFP_KERNEL);
+}
+
+/**
+ * espah_event_policy_flush - tell the group "policy" that policies were flushed
+ * @en: network namespace
+ * @attrs: of the request: POLICY_DIR
+ *
+ * Context: process.
+ */
+void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs)
+{
+	struct nlattr *dir = attrs[ESPAH_POLICY_DIR];
+	int err = 0;
+	void *hdr;
+	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, ESPAH_CMD_POLICY_FLUSH, &hdr,
+				    GFP_KERNEL);
+
+	if (!skb)
+		return;
+	if (dir)
+		err = nla_put_u8(skb, ESPAH_POLICY_DIR, nla_get_u8(dir));
+	send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr, err, GFP_KERNEL);
+}
+
+/* True once a second for each policy, on one CPU. */
+static bool due(struct espah_policy *pol)
+{
+	unsigned long last = READ_ONCE(pol->acquired), now = jiffies ?: 1;
+
+	/* 0: never */
+	if (last && time_before(now, last + HZ))
+		return false;
+	return cmpxchg(&pol->acquired, last, now) == last;
+}
+
+static int put_acquire(struct sk_buff *skb, const struct espah_policy *pol,
+		       const struct espah_flow *flow)
+{
+	u8 bits = flow->family == AF_INET ? 32 : 128;
+	struct espah_selector sel = {
+		.src = flow->src, .dst = flow->dst, .family = flow->family, .proto = flow->proto,
+		.src_len = bits, .dst_len = bits, .sport_max = 0xffff, .dport_max = 0xffff,
+	};
+	struct espah_slot_id tmpl = pol->tmpl;
+
+	if (flow->has_ports && !flow->opaque) {
+		sel.sport_min = flow->sport;
+		sel.sport_max = flow->sport;
+		sel.dport_min = flow->dport;
+		sel.dport_max = flow->dport;
+	}
+	if (!pol->slot) {
+		tmpl.src = flow->src;
+		tmpl.dst = flow->dst;
+	}
+	return nla_put_u32(skb, ESPAH_ACQUIRE_POLICY_ID, pol->id) ?:
+	       espah_put_template(skb, ESPAH_ACQUIRE_TEMPLATE, &tmpl) ?:
+	       espah_put_selector(skb, ESPAH_ACQUIRE_FLOW, &sel);
+}
+
+/**
+ * espah_event_acquire - say that a packet met a protect policy without an SA
+ * @en: network namespace
+ * @pol: the policy
+ * @flow: the packet's flow
+ *
+ * At most one event a second for each policy. Context: RCU reader, BH disabled or not.
+ */
+void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
+			 const struct espah_flow *flow)
+{
+	struct sk_buff *skb;
+	void *hdr;
+
+	if (!genl_has_listeners(&espah_family, en->net, ESPAH_MCGRP_INDEX_ACQUIRE) || !due(pol))
+		return;
+	skb = begin(en, ESPAH_MCGRP_INDEX_ACQUIRE, ESPAH_CMD_ACQUIRE, &hdr, GFP_ATOMIC);
+	if (skb)
+		send(en, ESPAH_MCGRP_INDEX_ACQUIRE, skb, hdr, put_acquire(skb, pol, flow),
+		     GFP_ATOMIC);
+}

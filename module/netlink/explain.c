@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/in.h>
+#include <linux/inetdevice.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <net/addrconf.h>
+#include <net/route.h>
+#include "attr.h"
+#include "netlink.h"
+#include "../mtu.h"
+
+#define IKE_PORT 500
+#define IKE_NATT_PORT 4500
+
+const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
+	[ESPAH_EXPLAIN_DIR] = ESPAH_NLA(dir),
+	[ESPAH_EXPLAIN_SRC] = ESPAH_NLA(addr),
+	[ESPAH_EXPLAIN_DST] = ESPAH_NLA(addr),
+	[ESPAH_EXPLAIN_PROTO] = ESPAH_NLA(u8),
+	[ESPAH_EXPLAIN_SPORT] = ESPAH_NLA(u16),
+	[ESPAH_EXPLAIN_DPORT] = ESPAH_NLA(u16),
+};
+
+static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netlink_ext_ack *extack)
+{
+	struct nlattr *sport = attrs[ESPAH_EXPLAIN_SPORT], *dport = attrs[ESPAH_EXPLAIN_DPORT];
+
+	memset(flow, 0, sizeof(*flow));
+	flow->family = espah_get_addr(attrs[ESPAH_EXPLAIN_SRC], &flow->src);
+	if (espah_get_addr(attrs[ESPAH_EXPLAIN_DST], &flow->dst) != flow->family) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_EXPLAIN_DST],
+				    "source and destination must both be IPv4 or both be IPv6");
+		return -EINVAL;
+	}
+	flow->proto = espah_get_u8(attrs[ESPAH_EXPLAIN_PROTO], 0);
+	if (!sport && !dport)
+		return 0;
+	if (!espah_proto_has_ports(flow->proto)) {
+		NL_SET_ERR_MSG_ATTR(extack, sport ?: dport,
+				    "ports need ESPAH_EXPLAIN_PROTO to be TCP, UDP, SCTP, DCCP or UDP-Lite");
+		return -EINVAL;
+	}
+	flow->has_ports = true;
+	flow->sport = sport ? nla_get_u16(sport) : 0;
+	flow->dport = dport ? nla_get_u16(dport) : 0;
+	return 0;
+}
+
+static bool is_local(struct net *net, const union espah_addr *addr, u8 family)
+{
+	if (family == AF_INET)
+		return inet_addr_type(net, addr->ip4) == RTN_LOCAL;
+	return ipv6_chk_addr(net, (const struct in6_addr *)addr, NULL, 0);
+}
+
+/* Why packets of a flow pass whatever the policies say, or NULL. */
+static const char *exemption(struct net *net, u8 dir, const struct espah_flow *flow)
+{
+	const union espah_addr *own = dir == ESPAH_DIR_OUT ? &flow->src : &flow->dst;
+
+	if (flow->proto == IPPROTO_ICMPV6 && flow->family == AF_INET6)
+		return "neighbour discovery passes, but no other ICMPv6";
+	if (flow->proto != IPPROTO_UDP || !is_local(net, own, flow->family))
+		return NULL;
+	if (flow->sport == IKE_PORT || flow->dport == IKE_PORT)
+		return "IKE of this host";
+	if (flow->sport == IKE_NATT_PORT || flow->dport == IKE_NATT_PORT)
+		return "IKE of this host, but not other packets on UDP port 4500";
+	return NULL;
+}
+
+static int put_nested_policy(struct sk_buff *skb, const struct espah_policy *pol)
+{
+	struct nlattr *nest = nla_nest_start(skb, ESPAH_EXPLAIN_POLICY);
+
+	if (!nest || espah_put_policy(skb, pol))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_sizes(struct sk_buff *skb, struct espah_sa *sa, const struct espah_flow *flow)
+{
+	unsigned int ip_len = flow->family == AF_INET ? sizeof(struct iphdr) :
+							sizeof(struct ipv6hdr);
+	unsigned int mtu = espah_sa_mtu(sa, espah_sa_pmtu(sa), ip_len);
+
+	if (nla_put_u32(skb, ESPAH_EXPLAIN_OVERHEAD, espah_sa_overhead(sa)))
+		return -EMSGSIZE;
+	/* 0: there is no route now */
+	if (mtu <= ip_len + sizeof(struct tcphdr))
+		return 0;
+	return nla_put_u32(skb, ESPAH_EXPLAIN_MTU, mtu) ?:
+	       nla_put_u32(skb, ESPAH_EXPLAIN_MSS, mtu - ip_len - sizeof(struct tcphdr));
+}
+
+static int put_nested_sa(struct sk_buff *skb, struct espah_sa *sa, const struct espah_flow *flow)
+{
+	struct nlattr *nest = nla_nest_start(skb, ESPAH_EXPLAIN_SA);
+
+	if (!nest || espah_put_sa(skb, sa, false))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return sa->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sa, flow) : 0;
+}
+
+/* ESPAH_DROP_NONE, or under which reason a packet in the clear ends. */
+static enum espah_drop fate(u8 dir, u8 action, const struct espah_sa *sa)
+{
+	bool in = dir == ESPAH_DIR_IN;
+
+	if (action == ESPAH_ACTION_BYPASS)
+		return ESPAH_DROP_NONE;
+	if (action == ESPAH_ACTION_DISCARD)
+		return in ? ESPAH_DROP_DISCARD_IN : ESPAH_DROP_DISCARD_OUT;
+	if (in)
+		return ESPAH_DROP_PLAINTEXT;
+	return sa ? ESPAH_DROP_NONE : ESPAH_DROP_NO_SA;
+}
+
+static int put_request(struct sk_buff *skb, struct nlattr **attrs)
+{
+	int type, err = 0;
+
+	for (type = ESPAH_EXPLAIN_DIR; type <= ESPAH_EXPLAIN_DPORT && !err; type++) {
+		if (attrs[type])
+			err = nla_put(skb, type, nla_len(attrs[type]), nla_data(attrs[type]));
+	}
+	return err;
+}
+
+/* Context: espah_net.lock, which keeps the policy and the SA, and RCU reader. */
+static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir,
+		      const struct espah_flow *flow)
+{
+	struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
+	u8 action = pol ? pol->action : en->default_action[dir];
+	const char *exempt = exemption(en->net, dir, flow);
+	struct espah_sa *sa = NULL;
+	enum espah_drop drop;
+
+	if (action == ESPAH_ACTION_PROTECT)
+		sa = espah_policy_sa(en, pol, flow);
+	drop = fate(dir, action, sa);
+	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, action) ||
+	    (pol && put_nested_policy(skb, pol)) ||
+	    (sa && put_nested_sa(skb, sa, flow)) ||
+	    (drop && nla_put_string(skb, ESPAH_EXPLAIN_DROP, espah_drop_names[drop])) ||
+	    (exempt && nla_put_string(skb, ESPAH_EXPLAIN_EXEMPT, exempt)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * espah_cmd_explain - ESPAH_CMD_EXPLAIN
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	struct nlattr **attrs = info->attrs;
+	struct espah_flow flow;
+	struct sk_buff *answer;
+	void *hdr;
+	int err = espah_need(info->extack, attrs, ESPAH_EXPLAIN_DIR) ?:
+		  espah_need(info->extack, attrs, ESPAH_EXPLAIN_SRC) ?:
+		  espah_need(info->extack, attrs, ESPAH_EXPLAIN_DST) ?:
+		  get_flow(attrs, &flow, info->extack);
+
+	if (err)
+		return err;
+	answer = genlmsg_new(2 * ESPAH_MSG_SIZE, GFP_KERNEL);
+	if (!answer)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(answer, info, &espah_family, 0, ESPAH_CMD_EXPLAIN);
+	if (!hdr) {
+		nlmsg_free(answer);
+		return -EMSGSIZE;
+	}
+	mutex_lock(&en->lock);
+	rcu_read_lock();
+	err = put_request(answer, attrs) ?:
+	      put_answer(answer, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
+	rcu_read_unlock();
+	mutex_unlock(&en->lock);
+	if (err) {
+		nlmsg_free(answer);
+		return err;
+	}
+	genlmsg_end(answer, hdr);
+	return genlmsg_reply(answer, info);
+}

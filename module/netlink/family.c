@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/module.h>
+#include "attr.h"
+#include "netlink.h"
+
+/* for commands without attributes: 6.1 would ignore them if there were no policy */
+static const struct nla_policy no_attrs[] = { {}, { .type = NLA_REJECT } };
+
+/* Keys and topology are nobody's business, so all commands ask for the privilege. */
+#define ESPAH_OP(command, attr_policy)		\
+	.cmd = ESPAH_CMD_##command,		\
+	.flags = GENL_UNS_ADMIN_PERM,		\
+	.policy = attr_policy,			\
+	.maxattr = ARRAY_SIZE(attr_policy) - 1
+
+static const struct genl_ops ops[] = {
+	{ ESPAH_OP(SA_NEW, espah_sa_new_policy), .doit = espah_cmd_sa_new },
+	{ ESPAH_OP(SA_SET, espah_sa_set_policy), .doit = espah_cmd_sa_set },
+	{ ESPAH_OP(SA_DEL, espah_sa_del_policy), .doit = espah_cmd_sa_del },
+	{ ESPAH_OP(SA_GET, espah_sa_get_policy), .doit = espah_cmd_sa_get,
+	  .start = espah_start_sa, .dumpit = espah_dump_sa },
+	{ ESPAH_OP(SA_FLUSH, espah_sa_flush_policy), .doit = espah_cmd_sa_flush },
+	{ ESPAH_OP(SA_ALLOC_SPI, espah_sa_alloc_spi_policy), .doit = espah_cmd_sa_alloc_spi },
+	{ ESPAH_OP(POLICY_NEW, espah_policy_new_policy), .doit = espah_cmd_policy_new },
+	{ ESPAH_OP(POLICY_DEL, espah_policy_get_policy), .doit = espah_cmd_policy_del },
+	{ ESPAH_OP(POLICY_GET, espah_policy_get_policy), .doit = espah_cmd_policy_get,
+	  .start = espah_start_policy, .dumpit = espah_dump_policy },
+	{ ESPAH_OP(POLICY_FLUSH, espah_policy_flush_policy), .doit = espah_cmd_policy_flush },
+	{ ESPAH_OP(ALGO_GET, no_attrs), .dumpit = espah_dump_algo },
+	{ ESPAH_OP(STATS_GET, no_attrs), .doit = espah_cmd_stats_get },
+	{ ESPAH_OP(CONFIG_GET, no_attrs), .doit = espah_cmd_config_get },
+	{ ESPAH_OP(CONFIG_SET, espah_config_set_policy), .doit = espah_cmd_config_set },
+	{ ESPAH_OP(EXPLAIN, espah_explain_policy), .doit = espah_cmd_explain },
+};
+
+static const struct genl_multicast_group groups[] = {
+	[ESPAH_MCGRP_INDEX_SA] = { ESPAH_MCGRP_SA, GENL_MCAST_CAP_NET_ADMIN },
+	[ESPAH_MCGRP_INDEX_POLICY] = { ESPAH_MCGRP_POLICY, GENL_MCAST_CAP_NET_ADMIN },
+	[ESPAH_MCGRP_INDEX_ACQUIRE] = { ESPAH_MCGRP_ACQUIRE, GENL_MCAST_CAP_NET_ADMIN },
+};
+
+static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,
+			 struct genl_info *info)
+{
+	return espah_message_once(info->nlhdr, info->extack);
+}
+
+struct genl_family espah_family __ro_after_init = {
+	.name = ESPAH_GENL_NAME,
+	.version = ESPAH_GENL_VERSION,
+	.netnsok = true,
+	.parallel_ops = true,
+	.module = THIS_MODULE,
+	.pre_doit = check_request,
+	.ops = ops,
+	.n_ops = ARRAY_SIZE(ops),
+	.mcgrps = groups,
+	.n_mcgrps = ARRAY_SIZE(groups),
+};
+
+/**
+ * espah_netlink_setup - register the family
+ *
+ * Context: module load.
+ * Return: 0 or -errno.
+ */
+int __init espah_netlink_setup(void)
+{
+	return genl_register_family(&espah_family);
+}
+
+/**
+ * espah_netlink_teardown - unregister the family; waits for requests that are being served
+ */
+void espah_netlink_teardown(void)
+{
+	genl_unregister_family(&espah_family);
+}

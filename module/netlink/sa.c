@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <crypto/aead.h>
+#include <linux/in.h>
+#include "attr.h"
+#include "netlink.h"
+#include "../mtu.h"
+
+/* SPIs of SA_ALLOC_SPI lie here unless it says otherwise: away from small ones that people type */
+#define ALLOC_SPI_MIN 0xc0000000
+#define ALLOC_SPI_MAX 0xcfffffff
+
+#define IDENTITY_POLICY						\
+	[ESPAH_SA_DIR] = ESPAH_NLA(dir),			\
+	[ESPAH_SA_PROTO] = ESPAH_NLA(ipsec),			\
+	[ESPAH_SA_SPI] = ESPAH_NLA(spi),			\
+	[ESPAH_SA_DST] = ESPAH_NLA(addr)
+
+const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
+	IDENTITY_POLICY,
+	[ESPAH_SA_MODE] = ESPAH_NLA(mode),
+	[ESPAH_SA_SRC] = ESPAH_NLA(addr),
+	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
+	[ESPAH_SA_ALG] = ESPAH_NLA(name),
+	[ESPAH_SA_KEY] = ESPAH_NLA(key),
+	[ESPAH_SA_FLAGS] = ESPAH_NLA(sa_flags),
+	[ESPAH_SA_WINDOW] = ESPAH_NLA(window),
+	[ESPAH_SA_DF] = ESPAH_NLA(df),
+	[ESPAH_SA_SEQ] = ESPAH_NLA(u64),
+};
+
+const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1] = {
+	IDENTITY_POLICY,
+	[ESPAH_SA_DF] = ESPAH_NLA(df),
+};
+
+const struct nla_policy espah_sa_del_policy[ESPAH_SA_MAX + 1] = {
+	IDENTITY_POLICY,
+};
+
+const struct nla_policy espah_sa_get_policy[ESPAH_SA_MAX + 1] = {
+	IDENTITY_POLICY,
+	[ESPAH_SA_SRC] = ESPAH_NLA(addr),
+	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
+	[ESPAH_SA_SHOW_KEYS] = ESPAH_NLA(flag),
+};
+
+const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1] = {
+	[ESPAH_SA_DIR] = ESPAH_NLA(dir),
+	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
+};
+
+const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
+	[ESPAH_SA_PROTO] = ESPAH_NLA(ipsec),
+	[ESPAH_SA_MODE] = ESPAH_NLA(mode),
+	[ESPAH_SA_SRC] = ESPAH_NLA(addr),
+	[ESPAH_SA_DST] = ESPAH_NLA(addr),
+	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
+	[ESPAH_SA_SPI_MIN] = ESPAH_NLA(spi_bound),
+	[ESPAH_SA_SPI_MAX] = ESPAH_NLA(spi_bound),
+};
+
+/* --- answers --- */
+
+static u64 sequence(struct espah_sa *sa)
+{
+	u64 seq;
+
+	if (!sa->replay)
+		return atomic64_read(&sa->seq);
+	spin_lock_bh(&sa->lock);
+	seq = sa->replay->top;
+	spin_unlock_bh(&sa->lock);
+	return seq;
+}
+
+/* What an SA has only once it has keys. */
+static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
+{
+	const char *driver = crypto_tfm_alg_driver_name(crypto_aead_tfm(sa->aead));
+	bool out = sa->id.dir == ESPAH_DIR_OUT;
+
+	if (nla_put_string(skb, ESPAH_SA_ALG, sa->algo->name) ||
+	    nla_put_string(skb, ESPAH_SA_DRIVER, driver) ||
+	    nla_put_u32(skb, ESPAH_SA_FLAGS, sa->flags) ||
+	    nla_put_u64_64bit(skb, ESPAH_SA_SEQ, sequence(sa), ESPAH_SA_PAD))
+		return -EMSGSIZE;
+	if (keys && nla_put(skb, ESPAH_SA_KEY, espah_algo_key_len(sa->algo), sa->key))
+		return -EMSGSIZE;
+	if (!out && nla_put_u32(skb, ESPAH_SA_WINDOW, sa->replay->window))
+		return -EMSGSIZE;
+	if (out && nla_put_u32(skb, ESPAH_SA_PMTU, espah_sa_pmtu(sa)))
+		return -EMSGSIZE;
+	if (out && sa->mode == ESPAH_MODE_TUNNEL && nla_put_u8(skb, ESPAH_SA_DF, sa->df))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * espah_put_sa - append the attributes of an SA
+ * @skb: message
+ * @sa: the SA
+ * @keys: the key too
+ *
+ * Context: espah_net.lock.
+ * Return: 0 or -EMSGSIZE.
+ */
+int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
+{
+	struct espah_counters sum = espah_counters_sum(sa->counters);
+
+	if (nla_put_u8(skb, ESPAH_SA_DIR, sa->id.dir) ||
+	    nla_put_u8(skb, ESPAH_SA_PROTO, sa->id.proto) ||
+	    nla_put_u8(skb, ESPAH_SA_MODE, sa->mode) ||
+	    nla_put_be32(skb, ESPAH_SA_SPI, sa->id.spi) ||
+	    espah_put_addr(skb, ESPAH_SA_SRC, &sa->src, sa->id.family) ||
+	    espah_put_addr(skb, ESPAH_SA_DST, &sa->id.dst, sa->id.family) ||
+	    nla_put_u32(skb, ESPAH_SA_REQID, sa->slot->id.reqid) ||
+	    nla_put_u32(skb, ESPAH_SA_ID, sa->index) ||
+	    nla_put_u8(skb, ESPAH_SA_STATE, sa->state) ||
+	    nla_put_u64_64bit(skb, ESPAH_SA_PACKETS, sum.packets, ESPAH_SA_PAD) ||
+	    nla_put_u64_64bit(skb, ESPAH_SA_BYTES, sum.bytes, ESPAH_SA_PAD) ||
+	    nla_put_u64_64bit(skb, ESPAH_SA_ADDED, sa->added, ESPAH_SA_PAD))
+		return -EMSGSIZE;
+	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, keys))
+		return -EMSGSIZE;
+	return espah_put_drops(skb, ESPAH_SA_DROPS, espah_drops_get(&sa->drops));
+}
+
+static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
+		       struct netlink_callback *cb, struct espah_sa *sa, bool keys)
+{
+	void *hdr = genlmsg_put(skb, portid, seq, &espah_family, flags, ESPAH_CMD_SA_NEW);
+
+	if (!hdr)
+		return -EMSGSIZE;
+	if (cb)
+		genl_dump_check_consistent(cb, hdr);
+	if (espah_put_sa(skb, sa, keys)) {
+		genlmsg_cancel(skb, hdr);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+/* --- requests --- */
+
+static int get_id(struct nlattr **attrs, struct espah_sa_id *id, struct netlink_ext_ack *extack)
+{
+	int err = espah_need(extack, attrs, ESPAH_SA_DIR) ?:
+		  espah_need(extack, attrs, ESPAH_SA_SPI) ?:
+		  espah_need(extack, attrs, ESPAH_SA_DST);
+
+	if (err)
+		return err;
+	memset(id, 0, sizeof(*id));
+	id->dir = nla_get_u8(attrs[ESPAH_SA_DIR]);
+	id->proto = espah_get_u8(attrs[ESPAH_SA_PROTO], IPPROTO_ESP);
+	id->spi = nla_get_be32(attrs[ESPAH_SA_SPI]);
+	id->family = espah_get_addr(attrs[ESPAH_SA_DST], &id->dst);
+	return 0;
+}
+
+/* The SA that a request names. Context: espah_net.lock. */
+static struct espah_sa *find_sa(struct espah_net *en, struct genl_info *info)
+{
+	struct espah_sa_id id;
+	struct espah_sa *sa;
+	int err = get_id(info->attrs, &id, info->extack);
+
+	if (err)
+		return ERR_PTR(err);
+	sa = espah_sad_find(&en->sad, &id);
+	if (sa)
+		return sa;
+	espah_err_fmt(info->extack, info->attrs[ESPAH_SA_SPI],
+		      "no SA has this direction, SPI, destination and protocol",
+		      "no %s SA has SPI %#x, this destination and protocol",
+		      id.dir == ESPAH_DIR_IN ? "inbound" : "outbound", be32_to_cpu(id.spi));
+	return ERR_PTR(-ENOENT);
+}
+
+static int check_alive(struct espah_net *en, struct netlink_ext_ack *extack)
+{
+	if (!en->dying)
+		return 0;
+	NL_SET_ERR_MSG(extack, "the network namespace is going away");
+	return -ENODEV;
+}
+
+/* Puts an SA into the SAD, with hooks to match, or leaves all as it was, under espah_net.lock. */
+static int add_sa(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack)
+{
+	struct espah_net *en = sa->en;
+	int err = check_alive(en, extack) ?: espah_sad_add(sa, reqid, extack);
+
+	if (err) {
+		espah_sa_put(sa);
+		return err;
+	}
+	err = espah_hooks_update(en);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "the netfilter hooks could not be registered");
+		espah_sad_del(sa);
+	}
+	return err;
+}
+
+static struct espah_sa *alloc_sa(struct espah_net *en, struct netlink_ext_ack *extack)
+{
+	struct espah_sa *sa = espah_sa_alloc(en);
+
+	if (!sa)
+		NL_SET_ERR_MSG(extack, "out of memory for the SA");
+	return sa;
+}
+
+static int get_window(struct espah_sa *sa, struct nlattr **attrs, u32 *window,
+		      struct netlink_ext_ack *extack)
+{
+	*window = espah_get_u32(attrs[ESPAH_SA_WINDOW], ESPAH_WINDOW_DEFAULT);
+	if (sa->id.dir == ESPAH_DIR_OUT)
+		return espah_refuse(extack, attrs, ESPAH_SA_WINDOW,
+				    "is for inbound SAs: there is no replay window for outbound ones");
+	if (espah_sa_esn(sa) && !*window) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_WINDOW],
+				    "ESN needs a replay window, of 32 to 32768 packets (RFC 4303 3.3.3)");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int get_seq(struct espah_sa *sa, struct nlattr **attrs, u64 *seq,
+		   struct netlink_ext_ack *extack)
+{
+	*seq = attrs[ESPAH_SA_SEQ] ? nla_get_u64(attrs[ESPAH_SA_SEQ]) : 0;
+	if (*seq <= U32_MAX || espah_sa_esn(sa))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_SEQ],
+			    "ESPAH_SA_SEQ goes up to 4294967295 without ESN");
+	return -ERANGE;
+}
+
+static int check_df(const struct espah_sa *sa, struct nlattr **attrs,
+		    struct netlink_ext_ack *extack)
+{
+	if (sa->id.dir == ESPAH_DIR_OUT && sa->mode == ESPAH_MODE_TUNNEL)
+		return 0;
+	return espah_refuse(extack, attrs, ESPAH_SA_DF,
+			    "is for outbound tunnels: other SAs make no outer header");
+}
+
+static const struct espah_algo *get_algo(struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	const char *name = nla_data(attrs[ESPAH_SA_ALG]);
+	const struct espah_algo *algo = espah_algo_find(name);
+	int len;
+
+	if (!algo) {
+		espah_err_fmt(extack, attrs[ESPAH_SA_ALG],
+			      "unknown algorithm; `espah algo' lists those that there are",
+			      "unknown algorithm '%.16s'; `espah algo' lists those that there are",
+			      name);
+		return ERR_PTR(-EINVAL);
+	}
+	len = nla_len(attrs[ESPAH_SA_KEY]);
+	if (len == espah_algo_key_len(algo))
+		return algo;
+	if (algo->salt_len)
+		espah_err_fmt(extack, attrs[ESPAH_SA_KEY],
+			      "the key has not the length that `espah algo' tells, salt included",
+			      "%s needs a key of %u bytes (%u of key and %u of salt), got %d",
+			      algo->name, espah_algo_key_len(algo),
+			      algo->enc_key_len + algo->auth_key_len, algo->salt_len, len);
+	else
+		espah_err_fmt(extack, attrs[ESPAH_SA_KEY],
+			      "the key has not the length that `espah algo' tells",
+			      "%s needs a key of %u bytes (cipher %u, integrity %u), got %d",
+			      algo->name, espah_algo_key_len(algo), algo->enc_key_len,
+			      algo->auth_key_len, len);
+	return ERR_PTR(-EINVAL);
+}
+
+/* Reads all of SA_NEW but the keys. */
+static int get_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	int err = get_id(attrs, &sa->id, extack) ?:
+		  espah_need(extack, attrs, ESPAH_SA_SRC) ?:
+		  espah_need(extack, attrs, ESPAH_SA_MODE) ?:
+		  espah_need(extack, attrs, ESPAH_SA_ALG) ?:
+		  espah_need(extack, attrs, ESPAH_SA_KEY) ?:
+		  espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST], &sa->src,
+				      &sa->id.dst, &sa->id.family, extack);
+
+	if (err)
+		return err;
+	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
+	sa->flags = espah_get_u32(attrs[ESPAH_SA_FLAGS], 0);
+	sa->df = espah_get_u8(attrs[ESPAH_SA_DF], ESPAH_DF_COPY);
+	return check_df(sa, attrs, extack);
+}
+
+static int get_keys(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	const struct espah_algo *algo = get_algo(attrs, extack);
+	u32 window;
+	u64 seq;
+	int err;
+
+	if (IS_ERR(algo))
+		return PTR_ERR(algo);
+	err = get_window(sa, attrs, &window, extack) ?: get_seq(sa, attrs, &seq, extack);
+	if (err)
+		return err;
+	return espah_sa_key(sa, algo, nla_data(attrs[ESPAH_SA_KEY]), window, seq, extack);
+}
+
+/**
+ * espah_cmd_sa_new - ESPAH_CMD_SA_NEW
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	struct netlink_ext_ack *extack = info->extack;
+	struct nlattr **attrs = info->attrs;
+	struct espah_sa *sa = alloc_sa(en, extack);
+	int err;
+
+	if (!sa)
+		return -ENOMEM;
+	err = get_sa(sa, attrs, extack) ?: get_keys(sa, attrs, extack);
+	if (err) {
+		espah_sa_put(sa);
+		goto out;
+	}
+	mutex_lock(&en->lock);
+	err = add_sa(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), extack);
+	if (!err)
+		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
+	mutex_unlock(&en->lock);
+out:
+	/* the request's memory is freed without being zeroed, and copied into a refusal */
+	if (attrs[ESPAH_SA_KEY])
+		memzero_explicit(nla_data(attrs[ESPAH_SA_KEY]), nla_len(attrs[ESPAH_SA_KEY]));
+	return err;
+}
+
+/**
+ * espah_cmd_sa_set - ESPAH_CMD_SA_SET
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	struct nlattr *df = info->attrs[ESPAH_SA_DF];
+	struct espah_sa *sa;
+	int err = 0;
+
+	mutex_lock(&en->lock);
+	sa = find_sa(en, info);
+	if (IS_ERR(sa))
+		err = PTR_ERR(sa);
+	else if (df)
+		err = check_df(sa, info->attrs, info->extack);
+	if (!err && df) {
+		WRITE_ONCE(sa->df, nla_get_u8(df));
+		espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
+	}
+	mutex_unlock(&en->lock);
+	return err;
+}
+
+/**
+ * espah_cmd_sa_del - ESPAH_CMD_SA_DEL
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	struct espah_sa *sa;
+	int err = 0;
+
+	mutex_lock(&en->lock);
+	sa = find_sa(en, info);
+	if (IS_ERR(sa)) {
+		err = PTR_ERR(sa);
+	} else {
+		espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
+		espah_sad_del(sa);
+		espah_hooks_update(en);
+	}
+	mutex_unlock(&en->lock);
+	return err;
+}
+
+/**
+ * espah_cmd_sa_get - ESPAH_CMD_SA_GET for one SA
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	bool keys = info->attrs[ESPAH_SA_SHOW_KEYS];
+	struct sk_buff *answer;
+	struct espah_sa *sa;
+	int err = espah_refuse(info->extack, info->attrs, ESPAH_SA_SRC, "is for dumps only") ?:
+		  espah_refuse(info->extack, info->attrs, ESPAH_SA_REQID, "is for dumps only");
+
+	if (err)
+		return err;
+	answer = genlmsg_new(ESPAH_MSG_SIZE, GFP_KERNEL);
+	if (!answer)
+		return -ENOMEM;
+	mutex_lock(&en->lock);
+	sa = find_sa(en, info);
+	if (IS_ERR(sa))
+		err = PTR_ERR(sa);
+	else
+		err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, sa, keys);
+	mutex_unlock(&en->lock);
+	if (err) {
+		nlmsg_free(answer);
+		return err;
+	}
+	return genlmsg_reply(answer, info);
+}
+
+/**
+ * espah_cmd_sa_alloc_spi - ESPAH_CMD_SA_ALLOC_SPI
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	struct netlink_ext_ack *extack = info->extack;
+	struct nlattr **attrs = info->attrs;
+	u32 min = espah_get_u32(attrs[ESPAH_SA_SPI_MIN], ALLOC_SPI_MIN);
+	u32 max = espah_get_u32(attrs[ESPAH_SA_SPI_MAX], max(min, ALLOC_SPI_MAX));
+	struct sk_buff *answer;
+	struct espah_sa *sa;
+	int err = espah_need(extack, attrs, ESPAH_SA_SRC) ?:
+		  espah_need(extack, attrs, ESPAH_SA_DST) ?:
+		  espah_need(extack, attrs, ESPAH_SA_MODE);
+
+	if (err)
+		return err;
+	if (!attrs[ESPAH_SA_SPI_MIN] && max < min)
+		min = ESPAH_SPI_MIN;
+	if (min > max) {
+		espah_err_fmt(extack, attrs[ESPAH_SA_SPI_MIN],
+			      "ESPAH_SA_SPI_MIN is above ESPAH_SA_SPI_MAX",
+			      "ESPAH_SA_SPI_MIN (%u) is above ESPAH_SA_SPI_MAX (%u)", min, max);
+		return -EINVAL;
+	}
+	sa = alloc_sa(en, extack);
+	if (!sa)
+		return -ENOMEM;
+	err = espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST], &sa->src, &sa->id.dst,
+				  &sa->id.family, extack);
+	if (err)
+		goto err_sa;
+	sa->id.dir = ESPAH_DIR_IN;
+	sa->id.proto = espah_get_u8(attrs[ESPAH_SA_PROTO], IPPROTO_ESP);
+	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
+	answer = genlmsg_new(ESPAH_MSG_SIZE, GFP_KERNEL);
+	if (!answer) {
+		err = -ENOMEM;
+		goto err_sa;
+	}
+
+	mutex_lock(&en->lock);
+	err = espah_sad_alloc_spi(&en->sad, &sa->id, min, max);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "no free SPI was found; ask for a wider range");
+		espah_sa_put(sa);
+	} else {
+		err = add_sa(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), extack);
+	}
+	if (!err) {
+		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
+		err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, sa, false);
+	}
+	mutex_unlock(&en->lock);
+	if (err) {
+		nlmsg_free(answer);
+		return err;
+	}
+	return genlmsg_reply(answer, info);
+
+err_sa:
+	espah_sa_put(sa);
+	return err;
+}
+
+/* --- many SAs at once --- */
+
+/* Whether an SA is among those that a dump or flush is about. */
+static bool wanted(const struct espah_sa *sa, struct nlattr **attrs)
+{
+	union espah_addr addr;
+
+	if (attrs[ESPAH_SA_DIR] && nla_get_u8(attrs[ESPAH_SA_DIR]) != sa->id.dir)
+		return false;
+	if (attrs[ESPAH_SA_PROTO] && nla_get_u8(attrs[ESPAH_SA_PROTO]) != sa->id.proto)
+		return false;
+	if (attrs[ESPAH_SA_SPI] && nla_get_be32(attrs[ESPAH_SA_SPI]) != sa->id.spi)
+		return false;
+	if (attrs[ESPAH_SA_REQID] && nla_get_u32(attrs[ESPAH_SA_REQID]) != sa->slot->id.reqid)
+		return false;
+	if (attrs[ESPAH_SA_SRC] && (espah_get_addr(attrs[ESPAH_SA_SRC], &addr) != sa->id.family ||
+				    !espah_addr_equal(&addr, &sa->src)))
+		return false;
+	if (attrs[ESPAH_SA_DST] && (espah_get_addr(attrs[ESPAH_SA_DST], &addr) != sa->id.family ||
+				    !espah_addr_equal(&addr, &sa->id.dst)))
+		return false;
+	return true;
+}
+
+/**
+ * espah_start_sa - begin a dump of SAs
+ * @cb: the dump
+ *
+ * Return: 0 or -errno.
+ */
+int espah_start_sa(struct netlink_callback *cb)
+{
+	return espah_message_once(cb->nlh, cb->extack);
+}
+
+/**
+ * espah_dump_sa - ESPAH_CMD_SA_GET for many SAs: one message full
+ * @skb: the message
+ * @cb: the dump; cb->args[0] is the number of the SA to go on with
+ *
+ * Return: bytes, 0 at the end, or -errno.
+ */
+int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct espah_net *en = espah_pernet(sock_net(skb->sk));
+	struct nlattr **attrs = espah_dump_attrs(cb);
+	bool keys = attrs[ESPAH_SA_SHOW_KEYS];
+	unsigned long index = cb->args[0];
+	struct espah_sa *sa;
+
+	mutex_lock(&en->lock);
+	cb->seq = en->sad.generation;
+	xa_for_each_start(&en->sad.index, index, sa, cb->args[0]) {
+		if (wanted(sa, attrs) &&
+		    put_message(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, NLM_F_MULTI,
+				cb, sa, keys))
+			break;
+		cb->args[0] = index + 1;
+		cond_resched();
+	}
+	mutex_unlock(&en->lock);
+	return skb->len;
+}
+
+/**
+ * espah_cmd_sa_flush - ESPAH_CMD_SA_FLUSH
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0.
+ */
+int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	struct espah_sa *sa;
+	unsigned long index;
+
+	mutex_lock(&en->lock);
+	xa_for_each(&en->sad.index, index, sa) {
+		if (wanted(sa, info->attrs))
+			espah_sad_del(sa);
+		cond_resched();
+	}
+	espah_event_sa_flush(en, info->attrs);
+	espah_hooks_update(en);
+	mutex_unlock(&en->lock);
+	return 0;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "attr.h"
+#include "netlink.h"
+
+static int put_drop(struct sk_buff *skb, enum espah_drop reason, u64 count, bool text)
+{
+	struct nlattr *nest = nla_nest_start(skb, ESPAH_DROP_ENTRY);
+
+	if (!nest ||
+	    nla_put_string(skb, ESPAH_DROP_NAME, espah_drop_names[reason]) ||
+	    nla_put_u64_64bit(skb, ESPAH_DROP_COUNT, count, ESPAH_DROP_PAD) ||
+	    (text && nla_put_string(skb, ESPAH_DROP_TEXT, espah_drop_texts[reason])))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/**
+ * espah_put_drops - append the drops of an SA or a policy
+ * @skb: message
+ * @type: attribute, a nest; absent if nothing was dropped
+ * @drops: the counters, or NULL
+ *
+ * Return: 0 or -EMSGSIZE.
+ */
+int espah_put_drops(struct sk_buff *skb, int type, const struct espah_drops *drops)
+{
+	struct nlattr *nest;
+	int i;
+
+	if (!drops)
+		return 0;
+	nest = nla_nest_start(skb, type);
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = ESPAH_DROP_NONE + 1; i < ESPAH_DROP_NUM; i++) {
+		u64 count = atomic64_read(&drops->count[i]);
+
+		if (count && put_drop(skb, i, count, false))
+			return -EMSGSIZE;
+	}
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_stats(struct sk_buff *skb, const struct espah_net *en)
+{
+	const struct espah_sad *sad = &en->sad;
+	struct espah_net_stats sum;
+	struct nlattr *nest;
+	int i;
+
+	espah_net_stats_sum(en, &sum);
+	if (nla_put_string(skb, ESPAH_STATS_VERSION, ESPAH_VERSION) ||
+	    nla_put_u32(skb, ESPAH_STATS_SAS,
+			sad->count[ESPAH_DIR_IN] + sad->count[ESPAH_DIR_OUT]) ||
+	    nla_put_u32(skb, ESPAH_STATS_POLICIES, en->spd.count) ||
+	    nla_put_u64_64bit(skb, ESPAH_STATS_OUT_PACKETS, sum.dir[ESPAH_DIR_OUT].packets,
+			      ESPAH_STATS_PAD) ||
+	    nla_put_u64_64bit(skb, ESPAH_STATS_OUT_BYTES, sum.dir[ESPAH_DIR_OUT].bytes,
+			      ESPAH_STATS_PAD) ||
+	    nla_put_u64_64bit(skb, ESPAH_STATS_IN_PACKETS, sum.dir[ESPAH_DIR_IN].packets,
+			      ESPAH_STATS_PAD) ||
+	    nla_put_u64_64bit(skb, ESPAH_STATS_IN_BYTES, sum.dir[ESPAH_DIR_IN].bytes,
+			      ESPAH_STATS_PAD))
+		return -EMSGSIZE;
+	nest = nla_nest_start(skb, ESPAH_STATS_DROPS);
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = ESPAH_DROP_NONE + 1; i < ESPAH_DROP_NUM; i++) {
+		if (put_drop(skb, i, sum.drops[i], true))
+			return -EMSGSIZE;
+	}
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_config(struct sk_buff *skb, const struct espah_net *en)
+{
+	if (nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_IN, en->default_action[ESPAH_DIR_IN]) ||
+	    nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_OUT, en->default_action[ESPAH_DIR_OUT]))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* Answers with one message that @put fills under espah_net.lock. */
+static int answer(struct genl_info *info, u8 cmd, size_t size,
+		  int (*put)(struct sk_buff *skb, const struct espah_net *en))
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL);
+	void *hdr;
+	int err;
+
+	if (!skb)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(skb, info, &espah_family, 0, cmd);
+	if (!hdr) {
+		nlmsg_free(skb);
+		return -EMSGSIZE;
+	}
+	mutex_lock(&en->lock);
+	err = put(skb, en);
+	mutex_unlock(&en->lock);
+	if (err) {
+		nlmsg_free(skb);
+		return err;
+	}
+	genlmsg_end(skb, hdr);
+	return genlmsg_reply(skb, info);
+}
+
+/**
+ * espah_cmd_stats_get - ESPAH_CMD_STATS_GET
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_stats_get(struct sk_buff *skb, struct genl_info *info)
+{
+	return answer(info, ESPAH_CMD_STATS_GET, 2 * ESPAH_MSG_SIZE, put_stats);
+}
+
+/**
+ * espah_cmd_config_get - ESPAH_CMD_CONFIG_GET
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_config_get(struct sk_buff *skb, struct genl_info *info)
+{
+	return answer(info, ESPAH_CMD_CONFIG_GET, 2 * nla_total_size(sizeof(u8)), put_config);
+}
+
+const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
+	[ESPAH_CONFIG_DEFAULT_IN] = ESPAH_NLA(default),
+	[ESPAH_CONFIG_DEFAULT_OUT] = ESPAH_NLA(default),
+};
+
+static void set_defaults(struct espah_net *en, u8 in, u8 out)
+{
+	WRITE_ONCE(en->default_action[ESPAH_DIR_IN], in);
+	WRITE_ONCE(en->default_action[ESPAH_DIR_OUT], out);
+}
+
+/**
+ * espah_cmd_config_set - ESPAH_CMD_CONFIG_SET
+ * @skb: request
+ * @info: its attributes
+ *
+ * Return: 0 or -errno.
+ */
+int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	u8 old_in, old_out;
+	int err;
+
+	mutex_lock(&en->lock);
+	old_in = en->default_action[ESPAH_DIR_IN];
+	old_out = en->default_action[ESPAH_DIR_OUT];
+	set_defaults(en, espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_IN], old_in),
+		     espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_OUT], old_out));
+	err = espah_hooks_update(en);
+	if (err) {
+		NL_SET_ERR_MSG(info->extack, "the netfilter hooks could not be registered");
+		set_defaults(en, old_in, old_out);
+	}
+	mutex_unlock(&en->lock);
+	return err;
+}
