@@ -164,7 +164,8 @@ static void expire_sa(struct work_struct *work)
 			module_put(THIS_MODULE);
 		}
 		espah_sad_del(sa);
-		espah_hooks_update(en);
+		if (!en->dying)
+			espah_hooks_update(en);
 	}
 	mutex_unlock(&en->lock);
 	espah_sa_put(sa);

@@ -140,7 +140,7 @@ struct espah_sa {
 	union espah_addr src;
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
-	spinlock_t lock;
+	spinlock_t lock; /* see above */
 	struct espah_replay *replay;
 	struct list_head inflight;
 	unsigned int inflight_len;
