@@ -453,10 +453,11 @@ struct espah_rule *espah_classify(const struct espah_classifier *cls, const stru
 	if (!shapes)
 		return NULL;
 	if (flow->family == AF_INET) {
-		espah_words_ip4(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
+		espah_words_ip4(words, &flow->src, &flow->dst, flow->sport, flow->dport,
+				flow->proto);
 		return search(shapes->entries, shapes->ip4, words, ESPAH_WORDS_IP4, flow);
 	}
 	espah_words_ip6(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
-	return search(shapes->entries + shapes->ip4, shapes->count - shapes->ip4, words, ESPAH_WORDS_IP6,
-		      flow);
+	return search(shapes->entries + shapes->ip4, shapes->count - shapes->ip4, words,
+		      ESPAH_WORDS_IP6, flow);
 }
