@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah algo: which algorithms there are, and what this kernel has for them. */
+#include <linux/espah.h>
+
+#include "print.h"
+#include "queue.h"
+
+const char algo_help[] =
+	"espah algo\n"
+	"\n"
+	"Prints the algorithms that 'sa add' takes: bits of the encryption key, bytes of key\n"
+	"material to supply (salt and integrity key included), bits of the ICV, and the kernel's\n"
+	"driver or the module or option that this kernel lacks.\n"
+	"\n"
+	"Example (a new key for aes256gcm16, which takes 36 bytes):\n"
+	"  espah algo\n"
+	"  (umask 077; head -c 36 /dev/urandom | od -An -v -tx1 >site-b.out)\n";
+
+struct listing {
+	bool json;
+	struct json_list list;
+	struct table table;
+};
+
+static json_t *to_json(const struct nlattr **tb, uint32_t key_bits)
+{
+	static const struct {
+		uint8_t attr;
+		const char *name;
+	} numbers[] = {
+		{ ESPAH_ALGO_KEY_LEN, "key_bytes" }, { ESPAH_ALGO_SALT_LEN, "salt_bytes" },
+		{ ESPAH_ALGO_AUTH_KEY_LEN, "auth_key_bytes" }, { ESPAH_ALGO_IV_LEN, "iv_bytes" },
+		{ ESPAH_ALGO_ICV_LEN, "icv_bytes" }, { ESPAH_ALGO_BLOCK_LEN, "block_bytes" },
+	};
+	json_t *algo = json_object();
+	unsigned int i;
+
+	json_set(algo, "name", json_string(attr_string(tb[ESPAH_ALGO_NAME], "?")));
+	json_set(algo, "kernel_name", json_string(attr_string(tb[ESPAH_ALGO_KERNEL_NAME], "?")));
+	json_set(algo, "key_bits", json_integer(key_bits));
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		json_set(algo, numbers[i].name, json_integer(attr_u32(tb[numbers[i].attr], 0)));
+	if (tb[ESPAH_ALGO_DRIVER])
+		json_set(algo, "driver", json_string(attr_string(tb[ESPAH_ALGO_DRIVER], "?")));
+	if (tb[ESPAH_ALGO_MISSING])
+		json_set(algo, "missing", json_string(attr_string(tb[ESPAH_ALGO_MISSING], "?")));
+	return algo;
+}
+
+static int add(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_ALGO_MAX + 1];
+	struct listing *listing = data;
+	uint32_t key, key_bits;
+
+	attr_table(nlh, tb, ESPAH_ALGO_MAX);
+	key = attr_u32(tb[ESPAH_ALGO_KEY_LEN], 0);
+	key_bits = 8 * (key - attr_u32(tb[ESPAH_ALGO_SALT_LEN], 0) -
+			attr_u32(tb[ESPAH_ALGO_AUTH_KEY_LEN], 0));
+	if (listing->json) {
+		json_list_add(&listing->list, to_json(tb, key_bits));
+		return 0;
+	}
+	table_cell(&listing->table, "%s", attr_string(tb[ESPAH_ALGO_NAME], "?"));
+	table_cell(&listing->table, "%u", key_bits);
+	table_cell(&listing->table, "%u", key);
+	table_cell(&listing->table, "%u", 8 * attr_u32(tb[ESPAH_ALGO_ICV_LEN], 0));
+	table_cell(&listing->table, "%s", attr_string(tb[ESPAH_ALGO_KERNEL_NAME], "?"));
+	if (tb[ESPAH_ALGO_DRIVER])
+		table_cell(&listing->table, "%s", attr_string(tb[ESPAH_ALGO_DRIVER], "?"));
+	else
+		table_cell(&listing->table, "not in this kernel; needs %s",
+			   attr_string(tb[ESPAH_ALGO_MISSING], "?"));
+	return 0;
+}
+
+/** cmd_algo() - espah algo */
+int cmd_algo(struct cli *cli, struct args *args)
+{
+	static const char *const headings[] = {
+		"ALGORITHM", ">KEY BITS", ">KEY BYTES", ">ICV BITS", "KERNEL NAME", "DRIVER", NULL
+	};
+	static struct listing listing;
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+	int status = args_end(args, "algo");
+
+	if (!status)
+		status = queue_barrier(cli);
+	if (status)
+		return status;
+	if (!nl_get(cli))
+		return STATUS_REFUSED;
+	nlh = nl_start(cli->nl, buf, ESPAH_CMD_ALGO_GET, NLM_F_DUMP);
+	listing.json = cli->json;
+	if (cli->json)
+		json_list_start(&listing.list);
+	else
+		table_start(&listing.table, headings);
+	status = nl_dump(cli->nl, nlh, "algo", 0, add, &listing);
+	if (cli->json)
+		json_list_end(&listing.list, true);
+	else
+		table_end(&listing.table);
+	return status;
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah -b: commands from a file, in one process and few system calls. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "queue.h"
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
+}
+
+/* Copies one word to @to, without its quotes. Return: what follows it, NULL: no end. */
+static char *unquote(char *from, char *to)
+{
+	char quote = 0;
+
+	for (; *from && (quote || !blank(*from)); from++) {
+		if (quote && *from == quote) {
+			quote = 0;
+		} else if (!quote && (*from == '\'' || *from == '"')) {
+			quote = *from;
+		} else if (*from == '\\' && quote != '\'' && from[1] && from[1] != '\n') {
+			*to++ = *++from;
+		} else {
+			*to++ = *from;
+		}
+	}
+	if (quote)
+		return NULL;
+	if (*from)
+		from++;
+	*to = '\0';
+	return from;
+}
+
+/**
+ * batch_split() - divide a line into words, in place
+ * @line: the line; blanks divide, quotes and backslashes keep, # begins a comment
+ * @words: array that grows as needed; freed by the caller
+ * @count: result: how many words
+ * @size: room in @words
+ *
+ * Return: 0, or -1 and told.
+ */
+int batch_split(char *line, char ***words, int *count, size_t *size)
+{
+	char *at = line, *word;
+
+	*count = 0;
+	for (;;) {
+		while (blank(*at))
+			at++;
+		if (!*at || *at == '#')
+			return 0;
+		if ((size_t)*count + 1 >= *size) {
+			size_t more = *size ? *size * 2 : 64;
+			char **grown = reallocarray(*words, more, sizeof(**words));
+
+			if (!grown) {
+				error("memory ran out");
+				return -1;
+			}
+			*words = grown;
+			*size = more;
+		}
+		word = at;
+		at = unquote(at, word);
+		if (!at) {
+			error("a quote is opened in this line, but not closed");
+			return -1;
+		}
+		(*words)[(*count)++] = word;
+	}
+}
+
+/* Goes on with --force after any error. Return: the status with which to stop, or STATUS_OK */
+static int run_line(struct cli *cli, char *line, char ***words, size_t *size)
+{
+	struct args args = { 0 };
+	int status = STATUS_USAGE;
+
+	if (batch_split(line, words, &args.count, size) == 0) {
+		if (!args.count)
+			return STATUS_OK;
+		args.word = *words;
+		status = cli_dispatch(cli, &args);
+	}
+	if (status)
+		cli->failed = true;
+	return cli->force ? STATUS_OK : status;
+}
+
+/**
+ * batch_run() - carry out the commands in a file
+ * @cli: state
+ * @file: its name; "-" is standard input
+ *
+ * Return: a STATUS_*.
+ */
+int batch_run(struct cli *cli, const char *file)
+{
+	bool is_stdin = !strcmp(file, "-");
+	FILE *in = is_stdin ? stdin : fopen(file, "re");
+	size_t room = 0, words_size = 0;
+	char *line = NULL, **words = NULL;
+	int status = STATUS_OK, later;
+	unsigned int number = 0;
+	ssize_t len;
+
+	if (!in) {
+		error("the batch %s cannot be opened: %s", file, strerror(errno));
+		return STATUS_REFUSED;
+	}
+	cli->batch = true;
+	cli->batch_stdin = is_stdin;
+	while (!status && (len = getline(&line, &room, in)) >= 0) {
+		error_place(is_stdin ? "standard input" : file, ++number);
+		if (strlen(line) != (size_t)len) {
+			error("this line holds a byte 0, so it is not text");
+			status = STATUS_USAGE;
+			cli->failed = true;
+			break;
+		}
+		status = run_line(cli, line, &words, &words_size);
+		explicit_bzero(line, len);
+	}
+	if (!status && ferror(in)) {
+		error("the batch %s cannot be read: %s", file, strerror(errno));
+		status = STATUS_REFUSED;
+	}
+	/* what was typed before the error is carried out */
+	later = queue_flush(cli);
+	error_place(NULL, 0);
+	free(words);
+	free(line);
+	if (!is_stdin)
+		fclose(in);
+	if (!status)
+		status = later;
+	return cli->force && cli->failed ? STATUS_REFUSED : status;
+}

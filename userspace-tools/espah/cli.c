@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Words, tables of commands, and the way errors are told. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static struct {
+	const char *file;
+	unsigned int line;
+} place;
+
+/**
+ * error_place() - say which line of a batch the next errors are about
+ * @file: its name, NULL: not in a batch; must stay valid
+ * @line: counted from 1
+ */
+void error_place(const char *file, unsigned int line)
+{
+	place.file = file;
+	place.line = line;
+}
+
+/** error_line() - Return: the line that error_place() was told */
+unsigned int error_line(void)
+{
+	return place.line;
+}
+
+/** error_file() - Return: the file that error_place() was told, or NULL */
+const char *error_file(void)
+{
+	return place.file;
+}
+
+static void tell(const char *kind, const char *fmt, va_list ap)
+{
+	fflush(stdout);
+	fputs("espah: ", stderr);
+	if (place.file)
+		fprintf(stderr, "%s:%u: ", place.file, place.line);
+	fputs(kind, stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+/** error() - one sentence on stderr; the caller returns the status */
+void error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	tell("", fmt, ap);
+	va_end(ap);
+}
+
+/** warning() - one sentence on stderr that changes no exit status */
+void warning(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	tell("warning: ", fmt, ap);
+	va_end(ap);
+}
+
+/* Edits (insert, delete, change, swap neighbours) from a to b, both short. */
+static unsigned int distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b), i, j;
+	unsigned char d[33][33];
+
+	if (la > 32 || lb > 32)
+		return 99;
+	for (i = 0; i <= la; i++)
+		d[i][0] = i;
+	for (j = 0; j <= lb; j++)
+		d[0][j] = j;
+	for (i = 1; i <= la; i++) {
+		for (j = 1; j <= lb; j++) {
+			unsigned int best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (best > d[i - 1][j] + 1u)
+				best = d[i - 1][j] + 1u;
+			if (best > d[i][j - 1] + 1u)
+				best = d[i][j - 1] + 1u;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    best > d[i - 2][j - 2] + 1u)
+				best = d[i - 2][j - 2] + 1u;
+			d[i][j] = best;
+		}
+	}
+	return d[la][lb];
+}
+
+/**
+ * suggest() - the known word that was probably meant
+ * @word: what was typed
+ * @name: gives the i-th known word, NULL after the last
+ *
+ * Return: the nearest word if it is near enough, else NULL.
+ */
+const char *suggest(const char *word, const char *(*name)(unsigned int i))
+{
+	unsigned int limit = strlen(word) <= 3 ? 1 : 2, best = limit + 1, i, d;
+	const char *found = NULL, *known;
+
+	for (i = 0; (known = name(i)); i++) {
+		d = distance(word, known);
+		if (d < best && d < strlen(known)) {
+			best = d;
+			found = known;
+		}
+	}
+	return found;
+}
+
+/** args_peek() - Return: the next word, left where it is, or NULL */
+char *args_peek(const struct args *args)
+{
+	return args->at < args->count ? args->word[args->at] : NULL;
+}
+
+/** args_next() - Return: the next word, or NULL */
+char *args_next(struct args *args)
+{
+	return args->at < args->count ? args->word[args->at++] : NULL;
+}
+
+/** args_take() - Return: whether the next word was @word; it is taken then */
+bool args_take(struct args *args, const char *word)
+{
+	char *next = args_peek(args);
+
+	if (!next || strcmp(next, word))
+		return false;
+	args->at++;
+	return true;
+}
+
+/** args_value() - Return: the word after @keyword; NULL, and told, if there is none */
+char *args_value(struct args *args, const char *keyword)
+{
+	char *value = args_next(args);
+
+	if (!value)
+		error("'%s' is the last word, but a value must follow it", keyword);
+	return value;
+}
+
+/** args_end() - Return: STATUS_OK, or STATUS_USAGE, and told, if words are left over */
+int args_end(const struct args *args, const char *command)
+{
+	char *word = args_peek(args);
+
+	if (!word)
+		return STATUS_OK;
+	error("'%s' is one word too many for %s (see 'espah %s --help')", word, command, command);
+	return STATUS_USAGE;
+}
+
+static const struct command *names_of;
+
+static const char *command_name(unsigned int i)
+{
+	return names_of[i].name;
+}
+
+static const struct command *find(const struct command *table, const char *word,
+				  const char *parent)
+{
+	const struct command *row, *found = NULL;
+	const char *near;
+
+	for (row = table; row->name; row++)
+		if (!strcmp(row->name, word))
+			return row;
+	for (row = table; row->name; row++) {
+		if (strncmp(row->name, word, strlen(word)))
+			continue;
+		if (found) {
+			error("'%s' may mean %s or %s; type more of it", word, found->name,
+			      row->name);
+			return NULL;
+		}
+		found = row;
+	}
+	if (found && *word)
+		return found;
+	names_of = table;
+	near = suggest(word, command_name);
+	if (near)
+		error("'%s' is not a command of %s; did you mean '%s'?", word, parent, near);
+	else
+		error("'%s' is not a command of %s (see '%s --help')", word, parent, parent);
+	return NULL;
+}
+
+static bool is_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help");
+}
+
+/**
+ * command_run() - find the next word in a table of commands and carry it out
+ * @table: the commands
+ * @parent: what leads to them, such as "espah sa"
+ * @intro: help of the table itself
+ * @cli: state
+ * @args: the words; the command is next
+ *
+ * Full names win, then unambiguous beginnings of them.
+ *
+ * Return: a STATUS_*.
+ */
+int command_run(const struct command *table, const char *parent, const char *intro,
+		struct cli *cli, struct args *args)
+{
+	const struct command *row;
+	const char *word = args_next(args);
+	int i;
+
+	if (!word) {
+		error("a command must follow '%s' (see '%s --help')", parent, parent);
+		return STATUS_USAGE;
+	}
+	if (is_help(word)) {
+		fputs(intro, stdout);
+		return STATUS_OK;
+	}
+	row = find(table, word, parent);
+	if (!row)
+		return STATUS_USAGE;
+	/* "help" may be a file's or a command's word further on, "--help" may not */
+	for (i = args->at; row->help && i < args->count; i++) {
+		if (!strcmp(args->word[i], "--help") || !strcmp(args->word[i], "-h") ||
+		    (i == args->at && i == args->count - 1 && is_help(args->word[i]))) {
+			fputs(row->help, stdout);
+			return STATUS_OK;
+		}
+	}
+	return row->run(cli, args);
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah explain: what would happen to a packet, and why. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "policy.h"
+#include "queue.h"
+#include "sa.h"
+#include "stats.h"
+#include "words.h"
+
+const char explain_help[] =
+	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N]]]\n"
+	"\n"
+	"Tells which policy a packet from SRC to DST would meet and why, the SA that would carry\n"
+	"it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
+	"are the addresses inside the tunnel. 'out' is meant if no direction is given.\n"
+	"\n"
+	"Examples:\n"
+	"  espah explain 10.1.0.5 10.2.0.9 tcp 443\n"
+	"  espah explain in 10.2.0.9 10.1.0.5 udp sport 53\n";
+
+struct flow {
+	uint8_t dir;
+	struct addr src;
+	struct addr dst;
+	bool has_proto;
+	uint8_t proto;
+	struct ports sport;
+	struct ports dport;
+};
+
+static int read_port(const char *what, const char *word, struct ports *ports)
+{
+	uint64_t n;
+
+	if (parse_number(what, word, 0, UINT16_MAX, &n))
+		return -1;
+	*ports = (struct ports){ .set = true, .min = n, .max = n };
+	return 0;
+}
+
+static int read_side(struct args *args, const char *what, struct addr *addr)
+{
+	const char *word = args_next(args);
+
+	if (word)
+		return parse_addr(what, word, addr);
+	error("explain also needs %s (see 'espah explain --help')",
+	      strcmp(what, "source") ? "a destination address" :
+	      "a source and a destination address");
+	return -1;
+}
+
+static int read_ports(struct args *args, struct flow *flow)
+{
+	const char *word, *value;
+
+	while ((word = args_next(args))) {
+		bool sport = !strcmp(word, "sport");
+
+		value = word;
+		if (sport || !strcmp(word, "dport")) {
+			value = args_value(args, word);
+			if (!value)
+				return -1;
+		}
+		if (sport ? flow->sport.set : flow->dport.set) {
+			error("'%s' is one word too many for explain (see 'espah explain --help')",
+			      word);
+			return -1;
+		}
+		if (read_port(sport ? "sport" : "dport", value,
+			      sport ? &flow->sport : &flow->dport))
+			return -1;
+	}
+	return 0;
+}
+
+static int read_flow(struct args *args, struct flow *flow)
+{
+	const char *word = args_peek(args);
+
+	memset(flow, 0, sizeof(*flow));
+	flow->dir = ESPAH_DIR_OUT;
+	if (word && word_value(WORD_DIR, word, &flow->dir))
+		args_next(args);
+	if (read_side(args, "source", &flow->src) || read_side(args, "destination", &flow->dst))
+		return -1;
+	if (flow->src.family != flow->dst.family) {
+		error("the source is %s, but the destination is %s",
+		      family_text(flow->src.family), family_text(flow->dst.family));
+		return -1;
+	}
+	args_take(args, "proto");
+	word = args_next(args);
+	if (!word)
+		return 0;
+	flow->has_proto = true;
+	if (parse_proto(word, &flow->proto))
+		return -1;
+	return read_ports(args, flow);
+}
+
+static void put_flow(struct nlmsghdr *nlh, const struct flow *flow)
+{
+	mnl_attr_put_u8(nlh, ESPAH_EXPLAIN_DIR, flow->dir);
+	put_addr(nlh, ESPAH_EXPLAIN_SRC, &flow->src);
+	put_addr(nlh, ESPAH_EXPLAIN_DST, &flow->dst);
+	if (flow->has_proto)
+		mnl_attr_put_u8(nlh, ESPAH_EXPLAIN_PROTO, flow->proto);
+	if (flow->sport.set)
+		mnl_attr_put_u16(nlh, ESPAH_EXPLAIN_SPORT, flow->sport.min);
+	if (flow->dport.set)
+		mnl_attr_put_u16(nlh, ESPAH_EXPLAIN_DPORT, flow->dport.min);
+}
+
+/* The answer is kept, as the next question (for the reason's sentence) reuses the buffer. */
+struct answer {
+	struct nlmsghdr *nlh;
+};
+
+static int keep(const struct nlmsghdr *nlh, void *data)
+{
+	struct answer *answer = data;
+
+	free(answer->nlh);
+	answer->nlh = malloc(nlh->nlmsg_len);
+	if (!answer->nlh) {
+		error("memory ran out");
+		return STATUS_REFUSED;
+	}
+	memcpy(answer->nlh, nlh, nlh->nlmsg_len);
+	return 0;
+}
+
+static void print_flow(const struct flow *flow)
+{
+	char text[SELECTOR_TEXT_MAX];
+	struct selector sel = {
+		.family = flow->src.family, .src.addr = flow->src, .dst.addr = flow->dst,
+		.proto = flow->proto, .sport = flow->sport, .dport = flow->dport,
+	};
+
+	sel.src.len = addr_size(flow->src.family) * 8;
+	sel.dst.len = sel.src.len;
+	printf("%s: %s\n", word_of(WORD_DIR, flow->dir), selector_text(&sel, text));
+}
+
+/* Which policy, and what that means. */
+static void print_policy(const struct nlattr **tb, const struct flow *flow, uint8_t action)
+{
+	const struct nlattr *policy[ESPAH_POLICY_MAX + 1];
+	const char *dir = word_of(WORD_DIR, flow->dir);
+	char sel_text[SELECTOR_TEXT_MAX], verdict[SELECTOR_TEXT_MAX + 40];
+	struct selector sel;
+
+	if (!tb[ESPAH_EXPLAIN_POLICY]) {
+		printf("No %s policy matches, so the default action counts: %s.\n", dir,
+		       word_of(WORD_ACTION, action));
+	} else {
+		attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
+		selector_get(policy[ESPAH_POLICY_SELECTOR], &sel);
+		printf("Policy %u (priority %u, %s) is the first that matches: %s.\n",
+		       attr_u32(policy[ESPAH_POLICY_ID], 0),
+		       attr_u32(policy[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT),
+		       selector_text(&sel, sel_text),
+		       policy_verdict(policy, verdict, sizeof(verdict)));
+	}
+	if (tb[ESPAH_EXPLAIN_EXEMPT])
+		printf("It passes whatever the policy says: %s.\n",
+		       attr_string(tb[ESPAH_EXPLAIN_EXEMPT], "?"));
+	else if (action == ESPAH_ACTION_BYPASS && !tb[ESPAH_EXPLAIN_DROP])
+		printf("It %s in the clear.\n", flow->dir == ESPAH_DIR_OUT ? "leaves" :
+		       "is accepted");
+}
+
+static void print_sa(const struct nlattr **tb, const struct flow *flow)
+{
+	const struct nlattr *sa[ESPAH_SA_MAX + 1];
+	char line[320];
+
+	if (tb[ESPAH_EXPLAIN_SA]) {
+		attr_nest(tb[ESPAH_EXPLAIN_SA], sa, ESPAH_SA_MAX);
+		sa_line(sa, line, sizeof(line));
+		printf("%s this SA: %s.\n", flow->dir == ESPAH_DIR_OUT ? "It leaves through" :
+		       "It is accepted only through", line);
+	}
+	if (tb[ESPAH_EXPLAIN_OVERHEAD])
+		printf("The SA adds at most %u bytes.\n", attr_u32(tb[ESPAH_EXPLAIN_OVERHEAD], 0));
+	if (tb[ESPAH_EXPLAIN_MTU])
+		printf("Packets of up to %u bytes need no fragment",
+		       attr_u32(tb[ESPAH_EXPLAIN_MTU], 0));
+	if (tb[ESPAH_EXPLAIN_MTU] && tb[ESPAH_EXPLAIN_MSS])
+		printf("; a TCP MSS of %u fits that", attr_u32(tb[ESPAH_EXPLAIN_MSS], 0));
+	if (tb[ESPAH_EXPLAIN_MTU])
+		puts(".");
+}
+
+static void print_text(const struct nlattr **tb, const struct flow *flow, const char *reason)
+{
+	size_t end = strlen(reason);
+
+	print_flow(flow);
+	print_policy(tb, flow, attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff));
+	print_sa(tb, flow);
+	if (tb[ESPAH_EXPLAIN_DROP])
+		printf("It would be DROPPED, reason %s%s%s%s\n",
+		       attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), end ? ": " : "", reason,
+		       end && reason[end - 1] == '.' ? "" : ".");
+}
+
+static json_t *to_json(const struct nlattr **tb, const struct flow *flow, const char *reason)
+{
+	static const struct {
+		uint8_t attr;
+		const char *name;
+	} numbers[] = {
+		{ ESPAH_EXPLAIN_OVERHEAD, "overhead" }, { ESPAH_EXPLAIN_MTU, "mtu" },
+		{ ESPAH_EXPLAIN_MSS, "mss" },
+	};
+	const struct nlattr *policy[ESPAH_POLICY_MAX + 1], *sa[ESPAH_SA_MAX + 1];
+	json_t *object = json_object();
+	char proto[8];
+	unsigned int i;
+
+	json_set(object, "dir", json_string(word_of(WORD_DIR, flow->dir)));
+	json_set(object, "src", json_addr(&flow->src));
+	json_set(object, "dst", json_addr(&flow->dst));
+	if (flow->has_proto)
+		json_set(object, "proto", json_string(word_proto(flow->proto, proto)));
+	if (flow->sport.set)
+		json_set(object, "sport", json_integer(flow->sport.min));
+	if (flow->dport.set)
+		json_set(object, "dport", json_integer(flow->dport.min));
+	json_set(object, "action", json_string(word_of(WORD_ACTION,
+		 attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff))));
+	attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
+	attr_nest(tb[ESPAH_EXPLAIN_SA], sa, ESPAH_SA_MAX);
+	json_set(object, "policy", tb[ESPAH_EXPLAIN_POLICY] ? policy_json(policy) : json_null());
+	json_set(object, "sa", tb[ESPAH_EXPLAIN_SA] ? sa_json(sa) : json_null());
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (tb[numbers[i].attr])
+			json_set(object, numbers[i].name,
+				 json_integer(attr_u32(tb[numbers[i].attr], 0)));
+	if (tb[ESPAH_EXPLAIN_EXEMPT])
+		json_set(object, "exempt",
+			 json_string(attr_string(tb[ESPAH_EXPLAIN_EXEMPT], "?")));
+	if (tb[ESPAH_EXPLAIN_DROP])
+		json_set(object, "drop", json_string(attr_string(tb[ESPAH_EXPLAIN_DROP], "?")));
+	if (*reason)
+		json_set(object, "drop_text", json_string(reason));
+	return object;
+}
+
+static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
+{
+	const struct nlattr *tb[ESPAH_EXPLAIN_MAX + 1];
+	char buf[NL_REQUEST_MAX], reason[256] = "";
+	struct nlmsghdr *nlh;
+	int status;
+
+	nlh = nl_start(cli->nl, buf, ESPAH_CMD_EXPLAIN, NLM_F_ACK);
+	put_flow(nlh, flow);
+	status = nl_do(cli->nl, nlh, "explain", keep, answer);
+	if (status || !answer->nlh)
+		return status;
+	attr_table(answer->nlh, tb, ESPAH_EXPLAIN_MAX);
+	if (tb[ESPAH_EXPLAIN_DROP])
+		status = stats_reason(cli, attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), reason,
+				      sizeof(reason));
+	if (cli->json)
+		json_print(to_json(tb, flow, reason));
+	else
+		print_text(tb, flow, reason);
+	return status;
+}
+
+/** cmd_explain() - espah explain */
+int cmd_explain(struct cli *cli, struct args *args)
+{
+	struct answer answer = { NULL };
+	struct flow flow;
+	int status;
+
+	if (read_flow(args, &flow))
+		return STATUS_USAGE;
+	status = queue_barrier(cli);
+	if (status)
+		return status;
+	if (!nl_get(cli))
+		return STATUS_REFUSED;
+	status = ask(cli, &flow, &answer);
+	free(answer.nlh);
+	return status;
+}

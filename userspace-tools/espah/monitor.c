@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah monitor: events as they happen, a line each. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <linux/espah.h>
+
+#include "policy.h"
+#include "queue.h"
+#include "sa.h"
+#include "words.h"
+
+const char monitor_help[] =
+	"espah monitor [sa] [policy] [acquire]\n"
+	"\n"
+	"Prints changes of SAs and policies, and packets that met a policy without an SA (acquire),\n"
+	"a line each with the local time, until Ctrl-C. With -j each line is a JSON object.\n"
+	"\n"
+	"Example:\n"
+	"  espah monitor acquire\n";
+
+static void print_now(bool json, char *buf, size_t size)
+{
+	struct timespec now;
+	char zone[8];
+	struct tm tm;
+	size_t used;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	used = strftime(buf, size, json ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &tm);
+	used += snprintf(buf + used, size - used, ".%03ld", now.tv_nsec / 1000000);
+	/* RFC 3339 wants +01:00, strftime has +0100 */
+	if (json && strftime(zone, sizeof(zone), "%z", &tm) == 5)
+		snprintf(buf + used, size - used, "%.3s:%s", zone, zone + 3);
+}
+
+static const char *event_name(uint8_t cmd)
+{
+	static const char *const names[] = {
+		[ESPAH_CMD_SA_NEW] = "sa add", [ESPAH_CMD_SA_SET] = "sa set",
+		[ESPAH_CMD_SA_DEL] = "sa del", [ESPAH_CMD_SA_FLUSH] = "sa flush",
+		[ESPAH_CMD_POLICY_NEW] = "policy add", [ESPAH_CMD_POLICY_DEL] = "policy del",
+		[ESPAH_CMD_POLICY_FLUSH] = "policy flush", [ESPAH_CMD_ACQUIRE] = "acquire",
+	};
+
+	return cmd < ARRAY_SIZE(names) ? names[cmd] : NULL;
+}
+
+static void sa_flushed(const struct nlattr **tb, char *buf, size_t size, json_t *object)
+{
+	const char *dir = tb[ESPAH_SA_DIR] ? word_of(WORD_DIR, attr_u8(tb[ESPAH_SA_DIR], 0xff)) :
+			  NULL;
+	uint32_t reqid = attr_u32(tb[ESPAH_SA_REQID], 0);
+	int used = snprintf(buf, size, "all%s%s", dir ? " " : "", dir ? dir : "");
+
+	if (tb[ESPAH_SA_REQID])
+		snprintf(buf + used, size - used, " reqid %u", reqid);
+	if (object && dir)
+		json_set(object, "dir", json_string(dir));
+	if (object && tb[ESPAH_SA_REQID])
+		json_set(object, "reqid", json_integer(reqid));
+}
+
+static void policy_flushed(const struct nlattr **tb, char *buf, size_t size, json_t *object)
+{
+	const char *dir = tb[ESPAH_POLICY_DIR] ?
+			  word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff)) : NULL;
+
+	snprintf(buf, size, "all%s%s", dir ? " " : "", dir ? dir : "");
+	if (object && dir)
+		json_set(object, "dir", json_string(dir));
+}
+
+static void acquire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)
+{
+	const struct nlattr *tb[ESPAH_ACQUIRE_MAX + 1];
+	char flow_text[SELECTOR_TEXT_MAX], tmpl_text[SELECTOR_TEXT_MAX];
+	struct template tmpl;
+	struct selector flow;
+	json_t *inner;
+
+	attr_table(nlh, tb, ESPAH_ACQUIRE_MAX);
+	template_get(tb[ESPAH_ACQUIRE_TEMPLATE], &tmpl);
+	selector_get(tb[ESPAH_ACQUIRE_FLOW], &flow);
+	snprintf(buf, size, "policy %u has no SA for %s; it needs %s",
+		 attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0), selector_text(&flow, flow_text),
+		 template_text(&tmpl, tmpl_text));
+	if (!object)
+		return;
+	json_set(object, "policy", json_integer(attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0)));
+	json_set(object, "template", template_json(&tmpl));
+	inner = json_object();
+	selector_json(&flow, inner);
+	json_set(object, "flow", inner);
+}
+
+/* What the event is about, as text and, if @object is there, as its members. */
+static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t size,
+		     json_t *object)
+{
+	const struct nlattr *sa[ESPAH_SA_MAX + 1], *policy[ESPAH_POLICY_MAX + 1];
+
+	attr_table(nlh, sa, ESPAH_SA_MAX);
+	attr_table(nlh, policy, ESPAH_POLICY_MAX);
+	switch (cmd) {
+	case ESPAH_CMD_SA_FLUSH:
+		sa_flushed(sa, buf, size, object);
+		return;
+	case ESPAH_CMD_POLICY_FLUSH:
+		policy_flushed(policy, buf, size, object);
+		return;
+	case ESPAH_CMD_ACQUIRE:
+		acquire(nlh, buf, size, object);
+		return;
+	case ESPAH_CMD_POLICY_NEW:
+	case ESPAH_CMD_POLICY_DEL:
+		policy_line(policy, buf, size);
+		if (object)
+			json_set(object, "policy", policy_json(policy));
+		return;
+	}
+	sa_line(sa, buf, size);
+	if (object)
+		json_set(object, "sa", sa_json(sa));
+}
+
+static void print_event(struct cli *cli, const struct nlmsghdr *nlh)
+{
+	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
+	json_t *object = NULL;
+	char text[1024], now[48];
+	const char *name;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*genl))
+		return;
+	name = event_name(genl->cmd);
+	if (!name)
+		return;
+	print_now(cli->json, now, sizeof(now));
+	if (cli->json)
+		object = json_pack("{s:s,s:s}", "time", now, "event", name);
+	describe(nlh, genl->cmd, text, sizeof(text), object);
+	if (cli->json)
+		json_print(object);
+	else
+		printf("%s  %-12s  %s\n", now, name, text);
+	fflush(stdout);
+}
+
+static int join(struct cli *cli, struct args *args)
+{
+	static const char *const groups[] = {
+		ESPAH_MCGRP_SA, ESPAH_MCGRP_POLICY, ESPAH_MCGRP_ACQUIRE
+	};
+	bool all = !args_peek(args);
+	const char *word;
+	unsigned int i;
+
+	while ((word = args_next(args))) {
+		for (i = 0; i < ARRAY_SIZE(groups) && strcmp(groups[i], word); i++)
+			;
+		if (i == ARRAY_SIZE(groups)) {
+			error("'%s' is no kind of event; they are sa, policy and acquire", word);
+			return STATUS_USAGE;
+		}
+		if (!nl_get(cli) || nl_join(cli->nl, word))
+			return STATUS_REFUSED;
+	}
+	for (i = 0; all && i < ARRAY_SIZE(groups); i++)
+		if (!nl_get(cli) || nl_join(cli->nl, groups[i]))
+			return STATUS_REFUSED;
+	return STATUS_OK;
+}
+
+/** cmd_monitor() - espah monitor */
+int cmd_monitor(struct cli *cli, struct args *args)
+{
+	const struct nlmsghdr *nlh;
+	int left, status = queue_barrier(cli);
+
+	if (!status)
+		status = join(cli, args);
+	while (!status && !ferror(stdout)) {
+		left = nl_receive(cli->nl);
+		if (left < 0 && errno == EINTR)
+			continue;
+		if (left < 0 && errno == ENOBUFS) {
+			warning("events came faster than they could be read, and some were lost");
+			continue;
+		}
+		if (left < 0) {
+			error("events cannot be read: %s", strerror(errno));
+			return STATUS_REFUSED;
+		}
+		for (nlh = (const void *)cli->nl->rx; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left))
+			if (nlh->nlmsg_type == cli->nl->family)
+				print_event(cli, nlh);
+	}
+	return status;
+}

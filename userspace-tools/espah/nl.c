@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The netlink socket: requests, answers, dumps, events. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/espah.h>
+
+#include "nl.h"
+
+/* The kernel's dump messages are at most 32 KiB. */
+#define RX_SIZE (64 * 1024)
+#define RCVBUF_WANTED (4 * 1024 * 1024)
+#define DUMP_TRIES 8
+
+static void set_option(struct nl *nl, int option)
+{
+	int one = 1;
+
+	mnl_socket_setsockopt(nl->sock, option, &one, sizeof(one));
+}
+
+static int open_socket(struct nl *nl)
+{
+	int want = RCVBUF_WANTED;
+	socklen_t size = sizeof(nl->rcvbuf);
+	int fd;
+
+	nl->sock = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
+	if (!nl->sock || mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID) < 0) {
+		error("no generic-netlink socket can be opened: %s", strerror(errno));
+		return -1;
+	}
+	set_option(nl, NETLINK_EXT_ACK);
+	set_option(nl, NETLINK_CAP_ACK);
+	set_option(nl, NETLINK_GET_STRICT_CHK);
+	fd = mnl_socket_get_fd(nl->sock);
+	/* the first needs privilege in the initial user namespace, the second does not */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &want, sizeof(want)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
+	nl->rcvbuf = 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &nl->rcvbuf, &size) || !nl->rcvbuf)
+		nl->rcvbuf = 64 * 1024;
+	return 0;
+}
+
+static void remember_group(struct nl *nl, const struct nlattr *entry, unsigned int i)
+{
+	const struct nlattr *tb[CTRL_ATTR_MCAST_GRP_MAX + 1];
+
+	attr_nest(entry, tb, CTRL_ATTR_MCAST_GRP_MAX);
+	snprintf(nl->groups[i].name, sizeof(nl->groups[i].name), "%s",
+		 attr_string(tb[CTRL_ATTR_MCAST_GRP_NAME], ""));
+	nl->groups[i].id = attr_u32(tb[CTRL_ATTR_MCAST_GRP_ID], 0);
+}
+
+static int family_cb(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[CTRL_ATTR_MAX + 1], *entry;
+	struct nl *nl = data;
+	unsigned int i = 0;
+
+	attr_table(nlh, tb, CTRL_ATTR_MAX);
+	nl->family = attr_u16(tb[CTRL_ATTR_FAMILY_ID], 0);
+	if (!tb[CTRL_ATTR_MCAST_GROUPS])
+		return 0;
+	mnl_attr_for_each_nested(entry, tb[CTRL_ATTR_MCAST_GROUPS])
+		if (i < NL_GROUPS_MAX)
+			remember_group(nl, entry, i++);
+	return 0;
+}
+
+static int find_family(struct nl *nl)
+{
+	char buf[NL_REQUEST_MAX];
+	struct nl_result result;
+	struct nlmsghdr *nlh;
+
+	nlh = msg_start(buf, GENL_ID_CTRL, NLM_F_ACK, ++nl->seq, CTRL_CMD_GETFAMILY);
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, ESPAH_GENL_NAME);
+	if (nl_ask(nl, nlh, family_cb, nl, &result))
+		return -1;
+	if (result.error == ENOENT || (!result.error && !nl->family)) {
+		error("the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)");
+		return -1;
+	}
+	return nl_result_tell("a look for the family 'espah'", &result) ? -1 : 0;
+}
+
+/**
+ * nl_get() - the connection to the module, made at the first call
+ * @cli: where it is kept
+ *
+ * Return: it, or NULL and told.
+ */
+struct nl *nl_get(struct cli *cli)
+{
+	struct nl *nl;
+
+	if (cli->nl)
+		return cli->nl;
+	nl = calloc(1, sizeof(*nl));
+	if (nl)
+		nl->rx = malloc(RX_SIZE);
+	if (!nl || !nl->rx) {
+		error("memory ran out");
+		free(nl);
+		return NULL;
+	}
+	if (open_socket(nl) || find_family(nl)) {
+		nl_close(nl);
+		return NULL;
+	}
+	cli->nl = nl;
+	return nl;
+}
+
+/** nl_close() - close and free; @nl may be NULL */
+void nl_close(struct nl *nl)
+{
+	if (!nl)
+		return;
+	if (nl->sock)
+		mnl_socket_close(nl->sock);
+	explicit_bzero(nl->rx, RX_SIZE);
+	free(nl->rx);
+	free(nl);
+}
+
+/** nl_start() - begin a request to the family in @buf of NL_REQUEST_MAX bytes */
+struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags)
+{
+	return msg_start(buf, nl->family, flags, ++nl->seq, cmd);
+}
+
+/** nl_send() - hand bytes to the kernel. Return: 0, or -1 and told */
+int nl_send(struct nl *nl, const void *buf, size_t size)
+{
+	ssize_t sent;
+
+	do {
+		sent = mnl_socket_sendto(nl->sock, buf, size);
+	} while (sent < 0 && errno == EINTR);
+	if (sent >= 0)
+		return 0;
+	error("the request cannot be sent to the kernel: %s", strerror(errno));
+	return -1;
+}
+
+/**
+ * nl_receive() - wait for messages, which are in nl->rx then
+ * @nl: connection
+ *
+ * Return: their bytes; -1 and errno; ENOBUFS: messages were lost; EINTR: a signal.
+ */
+ssize_t nl_receive(struct nl *nl)
+{
+	return mnl_socket_recvfrom(nl->sock, nl->rx, RX_SIZE);
+}
+
+/* Reads answers until the request is done. Return: 0, -1 told, or the callback's status. */
+static int read_answer(struct nl *nl, const struct nlmsghdr *request, nl_cb cb, void *data,
+		       struct nl_result *result, bool *interrupted)
+{
+	const struct nlmsghdr *nlh;
+	int left, ret;
+
+	for (;;) {
+		left = nl_receive(nl);
+		if (left < 0 && errno == EINTR)
+			continue;
+		if (left < 0) {
+			error("the kernel's answer cannot be read: %s", strerror(errno));
+			return -1;
+		}
+		for (nlh = (const void *)nl->rx; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left)) {
+			if (nlh->nlmsg_seq != request->nlmsg_seq)
+				continue;
+			if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+				*interrupted = true;
+			if (nlh->nlmsg_type == NLMSG_ERROR || nlh->nlmsg_type == NLMSG_DONE) {
+				nl_result_read(nlh, request, result);
+				return 0;
+			}
+			if (nlh->nlmsg_type < NLMSG_MIN_TYPE || !cb)
+				continue;
+			ret = cb(nlh, data);
+			if (ret)
+				return ret;
+		}
+	}
+}
+
+/**
+ * nl_ask() - send a request and wait until it is done
+ * @nl: connection
+ * @nlh: the request, with NLM_F_ACK or NLM_F_DUMP; wiped, as it may hold keys
+ * @cb: takes the messages of the answer; may be NULL
+ * @data: for @cb
+ * @result: what the kernel said at the end
+ *
+ * Return: 0; -1 and told: no answer came; else what @cb returned.
+ */
+int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_cb cb, void *data, struct nl_result *result)
+{
+	bool interrupted = false;
+	int ret;
+
+	memset(result, 0, sizeof(*result));
+	ret = nl_send(nl, nlh, nlh->nlmsg_len);
+	if (!ret)
+		ret = read_answer(nl, nlh, cb, data, result, &interrupted);
+	explicit_bzero(nlh, nlh->nlmsg_len);
+	return ret;
+}
+
+/** nl_do() - nl_ask(), telling a refusal of @what. Return: a STATUS_* */
+int nl_do(struct nl *nl, struct nlmsghdr *nlh, const char *what, nl_cb cb, void *data)
+{
+	struct nl_result result;
+	int ret;
+
+	ret = nl_ask(nl, nlh, cb, data, &result);
+	if (ret)
+		return ret < 0 ? STATUS_REFUSED : ret;
+	return nl_result_tell(what, &result);
+}
+
+/*
+ * Which objects a dump has shown. If the databases change meanwhile, the kernel
+ * says so and the dump is asked for again; what was printed is not printed twice.
+ */
+struct seen {
+	uint16_t attr;
+	uint32_t *id;
+	size_t count, sorted, room;
+	nl_cb cb;
+	void *data;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int see(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[64];
+	struct seen *seen = data;
+	uint32_t id;
+
+	if (seen->attr) {
+		attr_table(nlh, tb, ARRAY_SIZE(tb) - 1);
+		id = attr_u32(tb[seen->attr], 0);
+		if (seen->sorted && bsearch(&id, seen->id, seen->sorted, sizeof(id), by_id))
+			return 0;
+		if (seen->count == seen->room) {
+			size_t room = seen->room ? seen->room * 2 : 1024;
+			uint32_t *more = reallocarray(seen->id, room, sizeof(*more));
+
+			if (!more) {
+				error("memory ran out");
+				return STATUS_REFUSED;
+			}
+			seen->id = more;
+			seen->room = room;
+		}
+		seen->id[seen->count++] = id;
+	}
+	return seen->cb(nlh, seen->data);
+}
+
+/**
+ * nl_dump() - ask for a list
+ * @nl: connection
+ * @nlh: the request, with NLM_F_DUMP
+ * @what: the command, for errors
+ * @id_attr: u32 attribute that tells objects apart; 0: the list never changes
+ * @cb: takes each object, once, as it arrives
+ * @data: for @cb
+ *
+ * A dump that a change interrupts is repeated.
+ *
+ * Return: a STATUS_*.
+ */
+int nl_dump(struct nl *nl, struct nlmsghdr *nlh, const char *what, uint16_t id_attr, nl_cb cb,
+	    void *data)
+{
+	struct seen seen = { .attr = id_attr, .cb = cb, .data = data };
+	struct nl_result result = { 0 };
+	bool interrupted;
+	int tries = 0, ret;
+
+	do {
+		interrupted = false;
+		ret = nl_send(nl, nlh, nlh->nlmsg_len);
+		if (!ret)
+			ret = read_answer(nl, nlh, see, &seen, &result, &interrupted);
+		if (ret || result.error)
+			break;
+		qsort(seen.id, seen.count, sizeof(*seen.id), by_id);
+		seen.sorted = seen.count;
+		nlh->nlmsg_seq = ++nl->seq;
+	} while (interrupted && id_attr && ++tries < DUMP_TRIES);
+	free(seen.id);
+	if (ret)
+		return ret < 0 ? STATUS_REFUSED : ret;
+	if (interrupted && id_attr)
+		warning("%s: the list kept changing while it was read, so an entry may be missing",
+			what);
+	return nl_result_tell(what, &result);
+}
+
+/** nl_join() - receive the events of a multicast group. Return: 0, or -1 and told */
+int nl_join(struct nl *nl, const char *group)
+{
+	unsigned int i;
+
+	for (i = 0; i < NL_GROUPS_MAX; i++) {
+		if (strcmp(nl->groups[i].name, group))
+			continue;
+		if (!mnl_socket_setsockopt(nl->sock, NETLINK_ADD_MEMBERSHIP, &nl->groups[i].id,
+					   sizeof(nl->groups[i].id)))
+			return 0;
+		error("the events of group '%s' cannot be received: %s", group,
+		      errno == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
+		      strerror(errno));
+		return -1;
+	}
+	error("the loaded module has no event group '%s'; is it older than this command?", group);
+	return -1;
+}

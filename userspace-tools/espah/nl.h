@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The netlink socket: requests, answers, dumps, events. */
+#ifndef ESPAH_NL_H
+#define ESPAH_NL_H
+
+#include "attr.h"
+#include "cli.h"
+
+/** NL_REQUEST_MAX - more than any request of ours takes, bytes */
+#define NL_REQUEST_MAX 1024
+
+/** NL_GROUPS_MAX - multicast groups that are remembered */
+#define NL_GROUPS_MAX 8
+
+/**
+ * struct nl - a socket that speaks to the family
+ * @sock: libmnl's
+ * @family: its number
+ * @seq: of the last request
+ * @rcvbuf: bytes of answers that the kernel may queue for us
+ * @groups: multicast groups by name
+ * @rx: where messages arrive
+ */
+struct nl {
+	struct mnl_socket *sock;
+	uint16_t family;
+	uint32_t seq;
+	unsigned int rcvbuf;
+	struct {
+		char name[16];
+		uint32_t id;
+	} groups[NL_GROUPS_MAX];
+	char *rx;
+};
+
+/**
+ * struct nl_result - how a request ended
+ * @error: 0 or an errno
+ * @text: the kernel's sentence, or empty
+ */
+struct nl_result {
+	int error;
+	char text[256];
+};
+
+/** nl_cb - takes a message of an answer; not 0 ends the reading with that status */
+typedef int (*nl_cb)(const struct nlmsghdr *nlh, void *data);
+
+struct nl *nl_get(struct cli *cli);
+void nl_close(struct nl *nl);
+struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags);
+int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_cb cb, void *data, struct nl_result *result);
+int nl_do(struct nl *nl, struct nlmsghdr *nlh, const char *what, nl_cb cb, void *data);
+int nl_dump(struct nl *nl, struct nlmsghdr *nlh, const char *what, uint16_t id_attr, nl_cb cb,
+	    void *data);
+int nl_join(struct nl *nl, const char *group);
+int nl_send(struct nl *nl, const void *buf, size_t size);
+ssize_t nl_receive(struct nl *nl);
+
+/* nl_error.c */
+void nl_result_read(const struct nlmsghdr *ack, const struct nlmsghdr *request,
+		    struct nl_result *result);
+int nl_result_tell(const char *what, const struct nl_result *result);
+
+#endif /* ESPAH_NL_H */

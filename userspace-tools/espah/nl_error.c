@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From the kernel's refusal to a sentence. */
+#include <errno.h>
+#include <string.h>
+
+#include "nl.h"
+#include "words.h"
+
+/* The word that put the attribute which lies @offset into @request, or NULL. */
+static const char *culprit(const struct nlmsghdr *request, uint32_t offset)
+{
+	const struct nlattr *attr, *inner;
+	const struct genlmsghdr *genl;
+	const char *word;
+
+	if (!request || request->nlmsg_type == GENL_ID_CTRL || offset < sizeof(*request))
+		return NULL;
+	genl = mnl_nlmsg_get_payload(request);
+	mnl_attr_for_each(attr, request, sizeof(*genl)) {
+		uint32_t at = (const char *)attr - (const char *)request;
+
+		if (offset < at || offset >= at + mnl_attr_get_len(attr))
+			continue;
+		if (offset == at || !(attr->nla_type & NLA_F_NESTED))
+			return word_attr(genl->cmd, mnl_attr_get_type(attr));
+		mnl_attr_for_each_nested(inner, attr) {
+			if (offset != (uint32_t)((const char *)inner - (const char *)request))
+				continue;
+			word = word_attr_nested(genl->cmd, mnl_attr_get_type(attr),
+						mnl_attr_get_type(inner));
+			return word;
+		}
+		return word_attr(genl->cmd, mnl_attr_get_type(attr));
+	}
+	return NULL;
+}
+
+static void read_extack(const struct nlattr *first, size_t size, const struct nlmsghdr *request,
+			struct nl_result *result)
+{
+	const char *text = NULL, *word = NULL, *missing = NULL;
+	const struct genlmsghdr *genl;
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_payload(first, size) {
+		switch (mnl_attr_get_type(attr)) {
+		case NLMSGERR_ATTR_MSG:
+			text = attr_string(attr, NULL);
+			break;
+		case NLMSGERR_ATTR_OFFS:
+			word = culprit(request, attr_u32(attr, 0));
+			break;
+		case NLMSGERR_ATTR_MISS_TYPE:
+			if (request && request->nlmsg_type != GENL_ID_CTRL) {
+				genl = mnl_nlmsg_get_payload(request);
+				missing = word_attr(genl->cmd, attr_u32(attr, 0));
+			}
+			break;
+		}
+	}
+	if (!text && missing)
+		snprintf(result->text, sizeof(result->text), "it needs %s", missing);
+	else if (text && word && !strstr(text, word))
+		snprintf(result->text, sizeof(result->text), "%s: %s", word, text);
+	else if (text)
+		snprintf(result->text, sizeof(result->text), "%s", text);
+	else if (word)
+		snprintf(result->text, sizeof(result->text), "%s: %s", word,
+			 strerror(result->error));
+}
+
+/**
+ * nl_result_read() - read an acknowledgement
+ * @ack: a message of type NLMSG_ERROR or NLMSG_DONE
+ * @request: what it answers, to name the attribute at fault; NULL if it is gone
+ * @result: result
+ */
+void nl_result_read(const struct nlmsghdr *ack, const struct nlmsghdr *request,
+		    struct nl_result *result)
+{
+	size_t size = mnl_nlmsg_get_payload_len(ack), skip = sizeof(int);
+	const struct nlmsgerr *err = mnl_nlmsg_get_payload(ack);
+
+	result->error = 0;
+	result->text[0] = '\0';
+	if (size < sizeof(int))
+		return;
+	/* a dump may end with a length, which is no error */
+	result->error = err->error < 0 ? -err->error : 0;
+	if (ack->nlmsg_type == NLMSG_ERROR) {
+		skip = sizeof(*err);
+		if (size >= skip && !(ack->nlmsg_flags & NLM_F_CAPPED) && err->error)
+			skip += MNL_ALIGN(err->msg.nlmsg_len) - sizeof(err->msg);
+	}
+	if (!(ack->nlmsg_flags & NLM_F_ACK_TLVS) || size <= skip)
+		return;
+	read_extack((const void *)((const char *)err + skip), size - skip, request, result);
+}
+
+/**
+ * nl_result_tell() - print why the kernel refused, if it did
+ * @what: the command, such as "sa add"
+ * @result: from nl_result_read()
+ *
+ * Return: STATUS_OK or STATUS_REFUSED.
+ */
+int nl_result_tell(const char *what, const struct nl_result *result)
+{
+	if (!result->error)
+		return STATUS_OK;
+	if (result->text[0]) {
+		error("the kernel refused %s: %s", what, result->text);
+		return STATUS_REFUSED;
+	}
+	switch (result->error) {
+	case EPERM:
+	case EACCES:
+		error("%s needs CAP_NET_ADMIN in this network namespace; run it as root", what);
+		break;
+	case ENOENT:
+	case ESRCH:
+		error("the kernel refused %s: nothing like that exists", what);
+		break;
+	case EEXIST:
+		error("the kernel refused %s: one like that exists already", what);
+		break;
+	case EOPNOTSUPP:
+		error("the kernel refused %s: the loaded module does not know it; is it older than this command?",
+		      what);
+		break;
+	default:
+		error("the kernel refused %s: %s", what, strerror(result->error));
+	}
+	return STATUS_REFUSED;
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Numbers, addresses, prefixes and ports: text to value and back. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "cli.h"
+#include "parse.h"
+#include "words.h"
+
+/* Decimal, or hexadecimal after 0x. No sign, no blank, no octal, nothing behind it. */
+static bool read_number(const char *word, uint64_t *value)
+{
+	bool hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
+	const char *digits = hex ? word + 2 : word;
+	char *end;
+
+	if (!*digits || strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789") !=
+	    strlen(digits))
+		return false;
+	errno = 0;
+	*value = strtoull(digits, &end, hex ? 16 : 10);
+	return !errno && !*end;
+}
+
+/**
+ * parse_number() - a number within bounds
+ * @what: the keyword it belongs to, for the error
+ * @word: what was typed
+ * @min: smallest that is accepted
+ * @max: largest that is accepted
+ * @value: result
+ *
+ * Return: 0, or -1 and told.
+ */
+int parse_number(const char *what, const char *word, uint64_t min, uint64_t max, uint64_t *value)
+{
+	if (read_number(word, value) && *value >= min && *value <= max)
+		return 0;
+	error("'%s' cannot be '%s'; it is a number from %" PRIu64 " to %" PRIu64
+	      ", decimal or 0x and hexadecimal", what, word, min, max);
+	return -1;
+}
+
+/** parse_u32() - parse_number() for any 32-bit number */
+int parse_u32(const char *what, const char *word, uint32_t *value)
+{
+	uint64_t n;
+
+	if (parse_number(what, word, 0, UINT32_MAX, &n))
+		return -1;
+	*value = n;
+	return 0;
+}
+
+/** parse_spi() - an SPI that RFC 4303 2.1 does not reserve */
+int parse_spi(const char *what, const char *word, uint32_t *spi)
+{
+	uint64_t n;
+
+	if (read_number(word, &n) && n >= ESPAH_SPI_MIN && n <= UINT32_MAX) {
+		*spi = n;
+		return 0;
+	}
+	error("'%s' cannot be '%s'; it is a number from %u to 0xffffffff, decimal or 0x and hexadecimal (RFC 4303 reserves those below)",
+	      what, word, ESPAH_SPI_MIN);
+	return -1;
+}
+
+/** addr_size() - Return: bytes of an address of @family, 0 for others */
+size_t addr_size(uint8_t family)
+{
+	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
+}
+
+/** addr_read() - Return: whether @word is an IP address, which is in *@addr then */
+bool addr_read(const char *word, struct addr *addr)
+{
+	memset(addr, 0, sizeof(*addr));
+	addr->family = strchr(word, ':') ? AF_INET6 : AF_INET;
+	if (inet_pton(addr->family, word, addr->byte) == 1)
+		return true;
+	addr->family = AF_UNSPEC;
+	return false;
+}
+
+/** addr_text() - Return: @addr in text, "any" if it is none; may lie in @buf */
+const char *addr_text(const struct addr *addr, char buf[ADDR_TEXT_MAX])
+{
+	if (!addr_size(addr->family))
+		return "any";
+	inet_ntop(addr->family, addr->byte, buf, ADDR_TEXT_MAX);
+	return buf;
+}
+
+/** prefix_text() - Return: @prefix in text; no length where all bits count */
+const char *prefix_text(const struct prefix *prefix, char buf[ADDR_TEXT_MAX])
+{
+	size_t used;
+
+	if (!addr_size(prefix->addr.family))
+		return "any";
+	addr_text(&prefix->addr, buf);
+	used = strlen(buf);
+	if (prefix->len < addr_size(prefix->addr.family) * 8)
+		snprintf(buf + used, ADDR_TEXT_MAX - used, "/%u", prefix->len);
+	return buf;
+}
+
+/** family_text() - Return: "IPv4", "IPv6" or "?" */
+const char *family_text(uint8_t family)
+{
+	return family == AF_INET ? "IPv4" : family == AF_INET6 ? "IPv6" : "?";
+}
+
+/** parse_addr() - an address; names are not resolved. Return: 0, or -1 and told */
+int parse_addr(const char *what, const char *word, struct addr *addr)
+{
+	if (addr_read(word, addr))
+		return 0;
+	if (strchr(word, '%'))
+		error("'%s' cannot be '%s'; an address has no interface behind it here", what,
+		      word);
+	else if (strchr(word, '/'))
+		error("'%s' cannot be '%s'; it is one address, not a prefix", what, word);
+	else
+		error("'%s' cannot be '%s'; it is an IPv4 or IPv6 address such as 192.0.2.1 or 2001:db8::1",
+		      what, word);
+	return -1;
+}
+
+/* Clears the bits behind the first @len. Return: whether one was set. */
+static bool mask(struct addr *addr, unsigned int len)
+{
+	size_t i, size = addr_size(addr->family);
+	bool was_set = false;
+
+	for (i = 0; i < size; i++) {
+		unsigned int keep = len > i * 8 ? len - i * 8 : 0;
+		uint8_t bits = keep >= 8 ? 0xff : (uint8_t)(0xff00 >> keep);
+
+		was_set |= addr->byte[i] & ~bits;
+		addr->byte[i] &= bits;
+	}
+	return was_set;
+}
+
+/**
+ * parse_prefix() - ADDR, ADDR/LEN, any, any4 or any6
+ * @what: "source" or "destination", for the error
+ * @word: what was typed
+ * @prefix: result; any: without a family
+ * @family: set by all of them but "any"
+ *
+ * Return: 0, or -1 and told.
+ */
+int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint8_t *family)
+{
+	char text[ADDR_TEXT_MAX], meant[ADDR_TEXT_MAX];
+	const char *slash = strchr(word, '/');
+	uint64_t len;
+	size_t size;
+
+	memset(prefix, 0, sizeof(*prefix));
+	if (!strcmp(word, "any"))
+		return 0;
+	if (!strcmp(word, "any4") || !strcmp(word, "any6")) {
+		*family = word[3] == '4' ? AF_INET : AF_INET6;
+		return 0;
+	}
+	size = slash ? (size_t)(slash - word) : strlen(word);
+	if (size >= sizeof(text))
+		size = sizeof(text) - 1;
+	memcpy(text, word, size);
+	text[size] = '\0';
+	if (!addr_read(text, &prefix->addr)) {
+		error("the %s cannot be '%s'; it is an address, a prefix such as 10.1.0.0/16 or 2001:db8::/32, or any",
+		      what, word);
+		return -1;
+	}
+	*family = prefix->addr.family;
+	prefix->len = addr_size(*family) * 8;
+	if (!slash)
+		return 0;
+	if (!read_number(slash + 1, &len) || len > prefix->len) {
+		error("the %s '%s' has no valid prefix length; for %s it is a number from 0 to %u",
+		      what, word, family_text(*family), prefix->len);
+		return -1;
+	}
+	prefix->len = len;
+	if (mask(&prefix->addr, len)) {
+		error("the %s '%s' has bits set beyond its first %u; probably %s%s was meant",
+		      what, word, prefix->len, prefix_text(prefix, meant), len ? "" : " or any");
+		return -1;
+	}
+	return 0;
+}
+
+/** parse_proto() - an upper-layer protocol by name or number. Return: 0, or -1 and told */
+int parse_proto(const char *word, uint8_t *proto)
+{
+	uint64_t n;
+
+	if (*word < '0' || *word > '9')
+		return word_parse(WORD_PROTO, "proto", word, proto);
+	if (parse_number("proto", word, 0, 255, &n))
+		return -1;
+	*proto = n;
+	return 0;
+}
+
+/** parse_ports() - A or A-B. Return: 0, or -1 and told */
+int parse_ports(const char *what, const char *word, struct ports *ports)
+{
+	const char *dash = strchr(word, '-');
+	char first[24];
+	uint64_t a, b;
+	size_t size = dash ? (size_t)(dash - word) : strlen(word);
+
+	if (size >= sizeof(first))
+		size = sizeof(first) - 1;
+	memcpy(first, word, size);
+	first[size] = '\0';
+	if (!read_number(first, &a) || a > UINT16_MAX ||
+	    (dash && (!read_number(dash + 1, &b) || b > UINT16_MAX))) {
+		error("'%s' cannot be '%s'; it is a port or a range such as 443 or 1024-65535",
+		      what, word);
+		return -1;
+	}
+	if (!dash)
+		b = a;
+	if (b < a) {
+		error("'%s' cannot be '%s'; the lower port comes first, as in %u-%u", what, word,
+		      (unsigned int)b, (unsigned int)a);
+		return -1;
+	}
+	*ports = (struct ports){ .set = true, .min = a, .max = b };
+	return 0;
+}

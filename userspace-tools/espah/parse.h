@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Numbers, addresses, prefixes, ports and keys: text to value and back. */
+#ifndef ESPAH_PARSE_H
+#define ESPAH_PARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** ADDR_TEXT_MAX - room for any address or prefix in text */
+#define ADDR_TEXT_MAX 56
+
+/**
+ * struct addr - an IP address
+ * @family: AF_INET, AF_INET6, or AF_UNSPEC if there is none
+ * @byte: network order; 4 or 16 of them
+ */
+struct addr {
+	uint8_t family;
+	uint8_t byte[16];
+};
+
+/** struct prefix - an address and how many of its bits count; no family: any */
+struct prefix {
+	struct addr addr;
+	uint8_t len;
+};
+
+/** struct ports - a range of ports, if @set */
+struct ports {
+	bool set;
+	uint16_t min;
+	uint16_t max;
+};
+
+size_t addr_size(uint8_t family);
+bool addr_read(const char *word, struct addr *addr);
+const char *addr_text(const struct addr *addr, char buf[ADDR_TEXT_MAX]);
+const char *prefix_text(const struct prefix *prefix, char buf[ADDR_TEXT_MAX]);
+const char *family_text(uint8_t family);
+
+int parse_number(const char *what, const char *word, uint64_t min, uint64_t max, uint64_t *value);
+int parse_u32(const char *what, const char *word, uint32_t *value);
+int parse_spi(const char *what, const char *word, uint32_t *spi);
+int parse_addr(const char *what, const char *word, struct addr *addr);
+int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint8_t *family);
+int parse_proto(const char *word, uint8_t *proto);
+int parse_ports(const char *what, const char *word, struct ports *ports);
+
+#endif /* ESPAH_PARSE_H */

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah policy: which packets are protected, passed or discarded. */
+#include <linux/espah.h>
+
+#include "policy.h"
+#include "queue.h"
+#include "words.h"
+
+#define SELECTOR_HELP \
+	"SRC and DST are ADDR, ADDR/LEN or any ('any any' needs inet or inet6, or any4, any6).\n" \
+	"  proto P           tcp, udp, icmp, icmpv6, sctp, ... or a number\n" \
+	"  sport, dport A-B  a port or a range of ports\n" \
+	"  priority N        lower is looked at first (default 1000)\n"
+
+const char policy_help[] =
+	"espah policy COMMAND: which packets are protected, passed or discarded\n"
+	"\n"
+	"  add|replace in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]] [priority N] ACTION\n"
+	"  del|get id N\n"
+	"  del|get in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]] [priority N]\n"
+	"  list [in|out]\n"
+	"  flush [in|out]\n"
+	"ACTION is one of\n"
+	"  bypass\n"
+	"  discard\n"
+	"  protect [esp] tunnel ADDR ADDR [reqid N] [mss auto|off|N]\n"
+	"  protect [esp] transport [ADDR ADDR] [reqid N] [mss auto|off|N]\n"
+	"\n"
+	"'espah policy COMMAND --help' says more. Example:\n"
+	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n";
+
+static const char add_help[] =
+	"espah policy add|replace in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]]\n"
+	"             [priority N] ACTION\n"
+	"\n"
+	"Adds a policy. 'replace' puts it in the place of one with the same direction, selector\n"
+	"and priority, without a moment in between. 'in' covers forwarded packets too. 'both' adds\n"
+	"the outbound policy as written and the inbound one with all sides swapped.\n"
+	SELECTOR_HELP
+	"ACTION is one of\n"
+	"  bypass            let it pass in the clear\n"
+	"  discard           drop it\n"
+	"  protect [esp] tunnel ADDR ADDR [reqid N] [mss auto|off|N]\n"
+	"  protect [esp] transport [ADDR ADDR] [reqid N] [mss auto|off|N]\n"
+	"                    only through an SA with these outer addresses and this reqid; mss\n"
+	"                    bounds the MSS that TCP agrees on (tunnels: auto, what fits)\n"
+	"\n"
+	"Examples:\n"
+	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
+	"  espah policy add out any 10.2.0.0/16 proto tcp dport 22 priority 10 bypass\n";
+
+static const char del_help[] =
+	"espah policy del id N\n"
+	"espah policy del in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]] [priority N]\n"
+	"\n"
+	"Deletes a policy; what it matched meets the next one, or the default action.\n"
+	SELECTOR_HELP
+	"\n"
+	"Example:\n"
+	"  espah policy del both 10.1.0.0/16 10.2.0.0/16\n";
+
+static const char get_help[] =
+	"espah policy get id N\n"
+	"espah policy get in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]] [priority N]\n"
+	"\n"
+	"Prints a policy with its counters. To see which one a packet meets: espah explain.\n"
+	SELECTOR_HELP
+	"\n"
+	"Example:\n"
+	"  espah policy get id 3\n";
+
+static const char list_help[] =
+	"espah policy list [in|out]\n"
+	"\n"
+	"Prints the policies.\n"
+	"\n"
+	"Example:\n"
+	"  espah -j policy list out\n";
+
+static const char flush_policy_help[] =
+	"espah policy flush [in|out]\n"
+	"\n"
+	"Deletes all policies, or those of a direction. What they protected goes in the clear\n"
+	"afterwards, unless the default action is discard.\n"
+	"\n"
+	"Example:\n"
+	"  espah policy flush in\n";
+
+static void keep(struct cli *cli, struct job *job, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
+
+	attr_table(nlh, tb, ESPAH_POLICY_MAX);
+	job->object = attr_u32(tb[ESPAH_POLICY_ID], 0);
+	if (cli->json && !job->json)
+		job->json = policy_json(tb);
+}
+
+static int done_one(struct cli *cli, struct job *job)
+{
+	if (cli->json && !job->result.error && job->json) {
+		json_print(job->json);
+		job->json = NULL;
+	}
+	return nl_result_tell(job->what, &job->result);
+}
+
+static void remove_id(struct cli *cli, uint32_t id)
+{
+	struct nl_result result;
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+
+	nlh = nl_start(cli->nl, buf, ESPAH_CMD_POLICY_DEL, NLM_F_ACK);
+	mnl_attr_put_u32(nlh, ESPAH_POLICY_ID, id);
+	if (!nl_ask(cli->nl, nlh, NULL, NULL, &result) && result.error)
+		nl_result_tell("to remove the other one of both again", &result);
+}
+
+/* @job is the second of two. Half of a pair is worse than none: undo what was added. */
+static int done_both(struct cli *cli, struct job *job)
+{
+	struct job *first = job - 1, *good;
+	json_t *list;
+	bool adding = job->reply;
+	int status;
+
+	if (!first->result.error && !job->result.error) {
+		if (!cli->json || !job->json || !first->json)
+			return STATUS_OK;
+		list = json_pack("[o,o]", first->json, job->json);
+		first->json = NULL;
+		job->json = NULL;
+		json_print(list);
+		return STATUS_OK;
+	}
+	status = nl_result_tell(first->what, &first->result);
+	if (!status || first->result.error != job->result.error)
+		status |= nl_result_tell(job->what, &job->result);
+	if (first->result.error && job->result.error)
+		return status;
+	good = first->result.error ? job : first;
+	if (adding && good->object && !(good->nlh->nlmsg_flags & NLM_F_REPLACE))
+		remove_id(cli, good->object);
+	else
+		warning("the other one was carried out: %s", good->what);
+	return status;
+}
+
+static int queue_one(struct cli *cli, uint8_t cmd, uint16_t flags, const char *what,
+		     const struct policy *policy, unsigned int pair)
+{
+	struct job *job = queue_add(cli, cmd, flags, what, pair);
+
+	if (!job)
+		return STATUS_REFUSED;
+	policy_put(job->nlh, policy);
+	job->reply = cmd == ESPAH_CMD_POLICY_NEW ? keep : NULL;
+	job->done = pair ? done_both : done_one;
+	return queue_commit(cli);
+}
+
+struct verb {
+	const char *what;
+	const char *out;
+	const char *in;
+	uint8_t cmd;
+	uint16_t flags;
+};
+
+static int change(struct cli *cli, struct args *args, const struct verb *verb)
+{
+	struct policy policy;
+	int status;
+
+	status = policy_read(args, verb->what, verb->cmd == ESPAH_CMD_POLICY_NEW, &policy);
+	if (status)
+		return status;
+	if (!policy.both)
+		return queue_one(cli, verb->cmd, verb->flags, verb->what, &policy, 0);
+	status = queue_one(cli, verb->cmd, verb->flags, verb->out, &policy, 1);
+	if (status)
+		return status;
+	policy_mirror(&policy);
+	return queue_one(cli, verb->cmd, verb->flags, verb->in, &policy, 2);
+}
+
+static int add(struct cli *cli, struct args *args)
+{
+	static const struct verb verb = {
+		"policy add", "policy add (the out policy of both)",
+		"policy add (the in policy of both)", ESPAH_CMD_POLICY_NEW, 0
+	};
+
+	return change(cli, args, &verb);
+}
+
+static int replace(struct cli *cli, struct args *args)
+{
+	static const struct verb verb = {
+		"policy replace", "policy replace (the out policy of both)",
+		"policy replace (the in policy of both)", ESPAH_CMD_POLICY_NEW, NLM_F_REPLACE
+	};
+
+	return change(cli, args, &verb);
+}
+
+static int del(struct cli *cli, struct args *args)
+{
+	static const struct verb verb = {
+		"policy del", "policy del (the out policy of both)",
+		"policy del (the in policy of both)", ESPAH_CMD_POLICY_DEL, 0
+	};
+
+	return change(cli, args, &verb);
+}
+
+struct listing {
+	bool json;
+	struct json_list list;
+	struct table table;
+};
+
+static int print_next(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
+	struct listing *listing = data;
+
+	attr_table(nlh, tb, ESPAH_POLICY_MAX);
+	if (listing->json)
+		json_list_add(&listing->list, policy_json(tb));
+	else
+		policy_table_row(&listing->table, tb);
+	return ferror(stdout) ? STATUS_REFUSED : 0;
+}
+
+static int print_object(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
+
+	(void)data;
+	attr_table(nlh, tb, ESPAH_POLICY_MAX);
+	json_print(policy_json(tb));
+	return 0;
+}
+
+static int ask(struct cli *cli, const struct policy *policy, nl_cb cb, struct listing *listing)
+{
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh = nl_start(cli->nl, buf, ESPAH_CMD_POLICY_GET, NLM_F_ACK);
+
+	policy_put(nlh, policy);
+	return nl_do(cli->nl, nlh, "policy get", cb, listing);
+}
+
+static int get(struct cli *cli, struct args *args)
+{
+	static struct listing listing;
+	struct policy policy;
+	int status;
+
+	status = policy_read(args, "policy get", false, &policy);
+	if (!status)
+		status = queue_barrier(cli);
+	if (status)
+		return status;
+	if (!nl_get(cli))
+		return STATUS_REFUSED;
+	if (cli->json && !policy.both)
+		return ask(cli, &policy, print_object, NULL);
+	listing.json = cli->json;
+	if (cli->json)
+		json_list_start(&listing.list);
+	else
+		policy_table_start(&listing.table);
+	status = ask(cli, &policy, print_next, &listing);
+	if (policy.both) {
+		policy_mirror(&policy);
+		status |= ask(cli, &policy, print_next, &listing);
+	}
+	if (cli->json)
+		json_list_end(&listing.list, true);
+	else
+		table_end(&listing.table);
+	return status;
+}
+
+/* The words of list and flush. Return: a STATUS_* */
+static int read_dir(struct args *args, const char *command, uint8_t *dir, bool *given)
+{
+	const char *word = args_next(args);
+
+	*given = word;
+	if (word && word_parse(WORD_DIR, "direction", word, dir))
+		return STATUS_USAGE;
+	return args_end(args, command);
+}
+
+static int list(struct cli *cli, struct args *args)
+{
+	static struct listing listing;
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+	uint8_t dir;
+	bool given;
+	int status;
+
+	status = read_dir(args, "policy list", &dir, &given);
+	if (!status)
+		status = queue_barrier(cli);
+	if (status)
+		return status;
+	if (!nl_get(cli))
+		return STATUS_REFUSED;
+	nlh = nl_start(cli->nl, buf, ESPAH_CMD_POLICY_GET, NLM_F_DUMP);
+	if (given)
+		mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR, dir);
+	listing.json = cli->json;
+	if (cli->json)
+		json_list_start(&listing.list);
+	else
+		policy_table_start(&listing.table);
+	status = nl_dump(cli->nl, nlh, "policy list", ESPAH_POLICY_ID, print_next, &listing);
+	if (cli->json)
+		json_list_end(&listing.list, true);
+	else
+		table_end(&listing.table);
+	return status;
+}
+
+static int flush(struct cli *cli, struct args *args)
+{
+	struct job *job;
+	uint8_t dir;
+	bool given;
+	int status;
+
+	status = read_dir(args, "policy flush", &dir, &given);
+	if (!status)
+		status = queue_barrier(cli);
+	if (status)
+		return status;
+	job = queue_add(cli, ESPAH_CMD_POLICY_FLUSH, 0, "policy flush", 0);
+	if (!job)
+		return STATUS_REFUSED;
+	if (given)
+		mnl_attr_put_u8(job->nlh, ESPAH_POLICY_DIR, dir);
+	return queue_commit(cli);
+}
+
+static const struct command commands[] = {
+	{ "add", add, "add a policy", add_help },
+	{ "replace", replace, "add a policy or take the place of one", add_help },
+	{ "del", del, "delete a policy", del_help },
+	{ "get", get, "print a policy", get_help },
+	{ "list", list, "print policies", list_help },
+	{ "flush", flush, "delete policies", flush_policy_help },
+	{ 0 }
+};
+
+/** cmd_policy() - espah policy */
+int cmd_policy(struct cli *cli, struct args *args)
+{
+	return command_run(commands, "espah policy", policy_help, cli, args);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A policy: from words to a request, from an answer to text. */
+#ifndef ESPAH_POLICY_H
+#define ESPAH_POLICY_H
+
+#include <jansson.h>
+
+#include "cli.h"
+#include "print.h"
+#include "selector.h"
+
+/** enum policy_word - what words can say of a policy; bits of the masks below */
+enum policy_word {
+	POLICY_DIR = 1 << 0,
+	POLICY_SRC = 1 << 1,
+	POLICY_DST = 1 << 2,
+	POLICY_PROTO = 1 << 3,
+	POLICY_SPORT = 1 << 4,
+	POLICY_DPORT = 1 << 5,
+	POLICY_PRIORITY = 1 << 6,
+	POLICY_ACTION = 1 << 7,
+	POLICY_REQID = 1 << 8,
+	POLICY_MSS = 1 << 9,
+	POLICY_FAMILY = 1 << 10,
+	POLICY_ID = 1 << 11,
+};
+
+/**
+ * struct policy - what a command said of a policy
+ * @given: enum policy_word bits
+ * @both: this one, which is outbound, and its mirror image
+ * The rest are the values of ESPAH_POLICY_* of the same names.
+ */
+struct policy {
+	uint32_t given;
+	bool both;
+	uint8_t dir;
+	uint8_t action;
+	uint16_t mss;
+	uint32_t id;
+	uint32_t priority;
+	struct selector sel;
+	struct template tmpl;
+};
+
+/* policy_words.c */
+int policy_read(struct args *args, const char *command, bool with_action, struct policy *policy);
+void policy_mirror(struct policy *policy);
+void policy_put(struct nlmsghdr *nlh, const struct policy *policy);
+
+/* policy_print.c */
+void policy_line(const struct nlattr **tb, char *buf, size_t size);
+const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size);
+json_t *policy_json(const struct nlattr **tb);
+void policy_table_start(struct table *table);
+void policy_table_row(struct table *table, const struct nlattr **tb);
+
+#endif /* ESPAH_POLICY_H */

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A policy: from a netlink answer to text and JSON. */
+#include <inttypes.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "policy.h"
+#include "words.h"
+
+/** policy_verdict() - Return: @buf with what the policy does, such as "bypass" */
+const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
+{
+	uint8_t action = attr_u8(tb[ESPAH_POLICY_ACTION], 0xff);
+	uint16_t mss = attr_u16(tb[ESPAH_POLICY_MSS], ESPAH_MSS_AUTO);
+	char text[SELECTOR_TEXT_MAX], clamp[24] = "";
+	struct template tmpl;
+
+	if (action != ESPAH_ACTION_PROTECT) {
+		snprintf(buf, size, "%s", word_of(WORD_ACTION, action));
+		return buf;
+	}
+	template_get(tb[ESPAH_POLICY_TEMPLATE], &tmpl);
+	/* shown only where it is not what one would expect */
+	if (tb[ESPAH_POLICY_MSS] && mss == ESPAH_MSS_OFF && tmpl.mode == ESPAH_MODE_TUNNEL)
+		snprintf(clamp, sizeof(clamp), " mss off");
+	else if (mss != ESPAH_MSS_OFF && mss != ESPAH_MSS_AUTO)
+		snprintf(clamp, sizeof(clamp), " mss %u", mss);
+	snprintf(buf, size, "protect %s%s", template_text(&tmpl, text), clamp);
+	return buf;
+}
+
+/** policy_line() - one line that tells a policy from others */
+void policy_line(const struct nlattr **tb, char *buf, size_t size)
+{
+	char text[SELECTOR_TEXT_MAX], verdict[SELECTOR_TEXT_MAX + 40];
+	struct selector sel;
+	int used;
+
+	used = snprintf(buf, size, "policy %u  %s", attr_u32(tb[ESPAH_POLICY_ID], 0),
+			word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff)));
+	if (tb[ESPAH_POLICY_SELECTOR]) {
+		selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
+		used += snprintf(buf + used, size - used, "  %s", selector_text(&sel, text));
+	}
+	if (tb[ESPAH_POLICY_PRIORITY])
+		used += snprintf(buf + used, size - used, "  priority %u",
+				 attr_u32(tb[ESPAH_POLICY_PRIORITY], 0));
+	if (tb[ESPAH_POLICY_ACTION])
+		snprintf(buf + used, size - used, "  %s",
+			 policy_verdict(tb, verdict, sizeof(verdict)));
+}
+
+static json_t *mss(const struct nlattr *attr)
+{
+	uint16_t value = attr_u16(attr, ESPAH_MSS_AUTO);
+
+	if (value == ESPAH_MSS_AUTO)
+		return json_string("auto");
+	return value == ESPAH_MSS_OFF ? json_string("off") : json_integer(value);
+}
+
+/** policy_json() - Return: a policy as an object */
+json_t *policy_json(const struct nlattr **tb)
+{
+	json_t *policy = json_object();
+	struct selector sel;
+	struct template tmpl;
+
+	json_set(policy, "id", json_integer(attr_u32(tb[ESPAH_POLICY_ID], 0)));
+	json_set(policy, "dir",
+		 json_string(word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff))));
+	if (tb[ESPAH_POLICY_PRIORITY])
+		json_set(policy, "priority",
+			 json_integer(attr_u32(tb[ESPAH_POLICY_PRIORITY], 0)));
+	if (tb[ESPAH_POLICY_SELECTOR]) {
+		selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
+		selector_json(&sel, policy);
+	}
+	if (tb[ESPAH_POLICY_ACTION])
+		json_set(policy, "action", json_string(word_of(WORD_ACTION,
+			 attr_u8(tb[ESPAH_POLICY_ACTION], 0xff))));
+	if (tb[ESPAH_POLICY_TEMPLATE]) {
+		template_get(tb[ESPAH_POLICY_TEMPLATE], &tmpl);
+		json_set(policy, "template", template_json(&tmpl));
+	}
+	if (tb[ESPAH_POLICY_MSS])
+		json_set(policy, "mss", mss(tb[ESPAH_POLICY_MSS]));
+	if (tb[ESPAH_POLICY_PACKETS])
+		json_set(policy, "packets", json_u64(attr_u64(tb[ESPAH_POLICY_PACKETS], 0)));
+	if (tb[ESPAH_POLICY_BYTES])
+		json_set(policy, "bytes", json_u64(attr_u64(tb[ESPAH_POLICY_BYTES], 0)));
+	if (tb[ESPAH_POLICY_ADDED])
+		json_set(policy, "added", json_u64(attr_u64(tb[ESPAH_POLICY_ADDED], 0)));
+	if (tb[ESPAH_POLICY_PACKETS] || tb[ESPAH_POLICY_DROPS])
+		json_set(policy, "drops", drops_json(tb[ESPAH_POLICY_DROPS], false));
+	return policy;
+}
+
+/** policy_table_start() - begin the table of policies */
+void policy_table_start(struct table *table)
+{
+	static const char *const headings[] = {
+		">ID", "DIR", ">PRIO", "SOURCE -> DESTINATION", "TRAFFIC", ">PACKETS", ">BYTES",
+		"ACTION", "DROPPED", NULL
+	};
+
+	table_start(table, headings);
+}
+
+/** policy_table_row() - a policy as a row of it */
+void policy_table_row(struct table *table, const struct nlattr **tb)
+{
+	char text[1024], traffic[SELECTOR_TEXT_MAX];
+	struct selector sel, sides;
+
+	selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
+	sides = sel;
+	sides.proto = 0;
+	sides.sport.set = false;
+	sides.dport.set = false;
+	table_cell(table, "%u", attr_u32(tb[ESPAH_POLICY_ID], 0));
+	table_cell(table, "%s", word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff)));
+	table_cell(table, "%u", attr_u32(tb[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT));
+	table_cell(table, "%s", selector_text(&sides, text));
+	table_cell(table, "%s", selector_traffic(&sel, traffic));
+	table_cell(table, "%" PRIu64, attr_u64(tb[ESPAH_POLICY_PACKETS], 0));
+	table_cell(table, "%s", bytes_text(attr_u64(tb[ESPAH_POLICY_BYTES], 0), text));
+	table_cell(table, "%s", policy_verdict(tb, text, sizeof(text)));
+	table_cell(table, "%s",
+		   *drops_text(tb[ESPAH_POLICY_DROPS], text, sizeof(text)) ? text : "-");
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A policy: from words to a netlink request. */
+#include <netinet/in.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "policy.h"
+#include "words.h"
+
+static const struct {
+	const char *word;
+	uint32_t bit;
+} keywords[] = {
+	{ "in", POLICY_DIR }, { "out", POLICY_DIR }, { "both", POLICY_DIR },
+	{ "proto", POLICY_PROTO }, { "sport", POLICY_SPORT }, { "dport", POLICY_DPORT },
+	{ "priority", POLICY_PRIORITY }, { "inet", POLICY_FAMILY }, { "inet6", POLICY_FAMILY },
+	{ "bypass", POLICY_ACTION }, { "discard", POLICY_ACTION }, { "protect", POLICY_ACTION },
+	{ "reqid", POLICY_REQID }, { "mss", POLICY_MSS }, { "id", POLICY_ID },
+};
+
+static const char *keyword_name(unsigned int i)
+{
+	return i < ARRAY_SIZE(keywords) ? keywords[i].word : NULL;
+}
+
+static uint32_t keyword(const char *word)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(keywords); i++)
+		if (!strcmp(keywords[i].word, word))
+			return keywords[i].bit;
+	return 0;
+}
+
+static int read_dir(const char *word, struct policy *policy)
+{
+	policy->both = !strcmp(word, "both");
+	if (!policy->both)
+		return word_parse(WORD_DIR, "direction", word, &policy->dir);
+	policy->dir = ESPAH_DIR_OUT;
+	return 0;
+}
+
+static int read_mss(const char *word, uint16_t *mss)
+{
+	uint64_t n;
+
+	if (!strcmp(word, "auto")) {
+		*mss = ESPAH_MSS_AUTO;
+		return 0;
+	}
+	if (!strcmp(word, "off")) {
+		*mss = ESPAH_MSS_OFF;
+		return 0;
+	}
+	if (*word < '0' || *word > '9' || strlen(word) > 5) {
+		error("'mss' cannot be '%s'; it is auto, off or a number of bytes from 1 to %u",
+		      word, ESPAH_MSS_AUTO - 1);
+		return -1;
+	}
+	if (parse_number("mss", word, 1, ESPAH_MSS_AUTO - 1, &n))
+		return -1;
+	*mss = n;
+	return 0;
+}
+
+/* protect [esp] tunnel ADDR ADDR | protect [esp] transport [ADDR ADDR] */
+static int read_template(struct args *args, struct template *tmpl)
+{
+	const char *word, *next;
+
+	args_take(args, "esp");
+	word = args_next(args);
+	if (!word || !word_value(WORD_MODE, word, &tmpl->mode)) {
+		error("after 'protect' comes tunnel ADDR ADDR or transport, not %s%s%s",
+		      word ? "'" : "", word ? word : "the end", word ? "'" : "");
+		return -1;
+	}
+	next = args_peek(args);
+	if (tmpl->mode == ESPAH_MODE_TRANSPORT && (!next || !addr_read(next, &tmpl->src)))
+		return 0;
+	word = args_next(args);
+	if (!word || keyword(word)) {
+		error("after 'tunnel' come two addresses, the outer source and the outer destination");
+		return -1;
+	}
+	if (parse_addr("outer source", word, &tmpl->src))
+		return -1;
+	word = args_next(args);
+	if (!word || keyword(word)) {
+		error("after the outer source %s comes a second address, the outer destination",
+		      args->word[args->at - (word ? 2 : 1)]);
+		return -1;
+	}
+	if (parse_addr("outer destination", word, &tmpl->dst))
+		return -1;
+	if (tmpl->src.family != tmpl->dst.family) {
+		error("the outer source is %s, but the outer destination is %s",
+		      family_text(tmpl->src.family), family_text(tmpl->dst.family));
+		return -1;
+	}
+	return 0;
+}
+
+/* Return: 0, or -1 and told. */
+static int read_keyword(struct args *args, const char *word, uint32_t bit, struct policy *policy)
+{
+	const char *value;
+
+	switch (bit) {
+	case POLICY_DIR:
+		return read_dir(word, policy);
+	case POLICY_FAMILY:
+		policy->sel.family = strcmp(word, "inet") ? AF_INET6 : AF_INET;
+		return 0;
+	case POLICY_ACTION:
+		if (word_parse(WORD_ACTION, "action", word, &policy->action))
+			return -1;
+		return policy->action == ESPAH_ACTION_PROTECT ?
+		       read_template(args, &policy->tmpl) : 0;
+	}
+	value = args_value(args, word);
+	if (!value)
+		return -1;
+	switch (bit) {
+	case POLICY_PROTO:
+		return parse_proto(value, &policy->sel.proto);
+	case POLICY_SPORT:
+		return parse_ports(word, value, &policy->sel.sport);
+	case POLICY_DPORT:
+		return parse_ports(word, value, &policy->sel.dport);
+	case POLICY_PRIORITY:
+		return parse_u32(word, value, &policy->priority);
+	case POLICY_REQID:
+		policy->tmpl.has_reqid = true;
+		return parse_u32(word, value, &policy->tmpl.reqid);
+	case POLICY_MSS:
+		return read_mss(value, &policy->mss);
+	case POLICY_ID:
+		return parse_u32(word, value, &policy->id);
+	}
+	return -1;
+}
+
+/* A word that is no keyword: source, then destination. */
+static int read_side(const char *word, const char *command, uint8_t *family,
+		     struct policy *policy)
+{
+	const char *near = suggest(word, keyword_name);
+
+	if (policy->given & POLICY_DST || (near && !strpbrk(word, ".:/"))) {
+		if (near)
+			error("'%s' is not a word of %s; did you mean '%s'?", word, command, near);
+		else
+			error("'%s' is not a word of %s (see 'espah %s --help')", word, command,
+			      command);
+		return -1;
+	}
+	if (!(policy->given & POLICY_SRC)) {
+		policy->given |= POLICY_SRC;
+		return parse_prefix("source", word, &policy->sel.src, family);
+	}
+	policy->given |= POLICY_DST;
+	return parse_prefix("destination", word, &policy->sel.dst, family);
+}
+
+static int check(const char *command, bool with_action, uint8_t family, struct policy *policy)
+{
+	uint32_t protect_only = policy->given & (POLICY_REQID | POLICY_MSS);
+
+	if (policy->given & POLICY_ID) {
+		if (policy->given == POLICY_ID)
+			return 0;
+		error("%s takes either id or a direction and a selector, not both", command);
+		return -1;
+	}
+	if (!(policy->given & POLICY_DIR)) {
+		error("%s also needs in, out or both%s", command, with_action ? "" : ", or id");
+		return -1;
+	}
+	if (!(policy->given & POLICY_DST)) {
+		error("%s also needs %s, each an address, a prefix or any", command,
+		      policy->given & POLICY_SRC ? "a destination after the source" :
+		      "a source and a destination");
+		return -1;
+	}
+	if (with_action && !(policy->given & POLICY_ACTION)) {
+		error("%s also needs what to do: bypass, discard, protect tunnel ADDR ADDR, or protect transport",
+		      command);
+		return -1;
+	}
+	if (with_action && protect_only && policy->action != ESPAH_ACTION_PROTECT) {
+		error("'%s' goes with protect, not with %s",
+		      protect_only & POLICY_REQID ? "reqid" : "mss",
+		      word_of(WORD_ACTION, policy->action));
+		return -1;
+	}
+	if (family && policy->sel.family && family != policy->sel.family) {
+		error("the addresses are %s, but another word says %s", family_text(family),
+		      family_text(policy->sel.family));
+		return -1;
+	}
+	if (family)
+		policy->sel.family = family;
+	return selector_check(command, &policy->sel);
+}
+
+/**
+ * policy_read() - read the words that describe a policy
+ * @args: the words; all are read
+ * @command: such as "policy add", for errors
+ * @with_action: it also says what to do; otherwise it may be just "id N"
+ * @policy: result
+ *
+ * Source and destination are the words that are no keywords, in this order.
+ *
+ * Return: STATUS_OK or STATUS_USAGE.
+ */
+int policy_read(struct args *args, const char *command, bool with_action, struct policy *policy)
+{
+	const uint32_t only_add = POLICY_ACTION | POLICY_REQID | POLICY_MSS;
+	uint32_t refused = with_action ? POLICY_ID : only_add, bit;
+	uint8_t family = AF_UNSPEC, side;
+	const char *word;
+
+	memset(policy, 0, sizeof(*policy));
+	while ((word = args_next(args))) {
+		bit = keyword(word);
+		if (!bit) {
+			side = AF_UNSPEC;
+			if (read_side(word, command, &side, policy))
+				return STATUS_USAGE;
+			if (side && family && side != family) {
+				error("the source is %s, but the destination is %s",
+				      family_text(family), family_text(side));
+				return STATUS_USAGE;
+			}
+			family = side ? side : family;
+			continue;
+		}
+		if (bit & refused) {
+			error("%s does not take '%s' (see 'espah %s --help')", command, word,
+			      command);
+			return STATUS_USAGE;
+		}
+		if (bit & policy->given) {
+			error("'%s' comes a second time (or contradicts an earlier word)", word);
+			return STATUS_USAGE;
+		}
+		policy->given |= bit;
+		if (read_keyword(args, word, bit, policy))
+			return STATUS_USAGE;
+	}
+	return check(command, with_action, family, policy) ? STATUS_USAGE : STATUS_OK;
+}
+
+/** policy_mirror() - turn a policy into the one for the answers to its packets */
+void policy_mirror(struct policy *policy)
+{
+	policy->dir = policy->dir == ESPAH_DIR_OUT ? ESPAH_DIR_IN : ESPAH_DIR_OUT;
+	selector_mirror(&policy->sel);
+	template_mirror(&policy->tmpl);
+}
+
+/** policy_put() - put what was given to a request */
+void policy_put(struct nlmsghdr *nlh, const struct policy *policy)
+{
+	if (policy->given & POLICY_ID) {
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_ID, policy->id);
+		return;
+	}
+	mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR, policy->dir);
+	if (policy->given & POLICY_ACTION)
+		mnl_attr_put_u8(nlh, ESPAH_POLICY_ACTION, policy->action);
+	selector_put(nlh, ESPAH_POLICY_SELECTOR, &policy->sel);
+	if (policy->given & POLICY_PRIORITY)
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_PRIORITY, policy->priority);
+	if (policy->given & POLICY_ACTION && policy->action == ESPAH_ACTION_PROTECT)
+		template_put(nlh, ESPAH_POLICY_TEMPLATE, &policy->tmpl);
+	if (policy->given & POLICY_MSS)
+		mnl_attr_put_u16(nlh, ESPAH_POLICY_MSS, policy->mss);
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tables for people, JSON for programs. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "attr.h"
+#include "cli.h"
+#include "print.h"
+
+static void add_cell(struct table *table, char *text)
+{
+	if (!text) {
+		error("memory ran out");
+		exit(STATUS_REFUSED);
+	}
+	table->cell[table->count++] = text;
+}
+
+/**
+ * table_start() - begin a table
+ * @table: result
+ * @headings: of the columns, then NULL; a leading ">" makes one right-aligned
+ */
+void table_start(struct table *table, const char *const *headings)
+{
+	memset(table, 0, sizeof(*table));
+	for (; headings[table->columns]; table->columns++) {
+		const char *heading = headings[table->columns];
+
+		table->right[table->columns] = *heading == '>';
+		add_cell(table, strdup(heading + (*heading == '>')));
+	}
+}
+
+static void print_rows(struct table *table)
+{
+	unsigned int i, column;
+
+	for (i = 0; i < table->count; i++) {
+		int len = strlen(table->cell[i]);
+
+		column = i % table->columns;
+		if (len > table->width[column])
+			table->width[column] = len;
+	}
+	for (i = 0; i < table->count; i++) {
+		column = i % table->columns;
+		if (table->right[column])
+			printf("%*s", table->width[column], table->cell[i]);
+		else if (column + 1 < table->columns)
+			printf("%-*s", table->width[column], table->cell[i]);
+		else
+			fputs(table->cell[i], stdout);
+		fputs(column + 1 < table->columns ? "  " : "\n", stdout);
+		free(table->cell[i]);
+	}
+	table->count = 0;
+}
+
+/** table_cell() - the next cell, row by row */
+void table_cell(struct table *table, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	add_cell(table, text);
+	if (table->count % table->columns)
+		return;
+	table->rows++;
+	if (table->streaming || table->count == (TABLE_ROWS + 1) * table->columns) {
+		print_rows(table);
+		table->streaming = true;
+	}
+}
+
+/** table_end() - print what waits; a table without rows prints nothing */
+void table_end(struct table *table)
+{
+	unsigned int i;
+
+	if (table->rows) {
+		print_rows(table);
+		return;
+	}
+	for (i = 0; i < table->count; i++)
+		free(table->cell[i]);
+	table->count = 0;
+}
+
+/* Marks a string that stands for a number which jansson's signed 64 bits do not hold. */
+#define BIG_MARK "\x01"
+#define BIG_ESCAPED "\"\\u0001"
+
+/** json_u64() - Return: a number, right up to 2^64 - 1, if printed by json_print() */
+json_t *json_u64(uint64_t value)
+{
+	char text[24];
+
+	if (value <= INT64_MAX)
+		return json_integer(value);
+	snprintf(text, sizeof(text), BIG_MARK "%" PRIu64, value);
+	return json_string(text);
+}
+
+/** json_print_inline() - print and free a value, without a newline */
+void json_print_inline(json_t *value)
+{
+	char *text = json_dumps(value, JSON_ENCODE_ANY), *at, *big, *end;
+
+	for (at = text; at && (big = strstr(at, BIG_ESCAPED)); at = end + 1) {
+		fwrite(at, 1, big - at, stdout);
+		big += strlen(BIG_ESCAPED);
+		end = strchr(big, '"');
+		fwrite(big, 1, end - big, stdout);
+	}
+	if (at)
+		fputs(at, stdout);
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+	json_decref(value);
+}
+
+/** json_print() - print and free a value, on a line of its own */
+void json_print(json_t *value)
+{
+	json_print_inline(value);
+	putchar('\n');
+}
+
+/** json_list_start() - begin an array; its elements are printed as they come */
+void json_list_start(struct json_list *list)
+{
+	list->any = false;
+	putchar('[');
+}
+
+/** json_list_add() - print and free an element */
+void json_list_add(struct json_list *list, json_t *object)
+{
+	fputs(list->any ? ",\n" : "\n", stdout);
+	list->any = true;
+	json_print_inline(object);
+}
+
+/** json_list_end() - close an array; @last: nothing follows it in the document */
+void json_list_end(struct json_list *list, bool last)
+{
+	fputs(list->any ? "\n]" : "]", stdout);
+	if (last)
+		putchar('\n');
+}
+
+/** json_set() - set a member; @value is taken over */
+void json_set(json_t *object, const char *name, json_t *value)
+{
+	if (json_object_set_new(object, name, value)) {
+		error("'%s' cannot be written as JSON", name);
+		exit(STATUS_REFUSED);
+	}
+}
+
+/** json_spi() - Return: an SPI as a string "0x%08x" */
+json_t *json_spi(uint32_t spi)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "0x%08x", spi);
+	return json_string(text);
+}
+
+/** json_addr() - Return: an address as a string, or null */
+json_t *json_addr(const struct addr *addr)
+{
+	char buf[ADDR_TEXT_MAX];
+
+	return addr_size(addr->family) ? json_string(addr_text(addr, buf)) : json_null();
+}
+
+/** json_prefix() - Return: a prefix as a string, "any" if all match */
+json_t *json_prefix(const struct prefix *prefix)
+{
+	char buf[ADDR_TEXT_MAX];
+
+	return json_string(prefix_text(prefix, buf));
+}
+
+/** age_text() - Return: how long ago @added was, such as "3m12s" */
+const char *age_text(uint64_t added, char buf[24])
+{
+	uint64_t now = time(NULL), s = now > added ? now - added : 0;
+
+	if (!added)
+		return "-";
+	if (s < 60)
+		snprintf(buf, 24, "%" PRIu64 "s", s);
+	else if (s < 3600)
+		snprintf(buf, 24, "%" PRIu64 "m%02us", s / 60, (unsigned int)(s % 60));
+	else if (s < 86400)
+		snprintf(buf, 24, "%" PRIu64 "h%02um", s / 3600, (unsigned int)(s / 60 % 60));
+	else
+		snprintf(buf, 24, "%" PRIu64 "d%02uh", s / 86400, (unsigned int)(s / 3600 % 24));
+	return buf;
+}
+
+/** time_text() - Return: local date and time */
+const char *time_text(uint64_t when, char buf[32])
+{
+	time_t t = when;
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || !strftime(buf, 32, "%Y-%m-%d %H:%M:%S", &tm))
+		return "?";
+	return buf;
+}
+
+/** bytes_text() - Return: a byte count that is easy to read, such as "1.4 MB" */
+const char *bytes_text(uint64_t bytes, char buf[24])
+{
+	static const char *const unit[] = { "kB", "MB", "GB", "TB", "PB", "EB" };
+	double value = bytes;
+	unsigned int i = 0;
+
+	if (bytes < 10000) {
+		snprintf(buf, 24, "%" PRIu64 " B", bytes);
+		return buf;
+	}
+	for (value /= 1000; value >= 999.95 && i + 1 < ARRAY_SIZE(unit); i++)
+		value /= 1000;
+	snprintf(buf, 24, "%.1f %s", value, unit[i]);
+	return buf;
+}
+
+/** drops_each() - call @cb for each entry of a DROPS nest, which may be NULL */
+void drops_each(const struct nlattr *drops, drop_cb cb, void *data)
+{
+	const struct nlattr *tb[ESPAH_DROP_MAX + 1], *entry;
+
+	if (!drops)
+		return;
+	mnl_attr_for_each_nested(entry, drops) {
+		if (mnl_attr_get_type(entry) != ESPAH_DROP_ENTRY)
+			continue;
+		attr_nest(entry, tb, ESPAH_DROP_MAX);
+		cb(attr_string(tb[ESPAH_DROP_NAME], "?"), attr_u64(tb[ESPAH_DROP_COUNT], 0),
+		   attr_string(tb[ESPAH_DROP_TEXT], NULL), data);
+	}
+}
+
+struct drops_list {
+	json_t *list;
+	bool zeros;
+	char *buf;
+	size_t size;
+	size_t used;
+};
+
+static void list_drop(const char *name, uint64_t count, const char *text, void *data)
+{
+	struct drops_list *drops = data;
+	json_t *entry;
+
+	if (!count && !drops->zeros)
+		return;
+	entry = json_object();
+	json_set(entry, "name", json_string(name));
+	json_set(entry, "count", json_u64(count));
+	if (text)
+		json_set(entry, "text", json_string(text));
+	json_array_append_new(drops->list, entry);
+}
+
+/** drops_json() - Return: an array of {name, count, text}; @zeros: also what never happened */
+json_t *drops_json(const struct nlattr *drops, bool zeros)
+{
+	struct drops_list list = { .list = json_array(), .zeros = zeros };
+
+	drops_each(drops, list_drop, &list);
+	return list.list;
+}
+
+static void write_drop(const char *name, uint64_t count, const char *text, void *data)
+{
+	struct drops_list *drops = data;
+	int len;
+
+	(void)text;
+	if (!count || drops->used >= drops->size)
+		return;
+	len = snprintf(drops->buf + drops->used, drops->size - drops->used, "%s%s %" PRIu64,
+		       drops->used ? ", " : "", name, count);
+	if (len > 0)
+		drops->used += len;
+}
+
+/** drops_text() - Return: @buf with "name count, ..."; empty if nothing was dropped */
+const char *drops_text(const struct nlattr *drops, char *buf, size_t size)
+{
+	struct drops_list list = { .buf = buf, .size = size };
+
+	*buf = '\0';
+	drops_each(drops, write_drop, &list);
+	return buf;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Tables for people, JSON for programs. */
+#ifndef ESPAH_PRINT_H
+#define ESPAH_PRINT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <libmnl/libmnl.h>
+
+#include "parse.h"
+
+/** TABLE_COLUMNS - most columns of a table */
+#define TABLE_COLUMNS 16
+/** TABLE_ROWS - rows that are looked at before the widths are chosen */
+#define TABLE_ROWS 256
+
+/**
+ * struct table - columns that align, without holding more than TABLE_ROWS rows
+ * @columns: how many
+ * @right: right-aligned ones
+ * @width: of each
+ * @cell: texts that wait, the headings first
+ * @count: how many of them
+ * @streaming: widths are chosen, rows are printed as they come
+ * @rows: complete rows so far, without the headings
+ */
+struct table {
+	unsigned int columns;
+	bool right[TABLE_COLUMNS];
+	int width[TABLE_COLUMNS];
+	char *cell[(TABLE_ROWS + 1) * TABLE_COLUMNS];
+	unsigned int count;
+	bool streaming;
+	unsigned long rows;
+};
+
+void table_start(struct table *table, const char *const *headings);
+void table_cell(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void table_end(struct table *table);
+
+/** struct json_list - an array that is printed element by element */
+struct json_list {
+	bool any;
+};
+
+void json_list_start(struct json_list *list);
+void json_list_add(struct json_list *list, json_t *object);
+void json_list_end(struct json_list *list, bool last);
+void json_print(json_t *value);
+void json_print_inline(json_t *value);
+json_t *json_u64(uint64_t value);
+json_t *json_spi(uint32_t spi);
+json_t *json_addr(const struct addr *addr);
+json_t *json_prefix(const struct prefix *prefix);
+void json_set(json_t *object, const char *name, json_t *value);
+
+const char *age_text(uint64_t added, char buf[24]);
+const char *time_text(uint64_t when, char buf[32]);
+const char *bytes_text(uint64_t bytes, char buf[24]);
+
+typedef void (*drop_cb)(const char *name, uint64_t count, const char *text, void *data);
+void drops_each(const struct nlattr *drops, drop_cb cb, void *data);
+json_t *drops_json(const struct nlattr *drops, bool zeros);
+const char *drops_text(const struct nlattr *drops, char *buf, size_t size);
+
+#endif /* ESPAH_PRINT_H */

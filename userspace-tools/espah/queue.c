@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Requests that change something. Outside a batch each is sent at once. In a
+ * batch they are collected: one system call hands some hundreds to the kernel,
+ * which has carried all of them out when it returns; then the answers are read.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue.h"
+
+/* Less than the default socket send buffer, which bounds a message. */
+#define BURST_BYTES (96 * 1024)
+#define BURST_JOBS 512
+/* What the answers to one request may occupy in the receive buffer: bookkeeping included. */
+#define ANSWER_BYTES 8192
+
+struct queue {
+	char *buf;
+	struct mnl_nlmsg_batch *batch;
+	struct job job[BURST_JOBS];
+	unsigned int count;
+	unsigned int limit;
+	uint32_t first_seq;
+};
+
+static struct queue *queue_get(struct cli *cli)
+{
+	struct queue *queue = cli->queue;
+	struct nl *nl = nl_get(cli);
+
+	if (!nl || queue)
+		return nl ? queue : NULL;
+	queue = calloc(1, sizeof(*queue));
+	if (queue)
+		queue->buf = malloc(BURST_BYTES + 2 * NL_REQUEST_MAX);
+	if (queue && queue->buf)
+		queue->batch = mnl_nlmsg_batch_start(queue->buf, BURST_BYTES);
+	if (!queue || !queue->batch) {
+		error("memory ran out");
+		if (queue)
+			free(queue->buf);
+		free(queue);
+		return NULL;
+	}
+	/* answers that do not fit into the receive buffer would be lost */
+	queue->limit = nl->rcvbuf / ANSWER_BYTES;
+	if (queue->limit > BURST_JOBS)
+		queue->limit = BURST_JOBS;
+	if (queue->limit < 2)
+		queue->limit = 2;
+	cli->queue = queue;
+	return queue;
+}
+
+/**
+ * queue_add() - begin a request
+ * @cli: state
+ * @cmd: command of the family
+ * @flags: NLM_F_* beside request and acknowledgement
+ * @what: the command, for errors; must stay valid
+ * @pair: 0; or 1, then 2: both go into the same burst
+ *
+ * The caller puts attributes to job->nlh, sets the callbacks, then calls
+ * queue_commit(). An earlier burst may have to be sent first.
+ *
+ * Return: the job, or NULL and told: stop.
+ */
+struct job *queue_add(struct cli *cli, uint8_t cmd, uint16_t flags, const char *what,
+		      unsigned int pair)
+{
+	struct queue *queue = queue_get(cli);
+	unsigned int need = pair == 1 ? 2 : 1;
+	struct job *job;
+
+	if (!queue)
+		return NULL;
+	if (queue->count + need > queue->limit ||
+	    mnl_nlmsg_batch_size(queue->batch) + need * NL_REQUEST_MAX > BURST_BYTES) {
+		if (queue_flush(cli) && !cli->force)
+			return NULL;
+	}
+	job = &queue->job[queue->count];
+	memset(job, 0, sizeof(*job));
+	job->what = what;
+	job->pair = pair;
+	job->line = error_line();
+	job->nlh = nl_start(cli->nl, mnl_nlmsg_batch_current(queue->batch), cmd,
+			    NLM_F_ACK | flags);
+	if (!queue->count)
+		queue->first_seq = job->nlh->nlmsg_seq;
+	return job;
+}
+
+/**
+ * queue_commit() - the request begun by queue_add() is complete
+ * @cli: state
+ *
+ * The first of a pair only waits for the second.
+ *
+ * Return: a STATUS_*; within a batch mostly STATUS_OK, as the answer comes later.
+ */
+int queue_commit(struct cli *cli)
+{
+	struct queue *queue = cli->queue;
+	bool first = queue->job[queue->count].pair == 1;
+
+	mnl_nlmsg_batch_next(queue->batch);
+	queue->count++;
+	if (cli->batch || first)
+		return STATUS_OK;
+	return queue_flush(cli);
+}
+
+static void take(struct cli *cli, const struct nlmsghdr *nlh, unsigned int *open)
+{
+	struct queue *queue = cli->queue;
+	uint32_t index = nlh->nlmsg_seq - queue->first_seq;
+	struct job *job;
+
+	if (index >= queue->count)
+		return;
+	job = &queue->job[index];
+	if (nlh->nlmsg_type == NLMSG_ERROR) {
+		if (!job->answered)
+			--*open;
+		job->answered = true;
+		nl_result_read(nlh, job->nlh, &job->result);
+	} else if (nlh->nlmsg_type >= NLMSG_MIN_TYPE && job->reply) {
+		job->reply(cli, job, nlh);
+	}
+}
+
+static int collect(struct cli *cli)
+{
+	unsigned int open = cli->queue->count;
+	const struct nlmsghdr *nlh;
+	int left;
+
+	while (open) {
+		left = nl_receive(cli->nl);
+		if (left < 0 && errno == EINTR)
+			continue;
+		if (left < 0) {
+			error("the kernel's answer cannot be read: %s; what was asked for may have been done",
+			      strerror(errno));
+			return -1;
+		}
+		for (nlh = (const void *)cli->nl->rx; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left))
+			take(cli, nlh, &open);
+	}
+	return 0;
+}
+
+/* Tells how each job ended, in their order; without --force the first error only. */
+static int settle(struct cli *cli, const char *file)
+{
+	struct queue *queue = cli->queue;
+	unsigned int i, done_later = 0, last_line = 0, line = 0;
+	int status = STATUS_OK, one;
+
+	for (i = 0; i < queue->count; i++) {
+		struct job *job = &queue->job[i];
+
+		if (job->pair == 1)
+			continue;
+		if (status && !cli->force) {
+			if (!job->result.error) {
+				done_later++;
+				last_line = job->line;
+			}
+			continue;
+		}
+		if (file)
+			error_place(file, job->line);
+		one = job->done ? job->done(cli, job) : nl_result_tell(job->what, &job->result);
+		if (one) {
+			status = one;
+			line = job->line;
+		}
+	}
+	if (done_later && !cli->force) {
+		error_place(file, line);
+		error("the batch stops here, but %u later command%s up to line %u had been sent along already and %s carried out",
+		      done_later, done_later == 1 ? "" : "s", last_line,
+		      done_later == 1 ? "was" : "were");
+	}
+	return status;
+}
+
+/**
+ * queue_flush() - send what waits, and wait until the kernel has answered
+ * @cli: state
+ *
+ * Return: a STATUS_*; errors have been told with their lines.
+ */
+int queue_flush(struct cli *cli)
+{
+	struct queue *queue = cli->queue;
+	const char *file = error_file();
+	unsigned int line = error_line(), i;
+	int status = STATUS_REFUSED;
+
+	if (!queue || !queue->count)
+		return STATUS_OK;
+	if (!nl_send(cli->nl, mnl_nlmsg_batch_head(queue->batch),
+		     mnl_nlmsg_batch_size(queue->batch)) && !collect(cli))
+		status = settle(cli, file);
+	for (i = 0; i < queue->count; i++)
+		json_decref(queue->job[i].json);
+	/* there may be keys in it */
+	explicit_bzero(queue->buf, mnl_nlmsg_batch_size(queue->batch));
+	mnl_nlmsg_batch_reset(queue->batch);
+	queue->count = 0;
+	error_place(file, line);
+	cli->failed |= status != STATUS_OK;
+	return status;
+}
+
+/**
+ * queue_barrier() - before a command that must see what earlier ones did
+ * @cli: state
+ *
+ * Return: STATUS_OK: go on; else the batch stops.
+ */
+int queue_barrier(struct cli *cli)
+{
+	int status = queue_flush(cli);
+
+	return cli->force ? STATUS_OK : status;
+}
+
+/** queue_free() - forget what waits; @queue may be NULL */
+void queue_free(struct queue *queue)
+{
+	if (!queue)
+		return;
+	mnl_nlmsg_batch_stop(queue->batch);
+	explicit_bzero(queue->buf, BURST_BYTES + 2 * NL_REQUEST_MAX);
+	free(queue->buf);
+	free(queue);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah sa: security associations. */
+#include <arpa/inet.h>
+
+#include <linux/espah.h>
+
+#include "queue.h"
+#include "sa.h"
+#include "words.h"
+
+#define IDENTITY (SA_DIR | SA_SPI | SA_DST)
+
+#define IDENTITY_HELP \
+	"An SA is named by its direction, SPI and destination.\n"
+
+const char sa_help[] =
+	"espah sa COMMAND: security associations, the keys and counters of one direction\n"
+	"\n"
+	"  add in|out spi SPI src ADDR dst ADDR tunnel|transport ALG key-file FILE [...]\n"
+	"  set in|out spi SPI dst ADDR df copy|set|clear\n"
+	"  del in|out spi SPI dst ADDR\n"
+	"  get in|out spi SPI dst ADDR [--show-keys]\n"
+	"  list [in|out] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
+	"  flush [in|out] [reqid N]\n"
+	"  alloc src ADDR dst ADDR tunnel|transport [reqid N] [min SPI] [max SPI]\n"
+	"\n"
+	"'espah sa COMMAND --help' says more. Example:\n"
+	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file site-b.in\n";
+
+static const char add_help[] =
+	"espah sa add in|out [esp] spi SPI src ADDR dst ADDR tunnel|transport ALG KEY [OPTION...]\n"
+	"\n"
+	"Adds an SA. Words may come in any order, but ALG stands right after the mode.\n"
+	"  in|out            as seen from this host\n"
+	"  spi SPI           256 to 0xffffffff, decimal or 0x and hexadecimal\n"
+	"  src, dst ADDR     addresses of the outer header\n"
+	"  ALG               such as aes256gcm16; 'espah algo' lists them, with key lengths\n"
+	"KEY is one of\n"
+	"  key-file FILE     hexadecimal digits; blanks, colons and # lines do not count\n"
+	"  key-stdin         the same from standard input ('key-file -' too)\n"
+	"  key HEX           visible to others in the process list\n"
+	"in the order of IKE's key material: encryption key, salt, integrity key.\n"
+	"OPTION is any of\n"
+	"  reqid N           ties it to the policies that name N (default 0)\n"
+	"  esn               64-bit sequence numbers\n"
+	"  window N          in: replay window of N packets, 0: no check (default 1024)\n"
+	"  df copy|set|clear out, tunnel: don't-fragment bit of the outer IPv4 header (default copy)\n"
+	"  seq N             out: last sequence number used; in: highest accepted (default 0)\n"
+	"  noecn             leave ECN bits alone\n"
+	"\n"
+	"Example:\n"
+	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file site-b.out reqid 7\n";
+
+static const char set_help[] =
+	"espah sa set in|out [esp] spi SPI dst ADDR df copy|set|clear\n"
+	"\n"
+	"Changes an SA in place; keys and sequence numbers stay. " IDENTITY_HELP
+	"\n"
+	"Example:\n"
+	"  espah sa set out spi 0x2001 dst 198.51.100.7 df clear\n";
+
+static const char del_help[] =
+	"espah sa del in|out [esp] spi SPI dst ADDR\n"
+	"\n"
+	"Deletes an SA. " IDENTITY_HELP
+	"Traffic that a policy protects is dropped, not sent in the clear, while no SA is there.\n"
+	"\n"
+	"Example:\n"
+	"  espah sa del in spi 0x1001 dst 192.0.2.1\n";
+
+static const char get_help[] =
+	"espah sa get in|out [esp] spi SPI dst ADDR [--show-keys]\n"
+	"\n"
+	"Prints one SA with its counters. " IDENTITY_HELP
+	"\n"
+	"Example:\n"
+	"  espah sa get in spi 0x1001 dst 192.0.2.1\n";
+
+static const char list_help[] =
+	"espah sa list [in|out] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
+	"\n"
+	"Prints the SAs that equal each of what is given, in the order in which they were added.\n"
+	"\n"
+	"Examples:\n"
+	"  espah sa list out dst 198.51.100.7\n"
+	"  espah -j sa list reqid 7\n";
+
+static const char flush_sa_help[] =
+	"espah sa flush [in|out] [reqid N]\n"
+	"\n"
+	"Deletes all SAs, or those of a direction or reqid. Policies stay, so what they protect\n"
+	"is dropped until there are SAs again.\n"
+	"\n"
+	"Example:\n"
+	"  espah sa flush reqid 7\n";
+
+static const char alloc_help[] =
+	"espah sa alloc src ADDR dst ADDR tunnel|transport [esp] [reqid N] [min SPI] [max SPI]\n"
+	"\n"
+	"Reserves a free inbound SPI for 60 seconds and prints it. 'sa add in' with that SPI and\n"
+	"dst, within that time, makes it an SA. min and max bound the choice.\n"
+	"\n"
+	"Example:\n"
+	"  spi=$(espah sa alloc src 198.51.100.7 dst 192.0.2.1 tunnel reqid 7)\n";
+
+static int change(struct cli *cli, uint8_t cmd, const char *what, const struct sa *sa)
+{
+	struct job *job = queue_add(cli, cmd, 0, what, 0);
+
+	if (!job)
+		return STATUS_REFUSED;
+	sa_put(job->nlh, sa);
+	return queue_commit(cli);
+}
+
+static int add(struct cli *cli, struct args *args)
+{
+	const uint32_t needs = IDENTITY | SA_SRC | SA_MODE | SA_ALG | SA_KEY;
+	struct sa sa;
+	int status;
+
+	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
+			 SA_SEQ | SA_NOECN, needs, &sa);
+	if (!status)
+		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
+	sa_wipe(&sa);
+	return status;
+}
+
+static int set(struct cli *cli, struct args *args)
+{
+	struct sa sa;
+	int status;
+
+	status = sa_read(cli, args, "sa set", IDENTITY | SA_DF, IDENTITY, &sa);
+	return status ? status : change(cli, ESPAH_CMD_SA_SET, "sa set", &sa);
+}
+
+static int del(struct cli *cli, struct args *args)
+{
+	struct sa sa;
+	int status;
+
+	status = sa_read(cli, args, "sa del", IDENTITY, IDENTITY, &sa);
+	return status ? status : change(cli, ESPAH_CMD_SA_DEL, "sa del", &sa);
+}
+
+/* Flushes are not reordered with, or run after, something that failed. */
+static int flush(struct cli *cli, struct args *args)
+{
+	struct sa sa;
+	int status;
+
+	status = sa_read(cli, args, "sa flush", SA_DIR | SA_REQID, 0, &sa);
+	if (!status)
+		status = queue_barrier(cli);
+	return status ? status : change(cli, ESPAH_CMD_SA_FLUSH, "sa flush", &sa);
+}
+
+static int print_one(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_SA_MAX + 1];
+	struct cli *cli = data;
+
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	if (cli->json)
+		json_print(sa_json(tb));
+	else
+		sa_print(tb);
+	return 0;
+}
+
+static int get(struct cli *cli, struct args *args)
+{
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+	struct sa sa;
+	int status;
+
+	status = sa_read(cli, args, "sa get", IDENTITY | SA_SHOW_KEYS, IDENTITY, &sa);
+	if (!status)
+		status = queue_barrier(cli);
+	if (status)
+		return status;
+	if (!nl_get(cli))
+		return STATUS_REFUSED;
+	nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_GET, NLM_F_ACK);
+	sa_put(nlh, &sa);
+	return nl_do(cli->nl, nlh, "sa get", print_one, cli);
+}
+
+struct listing {
+	bool json;
+	struct json_list list;
+};
+
+static int print_next(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_SA_MAX + 1];
+	struct listing *listing = data;
+
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	if (listing->json)
+		json_list_add(&listing->list, sa_json(tb));
+	else
+		sa_print(tb);
+	return ferror(stdout) ? STATUS_REFUSED : 0;
+}
+
+static int list(struct cli *cli, struct args *args)
+{
+	struct listing listing = { .json = cli->json };
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+	struct sa sa;
+	int status;
+
+	status = sa_read(cli, args, "sa list", SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_REQID |
+			 SA_SHOW_KEYS, 0, &sa);
+	if (!status)
+		status = queue_barrier(cli);
+	if (status)
+		return status;
+	if (!nl_get(cli))
+		return STATUS_REFUSED;
+	nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_GET, NLM_F_DUMP);
+	sa_put(nlh, &sa);
+	if (cli->json)
+		json_list_start(&listing.list);
+	status = nl_dump(cli->nl, nlh, "sa list", ESPAH_SA_ID, print_next, &listing);
+	if (cli->json)
+		json_list_end(&listing.list, true);
+	return status;
+}
+
+static int print_alloc(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_SA_MAX + 1];
+	struct cli *cli = data;
+
+	if (cli->json)
+		return print_one(nlh, data);
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	printf("0x%08x\n", ntohl(attr_u32(tb[ESPAH_SA_SPI], 0)));
+	return 0;
+}
+
+static int alloc(struct cli *cli, struct args *args)
+{
+	const uint32_t needs = SA_SRC | SA_DST | SA_MODE;
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+	struct sa sa;
+	int status;
+
+	status = sa_read(cli, args, "sa alloc", needs | SA_REQID | SA_MIN | SA_MAX, needs, &sa);
+	if (!status)
+		status = queue_barrier(cli);
+	if (status)
+		return status;
+	if (!nl_get(cli))
+		return STATUS_REFUSED;
+	nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_ALLOC_SPI, NLM_F_ACK);
+	sa_put(nlh, &sa);
+	return nl_do(cli->nl, nlh, "sa alloc", print_alloc, cli);
+}
+
+static const struct command commands[] = {
+	{ "add", add, "add an SA", add_help },
+	{ "set", set, "change an SA in place", set_help },
+	{ "del", del, "delete an SA", del_help },
+	{ "get", get, "print an SA", get_help },
+	{ "list", list, "print SAs", list_help },
+	{ "flush", flush, "delete SAs", flush_sa_help },
+	{ "alloc", alloc, "reserve an inbound SPI", alloc_help },
+	{ 0 }
+};
+
+/** cmd_sa() - espah sa */
+int cmd_sa(struct cli *cli, struct args *args)
+{
+	return command_run(commands, "espah sa", sa_help, cli, args);
+}

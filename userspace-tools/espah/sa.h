@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A security association: from words to a request, from an answer to text. */
+#ifndef ESPAH_SA_H
+#define ESPAH_SA_H
+
+#include <jansson.h>
+
+#include "attr.h"
+#include "cli.h"
+#include "key.h"
+#include "print.h"
+
+/** enum sa_word - what words can say of an SA; bits of the masks below */
+enum sa_word {
+	SA_DIR = 1 << 0,
+	SA_SPI = 1 << 1,
+	SA_SRC = 1 << 2,
+	SA_DST = 1 << 3,
+	SA_MODE = 1 << 4,
+	SA_ALG = 1 << 5,
+	SA_KEY = 1 << 6,
+	SA_REQID = 1 << 7,
+	SA_ESN = 1 << 8,
+	SA_WINDOW = 1 << 9,
+	SA_DF = 1 << 10,
+	SA_SEQ = 1 << 11,
+	SA_NOECN = 1 << 12,
+	SA_MIN = 1 << 13,
+	SA_MAX = 1 << 14,
+	SA_SHOW_KEYS = 1 << 15,
+	SA_PROTO = 1 << 16,
+};
+
+/**
+ * struct sa - what a command said of an SA; sa_wipe() it
+ * @given: enum sa_word bits
+ * The rest are the values of ESPAH_SA_* of the same names, SPIs in host order.
+ */
+struct sa {
+	uint32_t given;
+	uint8_t dir;
+	uint8_t mode;
+	uint8_t df;
+	uint32_t spi;
+	uint32_t reqid;
+	uint32_t window;
+	uint32_t min;
+	uint32_t max;
+	uint64_t seq;
+	struct addr src;
+	struct addr dst;
+	const char *alg;
+	struct key key;
+};
+
+/* sa_words.c */
+int sa_read(struct cli *cli, struct args *args, const char *command, uint32_t takes,
+	    uint32_t needs, struct sa *sa);
+void sa_put(struct nlmsghdr *nlh, const struct sa *sa);
+void sa_wipe(struct sa *sa);
+
+/* sa_print.c */
+void sa_print(const struct nlattr **tb);
+void sa_line(const struct nlattr **tb, char *buf, size_t size);
+json_t *sa_json(const struct nlattr **tb);
+void sa_table_start(struct table *table);
+void sa_table_row(struct table *table, const struct nlattr **tb);
+
+#endif /* ESPAH_SA_H */

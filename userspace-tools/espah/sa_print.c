@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A security association: from a netlink answer to text and JSON. */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "sa.h"
+#include "words.h"
+
+static const char *dir(const struct nlattr **tb)
+{
+	return word_of(WORD_DIR, attr_u8(tb[ESPAH_SA_DIR], 0xff));
+}
+
+static bool outbound(const struct nlattr **tb)
+{
+	return attr_u8(tb[ESPAH_SA_DIR], 0xff) == ESPAH_DIR_OUT;
+}
+
+static uint32_t spi(const struct nlattr **tb)
+{
+	return ntohl(attr_u32(tb[ESPAH_SA_SPI], 0));
+}
+
+static bool larval(const struct nlattr **tb)
+{
+	return attr_u8(tb[ESPAH_SA_STATE], ESPAH_SA_STATE_VALID) == ESPAH_SA_STATE_LARVAL;
+}
+
+/**
+ * sa_line() - the one line that tells an SA from others
+ * @tb: its attributes, absent ones are left out
+ * @buf: result
+ * @size: of @buf
+ */
+void sa_line(const struct nlattr **tb, char *buf, size_t size)
+{
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8];
+	struct addr addr;
+	int used;
+
+	used = snprintf(buf, size, "%s %s 0x%08x", dir(tb),
+			word_proto(attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP), proto), spi(tb));
+	if (attr_addr(tb[ESPAH_SA_SRC], &addr))
+		used += snprintf(buf + used, size - used, "  %s", addr_text(&addr, src));
+	if (attr_addr(tb[ESPAH_SA_DST], &addr))
+		used += snprintf(buf + used, size - used, " -> %s", addr_text(&addr, dst));
+	if (tb[ESPAH_SA_MODE])
+		used += snprintf(buf + used, size - used, "  %s",
+				 word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));
+	if (larval(tb))
+		used += snprintf(buf + used, size - used, "  larval (waits for keys)");
+	else if (tb[ESPAH_SA_ALG])
+		used += snprintf(buf + used, size - used, "  %.64s",
+				 attr_string(tb[ESPAH_SA_ALG], "?"));
+	if (tb[ESPAH_SA_REQID])
+		snprintf(buf + used, size - used, "  reqid %u",
+			 attr_u32(tb[ESPAH_SA_REQID], 0));
+}
+
+static void print_key(const struct nlattr *key)
+{
+	const uint8_t *byte = mnl_attr_get_payload(key);
+	unsigned int i;
+
+	fputs("    key 0x", stdout);
+	for (i = 0; i < mnl_attr_get_payload_len(key); i++)
+		printf("%02x", byte[i]);
+	putchar('\n');
+}
+
+/** sa_print() - print an SA as a block of lines, everything that is known */
+void sa_print(const struct nlattr **tb)
+{
+	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
+	char line[320], age[24], when[32], drops[1024];
+	uint64_t added = attr_u64(tb[ESPAH_SA_ADDED], 0);
+
+	sa_line(tb, line, sizeof(line));
+	puts(line);
+	printf("    packets %" PRIu64 "  bytes %" PRIu64 "  seq %" PRIu64,
+	       attr_u64(tb[ESPAH_SA_PACKETS], 0), attr_u64(tb[ESPAH_SA_BYTES], 0),
+	       attr_u64(tb[ESPAH_SA_SEQ], 0));
+	if (!outbound(tb))
+		printf("  window %u", attr_u32(tb[ESPAH_SA_WINDOW], 0));
+	if (added)
+		printf("  added %s (%s ago)", time_text(added, when), age_text(added, age));
+	putchar('\n');
+	fputs("   ", stdout);
+	if (tb[ESPAH_SA_DF])
+		printf(" df %s ", word_of(WORD_DF, attr_u8(tb[ESPAH_SA_DF], 0xff)));
+	if (tb[ESPAH_SA_PMTU])
+		printf(" pmtu %u ", attr_u32(tb[ESPAH_SA_PMTU], 0));
+	if (flags & ESPAH_SA_F_ESN)
+		printf(" esn ");
+	if (flags & ESPAH_SA_F_NOECN)
+		printf(" noecn ");
+	if (tb[ESPAH_SA_ID])
+		printf(" id %u ", attr_u32(tb[ESPAH_SA_ID], 0));
+	if (tb[ESPAH_SA_DRIVER])
+		printf(" driver %s", attr_string(tb[ESPAH_SA_DRIVER], "?"));
+	putchar('\n');
+	if (tb[ESPAH_SA_KEY])
+		print_key(tb[ESPAH_SA_KEY]);
+	if (*drops_text(tb[ESPAH_SA_DROPS], drops, sizeof(drops)))
+		printf("    dropped: %s\n", drops);
+}
+
+static json_t *hex(const struct nlattr *key)
+{
+	const uint8_t *byte = mnl_attr_get_payload(key);
+	unsigned int i, len = mnl_attr_get_payload_len(key);
+	char text[2 * ESPAH_KEY_MAX + 3] = "0x";
+	json_t *value;
+
+	for (i = 0; i < len && i < ESPAH_KEY_MAX; i++)
+		snprintf(text + 2 + 2 * i, 3, "%02x", byte[i]);
+	value = json_string(text);
+	explicit_bzero(text, sizeof(text));
+	return value;
+}
+
+/** sa_json() - Return: an SA as an object; read-only attributes only if they are there */
+json_t *sa_json(const struct nlattr **tb)
+{
+	static const struct {
+		uint8_t attr;
+		const char *name;
+	} counters[] = {
+		{ ESPAH_SA_SEQ, "seq" }, { ESPAH_SA_PACKETS, "packets" },
+		{ ESPAH_SA_BYTES, "bytes" }, { ESPAH_SA_ADDED, "added" },
+	};
+	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
+	json_t *sa = json_object();
+	struct addr addr;
+	char proto[8];
+	unsigned int i;
+
+	if (tb[ESPAH_SA_ID])
+		json_set(sa, "id", json_integer(attr_u32(tb[ESPAH_SA_ID], 0)));
+	json_set(sa, "dir", json_string(dir(tb)));
+	json_set(sa, "proto", json_string(word_proto(attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP),
+						     proto)));
+	json_set(sa, "spi", json_spi(spi(tb)));
+	if (attr_addr(tb[ESPAH_SA_SRC], &addr))
+		json_set(sa, "src", json_addr(&addr));
+	if (attr_addr(tb[ESPAH_SA_DST], &addr))
+		json_set(sa, "dst", json_addr(&addr));
+	if (tb[ESPAH_SA_MODE])
+		json_set(sa, "mode",
+			 json_string(word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff))));
+	if (tb[ESPAH_SA_ALG])
+		json_set(sa, "alg", json_string(attr_string(tb[ESPAH_SA_ALG], "?")));
+	if (tb[ESPAH_SA_REQID])
+		json_set(sa, "reqid", json_integer(attr_u32(tb[ESPAH_SA_REQID], 0)));
+	if (tb[ESPAH_SA_STATE])
+		json_set(sa, "state",
+			 json_string(word_of(WORD_STATE, attr_u8(tb[ESPAH_SA_STATE], 0xff))));
+	if (tb[ESPAH_SA_FLAGS] || tb[ESPAH_SA_MODE]) {
+		json_set(sa, "esn", json_boolean(flags & ESPAH_SA_F_ESN));
+		json_set(sa, "noecn", json_boolean(flags & ESPAH_SA_F_NOECN));
+	}
+	if (tb[ESPAH_SA_WINDOW])
+		json_set(sa, "window", json_integer(attr_u32(tb[ESPAH_SA_WINDOW], 0)));
+	if (tb[ESPAH_SA_DF])
+		json_set(sa, "df", json_string(word_of(WORD_DF, attr_u8(tb[ESPAH_SA_DF], 0xff))));
+	if (tb[ESPAH_SA_PMTU])
+		json_set(sa, "pmtu", json_integer(attr_u32(tb[ESPAH_SA_PMTU], 0)));
+	if (tb[ESPAH_SA_DRIVER])
+		json_set(sa, "driver", json_string(attr_string(tb[ESPAH_SA_DRIVER], "?")));
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		if (tb[counters[i].attr])
+			json_set(sa, counters[i].name, json_u64(attr_u64(tb[counters[i].attr], 0)));
+	if (tb[ESPAH_SA_KEY])
+		json_set(sa, "key", hex(tb[ESPAH_SA_KEY]));
+	if (tb[ESPAH_SA_PACKETS] || tb[ESPAH_SA_DROPS])
+		json_set(sa, "drops", drops_json(tb[ESPAH_SA_DROPS], false));
+	return sa;
+}
+
+/** sa_table_start() - begin the short table of SAs */
+void sa_table_start(struct table *table)
+{
+	static const char *const headings[] = {
+		"DIR", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID", ">PACKETS",
+		">BYTES", ">SEQ", ">WINDOW", ">AGE", "DROPPED", NULL
+	};
+
+	table_start(table, headings);
+}
+
+/** sa_table_row() - an SA as a row of it */
+void sa_table_row(struct table *table, const struct nlattr **tb)
+{
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024];
+	uint32_t window = attr_u32(tb[ESPAH_SA_WINDOW], 0);
+	struct addr from, to;
+
+	attr_addr(tb[ESPAH_SA_SRC], &from);
+	attr_addr(tb[ESPAH_SA_DST], &to);
+	table_cell(table, "%s", dir(tb));
+	table_cell(table, "0x%08x", spi(tb));
+	table_cell(table, "%s -> %s", addr_text(&from, src), addr_text(&to, dst));
+	table_cell(table, "%s", word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));
+	table_cell(table, "%s", larval(tb) ? "(no keys yet)" :
+		   attr_string(tb[ESPAH_SA_ALG], "?"));
+	table_cell(table, "%u", attr_u32(tb[ESPAH_SA_REQID], 0));
+	table_cell(table, "%" PRIu64, attr_u64(tb[ESPAH_SA_PACKETS], 0));
+	table_cell(table, "%s", bytes_text(attr_u64(tb[ESPAH_SA_BYTES], 0), text));
+	table_cell(table, "%" PRIu64 "%s", attr_u64(tb[ESPAH_SA_SEQ], 0),
+		   attr_u32(tb[ESPAH_SA_FLAGS], 0) & ESPAH_SA_F_ESN ? " esn" : "");
+	if (outbound(tb))
+		table_cell(table, "-");
+	else if (window)
+		table_cell(table, "%u", window);
+	else
+		table_cell(table, "off");
+	table_cell(table, "%s", age_text(attr_u64(tb[ESPAH_SA_ADDED], 0), text));
+	table_cell(table, "%s", *drops_text(tb[ESPAH_SA_DROPS], text, sizeof(text)) ? text : "-");
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A security association: from words to a netlink request. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "sa.h"
+#include "words.h"
+
+static const struct {
+	const char *word;
+	uint32_t bit;
+} keywords[] = {
+	{ "in", SA_DIR }, { "out", SA_DIR }, { "esp", SA_PROTO }, { "spi", SA_SPI },
+	{ "src", SA_SRC }, { "dst", SA_DST }, { "tunnel", SA_MODE }, { "transport", SA_MODE },
+	{ "key-file", SA_KEY }, { "key-stdin", SA_KEY }, { "key", SA_KEY },
+	{ "reqid", SA_REQID }, { "esn", SA_ESN }, { "window", SA_WINDOW }, { "df", SA_DF },
+	{ "seq", SA_SEQ }, { "noecn", SA_NOECN }, { "min", SA_MIN }, { "max", SA_MAX },
+	{ "--show-keys", SA_SHOW_KEYS },
+};
+
+/* What a missing one is called, in the order in which one would type them. */
+static const struct {
+	uint32_t bit;
+	const char *text;
+} needed[] = {
+	{ SA_DIR, "in or out" }, { SA_SPI, "spi" }, { SA_SRC, "src" }, { SA_DST, "dst" },
+	{ SA_MODE, "tunnel or transport" },
+	{ SA_ALG, "an algorithm after the mode (such as aes256gcm16; 'espah algo' lists them)" },
+	{ SA_KEY, "key-file, key-stdin or key" },
+};
+
+static uint32_t takes_now;
+
+static const char *keyword_name(unsigned int i)
+{
+	unsigned int j;
+
+	for (j = 0; j < ARRAY_SIZE(keywords); j++)
+		if ((keywords[j].bit & takes_now) && !i--)
+			return keywords[j].word;
+	return NULL;
+}
+
+static uint32_t keyword(const char *word)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(keywords); i++)
+		if (!strcmp(keywords[i].word, word))
+			return keywords[i].bit;
+	return 0;
+}
+
+static int unknown(const char *word, const char *command, uint32_t takes)
+{
+	const char *near;
+
+	takes_now = takes;
+	near = suggest(word, keyword_name);
+	if (near)
+		error("'%s' is not a word of %s; did you mean '%s'?", word, command, near);
+	else
+		error("'%s' is not a word of %s (see 'espah %s --help')", word, command, command);
+	return -1;
+}
+
+static int read_key(struct cli *cli, struct args *args, const char *word, struct sa *sa)
+{
+	const char *file = "-";
+	char *value;
+
+	if (strcmp(word, "key-stdin")) {
+		value = args_value(args, word);
+		if (!value)
+			return STATUS_USAGE;
+		if (!strcmp(word, "key"))
+			return key_read_word(value, &sa->key) ? STATUS_USAGE : STATUS_OK;
+		file = value;
+	}
+	if (cli->batch_stdin && !strcmp(file, "-")) {
+		error("standard input holds the batch, so it cannot hold the key too; key-file names a file");
+		return STATUS_USAGE;
+	}
+	return key_read_file(file, &sa->key) ? STATUS_REFUSED : STATUS_OK;
+}
+
+static int read_window(const char *value, uint32_t *window)
+{
+	uint64_t n;
+
+	if (parse_number("window", value, 0, ESPAH_WINDOW_MAX, &n))
+		return -1;
+	if (n && n < ESPAH_WINDOW_MIN) {
+		error("'window' cannot be %u; it is 0 (no replay check) or a number from %u to %u packets",
+		      (unsigned int)n, ESPAH_WINDOW_MIN, ESPAH_WINDOW_MAX);
+		return -1;
+	}
+	*window = n;
+	return 0;
+}
+
+/* Return: 0, or -1 and told. */
+static int read_value(const char *word, const char *value, uint32_t bit, struct sa *sa)
+{
+	switch (bit) {
+	case SA_SPI:
+		return parse_spi(word, value, &sa->spi);
+	case SA_MIN:
+		return parse_spi(word, value, &sa->min);
+	case SA_MAX:
+		return parse_spi(word, value, &sa->max);
+	case SA_SRC:
+		return parse_addr(word, value, &sa->src);
+	case SA_DST:
+		return parse_addr(word, value, &sa->dst);
+	case SA_REQID:
+		return parse_u32(word, value, &sa->reqid);
+	case SA_WINDOW:
+		return read_window(value, &sa->window);
+	case SA_DF:
+		return word_parse(WORD_DF, word, value, &sa->df);
+	case SA_SEQ:
+		return parse_number(word, value, 0, UINT64_MAX, &sa->seq);
+	}
+	return -1;
+}
+
+/* The word after the mode, unless it is a keyword: the kernel knows which exist. */
+static int read_alg(struct args *args, struct sa *sa)
+{
+	const char *next = args_peek(args);
+
+	if (!next || keyword(next))
+		return 0;
+	if (strlen(next) > 63) {
+		error("the algorithm '%.20s...' is too long a name; 'espah algo' lists them all",
+		      next);
+		return -1;
+	}
+	sa->alg = args_next(args);
+	sa->given |= SA_ALG;
+	return 0;
+}
+
+static int read_one(struct cli *cli, struct args *args, const char *word, uint32_t bit,
+		    uint32_t takes, struct sa *sa)
+{
+	const char *value;
+
+	switch (bit) {
+	case SA_DIR:
+		return word_parse(WORD_DIR, "direction", word, &sa->dir) ? STATUS_USAGE : 0;
+	case SA_MODE:
+		if (word_parse(WORD_MODE, "mode", word, &sa->mode))
+			return STATUS_USAGE;
+		return takes & SA_ALG && read_alg(args, sa) ? STATUS_USAGE : STATUS_OK;
+	case SA_KEY:
+		return read_key(cli, args, word, sa);
+	case SA_PROTO:
+	case SA_ESN:
+	case SA_NOECN:
+	case SA_SHOW_KEYS:
+		return STATUS_OK;
+	}
+	value = args_value(args, word);
+	return !value || read_value(word, value, bit, sa) ? STATUS_USAGE : STATUS_OK;
+}
+
+static int check(const char *command, uint32_t needs, const struct sa *sa)
+{
+	char list[256] = "";
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(needed); i++) {
+		if (!(needs & ~sa->given & needed[i].bit))
+			continue;
+		strcat(list, *list ? ", " : "");
+		strcat(list, needed[i].text);
+	}
+	if (*list) {
+		error("%s also needs %s", command, list);
+		return STATUS_USAGE;
+	}
+	if (sa->src.family && sa->dst.family && sa->src.family != sa->dst.family) {
+		error("src is %s, but dst is %s; both ends of an SA are of one family",
+		      family_text(sa->src.family), family_text(sa->dst.family));
+		return STATUS_USAGE;
+	}
+	if ((sa->given & SA_MIN) && (sa->given & SA_MAX) && sa->min > sa->max) {
+		error("min 0x%x is above max 0x%x", sa->min, sa->max);
+		return STATUS_USAGE;
+	}
+	return STATUS_OK;
+}
+
+/**
+ * sa_read() - read the words that describe an SA, in any order
+ * @cli: state
+ * @args: the words; all are read
+ * @command: such as "sa add", for errors
+ * @takes: enum sa_word bits that it takes; "esp" always
+ * @needs: those that it cannot do without
+ * @sa: result, to be wiped
+ *
+ * Return: a STATUS_*.
+ */
+int sa_read(struct cli *cli, struct args *args, const char *command, uint32_t takes,
+	    uint32_t needs, struct sa *sa)
+{
+	const char *word;
+	uint32_t bit;
+	int status;
+
+	memset(sa, 0, sizeof(*sa));
+	takes |= SA_PROTO;
+	while ((word = args_next(args))) {
+		bit = keyword(word);
+		if (!bit) {
+			unknown(word, command, takes);
+			return STATUS_USAGE;
+		}
+		if (!(bit & takes)) {
+			error("%s does not take '%s' (see 'espah %s --help')", command, word,
+			      command);
+			return STATUS_USAGE;
+		}
+		if (bit & sa->given) {
+			error("'%s' comes a second time (or contradicts an earlier word)", word);
+			return STATUS_USAGE;
+		}
+		sa->given |= bit;
+		status = read_one(cli, args, word, bit, takes, sa);
+		if (status)
+			return status;
+	}
+	return check(command, needs, sa);
+}
+
+/** sa_put() - put what was given to a request */
+void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
+{
+	uint32_t flags = 0;
+
+	if (sa->given & SA_DIR)
+		mnl_attr_put_u8(nlh, ESPAH_SA_DIR, sa->dir);
+	if (sa->given & SA_SPI)
+		mnl_attr_put_u32(nlh, ESPAH_SA_SPI, htonl(sa->spi));
+	if (sa->given & SA_SRC)
+		put_addr(nlh, ESPAH_SA_SRC, &sa->src);
+	if (sa->given & SA_DST)
+		put_addr(nlh, ESPAH_SA_DST, &sa->dst);
+	if (sa->given & SA_MODE)
+		mnl_attr_put_u8(nlh, ESPAH_SA_MODE, sa->mode);
+	if (sa->given & SA_ALG)
+		mnl_attr_put_strz(nlh, ESPAH_SA_ALG, sa->alg);
+	if (sa->given & SA_KEY)
+		mnl_attr_put(nlh, ESPAH_SA_KEY, sa->key.len, sa->key.byte);
+	if (sa->given & SA_REQID)
+		mnl_attr_put_u32(nlh, ESPAH_SA_REQID, sa->reqid);
+	if (sa->given & SA_ESN)
+		flags |= ESPAH_SA_F_ESN;
+	if (sa->given & SA_NOECN)
+		flags |= ESPAH_SA_F_NOECN;
+	if (flags)
+		mnl_attr_put_u32(nlh, ESPAH_SA_FLAGS, flags);
+	if (sa->given & SA_WINDOW)
+		mnl_attr_put_u32(nlh, ESPAH_SA_WINDOW, sa->window);
+	if (sa->given & SA_DF)
+		mnl_attr_put_u8(nlh, ESPAH_SA_DF, sa->df);
+	if (sa->given & SA_SEQ)
+		mnl_attr_put_u64(nlh, ESPAH_SA_SEQ, sa->seq);
+	if (sa->given & SA_MIN)
+		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MIN, sa->min);
+	if (sa->given & SA_MAX)
+		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MAX, sa->max);
+	if (sa->given & SA_SHOW_KEYS)
+		mnl_attr_put(nlh, ESPAH_SA_SHOW_KEYS, 0, NULL);
+}
+
+/** sa_wipe() - overwrite the key */
+void sa_wipe(struct sa *sa)
+{
+	key_wipe(&sa->key);
+}

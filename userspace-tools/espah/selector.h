@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Selectors and templates: from words to attributes, from attributes to text. */
+#ifndef ESPAH_SELECTOR_H
+#define ESPAH_SELECTOR_H
+
+#include <jansson.h>
+
+#include "attr.h"
+
+/** SELECTOR_TEXT_MAX - room for a selector or template in text */
+#define SELECTOR_TEXT_MAX 256
+
+/**
+ * struct selector - which packets
+ * @family: AF_INET or AF_INET6
+ * @src: source
+ * @dst: destination
+ * @proto: upper-layer protocol, 0: any
+ * @sport: source ports
+ * @dport: destination ports
+ */
+struct selector {
+	uint8_t family;
+	struct prefix src;
+	struct prefix dst;
+	uint8_t proto;
+	struct ports sport;
+	struct ports dport;
+};
+
+/**
+ * struct template - which SAs
+ * @mode: enum espah_mode
+ * @src: outer source address, or none
+ * @dst: outer destination address, or none
+ * @has_reqid: @reqid was given
+ * @reqid: as the SA's
+ */
+struct template {
+	uint8_t mode;
+	struct addr src;
+	struct addr dst;
+	bool has_reqid;
+	uint32_t reqid;
+};
+
+int selector_check(const char *command, const struct selector *sel);
+void selector_mirror(struct selector *sel);
+void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *sel);
+void selector_get(const struct nlattr *nest, struct selector *sel);
+const char *selector_text(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
+const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
+void selector_json(const struct selector *sel, json_t *object);
+
+void template_mirror(struct template *tmpl);
+void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tmpl);
+void template_get(const struct nlattr *nest, struct template *tmpl);
+const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MAX]);
+json_t *template_json(const struct template *tmpl);
+
+#endif /* ESPAH_SELECTOR_H */

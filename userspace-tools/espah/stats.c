@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah stats: counters of the network namespace, drop reasons with their sentences. */
+#include <inttypes.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "print.h"
+#include "queue.h"
+#include "stats.h"
+
+const char stats_help[] =
+	"espah stats [--all]\n"
+	"\n"
+	"Prints what went through, and why packets were dropped: each reason that was counted,\n"
+	"with --all also those that never were. Counters belong to the network namespace.\n"
+	"\n"
+	"Example:\n"
+	"  espah stats\n";
+
+/**
+ * stats_ask() - ask for the statistics
+ * @cli: state, connected
+ * @cb: takes the answer
+ * @data: for @cb
+ *
+ * Return: a STATUS_*.
+ */
+int stats_ask(struct cli *cli, nl_cb cb, void *data)
+{
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh = nl_start(cli->nl, buf, ESPAH_CMD_STATS_GET, NLM_F_ACK);
+
+	return nl_do(cli->nl, nlh, "stats", cb, data);
+}
+
+struct reason {
+	const char *name;
+	char *buf;
+	size_t size;
+};
+
+static void match_reason(const char *name, uint64_t count, const char *text, void *data)
+{
+	struct reason *reason = data;
+
+	(void)count;
+	if (text && !strcmp(name, reason->name))
+		snprintf(reason->buf, reason->size, "%s", text);
+}
+
+static int find_reason(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_STATS_MAX + 1];
+
+	attr_table(nlh, tb, ESPAH_STATS_MAX);
+	drops_each(tb[ESPAH_STATS_DROPS], match_reason, data);
+	return 0;
+}
+
+/** stats_reason() - the sentence of a drop reason, empty if unknown. Return: a STATUS_* */
+int stats_reason(struct cli *cli, const char *name, char *buf, size_t size)
+{
+	struct reason reason = { name, buf, size };
+
+	*buf = '\0';
+	return stats_ask(cli, find_reason, &reason);
+}
+
+struct options {
+	bool json;
+	bool all;
+	bool any;
+	struct table table;
+};
+
+static void print_drop(const char *name, uint64_t count, const char *text, void *data)
+{
+	struct options *options = data;
+
+	if (!count && !options->all)
+		return;
+	table_cell(&options->table, "%s", name);
+	table_cell(&options->table, "%" PRIu64, count);
+	table_cell(&options->table, "%s", text ? text : "");
+	options->any = true;
+}
+
+static void print_text(const struct nlattr **tb, struct options *options)
+{
+	static const char *const headings[] = { "DROPPED BECAUSE", ">PACKETS", "MEANING", NULL };
+	static const char *const traffic[] = { "TRAFFIC", ">PACKETS", ">BYTES", "", NULL };
+	char bytes[24];
+
+	printf("espah %s: %u SAs, %u policies\n\n", attr_string(tb[ESPAH_STATS_VERSION], "?"),
+	       attr_u32(tb[ESPAH_STATS_SAS], 0), attr_u32(tb[ESPAH_STATS_POLICIES], 0));
+	table_start(&options->table, traffic);
+	table_cell(&options->table, "out, protected and sent");
+	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_OUT_PACKETS], 0));
+	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_OUT_BYTES], 0));
+	table_cell(&options->table, "(%s)", bytes_text(attr_u64(tb[ESPAH_STATS_OUT_BYTES], 0),
+						      bytes));
+	table_cell(&options->table, "in, unprotected and delivered");
+	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_IN_PACKETS], 0));
+	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_IN_BYTES], 0));
+	table_cell(&options->table, "(%s)", bytes_text(attr_u64(tb[ESPAH_STATS_IN_BYTES], 0),
+						      bytes));
+	table_end(&options->table);
+	putchar('\n');
+	table_start(&options->table, headings);
+	drops_each(tb[ESPAH_STATS_DROPS], print_drop, options);
+	table_end(&options->table);
+	if (!options->any)
+		puts("nothing was dropped");
+}
+
+static json_t *to_json(const struct nlattr **tb, bool all)
+{
+	json_t *stats = json_object();
+
+	json_set(stats, "version", json_string(attr_string(tb[ESPAH_STATS_VERSION], "?")));
+	json_set(stats, "sas", json_integer(attr_u32(tb[ESPAH_STATS_SAS], 0)));
+	json_set(stats, "policies", json_integer(attr_u32(tb[ESPAH_STATS_POLICIES], 0)));
+	json_set(stats, "out_packets", json_u64(attr_u64(tb[ESPAH_STATS_OUT_PACKETS], 0)));
+	json_set(stats, "out_bytes", json_u64(attr_u64(tb[ESPAH_STATS_OUT_BYTES], 0)));
+	json_set(stats, "in_packets", json_u64(attr_u64(tb[ESPAH_STATS_IN_PACKETS], 0)));
+	json_set(stats, "in_bytes", json_u64(attr_u64(tb[ESPAH_STATS_IN_BYTES], 0)));
+	json_set(stats, "drops", drops_json(tb[ESPAH_STATS_DROPS], all));
+	return stats;
+}
+
+static int print(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_STATS_MAX + 1];
+	struct options *options = data;
+
+	attr_table(nlh, tb, ESPAH_STATS_MAX);
+	if (options->json)
+		json_print(to_json(tb, options->all));
+	else
+		print_text(tb, options);
+	return 0;
+}
+
+/** cmd_stats() - espah stats */
+int cmd_stats(struct cli *cli, struct args *args)
+{
+	static struct options options;
+	int status;
+
+	options.json = cli->json;
+	options.any = false;
+	options.all = args_take(args, "--all");
+	status = args_end(args, "stats");
+	if (!status)
+		status = queue_barrier(cli);
+	if (status)
+		return status;
+	return nl_get(cli) ? stats_ask(cli, print, &options) : STATUS_REFUSED;
+}
