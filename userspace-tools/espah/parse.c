@@ -221,10 +221,11 @@ int parse_ports(const char *what, const char *word, struct ports *ports)
 	uint64_t a, b;
 	size_t size = dash ? (size_t)(dash - word) : strlen(word);
 
-	if (size >= sizeof(first))
-		size = sizeof(first) - 1;
-	memcpy(first, word, size);
-	first[size] = '\0';
+	first[0] = '\0';
+	if (size < sizeof(first)) {
+		memcpy(first, word, size);
+		first[size] = '\0';
+	}
 	if (!read_number(first, &a) || a > UINT16_MAX ||
 	    (dash && (!read_number(dash + 1, &b) || b > UINT16_MAX))) {
 		error("'%s' cannot be '%s'; it is a port or a range such as 443 or 1024-65535",

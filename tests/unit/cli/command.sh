@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The command as it is run, as far as it goes without the module: exit status,
+# which stream it speaks on, and one sentence for each mistake.
+#
+# usage: command.sh ESPAH
+
+espah=$1
+failed=0
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+
+# expect STATUS TEXT WORDS...: it ends so, and says TEXT (out and err)
+expect()
+{
+	status=$1 text=$2
+	shift 2
+	"$espah" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	got=$?
+	name="espah $*: $status"
+	if [ $got -ne "$status" ]; then
+		echo "# exit status $got"; sed 's/^/# /' "$dir/err"
+	elif ! cat "$dir/out" "$dir/err" | grep -qF -- "$text"; then
+		echo "# '$text' is not in:"; sed 's/^/# /' "$dir/out" "$dir/err"
+	elif [ "$status" -eq 0 ] && [ -s "$dir/err" ]; then
+		echo "# something on stderr"
+	elif [ "$status" -ne 0 ] && { [ -s "$dir/out" ] || grep -qv '^espah: ' "$dir/err"; }; then
+		echo "# something on stdout, or a line without 'espah: '"
+	else
+		echo "ok cli $name"
+		return
+	fi
+	echo "not ok cli $name"
+	failed=1
+}
+
+expect 0 'Exit status' --help
+for command in sa policy default show stats explain monitor algo flush version \
+	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
+	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush'; do
+	expect 0 'xample' $command --help
+	expect 0 'xample' $command -h
+done
+expect 0 'alloc' sa help
+expect 2 "did you mean 'policy'?" polciy list
+expect 2 "did you mean 'list'?" sa lsit
+expect 2 "may mean sa or show" s list
+expect 2 "'-z' is not an option" -z
+expect 2 "did you mean '--json'?" --jsn
+expect 2 "a value must follow" -n
+expect 2 "cannot follow -b" -b x show
+expect 2 "-f goes with -b" -f show
+expect 1 "/run/netns/no-such-name" -n no-such-name show
+expect 1 "cannot be opened" -b "$dir/none"
+expect 2 "one word too many for show" show all
+
+printf '# nothing\n\n   # here\n' >"$dir/empty"
+expect 0 '' -b "$dir/empty"
+printf '\n\nsa list spi 5\nfoo\n' >"$dir/batch"
+expect 2 "$dir/batch:3: 'spi' cannot be '5'" -b "$dir/batch"
+expect 1 "$dir/batch:4: 'foo' is not a command" -f -b "$dir/batch"
+printf 'sa list "open\n' >"$dir/batch"
+expect 2 "$dir/batch:1: a quote is opened" -b "$dir/batch"
+printf 'sa list\0\n' >"$dir/batch"
+expect 2 "a byte 0" -b "$dir/batch"
+head -c 100000 /dev/urandom >"$dir/batch"
+"$espah" -f -b "$dir/batch" >/dev/null 2>"$dir/err"
+if [ $? -eq 1 ] && ! grep -q 'Sanitizer\|runtime error' "$dir/err"; then
+	echo "ok cli a batch of random bytes"
+else
+	echo "not ok cli a batch of random bytes"
+	failed=1
+fi
+
+# a closed output is an error
+if "$espah" --help >/dev/full 2>"$dir/err"; then
+	echo "not ok cli output to a full device"
+	failed=1
+else
+	echo "ok cli output to a full device"
+fi
+exit $failed

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A small harness: one line a test, what was told on stderr can be looked at. */
+#ifndef ESPAH_TEST_HARNESS_H
+#define ESPAH_TEST_HARNESS_H
+
+#include <libmnl/libmnl.h>
+#include <stdbool.h>
+
+#include "cli.h"
+
+#define CHECK(condition) \
+	check(!!(condition), #condition, __FILE__, __LINE__)
+
+void test_begin(const char *name);
+void test_end(void);
+void check(bool good, const char *what, const char *file, int line);
+
+/* What was told on stderr since the last call. */
+const char *told(void);
+/* Whether it holds @text; forgets it. */
+bool told_of(const char *text);
+
+/* The words of @line as arguments. */
+struct args *words(const char *line);
+
+/* Whether the attributes at @*at go on with this one; steps over it. */
+bool has_attr(const struct nlattr **at, uint16_t type, const void *data, size_t size);
+bool has_u8(const struct nlattr **at, uint16_t type, uint8_t value);
+bool has_u16(const struct nlattr **at, uint16_t type, uint16_t value);
+bool has_u32(const struct nlattr **at, uint16_t type, uint32_t value);
+
+void test_parse(void);
+void test_key(void);
+void test_batch(void);
+void test_sa(void);
+void test_policy(void);
+void test_ack(void);
+void test_print(void);
+
+#endif /* ESPAH_TEST_HARNESS_H */

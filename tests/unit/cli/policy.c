@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/espah.h>
+
+#include "harness.h"
+#include "nl.h"
+#include "policy.h"
+
+static struct policy policy;
+static char buf[NL_REQUEST_MAX] __attribute__((aligned(8)));
+
+static int add(const char *line)
+{
+	return policy_read(words(line), "policy add", true, &policy);
+}
+
+static const struct nlattr *encode(struct nlmsghdr **nlh)
+{
+	*nlh = msg_start(buf, 77, 0, 5, ESPAH_CMD_POLICY_NEW);
+	policy_put(*nlh, &policy);
+	return mnl_nlmsg_get_payload_offset(*nlh, sizeof(struct genlmsghdr));
+}
+
+/* Whether the next is a nest of this type, which strict validation wants marked; enters it. */
+static bool enters(const struct nlattr **at, uint16_t type, const struct nlattr **after)
+{
+	bool good = (*at)->nla_type == (type | NLA_F_NESTED);
+
+	*after = mnl_attr_next(*at);
+	*at = mnl_attr_get_payload(*at);
+	return good;
+}
+
+static void encoding(void)
+{
+	const struct nlattr *at, *after;
+	struct nlmsghdr *nlh;
+
+	test_begin("policy add: each word's attribute");
+	CHECK(!add("out 10.1.0.0/16 10.2.0.9 proto tcp sport 1024-65535 dport 443 priority 10 "
+		   "protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7 mss 1300"));
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_POLICY_DIR, ESPAH_DIR_OUT));
+	CHECK(has_u8(&at, ESPAH_POLICY_ACTION, ESPAH_ACTION_PROTECT));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	CHECK(has_attr(&at, ESPAH_SEL_SRC, "\12\1\0\0", 4));
+	CHECK(has_u8(&at, ESPAH_SEL_SRC_LEN, 16));
+	CHECK(has_attr(&at, ESPAH_SEL_DST, "\12\2\0\11", 4));
+	CHECK(has_u8(&at, ESPAH_SEL_DST_LEN, 32));
+	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 6));
+	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MIN, 1024));
+	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MAX, 65535));
+	CHECK(has_u16(&at, ESPAH_SEL_DPORT_MIN, 443));
+	CHECK(has_u16(&at, ESPAH_SEL_DPORT_MAX, 443));
+	CHECK(at == after);
+	CHECK(has_u32(&at, ESPAH_POLICY_PRIORITY, 10));
+	CHECK(enters(&at, ESPAH_POLICY_TEMPLATE, &after));
+	CHECK(has_u8(&at, ESPAH_TMPL_MODE, ESPAH_MODE_TUNNEL));
+	CHECK(has_attr(&at, ESPAH_TMPL_SRC, "\xc0\0\2\1", 4));
+	CHECK(has_attr(&at, ESPAH_TMPL_DST, "\xc6\x33\x64\7", 4));
+	CHECK(has_u32(&at, ESPAH_TMPL_REQID, 7));
+	CHECK(at == after);
+	CHECK(has_u16(&at, ESPAH_POLICY_MSS, 1300));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+
+	test_begin("policy add both: the mirror image");
+	CHECK(!add("both 10.1.0.0/16 10.2.0.0/16 proto udp dport 53 protect tunnel 192.0.2.1 "
+		   "198.51.100.7"));
+	CHECK(policy.both && policy.dir == ESPAH_DIR_OUT);
+	policy_mirror(&policy);
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_POLICY_DIR, ESPAH_DIR_IN));
+	CHECK(has_u8(&at, ESPAH_POLICY_ACTION, ESPAH_ACTION_PROTECT));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	CHECK(has_attr(&at, ESPAH_SEL_SRC, "\12\2\0\0", 4));
+	CHECK(has_u8(&at, ESPAH_SEL_SRC_LEN, 16));
+	CHECK(has_attr(&at, ESPAH_SEL_DST, "\12\1\0\0", 4));
+	CHECK(has_u8(&at, ESPAH_SEL_DST_LEN, 16));
+	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 17));
+	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MIN, 53));
+	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MAX, 53));
+	CHECK(at == after);
+	CHECK(enters(&at, ESPAH_POLICY_TEMPLATE, &after));
+	CHECK(has_u8(&at, ESPAH_TMPL_MODE, ESPAH_MODE_TUNNEL));
+	CHECK(has_attr(&at, ESPAH_TMPL_SRC, "\xc6\x33\x64\7", 4));
+	CHECK(has_attr(&at, ESPAH_TMPL_DST, "\xc0\0\2\1", 4));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+
+	test_begin("policy add: any, families, transport, mss words");
+	CHECK(!add("in any6 any discard"));
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_POLICY_DIR, ESPAH_DIR_IN));
+	CHECK(has_u8(&at, ESPAH_POLICY_ACTION, ESPAH_ACTION_DISCARD));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	CHECK(has_u8(&at, ESPAH_SEL_FAMILY, AF_INET6));
+	CHECK(at == after && (const char *)at == buf + nlh->nlmsg_len);
+	CHECK(!add("inet bypass in any any") && policy.sel.family == AF_INET);
+	CHECK(!add("in any 10.0.0.0/8 bypass") && policy.sel.family == AF_INET);
+	CHECK(!add("out 0.0.0.0/0 any bypass") && policy.sel.family == AF_INET);
+	CHECK(!add("out any any4 protect transport mss auto") && policy.mss == ESPAH_MSS_AUTO);
+	CHECK(!policy.tmpl.src.family);
+	CHECK(!add("protect transport 192.0.2.1 192.0.2.2 out any any4 mss off") &&
+	      policy.mss == ESPAH_MSS_OFF && policy.tmpl.dst.byte[3] == 2);
+	CHECK(!policy_read(words("id 7"), "policy del", false, &policy));
+	at = encode(&nlh);
+	CHECK(has_u32(&at, ESPAH_POLICY_ID, 7));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+}
+
+static bool refuses(const char *line, const char *why)
+{
+	return add(line) == STATUS_USAGE && told_of(why);
+}
+
+static void refusals(void)
+{
+	test_begin("policy add: a sentence for each mistake");
+	CHECK(refuses("out", "needs a source and a destination"));
+	CHECK(refuses("out 10.0.0.0/8", "a destination after the source"));
+	CHECK(refuses("out 10.0.0.0/8 any", "what to do"));
+	CHECK(refuses("10.0.0.0/8 any bypass", "needs in, out or both"));
+	CHECK(refuses("out any any bypass", "add inet or inet6"));
+	CHECK(refuses("out any4 any6 bypass", "the source is IPv4, but the destination is IPv6"));
+	CHECK(refuses("out 10.0.0.0/8 ::/0 bypass", "the source is IPv4"));
+	CHECK(refuses("out inet6 10.0.0.0/8 any bypass", "another word says IPv6"));
+	CHECK(refuses("out 10.0.0.0/8 any bypass discard", "second time"));
+	CHECK(refuses("out 10.0.0.0/8 any bypas", "did you mean 'bypass'?"));
+	CHECK(refuses("uot 10.0.0.0/8 any bypass", "did you mean 'out'?"));
+	CHECK(refuses("out 10.0.0.0/8 any 1.2.3.4 bypass", "not a word of policy add"));
+	CHECK(refuses("out 10.0.0.0/8 any bypass reqid 7", "reqid' goes with protect"));
+	CHECK(refuses("out 10.0.0.0/8 any discard mss 1", "mss' goes with protect"));
+	CHECK(refuses("out 10.0.0.0/8 any protect", "not the end"));
+	CHECK(refuses("out 10.0.0.0/8 any protect ah tunnel", "not 'ah'"));
+	CHECK(refuses("out 10.0.0.0/8 any protect tunnel", "come two addresses"));
+	CHECK(refuses("out 10.0.0.0/8 any protect tunnel reqid 7", "come two addresses"));
+	CHECK(refuses("out 10.0.0.0/8 any protect tunnel 192.0.2.1", "after the outer source 192.0.2.1"));
+	CHECK(refuses("out 10.0.0.0/8 any protect tunnel 192.0.2.1 mss off",
+		      "after the outer source 192.0.2.1"));
+	CHECK(refuses("out 10.0.0.0/8 any protect tunnel 192.0.2.1 ::1", "outer source is IPv4"));
+	CHECK(refuses("out 10.0.0.0/8 any protect transport mss 0", "'mss' cannot be '0'"));
+	CHECK(refuses("out 10.0.0.0/8 any protect transport mss 65535", "'mss' cannot"));
+	CHECK(refuses("out 10.0.0.0/8 any protect transport mss x", "auto, off or"));
+	CHECK(refuses("id 7", "does not take 'id'"));
+	CHECK(policy_read(words("id 7 in"), "policy del", false, &policy) == STATUS_USAGE);
+	CHECK(told_of("either id or"));
+	CHECK(policy_read(words("in any any4 bypass"), "policy del", false, &policy) ==
+	      STATUS_USAGE);
+	CHECK(told_of("policy del does not take 'bypass'"));
+	test_end();
+}
+
+void test_policy(void)
+{
+	encoding();
+	refusals();
+}

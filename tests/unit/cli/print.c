@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/espah.h>
+
+#include "harness.h"
+#include "policy.h"
+#include "sa.h"
+
+static char buf[4096] __attribute__((aligned(8)));
+static char out[65536];
+static int real_stdout;
+static FILE *capture;
+
+static void capture_start(void)
+{
+	fflush(stdout);
+	real_stdout = dup(STDOUT_FILENO);
+	capture = tmpfile();
+	if (real_stdout < 0 || !capture || dup2(fileno(capture), STDOUT_FILENO) < 0)
+		abort();
+}
+
+static const char *capture_end(void)
+{
+	size_t got;
+
+	fflush(stdout);
+	if (dup2(real_stdout, STDOUT_FILENO) < 0)
+		abort();
+	close(real_stdout);
+	rewind(capture);
+	got = fread(out, 1, sizeof(out) - 1, capture);
+	out[got] = '\0';
+	fclose(capture);
+	return out;
+}
+
+static struct nlmsghdr *an_sa(const struct nlattr **tb)
+{
+	struct nlmsghdr *nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_SA_NEW);
+	struct nlattr *drops, *entry;
+
+	mnl_attr_put_u8(nlh, ESPAH_SA_DIR, ESPAH_DIR_IN);
+	mnl_attr_put_u8(nlh, ESPAH_SA_MODE, ESPAH_MODE_TUNNEL);
+	mnl_attr_put_u32(nlh, ESPAH_SA_SPI, htonl(0x1001));
+	mnl_attr_put(nlh, ESPAH_SA_SRC, 4, "\xc6\x33\x64\7");
+	mnl_attr_put(nlh, ESPAH_SA_DST, 4, "\xc0\0\2\1");
+	mnl_attr_put_u32(nlh, ESPAH_SA_REQID, 7);
+	mnl_attr_put_strz(nlh, ESPAH_SA_ALG, "aes256gcm16");
+	mnl_attr_put_u64(nlh, ESPAH_SA_SEQ, UINT64_MAX);
+	mnl_attr_put_u64(nlh, ESPAH_SA_PACKETS, 1ULL << 63);
+	mnl_attr_put_u64(nlh, ESPAH_SA_BYTES, INT64_MAX);
+	drops = mnl_attr_nest_start(nlh, ESPAH_SA_DROPS);
+	entry = mnl_attr_nest_start(nlh, ESPAH_DROP_ENTRY);
+	mnl_attr_put_strz(nlh, ESPAH_DROP_NAME, "replay");
+	mnl_attr_put_u64(nlh, ESPAH_DROP_COUNT, 3);
+	mnl_attr_nest_end(nlh, entry);
+	mnl_attr_nest_end(nlh, drops);
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	return nlh;
+}
+
+static void sa(void)
+{
+	const struct nlattr *tb[ESPAH_SA_MAX + 1];
+	const char *text;
+	struct nlmsghdr *nlh;
+
+	test_begin("an SA as JSON: 64-bit numbers whole, SPI as hexadecimal text");
+	nlh = an_sa(tb);
+	capture_start();
+	json_print(sa_json(tb));
+	text = capture_end();
+	CHECK(strstr(text, "\"spi\": \"0x00001001\""));
+	CHECK(strstr(text, "\"seq\": 18446744073709551615,"));
+	CHECK(strstr(text, "\"packets\": 9223372036854775808,"));
+	CHECK(strstr(text, "\"bytes\": 9223372036854775807,"));
+	CHECK(strstr(text, "\"drops\": [{\"name\": \"replay\", \"count\": 3}]"));
+	CHECK(strstr(text, "\"src\": \"198.51.100.7\""));
+	CHECK(!strstr(text, "key"));
+	mnl_attr_put(nlh, ESPAH_SA_KEY, 2, "\0\xff");
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	capture_start();
+	json_print(sa_json(tb));
+	CHECK(strstr(capture_end(), "\"key\": \"0x00ff\""));
+	test_end();
+
+	test_begin("an SA as text");
+	an_sa(tb);
+	capture_start();
+	sa_print(tb);
+	text = capture_end();
+	CHECK(strstr(text, "in esp 0x00001001  198.51.100.7 -> 192.0.2.1  tunnel  aes256gcm16  "
+		     "reqid 7\n"));
+	CHECK(strstr(text, "packets 9223372036854775808 "));
+	CHECK(strstr(text, "dropped: replay 3\n"));
+	test_end();
+
+	test_begin("an SA from a broken message: no crash");
+	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_SA_NEW);
+	mnl_attr_put(nlh, ESPAH_SA_DIR, 0, NULL);
+	mnl_attr_put(nlh, ESPAH_SA_SPI, 3, "abc");
+	mnl_attr_put(nlh, ESPAH_SA_SRC, 5, "abcde");
+	mnl_attr_put(nlh, ESPAH_SA_ALG, 3, "abc");
+	mnl_attr_put(nlh, ESPAH_SA_DROPS, 4, "\xff\xff\xff\xff");
+	mnl_attr_put(nlh, 999, 4, "abcd");
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	capture_start();
+	sa_print(tb);
+	json_print(sa_json(tb));
+	CHECK(strstr(capture_end(), "? esp 0x00000000"));
+	test_end();
+}
+
+static void texts(void)
+{
+	char text[64];
+
+	test_begin("byte counts and ages");
+	CHECK(!strcmp(bytes_text(0, text), "0 B"));
+	CHECK(!strcmp(bytes_text(9999, text), "9999 B"));
+	CHECK(!strcmp(bytes_text(10000, text), "10.0 kB"));
+	CHECK(!strcmp(bytes_text(999949, text), "999.9 kB"));
+	CHECK(!strcmp(bytes_text(999960, text), "1.0 MB"));
+	CHECK(!strcmp(bytes_text(UINT64_MAX, text), "18.4 EB"));
+	CHECK(!strcmp(age_text(0, text), "-"));
+	CHECK(!strcmp(age_text(time(NULL) + 100, text), "0s"));
+	CHECK(!strcmp(age_text(time(NULL) - 3600 * 25, text), "1d01h"));
+	test_end();
+}
+
+static void table(void)
+{
+	static const char *const headings[] = { "NAME", ">N", "LAST", NULL };
+	static struct table t;
+	const char *text;
+	int i;
+
+	test_begin("a table aligns, streams after its first rows, frees all");
+	capture_start();
+	table_start(&t, headings);
+	table_cell(&t, "long name");
+	table_cell(&t, "%d", 5);
+	table_cell(&t, "x");
+	table_end(&t);
+	text = capture_end();
+	CHECK(!strcmp(text, "NAME       N  LAST\nlong name  5  x\n"));
+	capture_start();
+	table_start(&t, headings);
+	for (i = 0; i < 1000; i++) {
+		table_cell(&t, "a");
+		table_cell(&t, "%d", i);
+		table_cell(&t, "b");
+		if (i == 300)
+			CHECK(t.count == 0);
+	}
+	table_end(&t);
+	text = capture_end();
+	CHECK(strstr(text, "\na     999  b\n"));
+	capture_start();
+	table_start(&t, headings);
+	table_end(&t);
+	CHECK(!*capture_end());
+	test_end();
+}
+
+static void policy(void)
+{
+	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
+	struct policy p;
+	struct nlmsghdr *nlh;
+	char line[1024];
+	const char *text;
+
+	test_begin("a policy: what was typed comes back");
+	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_POLICY_NEW);
+	CHECK(!policy_read(words("out 10.1.0.0/16 any proto tcp sport 1-2 dport 443 priority 5 "
+				 "protect tunnel 192.0.2.1 198.51.100.7 reqid 7 mss off"),
+			   "policy add", true, &p));
+	policy_put(nlh, &p);
+	mnl_attr_put_u32(nlh, ESPAH_POLICY_ID, 3);
+	attr_table(nlh, tb, ESPAH_POLICY_MAX);
+	policy_line(tb, line, sizeof(line));
+	CHECK(!strcmp(line, "policy 3  out  10.1.0.0/16 -> any tcp sport 1-2 dport 443  priority 5  "
+		      "protect esp tunnel 192.0.2.1 -> 198.51.100.7 reqid 7 mss off"));
+	capture_start();
+	json_print(policy_json(tb));
+	text = capture_end();
+	CHECK(strstr(text, "\"sport\": \"1-2\", \"dport\": 443"));
+	CHECK(strstr(text, "\"template\": {\"proto\": \"esp\", \"mode\": \"tunnel\", "
+		     "\"src\": \"192.0.2.1\", \"dst\": \"198.51.100.7\", \"reqid\": 7}"));
+	CHECK(strstr(text, "\"mss\": \"off\""));
+	test_end();
+}
+
+void test_print(void)
+{
+	sa();
+	texts();
+	table();
+	policy();
+}

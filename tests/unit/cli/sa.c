@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
+#include <string.h>
+
+#include <linux/espah.h>
+
+#include "harness.h"
+#include "nl.h"
+#include "sa.h"
+
+#define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
+#define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN)
+
+static struct cli cli;
+static struct sa sa;
+static char buf[NL_REQUEST_MAX] __attribute__((aligned(8)));
+
+static int add(const char *line)
+{
+	return sa_read(&cli, words(line), "sa add", ADD_TAKES, ADD_NEEDS, &sa);
+}
+
+static const struct nlattr *encode(struct nlmsghdr **nlh)
+{
+	*nlh = msg_start(buf, 77, NLM_F_ACK, 5, ESPAH_CMD_SA_NEW);
+	sa_put(*nlh, &sa);
+	return mnl_nlmsg_get_payload_offset(*nlh, sizeof(struct genlmsghdr));
+}
+
+static void encoding(void)
+{
+	const uint64_t seq = 0xffffffff00000001;
+	const struct genlmsghdr *genl;
+	const struct nlattr *at;
+	struct nlmsghdr *nlh;
+
+	test_begin("sa add: each word's attribute");
+	CHECK(!add("in esp spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key 00ff "
+		   "reqid 7 esn window 64 df clear seq 0xffffffff00000001 noecn"));
+	at = encode(&nlh);
+	genl = mnl_nlmsg_get_payload(nlh);
+	CHECK(nlh->nlmsg_type == 77 && nlh->nlmsg_seq == 5);
+	CHECK(nlh->nlmsg_flags == (NLM_F_REQUEST | NLM_F_ACK));
+	CHECK(genl->cmd == ESPAH_CMD_SA_NEW && genl->version == 1);
+	CHECK(has_u8(&at, ESPAH_SA_DIR, ESPAH_DIR_IN));
+	CHECK(has_attr(&at, ESPAH_SA_SPI, "\0\0\x10\1", 4));
+	CHECK(has_attr(&at, ESPAH_SA_SRC, "\xc6\x33\x64\7", 4));
+	CHECK(has_attr(&at, ESPAH_SA_DST, "\xc0\0\2\1", 4));
+	CHECK(has_u8(&at, ESPAH_SA_MODE, ESPAH_MODE_TUNNEL));
+	CHECK(has_attr(&at, ESPAH_SA_ALG, "aes256gcm16", 12));
+	CHECK(has_attr(&at, ESPAH_SA_KEY, "\0\xff", 2));
+	CHECK(has_u32(&at, ESPAH_SA_REQID, 7));
+	CHECK(has_u32(&at, ESPAH_SA_FLAGS, ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN));
+	CHECK(has_u32(&at, ESPAH_SA_WINDOW, 64));
+	CHECK(has_u8(&at, ESPAH_SA_DF, ESPAH_DF_CLEAR));
+	CHECK(has_attr(&at, ESPAH_SA_SEQ, &seq, 8));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+
+	test_begin("sa add: what is not typed is not sent; words in another order; IPv6");
+	CHECK(!add("transport null-sha256 dst 2001:db8::2 key-file /dev/null src 2001:db8::1 "
+		   "spi 4096 out") == 0);
+	CHECK(told_of("is empty"));
+	CHECK(!add("transport null-sha256 dst 2001:db8::2 key 0102 src 2001:db8::1 spi 4096 out"));
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_SA_DIR, ESPAH_DIR_OUT));
+	CHECK(has_attr(&at, ESPAH_SA_SPI, "\0\0\x10\0", 4));
+	CHECK(has_attr(&at, ESPAH_SA_SRC, "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16));
+	CHECK(has_attr(&at, ESPAH_SA_DST, "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\2", 16));
+	CHECK(has_u8(&at, ESPAH_SA_MODE, ESPAH_MODE_TRANSPORT));
+	CHECK(has_attr(&at, ESPAH_SA_ALG, "null-sha256", 12));
+	CHECK(has_attr(&at, ESPAH_SA_KEY, "\1\2", 2));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+
+	test_begin("sa list: show-keys is a flag, window 0 is sent");
+	CHECK(!sa_read(&cli, words("--show-keys"), "sa list", SA_SHOW_KEYS, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_attr(&at, ESPAH_SA_SHOW_KEYS, "", 0));
+	CHECK(!sa_read(&cli, words("window 0"), "t", SA_WINDOW, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_u32(&at, ESPAH_SA_WINDOW, 0));
+	test_end();
+
+	test_begin("the largest request fits its buffer");
+	CHECK(!add("in spi 0xffffffff src 2001:db8::1 dst 2001:db8::2 tunnel "
+		   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa key 00 reqid 7 "
+		   "esn window 64 df clear seq 1 noecn"));
+	sa.key.len = ESPAH_KEY_MAX;
+	encode(&nlh);
+	CHECK(nlh->nlmsg_len < NL_REQUEST_MAX);
+	test_end();
+}
+
+static void refusals(void)
+{
+	test_begin("sa add: a sentence for each mistake");
+	CHECK(add("in spi 256 src 192.0.2.1") == STATUS_USAGE);
+	CHECK(told_of("sa add also needs dst, tunnel or transport, an algorithm"));
+	CHECK(add("in spi 256 src 192.0.2.1 dst 192.0.2.2 tunnel key 00") == STATUS_USAGE);
+	CHECK(told_of("also needs an algorithm after the mode"));
+	CHECK(add("in out") == STATUS_USAGE);
+	CHECK(told_of("'out' comes a second time"));
+	CHECK(add("tunnel x transport y") == STATUS_USAGE);
+	CHECK(add("spi") == STATUS_USAGE);
+	CHECK(told_of("'spi' is the last word"));
+	CHECK(add("wnidow 5") == STATUS_USAGE);
+	CHECK(told_of("did you mean 'window'?"));
+	CHECK(add("window 31") == STATUS_USAGE);
+	CHECK(told_of("0 (no replay check) or a number from 32 to 32768"));
+	CHECK(add("window 32769") == STATUS_USAGE);
+	CHECK(add("df no") == STATUS_USAGE);
+	CHECK(told_of("copy, set, clear"));
+	CHECK(add("in spi 256 src 192.0.2.1 dst ::1 tunnel x key 00") == STATUS_USAGE);
+	CHECK(told_of("src is IPv4, but dst is IPv6"));
+	CHECK(add("min 300") == STATUS_USAGE);
+	CHECK(told_of("sa add does not take 'min'"));
+	CHECK(add("tunnel aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") ==
+	      STATUS_USAGE);
+	CHECK(told_of("too long a name"));
+	CHECK(sa_read(&cli, words("min 0x500 max 0x400"), "sa alloc", SA_MIN | SA_MAX, 0, &sa) ==
+	      STATUS_USAGE);
+	CHECK(told_of("min 0x500 is above max 0x400"));
+	cli.batch_stdin = true;
+	CHECK(add("key-stdin") == STATUS_USAGE);
+	CHECK(told_of("standard input holds the batch"));
+	cli.batch_stdin = false;
+	test_end();
+}
+
+void test_sa(void)
+{
+	encoding();
+	refusals();
+}
