@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* RFC 4303 3.4.3 and appendix A, against references that keep every number received */
+#include <stdio.h>
+#include "replay.h"
+#include "shim.h"
+#include "test.h"
+
+typedef __int128 wide; /* in which nothing here overflows */
+
+static const u32 windows[] = { 0,  1,	2,    31,   32,	  33,	63,    64,   65,
+			       96, 127, 128,  129,  1000, 1024, 1025,  4096, 32767,
+			       32768 };
+
+/* --- the reference: a set of numbers, and the RFC's definition of the window --- */
+
+static struct {
+	wide top, start;
+	u32 window;
+	u64 *set; /* open addressing; 0 is free */
+	size_t size, used;
+} ref;
+
+static u64 *slot(u64 *set, size_t size, u64 seq)
+{
+	size_t i = (seq * 0x9e3779b97f4a7c15) >> 20;
+
+	while (set[i % size] && set[i % size] != seq)
+		i++;
+	return &set[i % size];
+}
+
+static void ref_reset(u32 window, u64 start)
+{
+	free(ref.set);
+	ref.window = window;
+	ref.top = ref.start = start;
+	ref.size = 1 << 12;
+	ref.used = 0;
+	ref.set = calloc(ref.size, sizeof(u64));
+}
+
+static void ref_receive(u64 seq)
+{
+	u64 *bigger;
+	size_t i;
+
+	*slot(ref.set, ref.size, seq) = seq;
+	if (seq > ref.top)
+		ref.top = seq;
+	if (++ref.used * 2 < ref.size)
+		return;
+	bigger = calloc(ref.size * 2, sizeof(u64));
+	for (i = 0; i < ref.size; i++)
+		if (ref.set[i])
+			*slot(bigger, ref.size * 2, ref.set[i]) = ref.set[i];
+	free(ref.set);
+	ref.set = bigger;
+	ref.size *= 2;
+}
+
+static enum espah_replay_verdict ref_verdict(u64 seq)
+{
+	if (seq == 0)
+		return ESPAH_REPLAY_OLD;
+	if (!ref.window)
+		return ESPAH_REPLAY_OK;
+	if (seq <= ref.top - ref.window)
+		return ESPAH_REPLAY_OLD;
+	if (seq <= ref.start || *slot(ref.set, ref.size, seq) == seq)
+		return ESPAH_REPLAY_SEEN;
+	return ESPAH_REPLAY_OK;
+}
+
+/* --- the window under test, beside the reference --- */
+
+static struct espah_replay *replay;
+
+static void reset(u32 window, u64 start)
+{
+	free(replay);
+	replay = calloc(1, espah_replay_size(window));
+	espah_replay_init(replay, window, start);
+	ref_reset(window, start);
+}
+
+static void done(void)
+{
+	free(replay);
+	replay = NULL;
+	free(ref.set);
+	ref.set = NULL;
+}
+
+static void expect_check(u64 seq)
+{
+	enum espah_replay_verdict is = espah_replay_check(replay, seq), should = ref_verdict(seq);
+
+	CHECK(is == should, "window %u, top %#llx: check of %#llx is %d, not %d", ref.window,
+	      (u64)ref.top, seq, is, should);
+}
+
+static void receive(u64 seq)
+{
+	enum espah_replay_verdict is, should = ref_verdict(seq);
+	size_t size = espah_replay_size(ref.window);
+	static char before[16384];
+
+	expect_check(seq);
+	memcpy(before, replay, size);
+	is = espah_replay_advance(replay, seq);
+	CHECK(is == should, "window %u, top %#llx: advance to %#llx is %d, not %d", ref.window,
+	      (u64)ref.top, seq, is, should);
+	if (is == ESPAH_REPLAY_OK)
+		ref_receive(seq);
+	else
+		CHECK(!memcmp(before, replay, size), "window %u: refusing %#llx changed it",
+		      ref.window, seq);
+	CHECK(replay->top == (u64)ref.top, "window %u: top is %#llx after %#llx, not %#llx",
+	      ref.window, replay->top, seq, (u64)ref.top);
+}
+
+/* every number in and around the window */
+static void audit(void)
+{
+	wide seq;
+
+	for (seq = ref.top - ref.window - 130; seq <= ref.top + 130; seq++)
+		if (seq >= 0 && seq <= U64_MAX)
+			expect_check(seq);
+}
+
+static wide candidate(void)
+{
+	switch (below(12)) {
+	case 0:
+	case 1:
+		return ref.top + 1;
+	case 2:
+		return ref.top + below(4);
+	case 3:
+		return ref.top + below(ref.window + 70);
+	case 4:
+		return ref.top + 64 * below(ref.window / 32 + 4);
+	case 5: /* across the whole ring */
+		return one_in(20) ? ref.top + below(5 * ref.window + 300) : ref.top + 1;
+	case 6:
+		return one_in(50) ? ref.top + below(1u << 31) : ref.top + 2;
+	case 7: /* the left edge */
+		return ref.top - ref.window + below(3) - 1;
+	case 8:
+		return below(3);
+	default:
+		return ref.top - below(ref.window + 70);
+	}
+}
+
+static void walk(u32 window, u64 start, int steps)
+{
+	wide seq;
+
+	reset(window, start);
+	audit();
+	while (steps--) {
+		seq = candidate();
+		if (seq < 0 || seq > U64_MAX)
+			continue;
+		receive(seq);
+		if (!(steps % 500))
+			audit();
+	}
+	audit();
+	done();
+}
+
+static void random_walks(void)
+{
+	static const u64 starts[] = { 0, 1, 62, 63, 64, 65, 1000, 0xffff };
+	size_t w, s;
+
+	for (w = 0; w < ARRAY_SIZE(windows); w++)
+		for (s = 0; s < ARRAY_SIZE(starts); s++)
+			walk(windows[w], starts[s], 1500);
+}
+
+static void around_32_bits(void)
+{
+	size_t w;
+
+	for (w = 0; w < ARRAY_SIZE(windows); w++) {
+		walk(windows[w], 0xffffffffULL - windows[w] / 2 - 20, 1500);
+		walk(windows[w], 0xffffffffULL, 500);
+		walk(windows[w], 0x100000000ULL, 500);
+		walk(windows[w], 0x7ffffffffULL - 300, 1500);
+	}
+}
+
+static void around_64_bits(void)
+{
+	size_t w;
+
+	for (w = 0; w < ARRAY_SIZE(windows); w++) {
+		walk(windows[w], U64_MAX - windows[w] - 500, 1500);
+		walk(windows[w], U64_MAX - 64, 500);
+		walk(windows[w], U64_MAX - 1, 200);
+		walk(windows[w], U64_MAX, 200);
+	}
+}
+
+static void largest_jump(void)
+{
+	size_t w;
+
+	for (w = 0; w < ARRAY_SIZE(windows); w++) {
+		reset(windows[w], 0);
+		receive(1);
+		receive(U64_MAX);
+		audit();
+		receive(1);
+		done();
+	}
+}
+
+static void left_edge(void)
+{
+	size_t w;
+	u32 n;
+
+	for (w = 1; w < ARRAY_SIZE(windows); w++) {
+		n = windows[w];
+		reset(n, 0);
+		receive(100000);
+		CHECK(espah_replay_check(replay, 100000 - n) == ESPAH_REPLAY_OLD,
+		      "window %u: the number left of it is not too old", n);
+		CHECK(espah_replay_check(replay, 100000 - n + 1) ==
+			      (n == 1 ? ESPAH_REPLAY_SEEN : ESPAH_REPLAY_OK),
+		      "window %u: its lowest number is refused", n);
+		receive(100001);
+		CHECK(espah_replay_check(replay, 100000 - n + 1) == ESPAH_REPLAY_OLD,
+		      "window %u: its left edge did not move", n);
+		done();
+	}
+}
+
+static void duplicates(void)
+{
+	u32 seq;
+
+	reset(64, 0);
+	for (seq = 1; seq < 500; seq++) {
+		CHECK(espah_replay_advance(replay, seq) == ESPAH_REPLAY_OK, "%u refused", seq);
+		CHECK(espah_replay_check(replay, seq) == ESPAH_REPLAY_SEEN, "%u not seen", seq);
+		CHECK(espah_replay_advance(replay, seq) == ESPAH_REPLAY_SEEN, "%u twice", seq);
+	}
+	done();
+}
+
+static void zero(void)
+{
+	size_t w;
+
+	for (w = 0; w < ARRAY_SIZE(windows); w++) {
+		reset(windows[w], 0);
+		CHECK(espah_replay_check(replay, 0) == ESPAH_REPLAY_OLD &&
+		      espah_replay_advance(replay, 0) == ESPAH_REPLAY_OLD,
+		      "window %u: 0 is not too old", windows[w]);
+		done();
+	}
+}
+
+static void off(void)
+{
+	reset(0, 0);
+	CHECK(espah_replay_advance(replay, 7) == ESPAH_REPLAY_OK, "7 refused");
+	CHECK(espah_replay_advance(replay, 7) == ESPAH_REPLAY_OK, "7 refused again");
+	CHECK(espah_replay_advance(replay, 3) == ESPAH_REPLAY_OK, "3 refused");
+	CHECK(replay->top == 7, "top is %llu", replay->top);
+	done();
+}
+
+/* --- extended sequence numbers --- */
+
+/* Of the numbers with these lower 32 bits, the one in the 2^32 numbers from the bottom of the
+ * window on: that is where appendix A2.1 looks in both of its cases.
+ */
+static u64 ref_expand(u64 top, u32 window, u32 low)
+{
+	wide bottom = (wide)top - (window ? window : 1u << 31) + 1, seq;
+	int subspace;
+
+	for (subspace = -1; subspace <= 1; subspace++) {
+		seq = (((wide)(top >> 32) + subspace) << 32) + low;
+		if (seq >= bottom && seq < bottom + ((wide)1 << 32))
+			return seq < 1 || seq > U64_MAX ? 0 : seq;
+	}
+	fail("the reference found no number");
+}
+
+static void expect_expand(u64 top, u32 window, u32 low)
+{
+	u64 is = espah_esn_expand(top, window, low), should = ref_expand(top, window, low);
+
+	CHECK(is == should, "top %#llx, window %u: %#x becomes %#llx, not %#llx", top, window, low,
+	      is, should);
+}
+
+static void esn_by_hand(void)
+{
+	static const struct {
+		u64 top;
+		u32 window, low;
+		u64 seq;
+	} cases[] = {
+		/* case A, the window lies within one subspace */
+		{ 0x500001000, 64, 0x1000, 0x500001000 },
+		{ 0x500001000, 64, 0x1001, 0x500001001 },
+		{ 0x500001000, 64, 0xffffffff, 0x5ffffffff },
+		{ 0x500001000, 64, 0x1000 - 63, 0x500001000 - 63 },
+		{ 0x500001000, 64, 0x1000 - 64, 0x600001000 - 64 },
+		{ 0x500001000, 64, 0, 0x600000000 },
+		/* on the border between the cases: it begins with the subspace */
+		{ 0x50000003f, 64, 0, 0x500000000 },
+		{ 0x50000003f, 64, 0xffffffff, 0x5ffffffff },
+		/* case B, it spans two */
+		{ 0x50000003e, 64, 0xffffffff, 0x4ffffffff },
+		{ 0x50000003e, 64, 0xfffffffe, 0x5fffffffe },
+		{ 0x500000000, 64, 0xffffffc1, 0x4ffffffc1 },
+		{ 0x500000000, 64, 0xffffffc0, 0x5ffffffc0 },
+		{ 0x500000000, 64, 0, 0x500000000 },
+		{ 0x500000000, 64, 1, 0x500000001 },
+		/* nothing received yet */
+		{ 0, 64, 1, 1 },
+		{ 0, 64, 0, 0 },
+		{ 0, 64, 0xffffffc0, 0xffffffc0 },
+		{ 0, 64, 0xffffffc1, 0 },
+		{ 0, 1, 0xffffffff, 0xffffffff },
+		/* into the second subspace, and nothing after the last */
+		{ 0xffffffff, 64, 0, 0x100000000 },
+		{ U64_MAX, 64, 0xffffffff, U64_MAX },
+		{ U64_MAX, 64, 0xffffffc0, U64_MAX - 63 },
+		{ U64_MAX, 64, 0xffffffbf, 0 },
+		{ U64_MAX, 64, 0, 0 },
+		/* without a window: the nearest, either way */
+		{ 0x500000000, 0, 0x80000001, 0x480000001 },
+		{ 0x500000000, 0, 0x80000000, 0x580000000 },
+		{ 0x5ffffffff, 0, 0x7fffffff, 0x67fffffff },
+		{ 0x5ffffffff, 0, 0x80000000, 0x580000000 },
+		{ 0, 0, 0x80000000, 0x80000000 },
+	};
+	size_t i;
+	u64 seq;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		seq = espah_esn_expand(cases[i].top, cases[i].window, cases[i].low);
+		CHECK(seq == cases[i].seq, "top %#llx, window %u: %#x becomes %#llx, not %#llx",
+		      cases[i].top, cases[i].window, cases[i].low, seq, cases[i].seq);
+	}
+}
+
+static void esn_edges(void)
+{
+	static const u32 highs[] = { 0, 1, 2, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff };
+	static const u32 sizes[] = { 0, 1, 2, 32, 64, 65, 1024, 32768, 1u << 31 };
+	u32 window, around[6], near, low;
+	size_t h, w, a, b;
+	int i, j;
+	u64 top;
+
+	for (h = 0; h < ARRAY_SIZE(highs); h++) {
+		for (w = 0; w < ARRAY_SIZE(sizes); w++) {
+			window = sizes[w] ? sizes[w] : 1u << 31;
+			around[0] = 0;
+			around[1] = window - 1;
+			around[2] = 1u << 31;
+			around[3] = -window;
+			around[4] = 0x12345678;
+			for (a = 0; a < 5; a++) {
+				for (i = -3; i <= 3; i++) {
+					top = (u64)highs[h] << 32 | (u32)(around[a] + i);
+					around[5] = (u32)top - window;
+					for (b = 0; b < 6; b++)
+						for (j = -3; j <= 3; j++)
+							expect_expand(top, sizes[w], around[b] + j);
+					near = top;
+					for (low = near - 3; low != near + 4; low++)
+						expect_expand(top, sizes[w], low);
+				}
+			}
+		}
+	}
+}
+
+static void esn_random(void)
+{
+	int i;
+	u64 top;
+
+	for (i = 0; i < 500000; i++) {
+		top = random64() >> below(64);
+		expect_expand(top, windows[below(ARRAY_SIZE(windows))],
+			      one_in(2) ? random64() : top + below(200000) - 100000);
+	}
+}
+
+/* a sender's stream, reordered within the window and with losses, comes out as it was sent */
+static void esn_stream(void)
+{
+	static const u32 sizes[] = { 32, 64, 1024, 32768 };
+	u64 seq, sent;
+	size_t w;
+	int i;
+
+	for (w = 0; w < ARRAY_SIZE(sizes); w++) {
+		sent = 0xffffffff - 100000;
+		reset(sizes[w], sent);
+		for (i = 0; i < 100000; i++) {
+			sent += 1 + (one_in(100) ? below(1u << 30) : below(3));
+			seq = sent - below(sizes[w]);
+			if (seq <= replay->top && replay->top - seq >= sizes[w])
+				continue;
+			CHECK(espah_esn_expand(replay->top, sizes[w], (u32)seq) == seq,
+			      "window %u, top %#llx: %#llx is lost", sizes[w], replay->top, seq);
+			espah_replay_advance(replay, seq);
+		}
+		CHECK(replay->top > 1ULL << 40, "the stream crossed few subspaces");
+		done();
+	}
+}
+
+static const struct test tests[] = {
+	{ "replay: the first packet may not have the number 0 (RFC 4303 3.3.3)", zero },
+	{ "replay: a number is accepted once (RFC 4303 3.4.3)", duplicates },
+	{ "replay: the window's left edge, exactly (RFC 4303 3.4.3)", left_edge },
+	{ "replay: random walks agree with a set of numbers", random_walks },
+	{ "replay: around 2^32", around_32_bits },
+	{ "replay: around 2^64 - 1", around_64_bits },
+	{ "replay: the largest jump there is", largest_jump },
+	{ "replay: with the window off, duplicates pass and the top advances", off },
+	{ "replay: ESN by hand, in both cases (RFC 4303 A2.1)", esn_by_hand },
+	{ "replay: ESN at every edge agrees with a search (RFC 4303 A2.1)", esn_edges },
+	{ "replay: ESN at random agrees with a search (RFC 4303 A2.1)", esn_random },
+	{ "replay: ESN follows a stream over many subspaces (RFC 4303 A2.2)", esn_stream },
+};
+TEST_MAIN(tests)
