@@ -218,8 +218,9 @@ drop:
 }
 
 /* The SYN of a connection through the tunnel tells us what the far end may send back. */
-static bool clamp(struct espah_net *en, const struct espah_policy *pol, const struct espah_sa *sa,
-		  struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+static bool clamp_mss(struct espah_net *en, const struct espah_policy *pol,
+		      const struct espah_sa *sa, struct sk_buff *skb, const struct espah_flow *flow,
+		      int thoff)
 {
 	struct espah_slot_id id = sa->slot->id;
 	struct espah_slot *slot;
@@ -287,7 +288,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_POLICY;
 	espah_count(sa->counters, 1, skb->len);
 	espah_count(pol->counters, 1, skb->len);
-	if (unlikely(!clamp(en, pol, sa, skb, &flow, thoff) || !mark(sa, skb)))
+	if (unlikely(!clamp_mss(en, pol, sa, skb, &flow, thoff) || !mark(sa, skb)))
 		return ESPAH_DROP_NOMEM;
 	return ESPAH_DROP_NONE;
 }

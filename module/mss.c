@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/tcp.h>
-#include <linux/unaligned.h>
 #include <net/checksum.h>
 #include <net/tcp.h>
+#include "compat/unaligned.h"
 #include "mss.h"
 
 bool espah_mss_clamp(struct sk_buff *skb, const struct espah_flow *flow, int thoff, u16 mss)

@@ -10,8 +10,8 @@
 #include <net/net_namespace.h>
 #include "net.h"
 
-#define X(id, name, kernel, text) { ESPAH_DROP_##id, name },
-#define ESPAH_DROP_SYMBOLS ESPAH_DROPS(X) { ESPAH_DROP_NONE, "none" }
+#define DROP_SYMBOL(id, name, kernel, text) { ESPAH_DROP_##id, name },
+#define DROP_SYMBOLS ESPAH_DROPS(DROP_SYMBOL) { ESPAH_DROP_NONE, "none" }
 
 /**
  * trace_drop - packets were dropped
@@ -42,7 +42,7 @@ TRACE_EVENT(drop,
 		__entry->len = skb ? skb->len : 0;
 	),
 	TP_printk("reason=%s spi=0x%08x policy=%u packets=%u len=%u netns=%u skb=%p",
-		  __print_symbolic(__entry->reason, ESPAH_DROP_SYMBOLS), __entry->spi,
+		  __print_symbolic(__entry->reason, DROP_SYMBOLS), __entry->spi,
 		  __entry->policy, __entry->packets, __entry->len, __entry->netns, __entry->skb)
 );
 
