@@ -21,7 +21,7 @@ expect()
 	name="espah $*: $status"
 	if [ $got -ne "$status" ]; then
 		echo "# exit status $got"; sed 's/^/# /' "$dir/err"
-	elif ! cat "$dir/out" "$dir/err" | grep -qF -- "$text"; then
+	elif [ "$text" ] && ! cat "$dir/out" "$dir/err" | grep -qF -- "$text"; then
 		echo "# '$text' is not in:"; sed 's/^/# /' "$dir/out" "$dir/err"
 	elif [ "$status" -eq 0 ] && [ -s "$dir/err" ]; then
 		echo "# something on stderr"
