@@ -183,7 +183,7 @@ static void fit(struct espah_shape *shape)
 {
 	u32 buckets = writer(shape->cells)->mask + 1;
 
-	if (shape->count > max_t(u32, buckets, FEW_CELLS) || shape->count < buckets / 16)
+	if (shape->count > max_t(u32, buckets, FEW_CELLS) || shape->count < buckets / 8)
 		resize(shape, shape->count <= FEW_CELLS ?
 			      1 : roundup_pow_of_two(2 * shape->count));
 }

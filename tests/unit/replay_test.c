@@ -29,7 +29,7 @@ static u64 *slot(u64 *set, size_t size, u64 seq)
 	return &set[i % size];
 }
 
-static void ref_reset(u32 window, u64 start)
+static void ref_begin(u32 window, u64 start)
 {
 	free(ref.set);
 	ref.window = window;
@@ -75,12 +75,12 @@ static enum espah_replay_verdict ref_verdict(u64 seq)
 
 static struct espah_replay *replay;
 
-static void reset(u32 window, u64 start)
+static void begin(u32 window, u64 start)
 {
 	free(replay);
 	replay = calloc(1, espah_replay_size(window));
 	espah_replay_init(replay, window, start);
-	ref_reset(window, start);
+	ref_begin(window, start);
 }
 
 static void done(void)
@@ -158,7 +158,7 @@ static void walk(u32 window, u64 start, int steps)
 {
 	wide seq;
 
-	reset(window, start);
+	begin(window, start);
 	audit();
 	while (steps--) {
 		seq = candidate();
@@ -211,7 +211,7 @@ static void largest_jump(void)
 	size_t w;
 
 	for (w = 0; w < ARRAY_SIZE(windows); w++) {
-		reset(windows[w], 0);
+		begin(windows[w], 0);
 		receive(1);
 		receive(U64_MAX);
 		audit();
@@ -227,7 +227,7 @@ static void left_edge(void)
 
 	for (w = 1; w < ARRAY_SIZE(windows); w++) {
 		n = windows[w];
-		reset(n, 0);
+		begin(n, 0);
 		receive(100000);
 		CHECK(espah_replay_check(replay, 100000 - n) == ESPAH_REPLAY_OLD,
 		      "window %u: the number left of it is not too old", n);
@@ -245,7 +245,7 @@ static void duplicates(void)
 {
 	u32 seq;
 
-	reset(64, 0);
+	begin(64, 0);
 	for (seq = 1; seq < 500; seq++) {
 		CHECK(espah_replay_advance(replay, seq) == ESPAH_REPLAY_OK, "%u refused", seq);
 		CHECK(espah_replay_check(replay, seq) == ESPAH_REPLAY_SEEN, "%u not seen", seq);
@@ -259,7 +259,7 @@ static void zero(void)
 	size_t w;
 
 	for (w = 0; w < ARRAY_SIZE(windows); w++) {
-		reset(windows[w], 0);
+		begin(windows[w], 0);
 		CHECK(espah_replay_check(replay, 0) == ESPAH_REPLAY_OLD &&
 		      espah_replay_advance(replay, 0) == ESPAH_REPLAY_OLD,
 		      "window %u: 0 is not too old", windows[w]);
@@ -269,7 +269,7 @@ static void zero(void)
 
 static void off(void)
 {
-	reset(0, 0);
+	begin(0, 0);
 	CHECK(espah_replay_advance(replay, 7) == ESPAH_REPLAY_OK, "7 refused");
 	CHECK(espah_replay_advance(replay, 7) == ESPAH_REPLAY_OK, "7 refused again");
 	CHECK(espah_replay_advance(replay, 3) == ESPAH_REPLAY_OK, "3 refused");
@@ -288,7 +288,7 @@ static u64 ref_expand(u64 top, u32 window, u32 low)
 	int subspace;
 
 	for (subspace = -1; subspace <= 1; subspace++) {
-		seq = (((wide)(top >> 32) + subspace) << 32) + low;
+		seq = ((wide)(top >> 32) + subspace) * ((wide)1 << 32) + low;
 		if (seq >= bottom && seq < bottom + ((wide)1 << 32))
 			return seq < 1 || seq > U64_MAX ? 0 : seq;
 	}
@@ -411,7 +411,7 @@ static void esn_stream(void)
 
 	for (w = 0; w < ARRAY_SIZE(sizes); w++) {
 		sent = 0xffffffff - 100000;
-		reset(sizes[w], sent);
+		begin(sizes[w], sent);
 		for (i = 0; i < 100000; i++) {
 			sent += 1 + (one_in(100) ? below(1u << 30) : below(3));
 			seq = sent - below(sizes[w]);
@@ -421,7 +421,7 @@ static void esn_stream(void)
 			      "window %u, top %#llx: %#llx is lost", sizes[w], replay->top, seq);
 			espah_replay_advance(replay, seq);
 		}
-		CHECK(replay->top > 1ULL << 40, "the stream crossed few subspaces");
+		CHECK(replay->top > 1ULL << 38, "the stream crossed few subspaces");
 		done();
 	}
 }

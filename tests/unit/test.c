@@ -46,6 +46,10 @@ void skip(const char *format, ...)
 	longjmp(back, SKIPPED);
 }
 
+__attribute__((weak)) void reset(void)
+{
+}
+
 /* ONLY=WORD in the environment runs the tests whose names contain it */
 int test_main(const struct test *tests, size_t count)
 {
@@ -60,6 +64,7 @@ int test_main(const struct test *tests, size_t count)
 		if (only && !strstr(tests[i].name, only))
 			continue;
 		state = seed;
+		reset();
 		switch (setjmp(back)) {
 		case PASSED:
 			tests[i].run();

@@ -21,6 +21,9 @@ int test_main(const struct test *tests, size_t count);
 #define TEST_MAIN(tests) \
 	int main(void) { return test_main(tests, sizeof(tests) / sizeof((tests)[0])); }
 
+/* a program may define it: what is to be done before each test, the last of which may have failed */
+void reset(void);
+
 /* both end the test that runs */
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *why, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void skip(const char *why, ...);

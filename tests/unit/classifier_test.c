@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The classifier against a list of all rules, searched from end to end */
+#include "rules.h"
+
+static struct model model;
+
+void reset(void)
+{
+	memset(&model, 0, sizeof(model));
+	shim_fail_after = -1;
+	rcu_barrier();
+	shim_live = 0;
+}
+
+static struct espah_rule *classify(const struct espah_flow *flow)
+{
+	struct espah_rule *rule;
+
+	rcu_read_lock();
+	rule = espah_classify(&model.cls, flow);
+	rcu_read_unlock();
+	return rule;
+}
+
+static void expect_best(const struct espah_flow *flow)
+{
+	struct espah_rule *is = classify(flow), *should = best_of(&model, flow);
+
+	CHECK(is == should, "of %u rules, found that of priority %d, order %d; should be %d, %d",
+	      model.count, is ? (int)is->priority : -1, is ? (int)is->order : -1,
+	      should ? (int)should->priority : -1, should ? (int)should->order : -1);
+}
+
+static void expect_counts(void)
+{
+	unsigned int i, ports = 0;
+
+	for (i = 0; i < model.count; i++) {
+		const struct espah_selector *sel = &model.rules[i]->sel;
+
+		if (sel->sport_min || sel->sport_max != 65535 || sel->dport_min ||
+		    sel->dport_max != 65535)
+			ports++;
+	}
+	CHECK(model.cls.rules == model.count, "counts %u rules of %u", model.cls.rules,
+	      model.count);
+	CHECK(model.cls.port_rules == ports, "counts %u rules with ports of %u",
+	      model.cls.port_rules, ports);
+}
+
+static void compare(int flows, u32 spread)
+{
+	struct espah_flow flow;
+
+	expect_counts();
+	while (flows--) {
+		flow = random_flow(&model, spread);
+		expect_best(&flow);
+	}
+}
+
+static u32 random_priority(void)
+{
+	static const u32 edges[] = { 0, 1, 0x7fffffff, 0x80000000, 0xffffffff };
+
+	return one_in(20) ? edges[below(ARRAY_SIZE(edges))] : below(50);
+}
+
+static void replace(unsigned int i)
+{
+	struct espah_rule *old = model.rules[i], *new;
+
+	new = new_rule(old->sel, old->priority, model.order + 1000000);
+	espah_classifier_replace(&model.cls, old, new);
+	CHECK(new->order == old->order, "the replacement got another order");
+	free(old);
+	model.rules[i] = new;
+}
+
+static void interleave(u32 most, u32 spread, u32 lens, int steps)
+{
+	u32 grow = 3;
+
+	while (steps--) {
+		if (one_in(most))
+			grow = 6 - grow; /* 3: more comes than goes */
+		if (model.count >= most)
+			grow = 1;
+		if (model.count < most / 20)
+			grow = 5;
+		if (below(6) < grow)
+			add_rule(&model, random_selector(spread, lens), random_priority());
+		else if (model.count && one_in(5))
+			replace(below(model.count));
+		else if (model.count)
+			del_rule(&model, below(model.count));
+		if (!(steps % 64))
+			rcu_barrier();
+		compare(2, spread);
+	}
+	compare(2000, spread);
+	clear(&model);
+}
+
+static void few_rules(void)
+{
+	int i;
+
+	for (i = 0; i < 200; i++)
+		interleave(1 + below(12), 4, 1 + below(3), 60);
+}
+
+static void crowded_cells(void)
+{
+	interleave(300, 2, 2, 5000);
+}
+
+static void many_shapes(void)
+{
+	interleave(2000, 300, 10, 12000);
+}
+
+static void many_cells(void)
+{
+	interleave(3000, 100000, 2, 12000);
+}
+
+static void ties(void)
+{
+	struct espah_selector sel = { .family = AF_INET, .sport_max = 65535, .dport_max = 65535 };
+	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_ICMP };
+	struct espah_rule *first, *second;
+
+	first = add_rule(&model, sel, 7);
+	sel.proto = IPPROTO_ICMP;
+	second = add_rule(&model, sel, 7);
+	CHECK(classify(&flow) == first, "a newer rule of another shape won");
+	sel.proto = 0;
+	add_rule(&model, sel, 7);
+	CHECK(classify(&flow) == first, "a newer rule of the same cell won");
+	del_rule(&model, 0);
+	CHECK(classify(&flow) == second, "the second rule is not found");
+	clear(&model);
+}
+
+static void finding(void)
+{
+	struct espah_selector sel;
+	struct espah_rule *rule;
+	unsigned int i, n;
+	u32 priority;
+
+	for (n = 0; n < 1000; n++) {
+		sel = random_selector(3, 3);
+		priority = below(5);
+		rule = espah_classifier_find(&model.cls, &sel, priority);
+		for (i = 0; i < model.count; i++)
+			if (espah_selector_equal(&model.rules[i]->sel, &sel) &&
+			    model.rules[i]->priority == priority)
+				break;
+		CHECK(rule == (i < model.count ? model.rules[i] : NULL),
+		      "found what is not there, or did not find it");
+		if (!rule)
+			add_rule(&model, sel, priority);
+		else if (one_in(4))
+			del_rule(&model, i);
+	}
+	clear(&model);
+}
+
+/* --- memory runs out --- */
+
+static void refuse_and_retry(struct espah_selector sel, u32 priority, bool once)
+{
+	struct espah_rule *rule = new_rule(sel, priority, model.order++);
+	unsigned int shapes, rules = model.cls.rules, ports = model.cls.port_rules;
+	long fail_after, live;
+	int err, i;
+
+	for (fail_after = 0;; fail_after++) {
+		rcu_barrier();
+		live = shim_live;
+		shapes = espah_classifier_shapes(&model.cls);
+		shim_allocations = 0;
+		shim_fail_once = once;
+		shim_fail_after = fail_after;
+		err = espah_classifier_add(&model.cls, rule);
+		shim_fail_after = -1;
+		if (!err)
+			break;
+		CHECK(err == -ENOMEM, "error %d", err);
+		rcu_barrier();
+		CHECK(shim_live == live, "%ld allocations leaked", shim_live - live);
+		CHECK(espah_classifier_shapes(&model.cls) == shapes && model.cls.rules == rules &&
+			      model.cls.port_rules == ports,
+		      "a refused rule was counted");
+		CHECK(shim_allocations > fail_after, "refused without a failed allocation");
+		for (i = 0; i < 20; i++) {
+			struct espah_flow flow = random_flow(&model, 4);
+
+			expect_best(&flow);
+		}
+	}
+	keep_rule(&model, rule);
+}
+
+static void no_memory_to_add(void)
+{
+	int round, i;
+
+	for (round = 0; round < 60; round++) {
+		for (i = 0; i < 100; i++)
+			refuse_and_retry(random_selector(4 + 50 * below(2), 1 + below(4)),
+					 random_priority(), round & 1);
+		compare(100, 4);
+		clear(&model);
+	}
+}
+
+static void no_memory_to_delete(void)
+{
+	int round, i;
+
+	for (round = 0; round < 60; round++) {
+		for (i = 0; i < 150; i++)
+			add_rule(&model, random_selector(4 + 50 * below(2), 1 + below(4)),
+				 random_priority());
+		shim_fail_once = false;
+		shim_fail_after = 0;
+		for (i = 0; i < 120; i++) {
+			del_rule(&model, below(model.count));
+			compare(3, 4);
+		}
+		shim_fail_after = -1;
+		/* shapes without rules are about; they come back to life, or go */
+		if (one_in(2))
+			for (i = 0; i < 50; i++) {
+				add_rule(&model, random_selector(4, 1 + below(4)),
+					 random_priority());
+				compare(3, 4);
+			}
+		if (one_in(2))
+			shim_fail_after = 0;
+		while (model.count) {
+			del_rule(&model, below(model.count));
+			compare(1, 4);
+		}
+		shim_fail_after = -1;
+		clear(&model);
+	}
+}
+
+/* --- what it costs, counted in tables and cells and not in seconds --- */
+
+static struct espah_selector site(u32 n)
+{
+	struct espah_selector sel = {
+		.family = AF_INET, .src_len = 16, .dst_len = 32, .sport_max = 65535,
+		.dport_max = 65535,
+	};
+
+	sel.src.ip4 = htonl(0x0a010000);
+	sel.dst.ip4 = htonl(0xac000000 + n);
+	return sel;
+}
+
+static void hundred_thousand(void)
+{
+	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_ICMP };
+	u64 hashes, steps, writer;
+	u32 i, n;
+
+	writer = shim_writer_steps;
+	for (i = 0; i < 100000; i++)
+		add_rule(&model, site(i), below(100000));
+	writer = shim_writer_steps - writer;
+	CHECK(writer < 100 * 100000, "%llu steps to add 100,000 rules", writer);
+	CHECK(espah_classifier_shapes(&model.cls) == 1, "%u shapes",
+	      espah_classifier_shapes(&model.cls));
+	flow.src.ip4 = htonl(0x0a010203);
+	hashes = shim_hashes;
+	steps = shim_reader_steps;
+	for (i = 0; i < 10000; i++) {
+		n = below(100000);
+		flow.dst.ip4 = htonl(0xac000000 + n);
+		CHECK(classify(&flow) == model.rules[n], "rule %u is not found", n);
+	}
+	CHECK(shim_hashes - hashes == 10000, "%llu tables in 10,000 lookups", shim_hashes - hashes);
+	CHECK(shim_reader_steps - steps < 7 * 10000, "%llu pointers followed in 10,000 lookups",
+	      shim_reader_steps - steps);
+
+	writer = shim_writer_steps;
+	while (model.count)
+		del_rule(&model, below(model.count));
+	writer = shim_writer_steps - writer;
+	CHECK(writer < 100 * 100000, "%llu steps to delete 100,000 rules", writer);
+	clear(&model);
+}
+
+/* the table follows its cells down as well as up */
+static void shrinking(void)
+{
+	size_t i;
+
+	for (i = 0; i < 50000; i++)
+		add_rule(&model, site(i), 1);
+	CHECK(shim_hashes, "nothing was hashed");
+	while (model.count > 1)
+		del_rule(&model, below(model.count));
+	rcu_barrier();
+	shim_hashes = 0;
+	for (i = 0; i < 100; i++) {
+		struct espah_flow flow = random_flow(&model, 4);
+
+		expect_best(&flow);
+	}
+	CHECK(shim_hashes == 0, "a single cell is hashed still");
+	clear(&model);
+}
+
+/* a lookup ends at the shape that cannot hold anything better */
+static void early_end(void)
+{
+	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_TCP, .has_ports = true };
+	struct espah_selector sel;
+	u64 hashes;
+	u32 len, i;
+
+	/* enough cells in each shape for it to be hashed; the worst priority comes first */
+	for (len = 32; len >= 13; len--) {
+		for (i = 0; i < 8; i++) {
+			sel = site(i << (32 - len));
+			sel.dst_len = len;
+			add_rule(&model, sel, 100 + 10 * len);
+		}
+	}
+	CHECK(espah_classifier_shapes(&model.cls) == 20, "%u shapes",
+	      espah_classifier_shapes(&model.cls));
+	flow.src.ip4 = htonl(0x0a010203);
+	flow.dst.ip4 = htonl(0xac000001);
+	hashes = shim_hashes;
+	expect_best(&flow);
+	CHECK(shim_hashes - hashes == 1, "%llu tables for a rule of the best shape",
+	      shim_hashes - hashes);
+	flow.dst.ip4 = htonl(0xd0000001);
+	hashes = shim_hashes;
+	expect_best(&flow);
+	CHECK(shim_hashes - hashes == 20, "%llu tables where nothing matches",
+	      shim_hashes - hashes);
+	clear(&model);
+}
+
+/* rules of the other family, and those with ports for packets without, are not looked at */
+static void not_my_shapes(void)
+{
+	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_ICMP };
+	struct espah_selector sel;
+	u64 steps;
+	u32 i;
+
+	for (i = 0; i < 400; i++) {
+		do
+			sel = random_selector(1000, 5);
+		while (sel.family == AF_INET && sel.sport_min != sel.sport_max &&
+		       sel.dport_min != sel.dport_max);
+		add_rule(&model, sel, 5);
+	}
+	steps = shim_reader_steps;
+	CHECK(!classify(&flow), "a flow without ports matches ports");
+	CHECK(shim_reader_steps - steps == 1, "%llu pointers followed", shim_reader_steps - steps);
+	clear(&model);
+}
+
+static const struct test tests[] = {
+	{ "classifier: a handful of rules, in all sorts of ways", few_rules },
+	{ "classifier: the older of two rules of one priority wins", ties },
+	{ "classifier: many rules in few cells agree with a linear search", crowded_cells },
+	{ "classifier: many shapes agree with a linear search", many_shapes },
+	{ "classifier: many cells agree with a linear search", many_cells },
+	{ "classifier: finds a rule by selector and priority", finding },
+	{ "classifier: no memory to add: nothing changed, nothing leaked", no_memory_to_add },
+	{ "classifier: no memory to delete: deleted all the same", no_memory_to_delete },
+	{ "classifier: 100,000 rules of a shape are one table and few cells", hundred_thousand },
+	{ "classifier: a table shrinks with its cells", shrinking },
+	{ "classifier: a lookup ends where nothing better can come", early_end },
+	{ "classifier: shapes that cannot match are not searched", not_my_shapes },
+};
+TEST_MAIN(tests)

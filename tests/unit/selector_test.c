@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* RFC 4301 4.4.1.1, by hand */
+#include <stdio.h>
+#include "selector.h"
+#include "shim.h"
+#include "test.h"
+
+static union espah_addr addr(const char *text)
+{
+	union espah_addr addr = { .ip6 = { 0 } };
+
+	if (inet_pton(strchr(text, ':') ? AF_INET6 : AF_INET, text, &addr) != 1)
+		abort();
+	return addr;
+}
+
+static u8 family(const char *text)
+{
+	return strchr(text, ':') ? AF_INET6 : AF_INET;
+}
+
+static struct espah_selector selector(const char *src, u8 src_len, const char *dst, u8 dst_len,
+				      u8 proto)
+{
+	return (struct espah_selector){
+		.src = addr(src), .dst = addr(dst), .family = family(src), .proto = proto,
+		.src_len = src_len, .dst_len = dst_len, .sport_max = 0xffff, .dport_max = 0xffff,
+	};
+}
+
+static struct espah_flow flow(const char *src, const char *dst, u8 proto, u16 sport, u16 dport)
+{
+	return (struct espah_flow){
+		.src = addr(src), .dst = addr(dst), .family = family(src), .proto = proto,
+		.has_ports = espah_proto_has_ports(proto), .sport = sport, .dport = dport,
+	};
+}
+
+static void prefixes(void)
+{
+	static const struct {
+		const char *prefix;
+		u8 len;
+		const char *inside, *outside;
+	} cases[] = {
+		{ "0.0.0.0", 0, "255.255.255.255", NULL },
+		{ "0.0.0.0", 1, "127.255.255.255", "128.0.0.0" },
+		{ "128.0.0.0", 1, "128.0.0.0", "127.255.255.255" },
+		{ "10.1.0.0", 16, "10.1.255.255", "10.2.0.0" },
+		{ "10.1.2.0", 23, "10.1.3.255", "10.1.4.0" },
+		{ "10.1.2.2", 31, "10.1.2.3", "10.1.2.4" },
+		{ "10.1.2.2", 31, "10.1.2.2", "10.1.2.1" },
+		{ "10.1.2.3", 32, "10.1.2.3", "10.1.2.2" },
+		{ "::", 0, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", NULL },
+		{ "8000::", 1, "8000::", "7fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
+		{ "2001:db8::", 31, "2001:db9::", "2001:dba::" },
+		{ "2001:db8::", 32, "2001:db8:ffff::", "2001:db9::" },
+		{ "2001:db8::", 33, "2001:db8:7fff::", "2001:db8:8000::" },
+		{ "2001:db8::", 63, "2001:db8:0:1::", "2001:db8:0:2::" },
+		{ "2001:db8::", 64, "2001:db8::ffff:ffff:0:0", "2001:db8:0:1::" },
+		{ "2001:db8::", 65, "2001:db8::7fff:0:0:0", "2001:db8::8000:0:0:0" },
+		{ "2001:db8::", 96, "2001:db8::ffff:ffff", "2001:db8::1:0:0" },
+		{ "2001:db8::2", 127, "2001:db8::3", "2001:db8::4" },
+		{ "2001:db8::2", 128, "2001:db8::2", "2001:db8::3" },
+	};
+	struct espah_selector sel;
+	struct espah_flow f;
+	const char *any;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		any = family(cases[i].prefix) == AF_INET ? "0.0.0.0" : "::";
+		sel = selector(cases[i].prefix, cases[i].len, any, 0, 0);
+		CHECK(!espah_selector_check(&sel), "%s/%u refused", cases[i].prefix, cases[i].len);
+		f = flow(cases[i].inside, any, IPPROTO_TCP, 1, 2);
+		CHECK(espah_selector_match(&sel, &f), "source %s is not in %s/%u",
+		      cases[i].inside, cases[i].prefix, cases[i].len);
+		if (cases[i].outside) {
+			f = flow(cases[i].outside, any, IPPROTO_TCP, 1, 2);
+			CHECK(!espah_selector_match(&sel, &f), "source %s is in %s/%u",
+			      cases[i].outside, cases[i].prefix, cases[i].len);
+		}
+		sel = selector(any, 0, cases[i].prefix, cases[i].len, 0);
+		f = flow(any, cases[i].inside, IPPROTO_TCP, 1, 2);
+		CHECK(espah_selector_match(&sel, &f), "destination %s is not in %s/%u",
+		      cases[i].inside, cases[i].prefix, cases[i].len);
+		if (cases[i].outside) {
+			f = flow(any, cases[i].outside, IPPROTO_TCP, 1, 2);
+			CHECK(!espah_selector_match(&sel, &f), "destination %s is in %s/%u",
+			      cases[i].outside, cases[i].prefix, cases[i].len);
+		}
+	}
+}
+
+static void families(void)
+{
+	struct espah_selector sel4 = selector("0.0.0.0", 0, "0.0.0.0", 0, 0);
+	struct espah_selector sel6 = selector("::", 0, "::", 0, 0);
+	struct espah_flow f4 = flow("10.0.0.1", "10.0.0.2", IPPROTO_UDP, 1, 2);
+	struct espah_flow f6 = flow("2001:db8::1", "2001:db8::2", IPPROTO_UDP, 1, 2);
+
+	CHECK(espah_selector_match(&sel4, &f4) && espah_selector_match(&sel6, &f6), "any is not");
+	CHECK(!espah_selector_match(&sel4, &f6), "IPv6 matches an IPv4 selector");
+	CHECK(!espah_selector_match(&sel6, &f4), "IPv4 matches an IPv6 selector");
+}
+
+static void protocols(void)
+{
+	struct espah_selector sel = selector("0.0.0.0", 0, "0.0.0.0", 0, IPPROTO_ICMP);
+	struct espah_flow icmp = flow("10.0.0.1", "10.0.0.2", IPPROTO_ICMP, 0, 0);
+	struct espah_flow tcp = flow("10.0.0.1", "10.0.0.2", IPPROTO_TCP, 1, 2);
+
+	CHECK(espah_selector_match(&sel, &icmp), "ICMP is not ICMP");
+	CHECK(!espah_selector_match(&sel, &tcp), "TCP is ICMP");
+	sel.proto = 0;
+	CHECK(espah_selector_match(&sel, &icmp) && espah_selector_match(&sel, &tcp), "any is not");
+}
+
+static void ports(void)
+{
+	struct espah_selector sel = selector("0.0.0.0", 0, "0.0.0.0", 0, IPPROTO_TCP);
+	struct espah_flow f = flow("10.0.0.1", "10.0.0.2", IPPROTO_TCP, 1000, 443);
+	static const struct {
+		u16 sport_min, sport_max, dport_min, dport_max;
+		bool match;
+	} cases[] = {
+		{ 0, 0xffff, 0, 0xffff, true },	   { 1000, 1000, 443, 443, true },
+		{ 0, 0xffff, 443, 0xffff, true },  { 0, 0xffff, 0, 443, true },
+		{ 0, 0xffff, 444, 0xffff, false }, { 0, 0xffff, 0, 442, false },
+		{ 1000, 0xffff, 0, 0xffff, true }, { 0, 1000, 0, 0xffff, true },
+		{ 1001, 0xffff, 0, 0xffff, false }, { 0, 999, 0, 0xffff, false },
+		{ 443, 443, 1000, 1000, false },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		sel.sport_min = cases[i].sport_min;
+		sel.sport_max = cases[i].sport_max;
+		sel.dport_min = cases[i].dport_min;
+		sel.dport_max = cases[i].dport_max;
+		CHECK(!espah_selector_check(&sel), "case %zu refused", i);
+		CHECK(espah_selector_match(&sel, &f) == cases[i].match, "case %zu", i);
+	}
+}
+
+static void opaque(void)
+{
+	struct espah_selector sel = selector("0.0.0.0", 0, "0.0.0.0", 0, IPPROTO_UDP);
+	struct espah_flow f = flow("10.0.0.1", "10.0.0.2", IPPROTO_UDP, 0, 0);
+
+	f.opaque = true;
+	f.has_ports = false;
+	CHECK(espah_selector_match(&sel, &f), "a fragment misses a selector without ports");
+	sel.sport_max = 0;
+	CHECK(!espah_selector_match(&sel, &f), "a fragment has source port 0");
+	sel.sport_max = 0xfffe;
+	CHECK(!espah_selector_match(&sel, &f), "a fragment lies in a range of source ports");
+	sel.sport_max = 0xffff;
+	sel.dport_max = 0xfffe;
+	CHECK(!espah_selector_match(&sel, &f), "a fragment lies in a range of destination ports");
+	f.opaque = false;
+	CHECK(!espah_selector_match(&sel, &f), "a packet without ports lies in a range");
+}
+
+static void masks(void)
+{
+	union espah_addr masked, full;
+	int len, bit, bits, fam;
+	const u8 *byte = (const u8 *)&masked;
+	bool is;
+
+	memset(&full, 0xff, sizeof(full));
+	for (fam = 0; fam < 2; fam++) {
+		bits = fam ? 128 : 32;
+		for (len = 0; len <= bits; len++) {
+			masked = full;
+			espah_addr_mask(&masked, fam ? AF_INET6 : AF_INET, len);
+			for (bit = 0; bit < 128; bit++) {
+				is = byte[bit / 8] >> (7 - bit % 8) & 1;
+				CHECK(is == (bit < len), "/%d of %d: bit %d is %d", len, bits, bit,
+				      is);
+			}
+		}
+	}
+}
+
+static void sentences(void)
+{
+	struct espah_selector tcp = selector("10.1.0.0", 16, "10.2.0.0", 16, IPPROTO_TCP);
+	struct espah_selector sel;
+	const char *said;
+
+#define EXPECT(change, word)                                                              \
+	do {                                                                              \
+		sel = tcp;                                                                \
+		change;                                                                   \
+		said = espah_selector_check(&sel);                                        \
+		CHECK(said && strstr(said, word), "%s: says %s", #change, said ?: "nothing"); \
+	} while (0)
+	CHECK(!espah_selector_check(&tcp), "a sound selector is refused");
+	EXPECT(sel.family = 0, "family");
+	EXPECT(sel.family = 255, "family");
+	EXPECT(sel.src_len = 33, "source prefix");
+	EXPECT(sel.dst_len = 33, "destination prefix");
+	EXPECT((sel.family = AF_INET6, sel.src_len = 129), "128");
+	EXPECT((sel.family = AF_INET6, sel.dst_len = 255), "128");
+	EXPECT(sel.src_len = 15, "source address");
+	EXPECT(sel.dst_len = 14, "destination address");
+	EXPECT(sel.src.ip6[1] = 1, "source address");
+	EXPECT(sel.dst.ip6[3] = 1, "destination address");
+	EXPECT(sel = selector("::1", 127, "::", 0, 0), "source address");
+	EXPECT(sel = selector("::", 0, "::1", 127, 0), "destination address");
+	EXPECT((sel.sport_min = 2, sel.sport_max = 1), "lowest source port");
+	EXPECT((sel.dport_min = 0xffff, sel.dport_max = 0), "lowest destination port");
+	EXPECT((sel.proto = 0, sel.dport_min = 1), "protocol");
+	EXPECT((sel.proto = IPPROTO_ICMP, sel.sport_max = 7), "protocol");
+	EXPECT((sel.proto = IPPROTO_ESP, sel.sport_min = 7), "protocol");
+#undef EXPECT
+	sel = tcp;
+	sel.sport_min = 7;
+	sel.proto = IPPROTO_UDPLITE;
+	CHECK(!espah_selector_check(&sel), "ports of UDP-Lite are refused");
+}
+
+static void equality(void)
+{
+	struct espah_selector tcp = selector("10.1.0.0", 16, "10.2.0.0", 16, IPPROTO_TCP);
+	struct espah_selector sel = tcp;
+
+	CHECK(espah_selector_equal(&tcp, &sel), "equal ones differ");
+#define EXPECT(change)                                                          \
+	do {                                                                    \
+		sel = tcp;                                                      \
+		change;                                                         \
+		CHECK(!espah_selector_equal(&tcp, &sel), "%s: equal", #change); \
+	} while (0)
+	EXPECT(sel.src.ip4 ^= 1);
+	EXPECT(sel.dst.ip4 ^= 1);
+	EXPECT(sel.src.ip6[3] = 1);
+	EXPECT(sel.dst.ip6[1] = 1);
+	EXPECT(sel.family = AF_INET6);
+	EXPECT(sel.proto = 0);
+	EXPECT(sel.src_len = 17);
+	EXPECT(sel.dst_len = 17);
+	EXPECT(sel.sport_min = 1);
+	EXPECT(sel.sport_max = 1);
+	EXPECT(sel.dport_min = 1);
+	EXPECT(sel.dport_max = 1);
+#undef EXPECT
+}
+
+static const struct test tests[] = {
+	{ "selector: a mask keeps the first bits and no others, at every length", masks },
+	{ "selector: prefixes match up to their edges", prefixes },
+	{ "selector: a family does not match the other", families },
+	{ "selector: protocols", protocols },
+	{ "selector: ports match from the lowest to the highest", ports },
+	{ "selector: opaque ports match only where ports do not count (RFC 4301 4.4.1.1)", opaque },
+	{ "selector: each mistake gets its sentence", sentences },
+	{ "selector: equality looks at everything", equality },
+};
+TEST_MAIN(tests)
