@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Loading and unloading espah.ko, with the kernel modules that it needs."""
+import os
+
+import lab
+
+
+def path():
+    ko = os.environ.get("ESPAH_KO")
+    lab.true(ko, "ESPAH_KO does not name the module; scripts/vm does")
+    return ko
+
+
+def loaded():
+    return os.path.isdir("/sys/module/espah")
+
+
+def load():
+    """insmod resolves nothing, so what espah builds upon is loaded first."""
+    if loaded():
+        return
+    # there is no udev to load the fast drivers for this processor
+    lab.run("modprobe", "-a", "aesni_intel", "ghash_clmulni_intel", "sha256_ssse3",
+            "sha512_ssse3", check=False)
+    needs = lab.run("modinfo", "-F", "depends", path()).stdout.strip()
+    for need in filter(None, needs.split(",")):
+        lab.run("modprobe", need)
+    lab.run("insmod", path())
+
+
+def unload():
+    lab.run("rmmod", "espah")
