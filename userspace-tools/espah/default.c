@@ -29,20 +29,20 @@ static int take(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-/** default_ask() - ask for the default actions, by direction. Return: a STATUS_* */
-int default_ask(struct cli *cli, uint8_t action[2])
+/** default_ask() - ask for the default actions, by direction, for @what. Return: a STATUS_* */
+int default_ask(struct cli *cli, const char *what, uint8_t action[2])
 {
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh = nl_start(cli->nl, buf, ESPAH_CMD_CONFIG_GET, NLM_F_ACK);
 
-	return nl_do(cli->nl, nlh, "default", take, action);
+	return nl_do(cli->nl, nlh, what, take, action);
 }
 
 static int print(struct cli *cli)
 {
 	const char *in, *out;
 	uint8_t action[2] = { 0xff, 0xff };
-	int status = default_ask(cli, action);
+	int status = default_ask(cli, "default", action);
 
 	if (status)
 		return status;

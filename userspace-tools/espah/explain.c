@@ -177,6 +177,17 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 		       "is accepted");
 }
 
+/* Columns are for lists, not for sentences. */
+static void squeeze(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++)
+		if (*text != ' ' || text[1] != ' ')
+			*to++ = *text;
+	*to = '\0';
+}
+
 static void print_sa(const struct nlattr **tb, const struct flow *flow)
 {
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
@@ -185,6 +196,7 @@ static void print_sa(const struct nlattr **tb, const struct flow *flow)
 	if (tb[ESPAH_EXPLAIN_SA]) {
 		attr_nest(tb[ESPAH_EXPLAIN_SA], sa, ESPAH_SA_MAX);
 		sa_line(sa, line, sizeof(line));
+		squeeze(line);
 		printf("%s this SA: %s.\n", flow->dir == ESPAH_DIR_OUT ? "It leaves through" :
 		       "It is accepted only through", line);
 	}
@@ -201,14 +213,18 @@ static void print_sa(const struct nlattr **tb, const struct flow *flow)
 
 static void print_text(const struct nlattr **tb, const struct flow *flow, const char *reason)
 {
+	uint8_t action = attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff);
+	bool in = flow->dir == ESPAH_DIR_IN && action == ESPAH_ACTION_PROTECT;
 	size_t end = strlen(reason);
 
 	print_flow(flow);
-	print_policy(tb, flow, attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff));
+	print_policy(tb, flow, action);
 	print_sa(tb, flow);
+	if (in && !tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_EXEMPT])
+		puts("There is no SA yet that would bring it in.");
 	if (tb[ESPAH_EXPLAIN_DROP])
-		printf("It would be DROPPED, reason %s%s%s%s\n",
-		       attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), end ? ": " : "", reason,
+		printf("%s would be DROPPED, reason %s%s%s%s\n",
+		       in ? "In the clear it" : "It", attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), end ? ": " : "", reason,
 		       end && reason[end - 1] == '.' ? "" : ".");
 }
 

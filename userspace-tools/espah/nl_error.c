@@ -60,7 +60,7 @@ static void read_extack(const struct nlattr *first, size_t size, const struct nl
 	}
 	if (!text && missing)
 		snprintf(result->text, sizeof(result->text), "it needs %s", missing);
-	else if (text && word && !strstr(text, word))
+	else if (text && word && !strcasestr(text, word))
 		snprintf(result->text, sizeof(result->text), "%s: %s", word, text);
 	else if (text)
 		snprintf(result->text, sizeof(result->text), "%s", text);

@@ -148,9 +148,10 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 static int read_side(const char *word, const char *command, uint8_t *family,
 		     struct policy *policy)
 {
-	const char *near = suggest(word, keyword_name);
+	/* a slow look, that most words of a long batch do not need */
+	const char *near = strpbrk(word, ".:/") ? NULL : suggest(word, keyword_name);
 
-	if (policy->given & POLICY_DST || (near && !strpbrk(word, ".:/"))) {
+	if (policy->given & POLICY_DST || near) {
 		if (near)
 			error("'%s' is not a word of %s; did you mean '%s'?", word, command, near);
 		else

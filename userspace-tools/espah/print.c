@@ -55,7 +55,10 @@ static void print_rows(struct table *table)
 			printf("%-*s", table->width[column], table->cell[i]);
 		else
 			fputs(table->cell[i], stdout);
-		fputs(column + 1 < table->columns ? "  " : "\n", stdout);
+		if (column + 1 == table->columns)
+			putchar('\n');
+		else if (column + 2 < table->columns || *table->cell[i + 1])
+			fputs("  ", stdout);
 		free(table->cell[i]);
 	}
 	table->count = 0;

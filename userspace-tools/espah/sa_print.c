@@ -83,7 +83,7 @@ void sa_print(const struct nlattr **tb)
 	printf("    packets %" PRIu64 "  bytes %" PRIu64 "  seq %" PRIu64,
 	       attr_u64(tb[ESPAH_SA_PACKETS], 0), attr_u64(tb[ESPAH_SA_BYTES], 0),
 	       attr_u64(tb[ESPAH_SA_SEQ], 0));
-	if (!outbound(tb))
+	if (!outbound(tb) && tb[ESPAH_SA_WINDOW])
 		printf("  window %u", attr_u32(tb[ESPAH_SA_WINDOW], 0));
 	if (added)
 		printf("  added %s (%s ago)", time_text(added, when), age_text(added, age));
@@ -91,7 +91,8 @@ void sa_print(const struct nlattr **tb)
 	fputs("   ", stdout);
 	if (tb[ESPAH_SA_DF])
 		printf(" df %s ", word_of(WORD_DF, attr_u8(tb[ESPAH_SA_DF], 0xff)));
-	if (tb[ESPAH_SA_PMTU])
+	/* 0: nothing was sent yet */
+	if (attr_u32(tb[ESPAH_SA_PMTU], 0))
 		printf(" pmtu %u ", attr_u32(tb[ESPAH_SA_PMTU], 0));
 	if (flags & ESPAH_SA_F_ESN)
 		printf(" esn ");
@@ -211,7 +212,7 @@ void sa_table_row(struct table *table, const struct nlattr **tb)
 	table_cell(table, "%s", bytes_text(attr_u64(tb[ESPAH_SA_BYTES], 0), text));
 	table_cell(table, "%" PRIu64 "%s", attr_u64(tb[ESPAH_SA_SEQ], 0),
 		   attr_u32(tb[ESPAH_SA_FLAGS], 0) & ESPAH_SA_F_ESN ? " esn" : "");
-	if (outbound(tb))
+	if (outbound(tb) || !tb[ESPAH_SA_WINDOW])
 		table_cell(table, "-");
 	else if (window)
 		table_cell(table, "%u", window);

@@ -114,7 +114,7 @@ int cmd_show(struct cli *cli, struct args *args)
 		return status;
 	if (!nl_get(cli))
 		return STATUS_REFUSED;
-	status = default_ask(cli, action);
+	status = default_ask(cli, "show", action);
 	if (status)
 		return status;
 	view.json = cli->json;

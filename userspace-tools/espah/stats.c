@@ -90,10 +90,12 @@ static void print_text(const struct nlattr **tb, struct options *options)
 {
 	static const char *const headings[] = { "DROPPED BECAUSE", ">PACKETS", "MEANING", NULL };
 	static const char *const traffic[] = { "TRAFFIC", ">PACKETS", ">BYTES", "", NULL };
+	uint32_t sas = attr_u32(tb[ESPAH_STATS_SAS], 0);
+	uint32_t policies = attr_u32(tb[ESPAH_STATS_POLICIES], 0);
 	char bytes[24];
 
-	printf("espah %s: %u SAs, %u policies\n\n", attr_string(tb[ESPAH_STATS_VERSION], "?"),
-	       attr_u32(tb[ESPAH_STATS_SAS], 0), attr_u32(tb[ESPAH_STATS_POLICIES], 0));
+	printf("espah %s: %u SA%s, %u polic%s\n\n", attr_string(tb[ESPAH_STATS_VERSION], "?"),
+	       sas, sas == 1 ? "" : "s", policies, policies == 1 ? "y" : "ies");
 	table_start(&options->table, traffic);
 	table_cell(&options->table, "out, protected and sent");
 	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_OUT_PACKETS], 0));

@@ -7,6 +7,6 @@
 
 int stats_ask(struct cli *cli, nl_cb cb, void *data);
 int stats_reason(struct cli *cli, const char *name, char *buf, size_t size);
-int default_ask(struct cli *cli, uint8_t action[2]);
+int default_ask(struct cli *cli, const char *what, uint8_t action[2]);
 
 #endif /* ESPAH_STATS_H */

@@ -139,7 +139,6 @@ static const char *const sa_words[] = {
 static const char *const policy_words[] = {
 	[ESPAH_POLICY_ID] = "id", [ESPAH_POLICY_DIR] = "in|out",
 	[ESPAH_POLICY_ACTION] = "action", [ESPAH_POLICY_PRIORITY] = "priority",
-	[ESPAH_POLICY_SELECTOR] = "selector", [ESPAH_POLICY_TEMPLATE] = "template",
 	[ESPAH_POLICY_MSS] = "mss",
 };
 
