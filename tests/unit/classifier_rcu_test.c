@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A reader stopped at each pointer that it has just fetched, while a writer
+ * changes everything around it. The two are threads that take turns, so each
+ * run is the same; a writer that has to wait for readers hands the turn back.
+ */
+#include <pthread.h>
+#include "rules.h"
+
+static struct model model;
+static void (*change)(void);
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
+static enum { READER, WRITER } turn;
+static bool waited;
+static pthread_t reader, writer;
+static u64 stop_at, steps;
+
+static void wait_for(int whose)
+{
+	while (turn != whose)
+		pthread_cond_wait(&turned, &lock);
+}
+
+static void give(int whose)
+{
+	turn = whose;
+	pthread_cond_broadcast(&turned);
+}
+
+static void on_reader_step(void)
+{
+	if (!pthread_equal(pthread_self(), reader) || ++steps != stop_at)
+		return;
+	pthread_mutex_lock(&lock);
+	give(WRITER);
+	wait_for(READER);
+	pthread_mutex_unlock(&lock);
+}
+
+/* the reader will go on, and its leaving wakes the writer */
+static void on_wait(void)
+{
+	if (!pthread_equal(pthread_self(), writer))
+		return;
+	pthread_mutex_lock(&lock);
+	waited = true;
+	give(READER);
+	pthread_mutex_unlock(&lock);
+}
+
+static void *write_once(void *unused)
+{
+	pthread_mutex_lock(&lock);
+	wait_for(WRITER);
+	pthread_mutex_unlock(&lock);
+	change();
+	pthread_mutex_lock(&lock);
+	give(READER);
+	pthread_mutex_unlock(&lock);
+	return unused;
+}
+
+static struct espah_selector host(u32 n)
+{
+	struct espah_selector sel = {
+		.family = AF_INET, .dst_len = 32, .sport_max = 65535, .dport_max = 65535,
+	};
+
+	sel.dst.ip4 = htonl(0x0a000000 + n);
+	return sel;
+}
+
+static struct espah_flow to_host(u32 n)
+{
+	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_ICMP };
+
+	flow.dst.ip4 = htonl(0x0a000000 + n);
+	return flow;
+}
+
+void reset(void)
+{
+	memset(&model, 0, sizeof(model));
+	rcu_barrier();
+	shim_live = 0;
+}
+
+/* rules leave the classifier at once and memory when their readers have left */
+static struct espah_rule *dead[MAX_RULES];
+static unsigned int deaths;
+
+static void del_later(unsigned int i)
+{
+	dead[deaths++] = model.rules[i];
+	espah_classifier_del(&model.cls, model.rules[i]);
+	model.rules[i] = model.rules[--model.count];
+}
+
+/*
+ * Builds a model by @setup, looks @flow up, and at its n-th step lets @changes
+ * happen; for all n. What is found must be the best rule before or after,
+ * or during if @during says so.
+ */
+static void interrupt_everywhere(void (*setup)(void), void (*changes)(void),
+				 struct espah_flow flow, bool may_wait)
+{
+	struct espah_rule *found, *old, *new;
+	u64 waits = 0;
+
+	change = changes;
+	for (stop_at = 1;; stop_at++) {
+		setup();
+		old = best_of(&model, &flow);
+		steps = 0;
+		waited = false;
+		turn = READER;
+		reader = pthread_self();
+		if (pthread_create(&writer, NULL, write_once, NULL))
+			fail("no thread");
+
+		shim_on_reader_step = on_reader_step;
+		shim_on_wait = on_wait;
+		rcu_read_lock();
+		found = espah_classify(&model.cls, &flow);
+		rcu_read_unlock();
+		shim_on_reader_step = NULL;
+		pthread_mutex_lock(&lock);
+		if (steps < stop_at)
+			give(WRITER); /* the reader was through before */
+		pthread_mutex_unlock(&lock);
+		pthread_join(writer, NULL);
+		shim_on_wait = NULL;
+
+		waits += waited;
+		new = best_of(&model, &flow);
+		CHECK(found == old || found == new,
+		      "stopped at step %llu: found order %d, which is neither %d nor %d", stop_at,
+		      found ? (int)found->order : -1, old ? (int)old->order : -1,
+		      new ? (int)new->order : -1);
+		while (deaths)
+			free(dead[--deaths]);
+		clear(&model);
+		model.order = 0;
+		if (steps < stop_at)
+			break;
+	}
+	CHECK(stop_at > 3, "the lookup had only %llu steps", stop_at - 1);
+	CHECK(may_wait || !waits, "the writer waited for the reader");
+}
+
+static void hosts(u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		add_rule(&model, host(i), 5);
+	rcu_barrier();
+}
+
+/* a rule that nobody touches is found through any number of resizes, from any point */
+
+static void few_hosts(void) { hosts(4); }
+static void hundred_hosts(void) { hosts(100); }
+
+static void grow(void)
+{
+	u32 i;
+
+	for (i = 1000; i < 3000; i++)
+		add_rule(&model, host(i), 5);
+}
+
+static void growing(void)
+{
+	u32 n;
+
+	for (n = 0; n < 4; n++)
+		interrupt_everywhere(few_hosts, grow, to_host(n), true);
+	for (n = 0; n < 100; n += 3)
+		interrupt_everywhere(hundred_hosts, grow, to_host(n), true);
+}
+
+static void two_thousand_hosts(void) { hosts(2000); }
+
+static void shrink(void)
+{
+	unsigned int i;
+
+	for (i = model.count; i-- > 0;)
+		if (model.rules[i]->order > 3)
+			del_later(i);
+}
+
+static void shrinking(void)
+{
+	u32 n;
+
+	for (n = 0; n < 4; n++)
+		interrupt_everywhere(two_thousand_hosts, shrink, to_host(n), true);
+}
+
+/* its neighbours in the bucket and in the cell come and go */
+
+static void neighbours(void)
+{
+	struct espah_selector sel;
+	u32 i;
+
+	for (i = 0; i < 4; i++) {
+		sel = host(i);
+		add_rule(&model, sel, 5);
+		sel.dport_max = 79 + i;
+		sel.proto = IPPROTO_TCP;
+		add_rule(&model, sel, 4);
+	}
+	rcu_barrier();
+}
+
+static void move_in_and_out(void)
+{
+	unsigned int i;
+
+	for (i = model.count; i-- > 0;)
+		if (model.rules[i]->order != 4) /* host 2 */
+			del_later(i);
+	for (i = 10; i < 13; i++)
+		add_rule(&model, host(i), 5);
+	add_rule(&model, host(2), 6);
+}
+
+static void neighbourhood(void)
+{
+	interrupt_everywhere(neighbours, move_in_and_out, to_host(2), false);
+}
+
+/* replacing is one step: never nothing, never a rule of worse priority */
+
+static void fallback(void)
+{
+	struct espah_selector any = { .family = AF_INET, .sport_max = 65535, .dport_max = 65535 };
+	u32 i;
+
+	add_rule(&model, any, 9);
+	for (i = 0; i < 4; i++)
+		add_rule(&model, host(i), 5);
+	rcu_barrier();
+}
+
+static void replace_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < model.count; i++) {
+		struct espah_rule *old = model.rules[i];
+
+		model.rules[i] = new_rule(old->sel, old->priority, 0);
+		espah_classifier_replace(&model.cls, old, model.rules[i]);
+		dead[deaths++] = old;
+	}
+}
+
+static void replacing(void)
+{
+	interrupt_everywhere(fallback, replace_all, to_host(3), false);
+}
+
+/* shapes come, go, and change places */
+
+static void some_shapes(void)
+{
+	struct espah_selector sel;
+	u8 len;
+
+	for (len = 32; len > 24; len--) {
+		sel = host(256 * len);
+		sel.dst_len = len;
+		add_rule(&model, sel, 10 + len);
+	}
+	add_rule(&model, host(7), 60);
+	sel = host(0);
+	sel.dst_len = 20;
+	add_rule(&model, sel, 70);
+	rcu_barrier();
+}
+
+static void shuffle_shapes(void)
+{
+	struct espah_selector sel;
+	unsigned int i;
+	u8 len;
+
+	for (i = model.count; i-- > 0;)
+		if (model.rules[i]->priority < 60 && i % 2)
+			del_later(i);
+	for (len = 32; len > 16; len--) {
+		sel = host(0x10000 * len);
+		sel.dst_len = len;
+		add_rule(&model, sel, len % 5);
+	}
+}
+
+static void shapes(void)
+{
+	interrupt_everywhere(some_shapes, shuffle_shapes, to_host(7), false);
+}
+
+static void remove_all(void)
+{
+	while (model.count)
+		del_later(model.count - 1);
+}
+
+static void removing(void)
+{
+	interrupt_everywhere(some_shapes, remove_all, to_host(7), false);
+	interrupt_everywhere(fallback, remove_all, to_host(3), false);
+}
+
+static const struct test tests[] = {
+	{ "classifier, interrupted: tables grow under the reader", growing },
+	{ "classifier, interrupted: tables shrink under the reader", shrinking },
+	{ "classifier, interrupted: neighbours come and go", neighbourhood },
+	{ "classifier, interrupted: replacing is one step", replacing },
+	{ "classifier, interrupted: shapes come, go and change places", shapes },
+	{ "classifier, interrupted: everything is deleted", removing },
+};
+TEST_MAIN(tests)
