@@ -302,7 +302,8 @@ int nl_dump(struct nl *nl, struct nlmsghdr *nlh, const char *what, uint16_t id_a
 			ret = read_answer(nl, nlh, see, &seen, &result, &interrupted);
 		if (ret || result.error)
 			break;
-		qsort(seen.id, seen.count, sizeof(*seen.id), by_id);
+		if (seen.count)
+			qsort(seen.id, seen.count, sizeof(*seen.id), by_id);
 		seen.sorted = seen.count;
 		nlh->nlmsg_seq = ++nl->seq;
 	} while (interrupted && id_attr && ++tries < DUMP_TRIES);

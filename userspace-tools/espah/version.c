@@ -34,7 +34,7 @@ int cmd_version(struct cli *cli, struct args *args)
 	if (status)
 		return status;
 	if (!cli->json) {
-		printf("espah %s, netlink family version %u\n", ESPAH_VERSION, ESPAH_GENL_VERSION);
+		printf("espah %s, netlink family version %d\n", ESPAH_VERSION, ESPAH_GENL_VERSION);
 		fflush(stdout);
 	}
 	if (nl_get(cli))
