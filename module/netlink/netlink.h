@@ -39,7 +39,6 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info);
-int espah_start_sa(struct netlink_callback *cb);
 int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb);
 int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info);
@@ -50,7 +49,6 @@ extern const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1];
 int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_policy_del(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_policy_get(struct sk_buff *skb, struct genl_info *info);
-int espah_start_policy(struct netlink_callback *cb);
 int espah_dump_policy(struct sk_buff *skb, struct netlink_callback *cb);
 int espah_cmd_policy_flush(struct sk_buff *skb, struct genl_info *info);
 

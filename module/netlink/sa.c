@@ -533,17 +533,6 @@ static bool wanted(const struct espah_sa *sa, struct nlattr **attrs)
 }
 
 /**
- * espah_start_sa - begin a dump of SAs
- * @cb: the dump
- *
- * Return: 0 or -errno.
- */
-int espah_start_sa(struct netlink_callback *cb)
-{
-	return espah_message_once(cb->nlh, cb->extack);
-}
-
-/**
  * espah_dump_sa - ESPAH_CMD_SA_GET for many SAs: one message full
  * @skb: the message
  * @cb: the dump; cb->args[0] is the number of the SA to go on with
@@ -556,8 +545,11 @@ int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
 	struct nlattr **attrs = espah_dump_attrs(cb);
 	bool keys = attrs[ESPAH_SA_SHOW_KEYS];
 	unsigned long index = cb->args[0];
+	int err = espah_message_once(cb->nlh, cb->extack);
 	struct espah_sa *sa;
 
+	if (err)
+		return err;
 	mutex_lock(&en->lock);
 	cb->seq = en->sad.generation;
 	xa_for_each_start(&en->sad.index, index, sa, cb->args[0]) {

@@ -286,7 +286,7 @@ enum espah_tmpl_attr {
 
 /** ESPAH_MSS_OFF - leave the MSS option of TCP SYNs alone */
 #define ESPAH_MSS_OFF 0
-/** ESPAH_MSS_AUTO - clamp it to what the tunnel carries unfragmented */
+/** ESPAH_MSS_AUTO - clamp it to what the SA carries unfragmented */
 #define ESPAH_MSS_AUTO 0xffff
 
 /** enum espah_policy_attr - a policy */
@@ -304,7 +304,7 @@ enum espah_policy_attr {
 	ESPAH_POLICY_SELECTOR,
 	/** @ESPAH_POLICY_TEMPLATE: nested, enum espah_tmpl_attr; with protect only */
 	ESPAH_POLICY_TEMPLATE,
-	/** @ESPAH_POLICY_MSS: u16, ESPAH_MSS_OFF, bytes, or ESPAH_MSS_AUTO (tunnels' default) */
+	/** @ESPAH_POLICY_MSS: u16, ESPAH_MSS_OFF, bytes, or ESPAH_MSS_AUTO (default of protect) */
 	ESPAH_POLICY_MSS,
 	/**
 	 * @ESPAH_POLICY_REPLACE: flag, in a request: take the place of an equal
