@@ -96,7 +96,7 @@ int cmd_default(struct cli *cli, struct args *args)
 		return STATUS_REFUSED;
 	if (action[ESPAH_DIR_IN] < 0 && action[ESPAH_DIR_OUT] < 0)
 		return print(cli);
-	job = queue_add(cli, ESPAH_CMD_CONFIG_SET, 0, "default", 0);
+	job = queue_add(cli, ESPAH_CMD_CONFIG_SET, "default", 0);
 	if (!job)
 		return STATUS_REFUSED;
 	if (action[ESPAH_DIR_IN] >= 0)

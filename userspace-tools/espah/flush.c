@@ -18,7 +18,7 @@ static int flush(struct cli *cli, uint8_t cmd, const char *what)
 {
 	int status = STATUS_REFUSED;
 
-	if (queue_add(cli, cmd, 0, what, 0))
+	if (queue_add(cli, cmd, what, 0))
 		status = queue_commit(cli);
 	/* policies go only when the SAs are gone, also within a batch */
 	return status ? status : queue_flush(cli);

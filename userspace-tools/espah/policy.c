@@ -34,7 +34,7 @@ static const char add_help[] =
 	"             [priority N] ACTION\n"
 	"\n"
 	"Adds a policy. 'replace' puts it in the place of one with the same direction, selector\n"
-	"and priority, without a moment in between. 'in' covers forwarded packets too. 'both' adds\n"
+	"and priority, which keeps its id, without a moment in between. 'in' covers forwarded packets too. 'both' adds\n"
 	"the outbound policy as written and the inbound one with all sides swapped.\n"
 	SELECTOR_HELP
 	"ACTION is one of\n"
@@ -43,7 +43,7 @@ static const char add_help[] =
 	"  protect [esp] tunnel ADDR ADDR [reqid N] [mss auto|off|N]\n"
 	"  protect [esp] transport [ADDR ADDR] [reqid N] [mss auto|off|N]\n"
 	"                    only through an SA with these outer addresses and this reqid; mss\n"
-	"                    bounds the MSS that TCP agrees on (tunnels: auto, what fits)\n"
+	"                    bounds the MSS that TCP agrees on (default auto: what fits)\n"
 	"\n"
 	"Examples:\n"
 	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
@@ -122,7 +122,6 @@ static int done_both(struct cli *cli, struct job *job)
 {
 	struct job *first = job - 1, *good;
 	json_t *list;
-	bool adding = job->reply;
 	int status;
 
 	if (!first->result.error && !job->result.error) {
@@ -140,23 +139,25 @@ static int done_both(struct cli *cli, struct job *job)
 	if (first->result.error && job->result.error)
 		return status;
 	good = first->result.error ? job : first;
-	if (adding && good->object && !(good->nlh->nlmsg_flags & NLM_F_REPLACE))
+	if (good->undo && good->object)
 		remove_id(cli, good->object);
 	else
 		warning("the other one was carried out: %s", good->what);
 	return status;
 }
 
-static int queue_one(struct cli *cli, uint8_t cmd, uint16_t flags, const char *what,
+static int queue_one(struct cli *cli, uint8_t cmd, const char *what,
 		     const struct policy *policy, unsigned int pair)
 {
-	struct job *job = queue_add(cli, cmd, flags, what, pair);
+	struct job *job = queue_add(cli, cmd, what, pair);
 
 	if (!job)
 		return STATUS_REFUSED;
 	policy_put(job->nlh, policy);
 	job->reply = cmd == ESPAH_CMD_POLICY_NEW ? keep : NULL;
 	job->done = pair ? done_both : done_one;
+	/* what was there before cannot be put back: a new policy beats a hole */
+	job->undo = cmd == ESPAH_CMD_POLICY_NEW && !policy->replace;
 	return queue_commit(cli);
 }
 
@@ -165,7 +166,7 @@ struct verb {
 	const char *out;
 	const char *in;
 	uint8_t cmd;
-	uint16_t flags;
+	bool replace;
 };
 
 static int change(struct cli *cli, struct args *args, const struct verb *verb)
@@ -176,20 +177,21 @@ static int change(struct cli *cli, struct args *args, const struct verb *verb)
 	status = policy_read(args, verb->what, verb->cmd == ESPAH_CMD_POLICY_NEW, &policy);
 	if (status)
 		return status;
+	policy.replace = verb->replace;
 	if (!policy.both)
-		return queue_one(cli, verb->cmd, verb->flags, verb->what, &policy, 0);
-	status = queue_one(cli, verb->cmd, verb->flags, verb->out, &policy, 1);
+		return queue_one(cli, verb->cmd, verb->what, &policy, 0);
+	status = queue_one(cli, verb->cmd, verb->out, &policy, 1);
 	if (status)
 		return status;
 	policy_mirror(&policy);
-	return queue_one(cli, verb->cmd, verb->flags, verb->in, &policy, 2);
+	return queue_one(cli, verb->cmd, verb->in, &policy, 2);
 }
 
 static int add(struct cli *cli, struct args *args)
 {
 	static const struct verb verb = {
 		"policy add", "policy add (the out policy of both)",
-		"policy add (the in policy of both)", ESPAH_CMD_POLICY_NEW, 0
+		"policy add (the in policy of both)", ESPAH_CMD_POLICY_NEW, false
 	};
 
 	return change(cli, args, &verb);
@@ -199,7 +201,7 @@ static int replace(struct cli *cli, struct args *args)
 {
 	static const struct verb verb = {
 		"policy replace", "policy replace (the out policy of both)",
-		"policy replace (the in policy of both)", ESPAH_CMD_POLICY_NEW, NLM_F_REPLACE
+		"policy replace (the in policy of both)", ESPAH_CMD_POLICY_NEW, true
 	};
 
 	return change(cli, args, &verb);
@@ -209,7 +211,7 @@ static int del(struct cli *cli, struct args *args)
 {
 	static const struct verb verb = {
 		"policy del", "policy del (the out policy of both)",
-		"policy del (the in policy of both)", ESPAH_CMD_POLICY_DEL, 0
+		"policy del (the in policy of both)", ESPAH_CMD_POLICY_DEL, false
 	};
 
 	return change(cli, args, &verb);
@@ -340,7 +342,7 @@ static int flush(struct cli *cli, struct args *args)
 		status = queue_barrier(cli);
 	if (status)
 		return status;
-	job = queue_add(cli, ESPAH_CMD_POLICY_FLUSH, 0, "policy flush", 0);
+	job = queue_add(cli, ESPAH_CMD_POLICY_FLUSH, "policy flush", 0);
 	if (!job)
 		return STATUS_REFUSED;
 	if (given)

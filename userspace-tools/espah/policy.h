@@ -29,11 +29,13 @@ enum policy_word {
  * struct policy - what a command said of a policy
  * @given: enum policy_word bits
  * @both: this one, which is outbound, and its mirror image
+ * @replace: take the place of an equal one
  * The rest are the values of ESPAH_POLICY_* of the same names.
  */
 struct policy {
 	uint32_t given;
 	bool both;
+	bool replace;
 	uint8_t dir;
 	uint8_t action;
 	uint16_t mss;

@@ -22,9 +22,9 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 	}
 	template_get(tb[ESPAH_POLICY_TEMPLATE], &tmpl);
 	/* shown only where it is not what one would expect */
-	if (tb[ESPAH_POLICY_MSS] && mss == ESPAH_MSS_OFF && tmpl.mode == ESPAH_MODE_TUNNEL)
+	if (mss == ESPAH_MSS_OFF)
 		snprintf(clamp, sizeof(clamp), " mss off");
-	else if (mss != ESPAH_MSS_OFF && mss != ESPAH_MSS_AUTO)
+	else if (mss != ESPAH_MSS_AUTO)
 		snprintf(clamp, sizeof(clamp), " mss %u", mss);
 	snprintf(buf, size, "protect %s%s", template_text(&tmpl, text), clamp);
 	return buf;

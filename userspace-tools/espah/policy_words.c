@@ -282,4 +282,6 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy)
 		template_put(nlh, ESPAH_POLICY_TEMPLATE, &policy->tmpl);
 	if (policy->given & POLICY_MSS)
 		mnl_attr_put_u16(nlh, ESPAH_POLICY_MSS, policy->mss);
+	if (policy->replace)
+		mnl_attr_put(nlh, ESPAH_POLICY_REPLACE, 0, NULL);
 }

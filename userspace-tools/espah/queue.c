@@ -58,7 +58,6 @@ static struct queue *queue_get(struct cli *cli)
  * queue_add() - begin a request
  * @cli: state
  * @cmd: command of the family
- * @flags: NLM_F_* beside request and acknowledgement
  * @what: the command, for errors; must stay valid
  * @pair: 0; or 1, then 2: both go into the same burst
  *
@@ -67,8 +66,7 @@ static struct queue *queue_get(struct cli *cli)
  *
  * Return: the job, or NULL and told: stop.
  */
-struct job *queue_add(struct cli *cli, uint8_t cmd, uint16_t flags, const char *what,
-		      unsigned int pair)
+struct job *queue_add(struct cli *cli, uint8_t cmd, const char *what, unsigned int pair)
 {
 	struct queue *queue = queue_get(cli);
 	unsigned int need = pair == 1 ? 2 : 1;
@@ -87,7 +85,7 @@ struct job *queue_add(struct cli *cli, uint8_t cmd, uint16_t flags, const char *
 	job->pair = pair;
 	job->line = error_line();
 	job->nlh = nl_start(cli->nl, mnl_nlmsg_batch_current(queue->batch), cmd,
-			    NLM_F_ACK | flags);
+			    NLM_F_ACK);
 	if (!queue->count)
 		queue->first_seq = job->nlh->nlmsg_seq;
 	return job;

@@ -13,6 +13,7 @@
  * @what: the command, for errors
  * @line: of the batch
  * @pair: of two that belong together, this is the first (1) or second (2)
+ * @undo: if the other one of a pair fails, this one is removed again
  * @answered: its acknowledgement came
  * @object: number of the object that the kernel created; 0: not told
  * @result: how it ended
@@ -27,6 +28,7 @@ struct job {
 	const char *what;
 	unsigned int line;
 	unsigned int pair;
+	bool undo;
 	bool answered;
 	uint32_t object;
 	struct nl_result result;
@@ -35,8 +37,7 @@ struct job {
 	json_t *json;
 };
 
-struct job *queue_add(struct cli *cli, uint8_t cmd, uint16_t flags, const char *what,
-		      unsigned int pair);
+struct job *queue_add(struct cli *cli, uint8_t cmd, const char *what, unsigned int pair);
 int queue_commit(struct cli *cli);
 int queue_flush(struct cli *cli);
 int queue_barrier(struct cli *cli);

@@ -105,7 +105,7 @@ static const char alloc_help[] =
 
 static int change(struct cli *cli, uint8_t cmd, const char *what, const struct sa *sa)
 {
-	struct job *job = queue_add(cli, cmd, 0, what, 0);
+	struct job *job = queue_add(cli, cmd, what, 0);
 
 	if (!job)
 		return STATUS_REFUSED;

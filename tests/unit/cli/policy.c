@@ -105,6 +105,14 @@ static void encoding(void)
 	CHECK(!policy.tmpl.src.family);
 	CHECK(!add("protect transport 192.0.2.1 192.0.2.2 out any any4 mss off") &&
 	      policy.mss == ESPAH_MSS_OFF && policy.tmpl.dst.byte[3] == 2);
+	CHECK(!add("in any6 any discard"));
+	policy.replace = true;
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_POLICY_DIR, ESPAH_DIR_IN));
+	CHECK(has_u8(&at, ESPAH_POLICY_ACTION, ESPAH_ACTION_DISCARD));
+	at = mnl_attr_next(at);
+	CHECK(has_attr(&at, ESPAH_POLICY_REPLACE, "", 0));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	CHECK(!policy_read(words("id 7"), "policy del", false, &policy));
 	at = encode(&nlh);
 	CHECK(has_u32(&at, ESPAH_POLICY_ID, 7));
