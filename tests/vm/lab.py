@@ -17,7 +17,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
 MNT_DETACH = 2
-TIMEOUT = 20  # seconds for what takes milliseconds natively; nothing waits for it when all is well
+TIMEOUT = 15  # seconds for what takes milliseconds natively; nothing waits for it when all is well
 
 
 def syscall(function, *arguments):
