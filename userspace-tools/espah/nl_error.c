@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From the kernel's refusal to a sentence. */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -35,6 +36,32 @@ static const char *culprit(const struct nlmsghdr *request, uint32_t offset)
 	return NULL;
 }
 
+/*
+ * The kernel names attributes as programs do, such as ESPAH_SA_DF. People typed
+ * "df": what follows the second underscore, in small letters.
+ */
+static void say_words(char *text)
+{
+	static const char prefix[] = "ESPAH_";
+	char *from = text, *to = text;
+
+	while (*from) {
+		size_t object = 0;
+
+		if (!strncmp(from, prefix, strlen(prefix)))
+			object = strspn(from + strlen(prefix), "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+		if (!object || from[strlen(prefix) + object] != '_') {
+			*to++ = *from++;
+			continue;
+		}
+		for (from += strlen(prefix) + object + 1;
+		     isupper((unsigned char)*from) || isdigit((unsigned char)*from) ||
+		     *from == '_'; from++)
+			*to++ = *from == '_' ? ' ' : tolower((unsigned char)*from);
+	}
+	*to = '\0';
+}
+
 static void read_extack(const struct nlattr *first, size_t size, const struct nlmsghdr *request,
 			struct nl_result *result)
 {
@@ -60,13 +87,14 @@ static void read_extack(const struct nlattr *first, size_t size, const struct nl
 	}
 	if (!text && missing)
 		snprintf(result->text, sizeof(result->text), "it needs %s", missing);
-	else if (text && word && !strcasestr(text, word))
+	else if (text && word && !strcasestr(text, word) && !strstr(text, "ESPAH_"))
 		snprintf(result->text, sizeof(result->text), "%s: %s", word, text);
 	else if (text)
 		snprintf(result->text, sizeof(result->text), "%s", text);
 	else if (word)
 		snprintf(result->text, sizeof(result->text), "%s: %s", word,
 			 strerror(result->error));
+	say_words(result->text);
 }
 
 /**

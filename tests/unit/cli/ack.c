@@ -65,6 +65,15 @@ void test_ack(void)
 	CHECK(!strcmp(result.text, "integer out of range"));
 	test_end();
 
+	test_begin("acks: attributes are called as people type them");
+	nlh = ack(EINVAL, NLM_F_CAPPED | NLM_F_ACK_TLVS);
+	mnl_attr_put_strz(nlh, NLMSGERR_ATTR_MSG,
+			  "needs ESPAH_TMPL_SRC_LEN, ESPAH_SA_DF: not ESPAH_ or ESPAH_SA");
+	mnl_attr_put_u32(nlh, NLMSGERR_ATTR_OFFS, offset);
+	nl_result_read(nlh, request, &result);
+	CHECK(!strcmp(result.text, "needs src len, df: not ESPAH_ or ESPAH_SA"));
+	test_end();
+
 	test_begin("acks: with the request quoted, and broken ones");
 	nlh = ack(EINVAL, NLM_F_ACK_TLVS);
 	mnl_nlmsg_put_extra_header(nlh, request->nlmsg_len - sizeof(*request));
