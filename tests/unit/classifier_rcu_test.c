@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A reader stopped at each pointer that it has just fetched, while a writer
- * changes everything around it. The two are threads that take turns, so each
+ * First, a reader that looks at the classifier after each single store of a
+ * writer. Then, a reader stopped at each pointer that it has just fetched, while a writer
+ * changes everything around it. These two are threads that take turns, so each
  * run is the same; a writer that has to wait for readers hands the turn back.
  */
 #include <pthread.h>
@@ -83,6 +84,7 @@ static struct espah_flow to_host(u32 n)
 void reset(void)
 {
 	memset(&model, 0, sizeof(model));
+	shim_on_publish = NULL;
 	rcu_barrier();
 	shim_live = 0;
 }
@@ -318,7 +320,94 @@ static void removing(void)
 	interrupt_everywhere(fallback, remove_all, to_host(3), false);
 }
 
+/* --- a look after each store: a change is there at once and as a whole --- */
+
+#define LOOKS 8
+
+static struct espah_flow seen_flows[LOOKS];
+static struct espah_rule *seen_before[LOOKS], *seen[LOOKS][200];
+static unsigned int looks;
+
+static void look(void)
+{
+	unsigned int i;
+
+	CHECK(looks < 200, "a change has more than 200 steps");
+	for (i = 0; i < LOOKS; i++) {
+		rcu_read_lock();
+		seen[i][looks] = espah_classify(&model.cls, &seen_flows[i]);
+		rcu_read_unlock();
+	}
+	looks++;
+}
+
+static void watch(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < LOOKS; i++) {
+		seen_flows[i] = random_flow(&model, 4);
+		seen_before[i] = best_of(&model, &seen_flows[i]);
+	}
+	looks = 0;
+	shim_on_publish = look;
+}
+
+static void judge(const char *what)
+{
+	struct espah_rule *after;
+	unsigned int i, k;
+
+	shim_on_publish = NULL;
+	CHECK(looks, "%s stored nothing", what);
+	for (i = 0; i < LOOKS; i++) {
+		after = best_of(&model, &seen_flows[i]);
+		for (k = 0; k < looks; k++)
+			CHECK(seen[i][k] == seen_before[i] || seen[i][k] == after,
+			      "%s: after step %u of %u, a lookup found neither the best rule "
+			      "of before nor that of after", what, k + 1, looks);
+		CHECK(seen[i][looks - 1] == after, "%s: not there after its last step", what);
+	}
+}
+
+static void watched(void)
+{
+	struct espah_rule *rule, *old;
+	int steps = 30000;
+	unsigned int i;
+
+	while (steps--) {
+		if (!model.count || (model.count < 40 && one_in(3))) {
+			rule = new_rule(random_selector(4, 1 + below(4)), below(8), model.order++);
+			watch();
+			if (espah_classifier_add(&model.cls, rule))
+				fail("a rule was refused");
+			keep_rule(&model, rule);
+			judge("adding");
+		} else if (one_in(2)) {
+			i = below(model.count);
+			watch();
+			del_later(i);
+			judge("deleting");
+			free(dead[--deaths]);
+		} else {
+			i = below(model.count);
+			old = model.rules[i];
+			rule = new_rule(old->sel, old->priority, 0);
+			watch();
+			espah_classifier_replace(&model.cls, old, rule);
+			model.rules[i] = rule;
+			judge("replacing");
+			free(old);
+		}
+		if (!(steps % 16))
+			rcu_barrier();
+	}
+	clear(&model);
+}
+
 static const struct test tests[] = {
+	{ "classifier, watched: each change is there at once and as a whole", watched },
 	{ "classifier, interrupted: tables grow under the reader", growing },
 	{ "classifier, interrupted: tables shrink under the reader", shrinking },
 	{ "classifier, interrupted: neighbours come and go", neighbourhood },

@@ -297,6 +297,30 @@ static void hundred_thousand(void)
 	clear(&model);
 }
 
+/* exact ports are hashed, not tried one after the other */
+static void exact_ports(void)
+{
+	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_TCP, .has_ports = true };
+	struct espah_selector sel = { .family = AF_INET, .proto = IPPROTO_TCP };
+	u64 steps;
+	u32 i;
+
+	for (i = 0; i < 4000; i++) {
+		sel.sport_min = sel.sport_max = i / 63;
+		sel.dport_min = sel.dport_max = i % 63;
+		add_rule(&model, sel, 1);
+	}
+	steps = shim_reader_steps;
+	for (i = 0; i < 4000; i++) {
+		flow.sport = i / 63;
+		flow.dport = i % 63;
+		CHECK(classify(&flow) == model.rules[i], "rule %u is not found", i);
+	}
+	CHECK(shim_reader_steps - steps < 7 * 4000, "%llu pointers followed in 4,000 lookups",
+	      shim_reader_steps - steps);
+	clear(&model);
+}
+
 /* the table follows its cells down as well as up */
 static void shrinking(void)
 {
@@ -381,6 +405,7 @@ static const struct test tests[] = {
 	{ "classifier: no memory to add: nothing changed, nothing leaked", no_memory_to_add },
 	{ "classifier: no memory to delete: deleted all the same", no_memory_to_delete },
 	{ "classifier: 100,000 rules of a shape are one table and few cells", hundred_thousand },
+	{ "classifier: exact ports are hashed", exact_ports },
 	{ "classifier: a table shrinks with its cells", shrinking },
 	{ "classifier: a lookup ends where nothing better can come", early_end },
 	{ "classifier: shapes that cannot match are not searched", not_my_shapes },

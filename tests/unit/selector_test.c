@@ -177,8 +177,8 @@ static void masks(void)
 			espah_addr_mask(&masked, fam ? AF_INET6 : AF_INET, len);
 			for (bit = 0; bit < 128; bit++) {
 				is = byte[bit / 8] >> (7 - bit % 8) & 1;
-				CHECK(is == (bit < len && bit < bits), "/%d of %d: bit %d is %d", len, bits, bit,
-				      is);
+				CHECK(is == (bit < len && bit < bits), "/%d of %d: bit %d is %d",
+				      len, bits, bit, is);
 			}
 		}
 	}

@@ -8,6 +8,7 @@ long shim_allocations;
 long shim_live;
 u64 shim_hashes, shim_reader_steps, shim_writer_steps;
 void (*shim_on_reader_step)(void);
+void (*shim_on_publish)(void);
 void (*shim_on_wait)(void);
 
 u32 jhash2(const u32 *words, u32 count, u32 seed)
@@ -140,6 +141,12 @@ void shim_reader_step(void)
 	shim_reader_steps++;
 	if (shim_on_reader_step)
 		shim_on_reader_step();
+}
+
+void shim_published(void)
+{
+	if (shim_on_publish)
+		shim_on_publish();
 }
 
 void shim_writer_step(void)

@@ -114,6 +114,9 @@ void cond_synchronize_rcu(unsigned long state);
 void shim_reader_step(void);
 void shim_writer_step(void);
 
+/* A writer has changed something that readers see */
+void shim_published(void);
+
 #define rcu_dereference(p)                                            \
 	({                                                            \
 		__typeof__(p) _d = __atomic_load_n(&(p), __ATOMIC_ACQUIRE); \
@@ -122,7 +125,11 @@ void shim_writer_step(void);
 	})
 #define rcu_dereference_protected(p, c) (shim_writer_step(), (void)(c), (p))
 #define rcu_access_pointer(p) (p)
-#define rcu_assign_pointer(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
+#define rcu_assign_pointer(p, v)                             \
+	({                                                   \
+		__atomic_store_n(&(p), (v), __ATOMIC_RELEASE); \
+		shim_published();                            \
+	})
 #define RCU_INIT_POINTER(p, v) ((p) = (v))
 
 /* --- lists --- */
@@ -156,6 +163,7 @@ static inline void list_del_rcu(struct list_head *item)
 	item->next->prev = item->prev;
 	WRITE_ONCE(item->prev->next, item->next);
 	item->prev = NULL;
+	shim_published();
 }
 
 static inline void list_replace_rcu(struct list_head *old, struct list_head *item)
@@ -189,6 +197,7 @@ extern long shim_allocations; /* made so far, failed ones included */
 extern long shim_live; /* allocated and not freed yet */
 extern u64 shim_hashes, shim_reader_steps, shim_writer_steps;
 extern void (*shim_on_reader_step)(void);
+extern void (*shim_on_publish)(void);
 extern void (*shim_on_wait)(void); /* a writer is about to wait for readers */
 
 #endif /* _ESPAH_SHIM_H */
