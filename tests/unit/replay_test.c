@@ -220,6 +220,25 @@ static void largest_jump(void)
 	}
 }
 
+/* a full window is forgotten by a jump of any width, whatever the type that counts its words */
+static void powers_of_two(void)
+{
+	u64 jump;
+	u32 seq;
+	int k;
+
+	for (k = 0; k < 64; k++) {
+		for (jump = (1ULL << k) - !!k; jump <= (1ULL << k) + 1; jump++) {
+			begin(128, 0);
+			for (seq = 1; seq <= 400; seq++)
+				receive(seq);
+			receive(400 + jump);
+			audit();
+			done();
+		}
+	}
+}
+
 static void left_edge(void)
 {
 	size_t w;
@@ -433,6 +452,7 @@ static const struct test tests[] = {
 	{ "replay: random walks agree with a set of numbers", random_walks },
 	{ "replay: around 2^32", around_32_bits },
 	{ "replay: around 2^64 - 1", around_64_bits },
+	{ "replay: a jump by any power of two forgets what was received", powers_of_two },
 	{ "replay: the largest jump there is", largest_jump },
 	{ "replay: with the window off, duplicates pass and the top advances", off },
 	{ "replay: ESN by hand, in both cases (RFC 4303 A2.1)", esn_by_hand },
