@@ -135,6 +135,7 @@ static enum espah_drop unwrap_tunnel(const struct espah_sa *sa, struct sk_buff *
 {
 	u8 outer = skb->protocol == htons(ETH_P_IP) ? ip_hdr(skb)->tos :
 						      ipv6_get_dsfield(ipv6_hdr(skb));
+	unsigned int len;
 	u8 inner;
 
 	if (next_header != IPPROTO_IPIP && next_header != IPPROTO_IPV6)
@@ -146,14 +147,23 @@ static enum espah_drop unwrap_tunnel(const struct espah_sa *sa, struct sk_buff *
 		if (!pskb_may_pull(skb, sizeof(struct iphdr)) || ip_hdr(skb)->version != 4 ||
 		    ip_hdr(skb)->ihl < 5)
 			return ESPAH_DROP_INNER;
+		len = ntohs(ip_hdr(skb)->tot_len);
+		if (len < ip_hdrlen(skb))
+			return ESPAH_DROP_INNER;
 		skb->protocol = htons(ETH_P_IP);
 		inner = ip_hdr(skb)->tos;
 	} else {
 		if (!pskb_may_pull(skb, sizeof(struct ipv6hdr)) || ipv6_hdr(skb)->version != 6)
 			return ESPAH_DROP_INNER;
+		len = sizeof(struct ipv6hdr) + ntohs(ipv6_hdr(skb)->payload_len);
 		skb->protocol = htons(ETH_P_IPV6);
 		inner = ipv6_get_dsfield(ipv6_hdr(skb));
 	}
+	/* what lies behind the packet hides its length (RFC 4303 2.7) */
+	if (len > skb->len)
+		return ESPAH_DROP_INNER;
+	if (pskb_trim(skb, len))
+		return ESPAH_DROP_NOMEM;
 	/* RFC 6040 4.2 */
 	if (!(sa->flags & ESPAH_SA_F_NOECN) && INET_ECN_decapsulate(skb, outer, inner) > 1)
 		return ESPAH_DROP_ECN;

@@ -61,14 +61,14 @@ def forms():
 
 @lab.test("ESN: the upper half is authenticated, not sent (RFC 4303 2.2.1)")
 def esn():
-    peer = Peer(esn=True, seq=(1 << 32) - 2, window=64)
+    peer = Peer(esn=True, seq=(1 << 32) - 4, window=64)
     peer.accepts((1 << 32) - 1)
     for low in 2, 1, 3:
         peer.accepts(low, esn=1)
     lab.equal(peer.state()["seq"], (1 << 32) + 3, "highest number accepted")
     peer.dropped([peer.esp(seq=4, esn=0), peer.esp(seq=5, esn=2)], {"icv": 2})
     peer.accepts((1 << 32) - 3, esn=0)  # within the window, before the edge
-    for want in (1 << 32) - 1, 1 << 32, (1 << 32) + 1:
+    for want in range((1 << 32) - 3, (1 << 32) + 2):
         packet = peer.take()
         lab.equal(struct.unpack("!I", packet[24:28])[0], want & 0xffffffff, "number sent")
         peer.decoder.esn = want >> 32
@@ -258,7 +258,9 @@ def other_sa():
     before = Espah.drops(peer.a)
     peer.send(packet)
     lab.wait_for(lambda: Espah.drops(peer.a) != before, "a drop")
-    lab.equal(Espah.drops(peer.a), {"policy": 1}, "drops")
+    after = Espah.drops(peer.a)
+    lab.equal({name: number - before.get(name, 0) for name, number in after.items()
+               if number != before.get(name, 0)}, {"policy": 1}, "drops")
     lab.true(traffic.silent(peer.socket), "it was delivered")
 
 
