@@ -22,6 +22,22 @@
 static struct gro_cells cells;
 static struct net_device *cells_dev;
 
+/*
+ * Packets in a GRO cell point to the device that they came by. One that is going
+ * away takes no new ones since it is down, and has to wait for those in a cell.
+ */
+static int device_event(struct notifier_block *nb, unsigned long event, void *ptr)
+{
+	struct napi_struct *napi;
+
+	if (event == NETDEV_UNREGISTER)
+		list_for_each_entry(napi, &cells_dev->napi_list, dev_list)
+			napi_synchronize(napi);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block device_notifier = { .notifier_call = device_event };
+
 int espah_input_setup(void)
 {
 	int err;
@@ -31,12 +47,21 @@ int espah_input_setup(void)
 		return -ENOMEM;
 	err = gro_cells_init(&cells, cells_dev);
 	if (err)
-		espah_dummy_dev_free(cells_dev);
+		goto dev;
+	err = register_netdevice_notifier(&device_notifier);
+	if (err)
+		goto cells;
+	return 0;
+cells:
+	gro_cells_destroy(&cells);
+dev:
+	espah_dummy_dev_free(cells_dev);
 	return err;
 }
 
 void espah_input_teardown(void)
 {
+	unregister_netdevice_notifier(&device_notifier);
 	gro_cells_destroy(&cells);
 	espah_dummy_dev_free(cells_dev);
 }
