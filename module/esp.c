@@ -59,11 +59,14 @@ int espah_esp_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
 		*trailer = skb;
 		return 1;
 	}
-	/* One reallocation for both ends; a clone gets a head of its own by it. */
+	/*
+	 * One reallocation for both ends; a clone gets a head of its own by it.
+	 * Room behind that nobody needs is not taken along: it would often
+	 * double the buffer.
+	 */
 	if (skb_cloned(skb) || skb_headroom(skb) < head || skb_tailroom(skb) < (int)tail) {
 		int more_head = max_t(int, head - skb_headroom(skb), 0);
-		int more_tail = skb_is_nonlinear(skb) ?
-					0 : max_t(int, tail - skb_tailroom(skb), 0);
+		int more_tail = skb_is_nonlinear(skb) ? 0 : (int)tail - skb_tailroom(skb);
 
 		if (pskb_expand_head(skb, ALIGN(more_head, 16), more_tail, GFP_ATOMIC))
 			return -ENOMEM;

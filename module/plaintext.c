@@ -2,6 +2,8 @@
 #include <linux/inetdevice.h>
 #include <net/addrconf.h>
 #include <net/esp.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/route.h>
 #include "flow.h"
 #include "input.h"
@@ -14,14 +16,30 @@ static bool to_this_host(struct net *net, const struct espah_flow *flow)
 	return ipv6_chk_addr(net, (const struct in6_addr *)&flow->dst, NULL, 0);
 }
 
-/* an ESP packet that LOCAL_IN is going to take */
-static bool has_sa(struct espah_net *en, const struct sk_buff *skb,
-		   const struct espah_flow *flow, int thoff)
+/* an ESP packet that LOCAL_IN is going to take; looked at first, since it is the common one */
+static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 {
-	struct espah_sa_id id = { .dst = flow->dst, .proto = IPPROTO_ESP,
-				  .family = flow->family, .dir = ESPAH_DIR_IN };
-	__be32 buf, *spi = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
+	struct espah_sa_id id = { .proto = IPPROTO_ESP, .family = family, .dir = ESPAH_DIR_IN };
+	__be32 buf, *spi;
+	int off;
 
+	if (family == AF_INET) {
+		if (ip_hdr(skb)->protocol != IPPROTO_ESP)
+			return false;
+		off = ip_hdrlen(skb);
+		id.dst.ip4 = ip_hdr(skb)->daddr;
+	} else {
+		u8 nexthdr = ipv6_hdr(skb)->nexthdr;
+		__be16 frag_off;
+
+		off = sizeof(struct ipv6hdr);
+		if (ipv6_ext_hdr(nexthdr))
+			off = ipv6_skip_exthdr(skb, off, &nexthdr, &frag_off);
+		if (off < 0 || nexthdr != IPPROTO_ESP)
+			return false;
+		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
+	}
+	spi = skb_header_pointer(skb, off, sizeof(buf), &buf);
 	if (!spi)
 		return false;
 	id.spi = *spi;
@@ -38,16 +56,13 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 	int thoff;
 
 	if (state->in->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK ||
-	    espah_input_marked(skb))
+	    espah_input_marked(skb) || has_sa(en, skb, state->pf))
 		return NF_ACCEPT;
 	thoff = espah_flow_dissect(skb, state->pf, &flow);
 	if (unlikely(thoff < 0)) {
 		espah_drop(en, NULL, NULL, ESPAH_DROP_MALFORMED_IN, skb);
 		return NF_STOLEN;
 	}
-	if (flow.proto == IPPROTO_ESP && has_sa(en, skb, &flow, thoff))
-		return NF_ACCEPT;
-
 	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_IN, &flow);
 	action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_IN]);
 	if (action == ESPAH_ACTION_BYPASS &&
