@@ -10,6 +10,11 @@ module:
 cli:
 	$(MAKE) -C userspace-tools/espah
 
+demo: ## two sites talk through a tunnel in a virtual machine (Linux 6.12)
+	scripts/dependencies
+	$(MAKE) -s cli
+	scripts/vm 6.12 -- scripts/demo
+
 test: ## install what is missing, build, run all tests
 	scripts/dependencies
 	$(MAKE) cli
@@ -23,4 +28,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli test clean help
+.PHONY: all module cli demo test clean help
