@@ -186,7 +186,8 @@ static enum espah_drop unwrap_transport(struct sk_buff *skb, unsigned int hdr_le
 	} else {
 		/* the field that named ESP is the last one before it */
 		u8 nexthdr = ipv6_hdr(skb)->nexthdr;
-		unsigned int off = sizeof(struct ipv6hdr), nh_off = offsetof(struct ipv6hdr, nexthdr);
+		unsigned int off = sizeof(struct ipv6hdr);
+		unsigned int nh_off = offsetof(struct ipv6hdr, nexthdr);
 
 		while (off < hdr_len && ipv6_ext_hdr(nexthdr)) {
 			const struct ipv6_opt_hdr *opt = (void *)(skb->data + off);

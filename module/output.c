@@ -217,10 +217,12 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	}
 
 	/* fit */
-	if (sa->mode == ESPAH_MODE_TUNNEL)
-		dst = held = espah_sa_route(sa);
-	else
+	if (sa->mode == ESPAH_MODE_TUNNEL) {
+		held = espah_sa_route(sa);
+		dst = held;
+	} else {
 		dst = skb_dst(skb);
+	}
 	if (unlikely(!dst)) {
 		espah_drop(en, sa, pol, ESPAH_DROP_NO_ROUTE, skb);
 		return;

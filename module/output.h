@@ -14,7 +14,8 @@ struct espah_op;
  * @skb: the packet
  * @state: the hook's
  *
- * Return: NF_ACCEPT if no policy wants it; NF_STOLEN if it went into an SA, or was dropped and counted.
+ * Return: NF_ACCEPT if no policy wants it; NF_STOLEN if it went into an SA, or was dropped
+ * and counted.
  */
 unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state);

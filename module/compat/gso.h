@@ -4,7 +4,7 @@
 #define _ESPAH_COMPAT_GSO_H
 
 #include <linux/netdevice.h>
-#if __has_include(<net/gso.h>)
+#ifdef ESPAH_HAS_NET_GSO
 #include <net/gso.h>
 #endif
 

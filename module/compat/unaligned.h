@@ -3,7 +3,7 @@
 #ifndef _ESPAH_COMPAT_UNALIGNED_H
 #define _ESPAH_COMPAT_UNALIGNED_H
 
-#if __has_include(<linux/unaligned.h>)
+#ifdef ESPAH_HAS_LINUX_UNALIGNED
 #include <linux/unaligned.h>
 #else
 #include <asm/unaligned.h>
