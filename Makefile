@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # "make help" lists the targets.
 KDIR ?= /lib/modules/$(shell uname -r)/build
+RELEASE = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
 
 all: module cli ## the module for KDIR (default: the running kernel), and the command-line tool
 
@@ -20,6 +21,21 @@ test: ## install what is missing, build, run all tests
 	$(MAKE) cli
 	tests/run
 
+check: ## build with all warnings and sparse, and run checkpatch.pl
+	scripts/dependencies
+	scripts/check
+
+install: module cli ## module for KDIR and command, with man page and completion (DESTDIR, PREFIX)
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) \
+		CONFIG_MODULE_SIG_ALL= modules_install
+	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
+	$(MAKE) -C userspace-tools/espah install
+
+uninstall: ## undo install
+	find $(DESTDIR)/lib/modules/$(or $(RELEASE),$(error no kernel headers in $(KDIR))) -name 'espah.ko*' -delete
+	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
+	$(MAKE) -C userspace-tools/espah uninstall
+
 clean: ## remove what was built here
 	rm -rf build
 	$(MAKE) -C userspace-tools/espah clean
@@ -28,4 +44,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli demo test clean help
+.PHONY: all module cli demo test check install uninstall clean help
