@@ -18,7 +18,7 @@ demo: ## two sites talk through a tunnel in a virtual machine (Linux 6.12)
 
 test: ## install what is missing, build, run all tests
 	scripts/dependencies
-	$(MAKE) cli
+	$(MAKE) -s cli
 	tests/run
 
 check: ## build with all warnings and sparse, and run checkpatch.pl
