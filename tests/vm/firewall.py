@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""espah beside a stateful firewall, source and destination NAT on the same gateway.
+
+   h 172.16.0.2 -- 172.16.0.1 a (espah, nft) 192.0.2.1 ===== 192.0.2.2 b (XFRM), 10.2.0.1
+     10.1.0.2      10.1.0.1
+
+Conntrack confirms a connection in a hook of the same priority as the last one can
+have, so the order in which the two register must not matter: both are tried.
+"""
+import json
+
+import ipsec
+import lab
+import module
+import traffic
+from ipsec import Espah, Policy, SA, Xfrm
+
+OUTER = ("192.0.2.1", "192.0.2.2")
+OUT = Policy("10.1.0.0/24", "10.2.0.0/24", OUTER)
+IN = Policy("10.2.0.0/24", "10.1.0.0/24", OUTER[::-1])
+
+STATEFUL = """
+table inet wall {
+    chain forward {
+        type filter hook forward priority 0; policy drop;
+        ct state established,related counter accept comment "established"
+        iifname "lan" ct state new counter accept comment "new"
+    }
+    chain input {
+        type filter hook input priority 0; policy drop;
+        iifname "lo" accept
+        meta l4proto { esp, icmp, icmpv6 } counter accept comment "esp-in"
+        ct state established accept
+    }
+    chain output {
+        type filter hook output priority 0;
+        meta l4proto esp counter comment "esp-out"
+    }
+}
+"""
+
+
+def topology():
+    lab.delete_all()
+    h, a, b = lab.Netns("h"), lab.Netns("a", forward=True), lab.Netns("b")
+    lab.link(h, "eth0", a, "lan")
+    lab.link(a, "wan", b, "eth0")
+    h.ip("addr add 10.1.0.2/24 dev eth0\naddr add 172.16.0.2/24 dev eth0\n"
+         "route add default via 10.1.0.1\n")
+    a.ip("addr add 10.1.0.1/24 dev lan\naddr add 172.16.0.1/24 dev lan\n"
+         "addr add 192.0.2.1/24 dev wan\nroute add 10.2.0.0/24 via 192.0.2.2\n")
+    b.ip("addr add 192.0.2.2/24 dev eth0\naddr add 10.2.0.1/32 dev lo\n"
+         "route add 10.1.0.0/24 via 192.0.2.1 src 10.2.0.1\n")
+    return h, a, b
+
+
+def tunnel(a, b):
+    out, back = SA(0x1000, *OUTER), SA(0x1001, *OUTER[::-1])
+    Espah.configure(a, [out], [back], [OUT], [IN])
+    Xfrm.configure(b, [back], [out], [IN], [OUT])
+
+
+def nft(ns, text):
+    with ns:
+        lab.run("nft", "-f", "-", stdin=text)
+
+
+def counter(ns, comment):
+    with ns:
+        rules = json.loads(lab.run("nft", "-j", "list", "ruleset").stdout)["nftables"]
+    for item in rules:
+        rule = item.get("rule", {})
+        if rule.get("comment") == comment:
+            return next(e["counter"]["packets"] for e in rule["expr"] if "counter" in e)
+    raise lab.Failed(f"no rule {comment}")
+
+
+def passes(h, b):
+    """TCP and datagrams from h; the answers need conntrack to know the connection."""
+    with traffic.udp(h, "10.1.0.2", 7000) as left, traffic.udp(b, "10.2.0.1", 7000) as right:
+        for number in range(20):
+            traffic.deliver(left, right, [b"ask %d" % number])
+            traffic.deliver(right, left, [b"answer %d" % number])
+    with traffic.Transfer(h, "10.1.0.2", b, "10.2.0.1", 7001) as connection:
+        connection.move(bytes(300_000))
+        connection.move(bytes(300_000), backward=True)
+    traffic.ping(h, "10.1.0.2", "10.2.0.1", count=5)
+
+
+def stateful(order):
+    h, a, b = topology()
+    if order == "conntrack first":
+        nft(a, STATEFUL)
+        module.load()
+        tunnel(a, b)
+    else:
+        module.load()
+        tunnel(a, b)
+        nft(a, STATEFUL)
+    passes(h, b)
+    lab.true(counter(a, "established") > 50, "the firewall saw no established connection")
+    lab.true(counter(a, "esp-in") > 50, "INPUT rules did not see ESP")
+    lab.true(counter(a, "esp-out") > 50, "OUTPUT rules did not see ESP")
+    lab.equal(Espah.drops(a), {}, "drops")
+    with a:
+        entries = lab.run("conntrack", "-L").stdout
+    lab.true("dport=7001" in entries, "conntrack did not confirm the TCP connection")
+    lab.true("unknown  50" in entries or " 50 " in entries, "conntrack did not confirm ESP")
+    with traffic.udp(b, "10.2.0.1", 7002) as sender, traffic.udp(h, "10.1.0.2", 7003) as sink:
+        sender.sendto(b"not asked for", ("10.1.0.2", 7003))
+        traffic.ping(h, "10.1.0.2", "10.2.0.1")
+        lab.true(traffic.silent(sink), "what nobody asked for passed the firewall")
+    lab.delete_all()
+    lab.wait_for(lambda: not lab.run("rmmod", "espah", check=False).returncode, "rmmod")
+
+
+lab.test("stateful firewall, conntrack active before the module's hooks",
+         "conntrack first")(stateful)
+lab.test("stateful firewall, the module's hooks before conntrack", "espah first")(stateful)
+
+
+@lab.test("source NAT comes first: policies see the addresses of the wire")
+def snat():
+    module.load()
+    h, a, b = topology()
+    h.ip("route replace 10.2.0.0/24 via 172.16.0.1 src 172.16.0.2\n")
+    nft(a, 'table ip nat { chain post { type nat hook postrouting priority 100; '
+           'ip saddr 172.16.0.0/24 oifname "wan" snat to 10.1.0.77; }; }')
+    tunnel(a, b)
+    with traffic.Wire(a, "wan", cleartext=True) as wire:
+        traffic.ping(h, "172.16.0.2", "10.2.0.1", count=3)
+        with traffic.Transfer(h, "172.16.0.2", b, "10.2.0.1", 7001) as connection:
+            lab.equal(connection.server.getpeername()[0], "10.1.0.77", "source that b sees")
+            connection.move(bytes(300_000))
+            connection.move(bytes(300_000), backward=True)
+        lab.equal(len(wire.frames()), 0, "packets in clear")
+    lab.equal(Espah.drops(a), {}, "drops")
+
+
+@lab.test("destination NAT of what comes out of the tunnel")
+def dnat():
+    h, a, b = topology()
+    nft(a, 'table ip nat { chain pre { type nat hook prerouting priority -100; '
+           'ip daddr 10.1.0.88 tcp dport 80 dnat to 10.1.0.2:7001; }; }')
+    tunnel(a, b)
+    with h:
+        listener = traffic.socket.create_server(("10.1.0.2", 7001))
+    with b:
+        client = traffic.socket.socket()
+    client.settimeout(lab.TIMEOUT)
+    client.bind(("10.2.0.1", 0))
+    client.connect(("10.1.0.88", 80))
+    server = listener.accept()[0]
+    client.sendall(b"x" * 5000)
+    got = b""
+    while len(got) < 5000:
+        got += server.recv(5000)
+    server.sendall(b"y" * 5000)
+    got = b""
+    while len(got) < 5000:
+        got += client.recv(5000)
+    for sock in (listener, client, server):
+        sock.close()
+    lab.equal(Espah.drops(a), {}, "drops")
+
+
+@lab.test("an INPUT rule that drops ESP: nothing passes, and espah sees none of it")
+def drop_esp():
+    h, a, b = topology()
+    tunnel(a, b)
+    nft(a, 'table inet wall { chain input { type filter hook input priority 0; '
+           'meta l4proto esp counter drop comment "esp"; }; }')
+    with traffic.udp(b, "10.2.0.1", 7000) as sender, traffic.udp(h, "10.1.0.2", 7000) as sink:
+        for _ in range(5):
+            sender.sendto(b"x", ("10.1.0.2", 7000))
+        lab.wait_for(lambda: counter(a, "esp") == 5, "five packets at the rule")
+        lab.true(traffic.silent(sink), "a datagram passed")
+    lab.equal(Espah.json(a, "stats")["in_packets"], 0, "packets in")
+    lab.equal(Espah.drops(a), {}, "drops")
+
+
+if __name__ == "__main__":
+    ipsec.need_espah()
+    lab.main()
