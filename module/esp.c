@@ -101,7 +101,7 @@ static int set_request(struct espah_op *op, int nsg, unsigned int crypt_len)
 {
 	struct espah_sa *sa = op->sa;
 	unsigned int aad_len = sizeof(struct ip_esp_hdr) + sa->iv_len;
-	unsigned int off = op->esp_off;
+	unsigned int off = op->hdr_off;
 	struct aead_request *req = &op->req;
 	int err;
 
@@ -143,10 +143,10 @@ static int set_request(struct espah_op *op, int nsg, unsigned int crypt_len)
 int espah_esp_seal(struct espah_op *op, int nsg)
 {
 	struct espah_sa *sa = op->sa;
-	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->esp_off);
+	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->hdr_off);
 	int err;
 
-	op->ct_len = op->skb->len - op->esp_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
+	op->ct_len = op->skb->len - op->hdr_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
 	esp->spi = sa->id.spi;
 	esp->seq_no = htonl(lower_32_bits(op->seq));
 	if (sa->iv == ESPAH_IV_SEQ) {
@@ -168,10 +168,10 @@ int espah_esp_seal(struct espah_op *op, int nsg)
 int espah_esp_open(struct espah_op *op, int nsg)
 {
 	struct espah_sa *sa = op->sa;
-	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->esp_off);
+	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->hdr_off);
 	int err;
 
-	op->ct_len = op->skb->len - op->esp_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
+	op->ct_len = op->skb->len - op->hdr_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
 	memcpy(op->iv, esp->enc_data, sa->iv_len);
 	err = set_request(op, nsg, op->ct_len + sa->icv_len);
 	if (err)
@@ -186,15 +186,15 @@ void espah_esp_restore(struct espah_op *op)
 
 	if (!espah_sa_esn(op->sa))
 		return;
-	words = (__be32 *)(op->skb->data + op->esp_off) - 1;
+	words = (__be32 *)(op->skb->data + op->hdr_off) - 1;
 	words[1] = words[0];
 	words[0] = op->saved;
 }
 
 enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
-				unsigned int esp_off, u8 *next_header)
+				unsigned int hdr_off, u8 *next_header)
 {
-	unsigned int payload_off = esp_off + sizeof(struct ip_esp_hdr) + sa->iv_len;
+	unsigned int payload_off = hdr_off + sizeof(struct ip_esp_hdr) + sa->iv_len;
 	unsigned int end = skb->len - sa->icv_len;
 	unsigned int pad_len, i;
 	u8 buf[256];

@@ -23,7 +23,7 @@
  * @done: the driver has answered; under espah_sa.lock
  * @linked: it is in espah_sa.inflight; under espah_sa.lock
  * @size: bytes allocated for it
- * @esp_off: offset of the ESP header from skb->data
+ * @hdr_off: offset of the ESP header from skb->data
  * @plain_len: output: length of the packet before it was wrapped
  * @ct_len: length of the ciphertext without header, IV and ICV
  * @saved: the word before the ESP header, while the AAD of ESN covers it
@@ -45,7 +45,7 @@ struct espah_op {
 	bool done;
 	bool linked;
 	u32 size;
-	u32 esp_off;
+	u32 hdr_off;
 	u32 plain_len;
 	u32 ct_len;
 	__be32 saved;
@@ -83,7 +83,7 @@ void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struc
 
 /**
  * espah_esp_seal - prepare the encryption
- * @op: with @op->skb laid out (ESP header and IV unwritten), @op->seq and @op->esp_off set
+ * @op: with @op->skb laid out (ESP header and IV unwritten), @op->seq and @op->hdr_off set
  * @nsg: what espah_esp_room() said
  *
  * Writes header and IV. Return: 0 or -ENOMEM.
@@ -92,7 +92,7 @@ int espah_esp_seal(struct espah_op *op, int nsg);
 
 /**
  * espah_esp_open - prepare the decryption
- * @op: with @op->seq and @op->esp_off set; lengths have been checked
+ * @op: with @op->seq and @op->hdr_off set; lengths have been checked
  * @nsg: what espah_esp_room() said
  *
  * Return: 0 or -ENOMEM.
@@ -106,12 +106,12 @@ void espah_esp_restore(struct espah_op *op);
  * espah_esp_strip - check and remove trailer and ICV of an authenticated packet
  * @sa: its SA
  * @skb: the packet
- * @esp_off: offset of the ESP header
+ * @hdr_off: offset of the ESP header
  * @next_header: gets the next header
  *
  * Return: ESPAH_DROP_NONE, or why the packet has to go.
  */
 enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
-				unsigned int esp_off, u8 *next_header);
+				unsigned int hdr_off, u8 *next_header);
 
 #endif /* _ESPAH_ESP_H */

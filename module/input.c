@@ -140,7 +140,7 @@ static enum espah_drop replay_drop(enum espah_replay_verdict verdict)
 
 /* Lengths, and whether the number could be accepted: all that can be said without the key. */
 static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
-				unsigned int esp_off, u64 *seq)
+				unsigned int hdr_off, u64 *seq)
 {
 	unsigned int fixed = sizeof(struct ip_esp_hdr) + sa->iv_len + sa->icv_len;
 	const struct ip_esp_hdr *esp;
@@ -150,13 +150,13 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 
 	if (unlikely(sa->state != ESPAH_SA_STATE_VALID))
 		return ESPAH_DROP_LARVAL;
-	if (unlikely(skb->len < esp_off + fixed + 2 ||
-		     !pskb_may_pull(skb, esp_off + sizeof(*esp) + sa->iv_len)))
+	if (unlikely(skb->len < hdr_off + fixed + 2 ||
+		     !pskb_may_pull(skb, hdr_off + sizeof(*esp) + sa->iv_len)))
 		return ESPAH_DROP_SHORT;
-	ct_len = skb->len - esp_off - fixed;
+	ct_len = skb->len - hdr_off - fixed;
 	if (unlikely(ct_len & (sa->block_len - 1)))
 		return ESPAH_DROP_LENGTH;
-	esp = (const struct ip_esp_hdr *)(skb->data + esp_off);
+	esp = (const struct ip_esp_hdr *)(skb->data + hdr_off);
 	low = ntohl(esp->seq_no);
 	*seq = espah_sa_esn(sa) ?
 	       espah_esn_expand(READ_ONCE(sa->replay->top), sa->replay->window, low) : low;
@@ -165,7 +165,7 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 }
 
 unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
-			 const struct nf_hook_state *state, unsigned int esp_off)
+			 const struct nf_hook_state *state, unsigned int hdr_off)
 {
 	struct espah_sa_id id = { .proto = IPPROTO_ESP, .family = state->pf,
 				  .dir = ESPAH_DIR_IN };
@@ -182,7 +182,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 		espah_drop(en, NULL, NULL, ESPAH_DROP_FRAGMENT, skb);
 		return NF_STOLEN;
 	}
-	spi = skb_header_pointer(skb, esp_off, sizeof(buf), &buf);
+	spi = skb_header_pointer(skb, hdr_off, sizeof(buf), &buf);
 	if (unlikely(!spi)) {
 		espah_drop(en, NULL, NULL, ESPAH_DROP_SHORT, skb);
 		return NF_STOLEN;
@@ -202,7 +202,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	}
 
 	/* check */
-	reason = precheck(sa, skb, esp_off, &seq);
+	reason = precheck(sa, skb, hdr_off, &seq);
 	if (unlikely(reason))
 		goto drop;
 	if (unlikely(espah_confirm(skb, state) != NF_ACCEPT)) {
@@ -228,7 +228,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 		goto drop;
 	}
 	op->seq = seq;
-	op->esp_off = esp_off;
+	op->hdr_off = hdr_off;
 	if (likely(!espah_esp_open(op, nsg))) {
 		espah_order_run(op);
 	} else {
@@ -294,10 +294,10 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	spin_unlock(&sa->lock);
 	if (unlikely(verdict != ESPAH_REPLAY_OK))
 		return replay_drop(verdict);
-	reason = espah_esp_strip(sa, skb, op->esp_off, &next_header);
+	reason = espah_esp_strip(sa, skb, op->hdr_off, &next_header);
 	if (unlikely(reason))
 		return reason;
-	reason = espah_mode_unwrap(sa, skb, op->esp_off, next_header);
+	reason = espah_mode_unwrap(sa, skb, op->hdr_off, next_header);
 	if (unlikely(reason))
 		return reason;
 

@@ -17,12 +17,12 @@ void espah_input_teardown(void);
  * @en: network namespace
  * @skb: the packet, from the IP header on
  * @state: the hook's
- * @esp_off: offset of the ESP header from skb->data
+ * @hdr_off: offset of the ESP header from skb->data
  *
  * Return: NF_ACCEPT if the SA is XFRM's; NF_STOLEN if the packet was taken, or dropped and counted.
  */
 unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
-			 const struct nf_hook_state *state, unsigned int esp_off);
+			 const struct nf_hook_state *state, unsigned int hdr_off);
 
 /* checks and delivers a decrypted packet; consumes @op->skb; Context: RCU reader, BH disabled */
 void espah_input_done(struct espah_op *op, int err);

@@ -67,12 +67,11 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 	bool inner4 = skb->protocol == htons(ETH_P_IP);
 	bool df = outer_df(sa, skb, inner4);
 	u8 tos = outer_tos(sa, skb, inner4);
-	unsigned int esp_len = sizeof(struct ip_esp_hdr) + sa->iv_len;
 
 	if (sa->id.family == AF_INET) {
 		struct iphdr *iph;
 
-		__skb_push(skb, esp_len + sizeof(*iph));
+		__skb_push(skb, sa->hdr_len + sizeof(*iph));
 		skb_reset_network_header(skb);
 		iph = ip_hdr(skb);
 		iph->version = 4;
@@ -80,7 +79,7 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 		iph->tos = tos;
 		iph->frag_off = df ? htons(IP_DF) : 0;
 		iph->ttl = ip4_dst_hoplimit(dst);
-		iph->protocol = sa->id.proto;
+		iph->protocol = sa->ip_proto;
 		iph->saddr = sa->src.ip4;
 		iph->daddr = sa->id.dst.ip4;
 		/* 0 will do for a packet that is never fragmented (RFC 6864 4.1); see output.c */
@@ -89,11 +88,11 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 	} else {
 		struct ipv6hdr *ip6h;
 
-		__skb_push(skb, esp_len + sizeof(*ip6h));
+		__skb_push(skb, sa->hdr_len + sizeof(*ip6h));
 		skb_reset_network_header(skb);
 		ip6h = ipv6_hdr(skb);
 		ip6_flow_hdr(ip6h, tos, 0);
-		ip6h->nexthdr = sa->id.proto;
+		ip6h->nexthdr = sa->ip_proto;
 		ip6h->hop_limit = ip6_dst_hoplimit((struct dst_entry *)dst);
 		memcpy(&ip6h->saddr, &sa->src, sizeof(ip6h->saddr));
 		memcpy(&ip6h->daddr, &sa->id.dst, sizeof(ip6h->daddr));
@@ -105,28 +104,26 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 static void wrap_transport(const struct espah_sa *sa, struct sk_buff *skb,
 			   const struct espah_layout *layout)
 {
-	unsigned int esp_len = sizeof(struct ip_esp_hdr) + sa->iv_len;
-
-	__skb_push(skb, esp_len);
-	memmove(skb->data, skb->data + esp_len, layout->hdr_len);
+	__skb_push(skb, sa->hdr_len);
+	memmove(skb->data, skb->data + sa->hdr_len, layout->hdr_len);
 	skb_reset_network_header(skb);
-	skb->data[layout->nh_off] = sa->id.proto;
+	skb->data[layout->nh_off] = sa->ip_proto;
 }
 
 unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
 			     const struct espah_layout *layout, const struct dst_entry *dst)
 {
-	unsigned int esp_off;
+	unsigned int ip_len;
 
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
 		wrap_tunnel(sa, skb, dst);
-		esp_off = sa->id.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+		ip_len = sa->id.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	} else {
 		wrap_transport(sa, skb, layout);
-		esp_off = layout->hdr_len;
+		ip_len = layout->hdr_len;
 	}
-	skb_set_transport_header(skb, esp_off);
-	return esp_off;
+	skb_set_transport_header(skb, ip_len);
+	return ip_len + sa->encap_len;
 }
 
 /* The link-layer header moves along, since GRO compares it and packet sockets show it. */
@@ -216,11 +213,11 @@ static enum espah_drop unwrap_transport(struct sk_buff *skb, unsigned int hdr_le
 }
 
 enum espah_drop espah_mode_unwrap(const struct espah_sa *sa, struct sk_buff *skb,
-				  unsigned int esp_off, u8 next_header)
+				  unsigned int hdr_off, u8 next_header)
 {
-	unsigned int payload_off = esp_off + sizeof(struct ip_esp_hdr) + sa->iv_len;
+	unsigned int ip_len = hdr_off - sa->encap_len;
 
 	if (sa->mode == ESPAH_MODE_TUNNEL)
-		return unwrap_tunnel(sa, skb, payload_off, next_header);
-	return unwrap_transport(skb, esp_off, payload_off, next_header);
+		return unwrap_tunnel(sa, skb, ip_len + sa->hdr_len, next_header);
+	return unwrap_transport(skb, ip_len, ip_len + sa->hdr_len, next_header);
 }

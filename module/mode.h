@@ -41,13 +41,13 @@ unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
  * espah_mode_unwrap - take the outer headers off an authenticated packet
  * @sa: the SA
  * @skb: the packet, trailer already off
- * @esp_off: offset of the ESP header from skb->data
+ * @hdr_off: offset of the ESP header from skb->data
  * @next_header: from the ESP trailer
  *
  * Return: ESPAH_DROP_NONE, with skb->data, network header and protocol those of the inner
  * packet; or a reason.
  */
 enum espah_drop espah_mode_unwrap(const struct espah_sa *sa, struct sk_buff *skb,
-				  unsigned int esp_off, u8 next_header);
+				  unsigned int hdr_off, u8 next_header);
 
 #endif /* _ESPAH_MODE_H */

@@ -2,15 +2,14 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <net/dst.h>
-#include <net/esp.h>
 #include "mtu.h"
 #include "output.h"
 #include "sad.h"
 
-/* bytes that travel with each packet whatever its length: ESP header, IV, ICV */
+/* bytes that travel with each packet whatever its length: headers, IV, ICV */
 static unsigned int fixed_len(const struct espah_sa *sa)
 {
-	return sizeof(struct ip_esp_hdr) + sa->iv_len + sa->icv_len;
+	return sa->hdr_len + sa->icv_len;
 }
 
 unsigned int espah_sa_outer_len(const struct espah_sa *sa)

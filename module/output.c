@@ -156,8 +156,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 			const struct espah_layout *layout, struct dst_entry *dst, u64 seq)
 {
 	unsigned int payload_len = skb->len - layout->hdr_len;
-	unsigned int head = espah_sa_outer_len(sa) + sizeof(struct ip_esp_hdr) + sa->iv_len +
-			    LL_RESERVED_SPACE(dst->dev);
+	unsigned int head = espah_sa_outer_len(sa) + sa->hdr_len + LL_RESERVED_SPACE(dst->dev);
 	struct sk_buff *trailer;
 	struct espah_op *op;
 	int nsg;
@@ -171,7 +170,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	espah_esp_put_trailer(sa, skb, trailer, payload_len, layout->next_header);
 	op->seq = seq;
 	op->plain_len = payload_len + layout->hdr_len;
-	op->esp_off = espah_mode_wrap(sa, skb, layout, dst);
+	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
 		skb_dst_drop(skb);
 		skb_dst_set_noref(skb, dst);

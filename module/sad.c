@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/dst_metadata.h>
+#include <net/esp.h>
 #include "net.h"
 #include "netlink/netlink.h"
 #include "sad.h"
@@ -232,6 +233,8 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 		return PTR_ERR(aead);
 	sa->aead = aead;
 	sa->algo = algo;
+	sa->hdr_len = sizeof(struct ip_esp_hdr) + algo->iv_len;
+	sa->ip_proto = sa->id.proto;
 	sa->iv_len = algo->iv_len;
 	sa->icv_len = algo->icv_len;
 	sa->block_len = algo->block_len;

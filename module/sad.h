@@ -91,6 +91,9 @@ struct espah_slot {
  * @state: enum espah_sa_state; READ_ONCE by the packet path
  * @mode: enum espah_mode
  * @df: enum espah_df
+ * @hdr_len: bytes between the IP header and the payload: UDP (RFC 3948), ESP header, IV
+ * @encap_len: how many of them are UDP's; 0 without NAT traversal
+ * @ip_proto: what the IP header names: IPPROTO_ESP, or IPPROTO_UDP
  * @iv_len: bytes, copied from @algo so that the packet path touches one cache line
  * @icv_len: bytes
  * @block_len: bytes
@@ -129,6 +132,9 @@ struct espah_sa {
 	u8 state;
 	u8 mode;
 	u8 df;
+	u8 hdr_len;
+	u8 encap_len;
+	u8 ip_proto;
 	u8 iv_len;
 	u8 icv_len;
 	u8 block_len;
