@@ -24,6 +24,7 @@
  * @linked: it is in espah_sa.inflight; under espah_sa.lock
  * @size: bytes allocated for it
  * @hdr_off: offset of the ESP header from skb->data
+ * @encap_len: bytes of the UDP header before it, or 0
  * @plain_len: output: length of the packet before it was wrapped
  * @ct_len: length of the ciphertext without header, IV and ICV
  * @saved: the word before the ESP header, while the AAD of ESN covers it
@@ -44,6 +45,7 @@ struct espah_op {
 	int err;
 	bool done;
 	bool linked;
+	u8 encap_len;
 	u32 size;
 	u32 hdr_off;
 	u32 plain_len;

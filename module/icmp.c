@@ -27,7 +27,7 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 	id->proto = IPPROTO_ESP;
 	id->dir = ESPAH_DIR_OUT;
 	sa = espah_sad_find(&en->sad, id);
-	return sa && espah_addr_equal(&sa->src, src) ? sa : NULL;
+	return sa && espah_addr_equal(&espah_sa_path(sa)->src, src) ? sa : NULL;
 }
 
 static void learn(struct espah_sa *sa, u32 mtu)

@@ -83,7 +83,8 @@ bool espah_input_marked(const struct sk_buff *skb)
 /* Marks a packet as decapsulated, for PRE_ROUTING, nft, tc and eBPF to see. */
 static bool mark(struct espah_sa *sa, struct sk_buff *skb)
 {
-	struct metadata_dst *md = READ_ONCE(sa->mark), *old;
+	struct espah_path *path = espah_sa_path(sa);
+	struct metadata_dst *md = READ_ONCE(path->mark), *old;
 
 	if (unlikely(!md)) {
 		md = metadata_dst_alloc(0, METADATA_IP_TUNNEL, GFP_ATOMIC);
@@ -91,16 +92,16 @@ static bool mark(struct espah_sa *sa, struct sk_buff *skb)
 			return false;
 		md->dst.output = mark_output;
 		md->u.tun_info.key.tun_id = cpu_to_be64(be32_to_cpu(sa->id.spi));
-		if (sa->id.family == AF_INET) {
-			md->u.tun_info.key.u.ipv4.src = sa->src.ip4;
-			md->u.tun_info.key.u.ipv4.dst = sa->id.dst.ip4;
+		if (path->family == AF_INET) {
+			md->u.tun_info.key.u.ipv4.src = path->src.ip4;
+			md->u.tun_info.key.u.ipv4.dst = path->dst.ip4;
 		} else {
 			md->u.tun_info.mode = IP_TUNNEL_INFO_IPV6;
-			memcpy(&md->u.tun_info.key.u.ipv6.src, &sa->src, sizeof(sa->src));
-			memcpy(&md->u.tun_info.key.u.ipv6.dst, &sa->id.dst, sizeof(sa->id.dst));
+			memcpy(&md->u.tun_info.key.u.ipv6.src, &path->src, sizeof(path->src));
+			memcpy(&md->u.tun_info.key.u.ipv6.dst, &path->dst, sizeof(path->dst));
 		}
 		espah_tunnel_key_flag(&md->u.tun_info.key);
-		old = cmpxchg(&sa->mark, NULL, md);
+		old = cmpxchg(&path->mark, NULL, md);
 		if (old) {
 			dst_release(&md->dst);
 			md = old;
@@ -229,6 +230,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	}
 	op->seq = seq;
 	op->hdr_off = hdr_off;
+	op->encap_len = 0;
 	if (likely(!espah_esp_open(op, nsg))) {
 		espah_order_run(op);
 	} else {
@@ -297,7 +299,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	reason = espah_esp_strip(sa, skb, op->hdr_off, &next_header);
 	if (unlikely(reason))
 		return reason;
-	reason = espah_mode_unwrap(sa, skb, op->hdr_off, next_header);
+	reason = espah_mode_unwrap(op, next_header);
 	if (unlikely(reason))
 		return reason;
 

@@ -9,6 +9,7 @@
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
+#include "esp.h"
 #include "mode.h"
 
 enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
@@ -17,7 +18,9 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 	bool ip4 = skb->protocol == htons(ETH_P_IP);
 
 	layout->hdr_len = 0;
+	layout->head_len = layout->path->encap_len + sa->hdr_len;
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
+		layout->head_len += espah_path_ip_len(layout->path);
 		layout->next_header = ip4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 		return ESPAH_DROP_NONE;
 	}
@@ -62,52 +65,48 @@ static bool outer_df(const struct espah_sa *sa, const struct sk_buff *skb, bool 
 
 /* puts an outer header on: the packet begins with the inner IP header */
 static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
-			const struct dst_entry *dst)
+			const struct espah_layout *layout, const struct dst_entry *dst)
 {
+	const struct espah_path *path = layout->path;
 	bool inner4 = skb->protocol == htons(ETH_P_IP);
 	bool df = outer_df(sa, skb, inner4);
 	u8 tos = outer_tos(sa, skb, inner4);
 
-	if (sa->id.family == AF_INET) {
-		struct iphdr *iph;
+	__skb_push(skb, layout->head_len);
+	skb_reset_network_header(skb);
+	if (path->family == AF_INET) {
+		struct iphdr *iph = ip_hdr(skb);
 
-		__skb_push(skb, sa->hdr_len + sizeof(*iph));
-		skb_reset_network_header(skb);
-		iph = ip_hdr(skb);
 		iph->version = 4;
 		iph->ihl = sizeof(*iph) / 4;
 		iph->tos = tos;
 		iph->frag_off = df ? htons(IP_DF) : 0;
 		iph->ttl = ip4_dst_hoplimit(dst);
-		iph->protocol = sa->ip_proto;
-		iph->saddr = sa->src.ip4;
-		iph->daddr = sa->id.dst.ip4;
+		iph->protocol = path->ip_proto;
+		iph->saddr = path->src.ip4;
+		iph->daddr = path->dst.ip4;
 		/* 0 will do for a packet that is never fragmented (RFC 6864 4.1); see output.c */
 		iph->id = 0;
 		skb->protocol = htons(ETH_P_IP);
 	} else {
-		struct ipv6hdr *ip6h;
+		struct ipv6hdr *ip6h = ipv6_hdr(skb);
 
-		__skb_push(skb, sa->hdr_len + sizeof(*ip6h));
-		skb_reset_network_header(skb);
-		ip6h = ipv6_hdr(skb);
 		ip6_flow_hdr(ip6h, tos, 0);
-		ip6h->nexthdr = sa->ip_proto;
+		ip6h->nexthdr = path->ip_proto;
 		ip6h->hop_limit = ip6_dst_hoplimit((struct dst_entry *)dst);
-		memcpy(&ip6h->saddr, &sa->src, sizeof(ip6h->saddr));
-		memcpy(&ip6h->daddr, &sa->id.dst, sizeof(ip6h->daddr));
+		memcpy(&ip6h->saddr, &path->src, sizeof(ip6h->saddr));
+		memcpy(&ip6h->daddr, &path->dst, sizeof(ip6h->daddr));
 		skb->protocol = htons(ETH_P_IPV6);
 	}
 }
 
 /* moves the IP header ahead: the packet begins with it before and after */
-static void wrap_transport(const struct espah_sa *sa, struct sk_buff *skb,
-			   const struct espah_layout *layout)
+static void wrap_transport(struct sk_buff *skb, const struct espah_layout *layout)
 {
-	__skb_push(skb, sa->hdr_len);
-	memmove(skb->data, skb->data + sa->hdr_len, layout->hdr_len);
+	__skb_push(skb, layout->head_len);
+	memmove(skb->data, skb->data + layout->head_len, layout->hdr_len);
 	skb_reset_network_header(skb);
-	skb->data[layout->nh_off] = sa->ip_proto;
+	skb->data[layout->nh_off] = layout->path->ip_proto;
 }
 
 unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
@@ -116,14 +115,14 @@ unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
 	unsigned int ip_len;
 
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
-		wrap_tunnel(sa, skb, dst);
-		ip_len = sa->id.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+		wrap_tunnel(sa, skb, layout, dst);
+		ip_len = espah_path_ip_len(layout->path);
 	} else {
-		wrap_transport(sa, skb, layout);
+		wrap_transport(skb, layout);
 		ip_len = layout->hdr_len;
 	}
 	skb_set_transport_header(skb, ip_len);
-	return ip_len + sa->encap_len;
+	return ip_len + layout->path->encap_len;
 }
 
 /* The link-layer header moves along, since GRO compares it and packet sockets show it. */
@@ -212,12 +211,11 @@ static enum espah_drop unwrap_transport(struct sk_buff *skb, unsigned int hdr_le
 	return ESPAH_DROP_NONE;
 }
 
-enum espah_drop espah_mode_unwrap(const struct espah_sa *sa, struct sk_buff *skb,
-				  unsigned int hdr_off, u8 next_header)
+enum espah_drop espah_mode_unwrap(const struct espah_op *op, u8 next_header)
 {
-	unsigned int ip_len = hdr_off - sa->encap_len;
+	unsigned int payload_off = op->hdr_off + op->sa->hdr_len;
 
-	if (sa->mode == ESPAH_MODE_TUNNEL)
-		return unwrap_tunnel(sa, skb, ip_len + sa->hdr_len, next_header);
-	return unwrap_transport(skb, ip_len, ip_len + sa->hdr_len, next_header);
+	if (op->sa->mode == ESPAH_MODE_TUNNEL)
+		return unwrap_tunnel(op->sa, op->skb, payload_off, next_header);
+	return unwrap_transport(op->skb, op->hdr_off - op->encap_len, payload_off, next_header);
 }

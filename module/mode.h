@@ -7,19 +7,25 @@
 #include "drop.h"
 #include "sad.h"
 
+struct espah_op;
+
 /**
  * struct espah_layout - how a packet is to be wrapped
+ * @path: the SA's, while the packet is being wrapped
+ * @head_len: bytes that all headers take which are put on
  * @hdr_len: bytes from skb->data on that stay in front of the ESP header (transport)
  * @nh_off: transport: offset of the field that names the upper-layer protocol
  * @next_header: for the ESP trailer
  */
 struct espah_layout {
+	struct espah_path *path;
+	u16 head_len;
 	u16 hdr_len;
 	u16 nh_off;
 	u8 next_header;
 };
 
-/* finds out; ESPAH_DROP_MALFORMED_OUT if the headers are not all in the packet */
+/* finds out, from @layout->path; ESPAH_DROP_MALFORMED_OUT if the headers are not all in the packet */
 enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
 				  struct espah_layout *layout);
 
@@ -39,15 +45,12 @@ unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
 
 /**
  * espah_mode_unwrap - take the outer headers off an authenticated packet
- * @sa: the SA
- * @skb: the packet, trailer already off
- * @hdr_off: offset of the ESP header from skb->data
+ * @op: the packet, trailer already off
  * @next_header: from the ESP trailer
  *
  * Return: ESPAH_DROP_NONE, with skb->data, network header and protocol those of the inner
  * packet; or a reason.
  */
-enum espah_drop espah_mode_unwrap(const struct espah_sa *sa, struct sk_buff *skb,
-				  unsigned int hdr_off, u8 next_header);
+enum espah_drop espah_mode_unwrap(const struct espah_op *op, u8 next_header);
 
 #endif /* _ESPAH_MODE_H */

@@ -1,33 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <net/dst.h>
 #include "mtu.h"
+#include "net.h"
 #include "output.h"
 #include "sad.h"
 
 /* bytes that travel with each packet whatever its length: headers, IV, ICV */
 static unsigned int fixed_len(const struct espah_sa *sa)
 {
-	return sa->hdr_len + sa->icv_len;
+	return espah_sa_path(sa)->encap_len + sa->hdr_len + sa->icv_len;
 }
 
-unsigned int espah_sa_outer_len(const struct espah_sa *sa)
+static unsigned int outer_len(const struct espah_sa *sa)
 {
-	if (sa->mode != ESPAH_MODE_TUNNEL)
-		return 0;
-	return sa->id.family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	return sa->mode == ESPAH_MODE_TUNNEL ? espah_path_ip_len(espah_sa_path(sa)) : 0;
 }
 
 unsigned int espah_sa_overhead(const struct espah_sa *sa)
 {
 	/* the trailer's two bytes, and up to a block less one of padding (RFC 4303 2.4) */
-	return espah_sa_outer_len(sa) + fixed_len(sa) + 2 + sa->block_len - 1;
+	return outer_len(sa) + fixed_len(sa) + 2 + sa->block_len - 1;
 }
 
 unsigned int espah_sa_mtu(const struct espah_sa *sa, unsigned int pmtu, unsigned int hdr_len)
 {
-	unsigned int outer = sa->mode == ESPAH_MODE_TUNNEL ? espah_sa_outer_len(sa) : hdr_len;
+	unsigned int outer = sa->mode == ESPAH_MODE_TUNNEL ? outer_len(sa) : hdr_len;
 	unsigned int room;
 
 	if (pmtu < outer + fixed_len(sa) + sa->block_len)
@@ -43,7 +40,7 @@ unsigned int espah_sa_pmtu(struct espah_sa *sa)
 
 	local_bh_disable();
 	rcu_read_lock();
-	dst = espah_sa_route(sa);
+	dst = espah_path_route(sa->en->net, espah_sa_path(sa));
 	pmtu = dst ? espah_sa_dst_mtu(sa, dst) : 0;
 	dst_release(dst);
 	rcu_read_unlock();

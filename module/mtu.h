@@ -7,10 +7,7 @@
 
 struct espah_sa;
 
-/* bytes of the outer IP header of a tunnel SA; 0 in transport mode */
-unsigned int espah_sa_outer_len(const struct espah_sa *sa);
-
-/* most bytes that @sa adds to a packet, padding included */
+/* most bytes that @sa adds to a packet, padding included; Context: as for espah_sa_path() */
 unsigned int espah_sa_overhead(const struct espah_sa *sa);
 
 /**

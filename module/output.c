@@ -35,36 +35,35 @@ static bool is_local(const struct sk_buff *skb)
 	return !(IP6CB(skb)->flags & IP6SKB_FORWARDED);
 }
 
-struct dst_entry *espah_sa_route(struct espah_sa *sa)
+struct dst_entry *espah_path_route(struct net *net, struct espah_path *path)
 {
-	struct net *net = sa->en->net;
-	struct dst_entry *dst = dst_cache_get(&sa->dst_cache);
+	struct dst_entry *dst = dst_cache_get(&path->dst_cache);
 
 	if (likely(dst))
 		return dst;
-	if (sa->id.family == AF_INET) {
+	if (path->family == AF_INET) {
 		struct flowi4 fl4 = {
-			.saddr = sa->src.ip4,
-			.daddr = sa->id.dst.ip4,
-			.flowi4_proto = sa->id.proto,
+			.saddr = path->src.ip4,
+			.daddr = path->dst.ip4,
+			.flowi4_proto = path->ip_proto,
 		};
 		struct rtable *rt = ip_route_output_key(net, &fl4);
 
 		if (IS_ERR(rt))
 			return NULL;
 		dst = &rt->dst;
-		dst_cache_set_ip4(&sa->dst_cache, dst, fl4.saddr);
+		dst_cache_set_ip4(&path->dst_cache, dst, fl4.saddr);
 	} else {
-		struct flowi6 fl6 = { .flowi6_proto = sa->id.proto };
+		struct flowi6 fl6 = { .flowi6_proto = path->ip_proto };
 
-		memcpy(&fl6.saddr, &sa->src, sizeof(fl6.saddr));
-		memcpy(&fl6.daddr, &sa->id.dst, sizeof(fl6.daddr));
+		memcpy(&fl6.saddr, &path->src, sizeof(fl6.saddr));
+		memcpy(&fl6.daddr, &path->dst, sizeof(fl6.daddr));
 		dst = ip6_route_output(net, NULL, &fl6);
 		if (dst->error) {
 			dst_release(dst);
 			return NULL;
 		}
-		dst_cache_set_ip6(&sa->dst_cache, dst, &fl6.saddr);
+		dst_cache_set_ip6(&path->dst_cache, dst, &fl6.saddr);
 	}
 	return dst;
 }
@@ -156,7 +155,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 			const struct espah_layout *layout, struct dst_entry *dst, u64 seq)
 {
 	unsigned int payload_len = skb->len - layout->hdr_len;
-	unsigned int head = espah_sa_outer_len(sa) + sa->hdr_len + LL_RESERVED_SPACE(dst->dev);
+	unsigned int head = layout->head_len + LL_RESERVED_SPACE(dst->dev);
 	struct sk_buff *trailer;
 	struct espah_op *op;
 	int nsg;
@@ -171,6 +170,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	op->seq = seq;
 	op->plain_len = payload_len + layout->hdr_len;
 	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
+	op->encap_len = layout->path->encap_len;
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
 		skb_dst_drop(skb);
 		skb_dst_set_noref(skb, dst);
@@ -202,22 +202,24 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		    const struct nf_hook_state *state)
 {
 	enum espah_drop reason = ESPAH_DROP_NOMEM;
+	struct espah_path *path = espah_sa_path(sa);
 	struct sk_buff *segs, *next;
 	struct espah_layout layout;
 	struct dst_entry *dst, *held = NULL;
 	unsigned int mtu, n = 1, usable, bytes = 0;
 	u64 seq;
 
+	layout.path = path;
 	if (sa->mode == ESPAH_MODE_TRANSPORT &&
-	    (flow->family != sa->id.family || !espah_addr_equal(&flow->dst, &sa->id.dst) ||
-	     !espah_addr_equal(&flow->src, &sa->src))) {
+	    (flow->family != path->family || !espah_addr_equal(&flow->dst, &path->dst) ||
+	     !espah_addr_equal(&flow->src, &path->src))) {
 		espah_drop(en, sa, pol, ESPAH_DROP_FAMILY, skb);
 		return;
 	}
 
 	/* fit */
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
-		held = espah_sa_route(sa);
+		held = espah_path_route(en->net, path);
 		dst = held;
 	} else {
 		dst = skb_dst(skb);

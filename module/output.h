@@ -24,12 +24,13 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 void espah_output_done(struct espah_op *op, int err);
 
 /**
- * espah_sa_route - the route to an SA's destination
- * @sa: outbound SA
+ * espah_path_route - the route to an SA's destination
+ * @net: network namespace
+ * @path: of an outbound SA
  *
  * Context: RCU reader, BH disabled. Return: a held dst, or NULL.
  */
-struct dst_entry *espah_sa_route(struct espah_sa *sa);
+struct dst_entry *espah_path_route(struct net *net, struct espah_path *path);
 
 /* how large an ESP packet of @sa may be on @dst, bytes */
 unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst);

@@ -116,6 +116,14 @@ static void choose_sa(struct espah_slot *slot)
 
 /* --- an SA's life --- */
 
+static void free_path(struct espah_path *path)
+{
+	dst_cache_destroy(&path->dst_cache);
+	if (path->mark)
+		dst_release(&path->mark->dst);
+	kfree(path);
+}
+
 static void free_sa(struct work_struct *work)
 {
 	struct espah_sa *sa = container_of(to_rcu_work(work), struct espah_sa, free_work);
@@ -125,9 +133,7 @@ static void free_sa(struct work_struct *work)
 		crypto_free_aead(sa->aead);
 	kfree_sensitive(sa->key);
 	kvfree(sa->replay);
-	dst_cache_destroy(&sa->dst_cache);
-	if (sa->mark)
-		dst_release(&sa->mark->dst);
+	free_path(espah_sa_path(sa));
 	free_percpu(sa->counters);
 	kfree(sa->drops);
 	if (sa->slot)
@@ -184,11 +190,12 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 
 	if (!sa)
 		return NULL;
+	RCU_INIT_POINTER(sa->path, kzalloc(sizeof(*espah_sa_path(sa)), GFP_KERNEL_ACCOUNT));
+	if (!espah_sa_path(sa))
+		goto err_sa;
 	sa->counters = alloc_percpu_gfp(struct espah_counters, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	if (!sa->counters) {
-		kfree(sa);
-		return NULL;
-	}
+	if (!sa->counters)
+		goto err_path;
 	sa->en = en;
 	sa->state = ESPAH_SA_STATE_LARVAL;
 	sa->added = ktime_get_real_seconds();
@@ -200,6 +207,11 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 	INIT_RCU_WORK(&sa->free_work, free_sa);
 	atomic_inc(&en->sad.live);
 	return sa;
+err_path:
+	kfree(espah_sa_path(sa));
+err_sa:
+	kfree(sa);
+	return NULL;
 }
 
 static int alloc_replay(struct espah_sa *sa, u32 window, u64 seq)
@@ -227,6 +239,7 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 		 u64 seq, struct netlink_ext_ack *extack)
 {
 	struct crypto_aead *aead = espah_algo_alloc(algo, espah_sa_esn(sa), key, extack);
+	struct espah_path *path = espah_sa_path(sa);
 	int err;
 
 	if (IS_ERR(aead))
@@ -234,7 +247,6 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 	sa->aead = aead;
 	sa->algo = algo;
 	sa->hdr_len = sizeof(struct ip_esp_hdr) + algo->iv_len;
-	sa->ip_proto = sa->id.proto;
 	sa->iv_len = algo->iv_len;
 	sa->icv_len = algo->icv_len;
 	sa->block_len = algo->block_len;
@@ -244,7 +256,7 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 	if (sa->id.dir == ESPAH_DIR_IN)
 		err = alloc_replay(sa, window, seq);
 	else
-		err = dst_cache_init(&sa->dst_cache, GFP_KERNEL_ACCOUNT);
+		err = dst_cache_init(&path->dst_cache, GFP_KERNEL_ACCOUNT);
 	if (!err) {
 		sa->key = kmemdup(key, espah_algo_key_len(algo), GFP_KERNEL_ACCOUNT);
 		if (!sa->key)
@@ -309,8 +321,9 @@ static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
  */
 int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack)
 {
+	struct espah_path *path = espah_sa_path(sa);
 	struct espah_slot_id slot_id = {
-		.src = sa->src, .dst = sa->id.dst, .reqid = reqid, .family = sa->id.family,
+		.src = path->src, .dst = sa->id.dst, .reqid = reqid, .family = sa->id.family,
 		.proto = sa->id.proto, .mode = sa->mode, .dir = sa->id.dir,
 	};
 	struct espah_sad *sad = &sa->en->sad;
@@ -334,6 +347,9 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	if (err < 0)
 		goto err_slot;
 
+	path->dst = sa->id.dst;
+	path->family = sa->id.family;
+	path->ip_proto = sa->id.proto;
 	refcount_inc(&slot->refs);
 	sa->slot = slot;
 	if (old)

@@ -4,6 +4,8 @@
 #define _ESPAH_SAD_H
 
 #include <linux/atomic.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
@@ -85,15 +87,36 @@ struct espah_slot {
 };
 
 /**
+ * struct espah_path - where an SA's packets come from and go to
+ * @src: source address of the outer header
+ * @dst: its destination address
+ * @family: family of both
+ * @ip_proto: what the IP header names: the SA's own protocol, or IPPROTO_UDP
+ * @encap_len: bytes between the IP header and the IPsec header: UDP's (RFC 3948), or 0
+ * @dst_cache: outbound: route to @dst
+ * @mark: inbound: the metadata dst that marks what was decapsulated; allocated by
+ *	the first packet
+ *
+ * What has to be of one piece while a packet is wrapped; replaced as a whole.
+ */
+struct espah_path {
+	union espah_addr src;
+	union espah_addr dst;
+	u8 family;
+	u8 ip_proto;
+	u8 encap_len;
+	struct dst_cache dst_cache;
+	struct metadata_dst *mark;
+};
+
+/**
  * struct espah_sa - a security association
  * @node: in the SAD, by @id
  * @id: what packets find it by
  * @state: enum espah_sa_state; READ_ONCE by the packet path
  * @mode: enum espah_mode
  * @df: enum espah_df
- * @hdr_len: bytes between the IP header and the payload: UDP (RFC 3948), ESP header, IV
- * @encap_len: how many of them are UDP's; 0 without NAT traversal
- * @ip_proto: what the IP header names: IPPROTO_ESP, or IPPROTO_UDP
+ * @hdr_len: bytes of ESP header and IV
  * @iv_len: bytes, copied from @algo so that the packet path touches one cache line
  * @icv_len: bytes
  * @block_len: bytes
@@ -102,18 +125,15 @@ struct espah_slot {
  * @aead: the keyed transform; NULL while larval
  * @en: the namespace that it belongs to
  * @slot: ties it to policies; never NULL
- * @src: source address of the outer header, of the family of @id.dst
+ * @path: never NULL; see espah_sa_path()
  * @seq: outbound: last sequence number used
  * @lock: inbound: guards @replay; both: guards @inflight
  * @replay: inbound: the receive window
  * @inflight: packets behind the crypto driver, in order; see order.h
  * @inflight_len: how many; 0 lets packets pass without queueing
  * @releasing: somebody is emitting from @inflight
- * @dst_cache: outbound: route to @id.dst
  * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
  * @pmtu_expires: jiffies until which it is believed
- * @mark: inbound: the metadata dst that marks what it decapsulated; allocated by
- *	the first packet
  * @counters: authenticated traffic
  * @drops: allocated by the first drop
  * @algo: the suite; NULL while larval
@@ -133,8 +153,6 @@ struct espah_sa {
 	u8 mode;
 	u8 df;
 	u8 hdr_len;
-	u8 encap_len;
-	u8 ip_proto;
 	u8 iv_len;
 	u8 icv_len;
 	u8 block_len;
@@ -143,7 +161,7 @@ struct espah_sa {
 	struct crypto_aead *aead;
 	struct espah_net *en;
 	struct espah_slot *slot;
-	union espah_addr src;
+	struct espah_path __rcu *path;
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
 	spinlock_t lock; /* see above */
@@ -152,10 +170,8 @@ struct espah_sa {
 	unsigned int inflight_len;
 	bool releasing;
 
-	struct dst_cache dst_cache;
 	u32 pmtu;
 	unsigned long pmtu_expires;
-	struct metadata_dst *mark;
 	struct espah_counters __percpu *counters;
 	struct espah_drops *drops;
 
@@ -208,7 +224,7 @@ void espah_sad_teardown(struct espah_net *en);
 /**
  * espah_sa_alloc - memory for an SA that is not in the SAD yet
  *
- * The caller fills @id, @src, @mode, @flags and so on, then calls
+ * The caller fills @id, @path->src, @mode, @flags and so on, then calls
  * espah_sa_key() and espah_sad_add(), or espah_sa_put() to give it up.
  *
  * Return: the SA with one reference, or NULL.
@@ -270,6 +286,18 @@ struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot
 void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot);
 /* the slot of this id, or NULL; Context: RCU reader */
 struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slot_id *id);
+
+/* Context: RCU reader, espah_net.lock, or before the SA is in the SAD. */
+static inline struct espah_path *espah_sa_path(const struct espah_sa *sa)
+{
+	return rcu_dereference_raw(sa->path);
+}
+
+/* bytes of the IP header in front of tunnelled packets */
+static inline unsigned int espah_path_ip_len(const struct espah_path *path)
+{
+	return path->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
 
 static inline bool espah_sa_esn(const struct espah_sa *sa)
 {

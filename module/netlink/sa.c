@@ -107,13 +107,14 @@ static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 {
 	struct espah_counters sum = espah_counters_sum(sa->counters);
+	const struct espah_path *path = espah_sa_path(sa);
 
 	if (nla_put_u8(skb, ESPAH_SA_DIR, sa->id.dir) ||
 	    nla_put_u8(skb, ESPAH_SA_PROTO, sa->id.proto) ||
 	    nla_put_u8(skb, ESPAH_SA_MODE, sa->mode) ||
 	    nla_put_be32(skb, ESPAH_SA_SPI, sa->id.spi) ||
-	    espah_put_addr(skb, ESPAH_SA_SRC, &sa->src, sa->id.family) ||
-	    espah_put_addr(skb, ESPAH_SA_DST, &sa->id.dst, sa->id.family) ||
+	    espah_put_addr(skb, ESPAH_SA_SRC, &path->src, path->family) ||
+	    espah_put_addr(skb, ESPAH_SA_DST, &path->dst, path->family) ||
 	    nla_put_u32(skb, ESPAH_SA_REQID, sa->slot->id.reqid) ||
 	    nla_put_u32(skb, ESPAH_SA_ID, sa->index) ||
 	    nla_put_u8(skb, ESPAH_SA_STATE, sa->state) ||
@@ -289,8 +290,9 @@ static int get_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 		  espah_need(extack, attrs, ESPAH_SA_MODE) ?:
 		  espah_need(extack, attrs, ESPAH_SA_ALG) ?:
 		  espah_need(extack, attrs, ESPAH_SA_KEY) ?:
-		  espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST], &sa->src,
-				      &sa->id.dst, &sa->id.family, extack);
+		  espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST],
+				      &espah_sa_path(sa)->src, &sa->id.dst, &sa->id.family,
+				      extack);
 
 	if (err)
 		return err;
@@ -471,8 +473,8 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 	sa = alloc_sa(en, extack);
 	if (!sa)
 		return -ENOMEM;
-	err = espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST], &sa->src, &sa->id.dst,
-				  &sa->id.family, extack);
+	err = espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST],
+				  &espah_sa_path(sa)->src, &sa->id.dst, &sa->id.family, extack);
 	if (err)
 		goto err_sa;
 	sa->id.dir = ESPAH_DIR_IN;
@@ -524,7 +526,7 @@ static bool wanted(const struct espah_sa *sa, struct nlattr **attrs)
 	if (attrs[ESPAH_SA_REQID] && nla_get_u32(attrs[ESPAH_SA_REQID]) != sa->slot->id.reqid)
 		return false;
 	if (attrs[ESPAH_SA_SRC] && (espah_get_addr(attrs[ESPAH_SA_SRC], &addr) != sa->id.family ||
-				    !espah_addr_equal(&addr, &sa->src)))
+				    !espah_addr_equal(&addr, &espah_sa_path(sa)->src)))
 		return false;
 	if (attrs[ESPAH_SA_DST] && (espah_get_addr(attrs[ESPAH_SA_DST], &addr) != sa->id.family ||
 				    !espah_addr_equal(&addr, &sa->id.dst)))
