@@ -47,8 +47,9 @@ static u8 outer_tos(const struct espah_sa *sa, const struct sk_buff *skb, bool i
 {
 	u8 tos = inner4 ? ip_hdr(skb)->tos : ipv6_get_dsfield(ipv6_hdr(skb));
 
-	/* RFC 6040 4.1: normal mode copies the ECN field, compatibility mode clears it */
-	return sa->flags & ESPAH_SA_F_NOECN ? tos & ~INET_ECN_MASK : tos;
+	if (unlikely(sa->dscp_map))
+		tos = sa->dscp_map[tos >> 2] << 2 | (tos & INET_ECN_MASK);
+	return (tos & sa->tos_keep) | sa->tos_set;
 }
 
 static bool outer_df(const struct espah_sa *sa, const struct sk_buff *skb, bool inner4)
@@ -81,7 +82,7 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 		iph->ihl = sizeof(*iph) / 4;
 		iph->tos = tos;
 		iph->frag_off = df ? htons(IP_DF) : 0;
-		iph->ttl = ip4_dst_hoplimit(dst);
+		iph->ttl = sa->ttl ?: ip4_dst_hoplimit(dst);
 		iph->protocol = path->ip_proto;
 		iph->saddr = path->src.ip4;
 		iph->daddr = path->dst.ip4;
@@ -91,9 +92,10 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 	} else {
 		struct ipv6hdr *ip6h = ipv6_hdr(skb);
 
+		/* copied, inner flow labels would collide (RFC 4301 5.1.2.2 note 8) */
 		ip6_flow_hdr(ip6h, tos, 0);
 		ip6h->nexthdr = path->ip_proto;
-		ip6h->hop_limit = ip6_dst_hoplimit((struct dst_entry *)dst);
+		ip6h->hop_limit = sa->ttl ?: ip6_dst_hoplimit((struct dst_entry *)dst);
 		memcpy(&ip6h->saddr, &path->src, sizeof(ip6h->saddr));
 		memcpy(&ip6h->daddr, &path->dst, sizeof(ip6h->daddr));
 		skb->protocol = htons(ETH_P_IPV6);
@@ -125,8 +127,31 @@ unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
 	return ip_len + layout->path->encap_len;
 }
 
+/* the currently unused combinations of RFC 6040 4.2, a bit each: inner ECN * 4 + outer ECN */
+#define ECN_ODD (BIT(INET_ECN_ECT_0) | BIT(INET_ECN_ECT_1) | BIT(INET_ECN_CE) |		\
+		 BIT(INET_ECN_ECT_1 << 2 | INET_ECN_ECT_0) |				\
+		 BIT(INET_ECN_CE << 2 | INET_ECN_ECT_1))
+
+/* What the inner traffic class takes over from one that differs: ECN (RFC 6040 4.2) and DSCP. */
+static enum espah_drop merge_tos(struct espah_sa *sa, struct sk_buff *skb, u8 outer, u8 inner)
+{
+	if (sa->tos_take & INET_ECN_MASK) {
+		if (ECN_ODD & BIT((inner & INET_ECN_MASK) << 2 | (outer & INET_ECN_MASK)))
+			atomic64_inc(&sa->ecn_odd);
+		if (INET_ECN_decapsulate(skb, outer, inner) > 1)
+			return ESPAH_DROP_ECN;
+	}
+	if (!(sa->tos_take & ~INET_ECN_MASK))
+		return ESPAH_DROP_NONE;
+	if (skb->protocol == htons(ETH_P_IP))
+		ipv4_copy_dscp(outer, ip_hdr(skb));
+	else
+		ipv6_copy_dscp(outer, ipv6_hdr(skb));
+	return ESPAH_DROP_NONE;
+}
+
 /* The link-layer header moves along, since GRO compares it and packet sockets show it. */
-static enum espah_drop unwrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
+static enum espah_drop unwrap_tunnel(struct espah_sa *sa, struct sk_buff *skb,
 				     unsigned int payload_off, u8 next_header)
 {
 	u8 outer = skb->protocol == htons(ETH_P_IP) ? ip_hdr(skb)->tos :
@@ -160,8 +185,8 @@ static enum espah_drop unwrap_tunnel(const struct espah_sa *sa, struct sk_buff *
 		return ESPAH_DROP_INNER;
 	if (pskb_trim(skb, len))
 		return ESPAH_DROP_NOMEM;
-	/* RFC 6040 4.2 */
-	if (!(sa->flags & ESPAH_SA_F_NOECN) && INET_ECN_decapsulate(skb, outer, inner) > 1)
+	/* where they are equal, nothing is to be done in any case of RFC 6040 4.2 */
+	if (unlikely((outer ^ inner) & sa->tos_take) && merge_tos(sa, skb, outer, inner))
 		return ESPAH_DROP_ECN;
 
 	if (skb_mac_header_was_set(skb) && skb->mac_len) {

@@ -136,6 +136,7 @@ static void free_sa(struct work_struct *work)
 	free_path(espah_sa_path(sa));
 	free_percpu(sa->counters);
 	kfree(sa->drops);
+	kfree(sa->dscp_map);
 	if (sa->slot)
 		release_slot(sa->slot);
 	kfree(sa);

@@ -122,6 +122,11 @@ struct espah_path {
  * @block_len: bytes
  * @iv: enum espah_iv
  * @flags: ESPAH_SA_F_*
+ * @ttl: outbound tunnels: of the outer header; 0: the route's
+ * @tos_keep: outbound tunnels: what of the inner traffic class the outer one has, behind
+ *	@dscp_map
+ * @tos_set: bits that the outer one has besides
+ * @tos_take: inbound tunnels: in which bits the inner traffic class heeds the outer one
  * @aead: the keyed transform; NULL while larval
  * @en: the namespace that it belongs to
  * @slot: ties it to policies; never NULL
@@ -134,6 +139,8 @@ struct espah_path {
  * @releasing: somebody is emitting from @inflight
  * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
  * @pmtu_expires: jiffies until which it is believed
+ * @dscp_map: outbound tunnels: ESPAH_DSCP_NUM outer DSCPs, by the inner one; or NULL
+ * @ecn_odd: inbound tunnels: for ESPAH_SA_ECN_ODD
  * @counters: authenticated traffic
  * @drops: allocated by the first drop
  * @algo: the suite; NULL while larval
@@ -158,6 +165,10 @@ struct espah_sa {
 	u8 block_len;
 	u8 iv;
 	u32 flags;
+	u8 ttl;
+	u8 tos_keep;
+	u8 tos_set;
+	u8 tos_take;
 	struct crypto_aead *aead;
 	struct espah_net *en;
 	struct espah_slot *slot;
@@ -172,6 +183,8 @@ struct espah_sa {
 
 	u32 pmtu;
 	unsigned long pmtu_expires;
+	u8 *dscp_map;
+	atomic64_t ecn_odd;
 	struct espah_counters __percpu *counters;
 	struct espah_drops *drops;
 

@@ -256,8 +256,41 @@ int espah_check_sa_flags(const struct nlattr *attr, struct netlink_ext_ack *exta
 	flags = nla_get_u32(attr);
 	if (!(flags & ~ESPAH_SA_F_ALL))
 		return 0;
-	got(extack, attr, "the flags are 1 (ESN) and 2 (no ECN)", "%#x", flags);
+	got(extack, attr, "the flags are 1 (ESN), 2 (no ECN) and 4 (DSCP inward)", "%#x", flags);
 	return -EINVAL;
+}
+
+/**
+ * espah_check_dscp - validate a DSCP, or one for each that there is
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	const u8 *dscp = nla_data(attr);
+	int len = nla_len(attr), i;
+
+	if (len != 1 && len != ESPAH_DSCP_NUM) {
+		got(extack, attr, "DSCPs come as 1 byte (for all) or 64 bytes (a map)", "%d", len);
+		return -EINVAL;
+	}
+	for (i = 0; i < len; i++) {
+		if (dscp[i] < ESPAH_DSCP_NUM)
+			continue;
+		got(extack, attr, "a DSCP is 0 to 63", "%u", dscp[i]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/**
+ * espah_check_ttl - validate a TTL
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_ttl(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	return check_u8_range(attr, extack, 1, U8_MAX, "a TTL is 1 to 255");
 }
 
 /**

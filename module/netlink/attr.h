@@ -31,6 +31,8 @@ int espah_check_family(const struct nlattr *attr, struct netlink_ext_ack *extack
 int espah_check_spi(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_spi_bound(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_sa_flags(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int espah_check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int espah_check_ttl(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_window(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_mss(const struct nlattr *attr, struct netlink_ext_ack *extack);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <crypto/aead.h>
 #include <linux/in.h>
+#include <net/inet_ecn.h>
 #include "attr.h"
 #include "netlink.h"
 #include "../mtu.h"
@@ -26,6 +27,8 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_WINDOW] = ESPAH_NLA(window),
 	[ESPAH_SA_DF] = ESPAH_NLA(df),
 	[ESPAH_SA_SEQ] = ESPAH_NLA(u64),
+	[ESPAH_SA_DSCP] = ESPAH_NLA(dscp),
+	[ESPAH_SA_TTL] = ESPAH_NLA(ttl),
 };
 
 const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1] = {
@@ -73,6 +76,24 @@ static u64 sequence(struct espah_sa *sa)
 	return seq;
 }
 
+/* What a tunnel does to the fields that routers look at. */
+static int put_tunnel(struct sk_buff *skb, struct espah_sa *sa)
+{
+	u8 dscp = sa->tos_set >> 2;
+	int err = 0;
+
+	if (sa->id.dir == ESPAH_DIR_IN)
+		return nla_put_u64_64bit(skb, ESPAH_SA_ECN_ODD, atomic64_read(&sa->ecn_odd),
+					 ESPAH_SA_PAD);
+	if (sa->dscp_map)
+		err = nla_put(skb, ESPAH_SA_DSCP, ESPAH_DSCP_NUM, sa->dscp_map);
+	else if (!(sa->tos_keep & ~INET_ECN_MASK))
+		err = nla_put_u8(skb, ESPAH_SA_DSCP, dscp);
+	if (!err && sa->ttl)
+		err = nla_put_u8(skb, ESPAH_SA_TTL, sa->ttl);
+	return err ?: nla_put_u8(skb, ESPAH_SA_DF, sa->df);
+}
+
 /* What an SA has only once it has keys. */
 static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 {
@@ -90,9 +111,7 @@ static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 		return -EMSGSIZE;
 	if (out && nla_put_u32(skb, ESPAH_SA_PMTU, espah_sa_pmtu(sa)))
 		return -EMSGSIZE;
-	if (out && sa->mode == ESPAH_MODE_TUNNEL && nla_put_u8(skb, ESPAH_SA_DF, sa->df))
-		return -EMSGSIZE;
-	return 0;
+	return sa->mode == ESPAH_MODE_TUNNEL ? put_tunnel(skb, sa) : 0;
 }
 
 /**
@@ -242,13 +261,45 @@ static int get_seq(struct espah_sa *sa, struct nlattr **attrs, u64 *seq,
 	return -ERANGE;
 }
 
-static int check_df(const struct espah_sa *sa, struct nlattr **attrs,
-		    struct netlink_ext_ack *extack)
+#define OUTER_WHY "is for outbound tunnels: other SAs make no outer header"
+
+static int check_outer(const struct espah_sa *sa, struct nlattr **attrs,
+		       struct netlink_ext_ack *extack)
 {
 	if (sa->id.dir == ESPAH_DIR_OUT && sa->mode == ESPAH_MODE_TUNNEL)
 		return 0;
-	return espah_refuse(extack, attrs, ESPAH_SA_DF,
-			    "is for outbound tunnels: other SAs make no outer header");
+	return espah_refuse(extack, attrs, ESPAH_SA_DF, OUTER_WHY) ?:
+	       espah_refuse(extack, attrs, ESPAH_SA_DSCP, OUTER_WHY) ?:
+	       espah_refuse(extack, attrs, ESPAH_SA_TTL, OUTER_WHY);
+}
+
+/* Reads what a tunnel does to the fields that routers look at. */
+static int get_tunnel(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	u8 ecn = sa->flags & ESPAH_SA_F_NOECN ? 0 : INET_ECN_MASK;
+	const struct nlattr *dscp = attrs[ESPAH_SA_DSCP];
+
+	sa->df = espah_get_u8(attrs[ESPAH_SA_DF], ESPAH_DF_COPY);
+	sa->ttl = espah_get_u8(attrs[ESPAH_SA_TTL], 0);
+	sa->tos_take = ecn;
+	sa->tos_keep = ecn | (u8)~INET_ECN_MASK;
+	if (sa->flags & ESPAH_SA_F_DSCP_IN) {
+		if (sa->id.dir == ESPAH_DIR_OUT || sa->mode != ESPAH_MODE_TUNNEL) {
+			NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_FLAGS],
+					    "the flag 4 (DSCP inward) is for inbound tunnels");
+			return -EINVAL;
+		}
+		sa->tos_take |= (u8)~INET_ECN_MASK;
+	}
+	if (dscp && nla_len(dscp) == 1) {
+		sa->tos_keep = ecn;
+		sa->tos_set = nla_get_u8(dscp) << 2;
+	} else if (dscp) {
+		sa->dscp_map = kmemdup(nla_data(dscp), ESPAH_DSCP_NUM, GFP_KERNEL_ACCOUNT);
+		if (!sa->dscp_map)
+			return -ENOMEM;
+	}
+	return check_outer(sa, attrs, extack);
 }
 
 static const struct espah_algo *get_algo(struct nlattr **attrs, struct netlink_ext_ack *extack)
@@ -298,8 +349,7 @@ static int get_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 		return err;
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
 	sa->flags = espah_get_u32(attrs[ESPAH_SA_FLAGS], 0);
-	sa->df = espah_get_u8(attrs[ESPAH_SA_DF], ESPAH_DF_COPY);
-	return check_df(sa, attrs, extack);
+	return get_tunnel(sa, attrs, extack);
 }
 
 static int get_keys(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
@@ -370,7 +420,7 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 	if (IS_ERR(sa))
 		err = PTR_ERR(sa);
 	else if (df)
-		err = check_df(sa, info->attrs, info->extack);
+		err = check_outer(sa, info->attrs, info->extack);
 	if (!err && df) {
 		WRITE_ONCE(sa->df, nla_get_u8(df));
 		espah_event_sa(en, sa, ESPAH_CMD_SA_SET);

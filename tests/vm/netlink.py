@@ -25,7 +25,7 @@ CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_D
             CONFIG_SET)
 
 (DIR, PROTO, MODE, SPI, SRC, DST, REQID, ALG, KEY, FLAGS, WINDOW, DF, SEQ, SPI_MIN, SPI_MAX,
- SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD) = range(1, 26)
+ SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD) = range(1, 29)
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
  P_ADDED, P_DROPS, P_PAD) = range(1, 14)
 (S_FAMILY, S_SRC, S_SRC_LEN, S_DST, S_DST_LEN, S_PROTO, S_SPORT_MIN, S_SPORT_MAX, S_DPORT_MIN,
@@ -382,6 +382,21 @@ BAD = [
     ("DF in transport mode", SA_NEW, sa(DIR=u8(OUT), MODE=u8(TRANSPORT), DF=u8(1)), E.EINVAL,
      "outbound tunnels"),
     ("DF 3", SA_NEW, sa(DIR=u8(OUT), DF=u8(3)), E.EINVAL, "2 (clear), got 3"),
+    ("DSCP 64", SA_NEW, sa(DIR=u8(OUT), DSCP=u8(64)), E.EINVAL, "0 to 63, got 64"),
+    ("DSCP map with a 64 at its end", SA_NEW, sa(DIR=u8(OUT), DSCP=bytes(63) + u8(64)), E.EINVAL,
+     "0 to 63, got 64"),
+    ("DSCP map of 63", SA_NEW, sa(DIR=u8(OUT), DSCP=bytes(63)), E.EINVAL, "64 bytes (a map), got 63"),
+    ("DSCP map of 65", SA_NEW, sa(DIR=u8(OUT), DSCP=bytes(65)), E.EINVAL, "got 65"),
+    ("empty DSCP", SA_NEW, sa(DIR=u8(OUT), DSCP=b""), E.EINVAL, "got 0"),
+    ("inbound DSCP", SA_NEW, sa(DSCP=u8(1)), E.EINVAL, "outbound tunnels"),
+    ("TTL 0", SA_NEW, sa(DIR=u8(OUT), TTL=u8(0)), E.EINVAL, "1 to 255, got 0"),
+    ("TTL of 2 bytes", SA_NEW, sa(DIR=u8(OUT), TTL=u16(9)), E.EINVAL, "takes 1 bytes"),
+    ("TTL in transport mode", SA_NEW, sa(DIR=u8(OUT), MODE=u8(TRANSPORT), TTL=u8(9)), E.EINVAL,
+     "outbound tunnels"),
+    ("outbound DSCP inward", SA_NEW, sa(DIR=u8(OUT), FLAGS=u32(4)), E.EINVAL, "inbound tunnels"),
+    ("SA_SET of the DSCP", SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(DSCP, u8(1))], E.EINVAL,
+     ""),
+    ("count of odd ECN", SA_NEW, sa() + [(ECN_ODD, u64(1))], E.EINVAL, ""),
     # attributes that are missing, unknown, not for this command, or come twice
     *((f"SA_NEW without {k}", SA_NEW, sa(**{k: None}), E.EINVAL, f"ESPAH_SA_{k} is missing")
       for k in ("DIR", "SPI", "SRC", "DST", "MODE", "ALG", "KEY")),

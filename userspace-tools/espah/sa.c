@@ -46,7 +46,11 @@ static const char add_help[] =
 	"  window N          in: replay window of N packets, 0: no check (default 1024)\n"
 	"  df copy|set|clear out, tunnel: don't-fragment bit of the outer IPv4 header (default copy)\n"
 	"  seq N             out: last sequence number used; in: highest accepted (default 0)\n"
-	"  noecn             leave ECN bits alone\n"
+	"  noecn             out: the outer header is not ECN-capable; in: leave the inner ECN as it is\n"
+	"  dscp copy|D|MAP   out, tunnel: DSCP of the outer header: the inner one (default), a number\n"
+	"                    or name such as ef, or by the inner one, such as ef=cs5,af41=af42,else=cs0\n"
+	"  dscp-in           in, tunnel: copy the outer DSCP to the inner header\n"
+	"  ttl N             out, tunnel: TTL or hop limit of the outer header (default: the route's)\n"
 	"\n"
 	"Example:\n"
 	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file site-b.out reqid 7\n";
@@ -120,7 +124,7 @@ static int add(struct cli *cli, struct args *args)
 	int status;
 
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
-			 SA_SEQ | SA_NOECN, needs, &sa);
+			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL, needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);

@@ -7,6 +7,7 @@
 
 #include "attr.h"
 #include "cli.h"
+#include "dscp.h"
 #include "key.h"
 #include "print.h"
 
@@ -29,6 +30,9 @@ enum sa_word {
 	SA_MAX = 1 << 14,
 	SA_SHOW_KEYS = 1 << 15,
 	SA_PROTO = 1 << 16,
+	SA_DSCP = 1 << 17,
+	SA_TTL = 1 << 18,
+	SA_DSCP_IN = 1 << 19,
 };
 
 /**
@@ -41,12 +45,14 @@ struct sa {
 	uint8_t dir;
 	uint8_t mode;
 	uint8_t df;
+	uint8_t ttl;
 	uint32_t spi;
 	uint32_t reqid;
 	uint32_t window;
 	uint32_t min;
 	uint32_t max;
 	uint64_t seq;
+	struct dscp dscp;
 	struct addr src;
 	struct addr dst;
 	const char *alg;

@@ -75,7 +75,7 @@ static void print_key(const struct nlattr *key)
 void sa_print(const struct nlattr **tb)
 {
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
-	char line[320], age[24], when[32], drops[1024];
+	char line[320], age[24], when[32], drops[1024], dscp[DSCP_TEXT_MAX];
 	uint64_t added = attr_u64(tb[ESPAH_SA_ADDED], 0);
 
 	sa_line(tb, line, sizeof(line));
@@ -98,6 +98,14 @@ void sa_print(const struct nlattr **tb)
 		printf(" esn ");
 	if (flags & ESPAH_SA_F_NOECN)
 		printf(" noecn ");
+	if (flags & ESPAH_SA_F_DSCP_IN)
+		printf(" dscp-in ");
+	if (tb[ESPAH_SA_DSCP])
+		printf(" dscp %s ", dscp_text(tb[ESPAH_SA_DSCP], dscp));
+	if (tb[ESPAH_SA_TTL])
+		printf(" ttl %u ", attr_u8(tb[ESPAH_SA_TTL], 0));
+	if (attr_u64(tb[ESPAH_SA_ECN_ODD], 0))
+		printf(" ecn-odd %" PRIu64 " ", attr_u64(tb[ESPAH_SA_ECN_ODD], 0));
 	if (tb[ESPAH_SA_ID])
 		printf(" id %u ", attr_u32(tb[ESPAH_SA_ID], 0));
 	if (tb[ESPAH_SA_DRIVER])
@@ -132,11 +140,12 @@ json_t *sa_json(const struct nlattr **tb)
 	} counters[] = {
 		{ ESPAH_SA_SEQ, "seq" }, { ESPAH_SA_PACKETS, "packets" },
 		{ ESPAH_SA_BYTES, "bytes" }, { ESPAH_SA_ADDED, "added" },
+		{ ESPAH_SA_ECN_ODD, "ecn_odd" },
 	};
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
+	char proto[8], dscp[DSCP_TEXT_MAX];
 	json_t *sa = json_object();
 	struct addr addr;
-	char proto[8];
 	unsigned int i;
 
 	if (tb[ESPAH_SA_ID])
@@ -162,7 +171,12 @@ json_t *sa_json(const struct nlattr **tb)
 	if (tb[ESPAH_SA_FLAGS] || tb[ESPAH_SA_MODE]) {
 		json_set(sa, "esn", json_boolean(flags & ESPAH_SA_F_ESN));
 		json_set(sa, "noecn", json_boolean(flags & ESPAH_SA_F_NOECN));
+		json_set(sa, "dscp_in", json_boolean(flags & ESPAH_SA_F_DSCP_IN));
 	}
+	if (tb[ESPAH_SA_DSCP])
+		json_set(sa, "dscp", json_string(dscp_text(tb[ESPAH_SA_DSCP], dscp)));
+	if (tb[ESPAH_SA_TTL])
+		json_set(sa, "ttl", json_integer(attr_u8(tb[ESPAH_SA_TTL], 0)));
 	if (tb[ESPAH_SA_WINDOW])
 		json_set(sa, "window", json_integer(attr_u32(tb[ESPAH_SA_WINDOW], 0)));
 	if (tb[ESPAH_SA_DF])

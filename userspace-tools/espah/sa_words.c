@@ -17,7 +17,8 @@ static const struct {
 	{ "key-file", SA_KEY }, { "key-stdin", SA_KEY }, { "key", SA_KEY },
 	{ "reqid", SA_REQID }, { "esn", SA_ESN }, { "window", SA_WINDOW }, { "df", SA_DF },
 	{ "seq", SA_SEQ }, { "noecn", SA_NOECN }, { "min", SA_MIN }, { "max", SA_MAX },
-	{ "--show-keys", SA_SHOW_KEYS },
+	{ "--show-keys", SA_SHOW_KEYS }, { "dscp", SA_DSCP }, { "ttl", SA_TTL },
+	{ "dscp-in", SA_DSCP_IN },
 };
 
 /* What a missing one is called, in the order in which one would type them. */
@@ -101,6 +102,16 @@ static int read_window(const char *value, uint32_t *window)
 	return 0;
 }
 
+static int read_ttl(const char *value, uint8_t *ttl)
+{
+	uint64_t n;
+
+	if (parse_number("ttl", value, 1, UINT8_MAX, &n))
+		return -1;
+	*ttl = n;
+	return 0;
+}
+
 /* Return: 0, or -1 and told. */
 static int read_value(const char *word, const char *value, uint32_t bit, struct sa *sa)
 {
@@ -123,6 +134,10 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 		return word_parse(WORD_DF, word, value, &sa->df);
 	case SA_SEQ:
 		return parse_number(word, value, 0, UINT64_MAX, &sa->seq);
+	case SA_DSCP:
+		return dscp_parse(value, &sa->dscp);
+	case SA_TTL:
+		return read_ttl(value, &sa->ttl);
 	}
 	return -1;
 }
@@ -161,6 +176,7 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint32
 	case SA_PROTO:
 	case SA_ESN:
 	case SA_NOECN:
+	case SA_DSCP_IN:
 	case SA_SHOW_KEYS:
 		return STATUS_OK;
 	}
@@ -263,6 +279,8 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		flags |= ESPAH_SA_F_ESN;
 	if (sa->given & SA_NOECN)
 		flags |= ESPAH_SA_F_NOECN;
+	if (sa->given & SA_DSCP_IN)
+		flags |= ESPAH_SA_F_DSCP_IN;
 	if (flags)
 		mnl_attr_put_u32(nlh, ESPAH_SA_FLAGS, flags);
 	if (sa->given & SA_WINDOW)
@@ -271,6 +289,10 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		mnl_attr_put_u8(nlh, ESPAH_SA_DF, sa->df);
 	if (sa->given & SA_SEQ)
 		mnl_attr_put_u64(nlh, ESPAH_SA_SEQ, sa->seq);
+	if (sa->dscp.len)
+		mnl_attr_put(nlh, ESPAH_SA_DSCP, sa->dscp.len, sa->dscp.byte);
+	if (sa->given & SA_TTL)
+		mnl_attr_put_u8(nlh, ESPAH_SA_TTL, sa->ttl);
 	if (sa->given & SA_MIN)
 		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MIN, sa->min);
 	if (sa->given & SA_MAX)

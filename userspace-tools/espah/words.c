@@ -24,6 +24,15 @@ static const struct {
 	{ WORD_DF, ESPAH_DF_COPY, "copy" },
 	{ WORD_DF, ESPAH_DF_SET, "set" },
 	{ WORD_DF, ESPAH_DF_CLEAR, "clear" },
+	{ WORD_DSCP, 0, "cs0" }, { WORD_DSCP, 0, "be" }, { WORD_DSCP, 1, "le" },
+	{ WORD_DSCP, 8, "cs1" }, { WORD_DSCP, 16, "cs2" }, { WORD_DSCP, 24, "cs3" },
+	{ WORD_DSCP, 32, "cs4" }, { WORD_DSCP, 40, "cs5" }, { WORD_DSCP, 48, "cs6" },
+	{ WORD_DSCP, 56, "cs7" },
+	{ WORD_DSCP, 10, "af11" }, { WORD_DSCP, 12, "af12" }, { WORD_DSCP, 14, "af13" },
+	{ WORD_DSCP, 18, "af21" }, { WORD_DSCP, 20, "af22" }, { WORD_DSCP, 22, "af23" },
+	{ WORD_DSCP, 26, "af31" }, { WORD_DSCP, 28, "af32" }, { WORD_DSCP, 30, "af33" },
+	{ WORD_DSCP, 34, "af41" }, { WORD_DSCP, 36, "af42" }, { WORD_DSCP, 38, "af43" },
+	{ WORD_DSCP, 44, "va" }, { WORD_DSCP, 46, "ef" },
 	{ WORD_STATE, ESPAH_SA_STATE_LARVAL, "larval" },
 	{ WORD_STATE, ESPAH_SA_STATE_VALID, "valid" },
 	{ WORD_PROTO, 0, "any" },
@@ -131,9 +140,9 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_DIR] = "in|out", [ESPAH_SA_PROTO] = "esp", [ESPAH_SA_MODE] = "tunnel|transport",
 	[ESPAH_SA_SPI] = "spi", [ESPAH_SA_SRC] = "src", [ESPAH_SA_DST] = "dst",
 	[ESPAH_SA_REQID] = "reqid", [ESPAH_SA_ALG] = "algorithm", [ESPAH_SA_KEY] = "key",
-	[ESPAH_SA_FLAGS] = "esn|noecn", [ESPAH_SA_WINDOW] = "window", [ESPAH_SA_DF] = "df",
+	[ESPAH_SA_FLAGS] = "esn|noecn|dscp-in", [ESPAH_SA_WINDOW] = "window", [ESPAH_SA_DF] = "df",
 	[ESPAH_SA_SEQ] = "seq", [ESPAH_SA_SPI_MIN] = "min", [ESPAH_SA_SPI_MAX] = "max",
-	[ESPAH_SA_SHOW_KEYS] = "--show-keys",
+	[ESPAH_SA_SHOW_KEYS] = "--show-keys", [ESPAH_SA_DSCP] = "dscp", [ESPAH_SA_TTL] = "ttl",
 };
 
 static const char *const policy_words[] = {

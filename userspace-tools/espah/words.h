@@ -12,6 +12,7 @@ enum word_kind {
 	WORD_MODE,
 	WORD_ACTION,
 	WORD_DF,
+	WORD_DSCP,
 	WORD_STATE,
 	WORD_PROTO,
 };

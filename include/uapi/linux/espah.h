@@ -13,7 +13,7 @@
  *
  * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
- *                        [SA_SEQ]
+ *                        [SA_SEQ] [SA_DSCP] [SA_TTL]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
  * ESPAH_CMD_SA_SET       (identity) [SA_DF]
@@ -155,10 +155,18 @@ enum espah_sa_state {
 
 /** ESPAH_SA_F_ESN - 64-bit sequence numbers, RFC 4303 2.2.1 */
 #define ESPAH_SA_F_ESN (1U << 0)
-/** ESPAH_SA_F_NOECN - do not copy ECN bits to or from the outer header */
+/**
+ * ESPAH_SA_F_NOECN - tunnels; outbound: the outer header is Not-ECT (RFC 6040 4.1,
+ * compatibility mode); inbound: the inner ECN field is left as it came
+ */
 #define ESPAH_SA_F_NOECN (1U << 1)
+/** ESPAH_SA_F_DSCP_IN - inbound tunnels: the inner header takes over the outer DSCP */
+#define ESPAH_SA_F_DSCP_IN (1U << 2)
 /** ESPAH_SA_F_ALL - the flags that this version knows */
-#define ESPAH_SA_F_ALL (ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN)
+#define ESPAH_SA_F_ALL (ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN | ESPAH_SA_F_DSCP_IN)
+
+/** ESPAH_DSCP_NUM - how many DSCPs there are (RFC 2474 3) */
+#define ESPAH_DSCP_NUM 64
 
 /** ESPAH_WINDOW_MIN - smallest replay window, packets; 0 turns the check off */
 #define ESPAH_WINDOW_MIN 32
@@ -233,6 +241,19 @@ enum espah_sa_attr {
 	ESPAH_SA_DROPS,
 	/** @ESPAH_SA_PAD: alignment of 64-bit attributes */
 	ESPAH_SA_PAD,
+	/**
+	 * @ESPAH_SA_DSCP: binary, the DSCP of the outer header (outbound tunnels,
+	 * RFC 2983): absent: the inner one; 1 byte: this one; ESPAH_DSCP_NUM
+	 * bytes: the one that stands at the inner one's place
+	 */
+	ESPAH_SA_DSCP,
+	/** @ESPAH_SA_TTL: u8, 1 to 255: of the outer header (outbound tunnels); absent: the route's */
+	ESPAH_SA_TTL,
+	/**
+	 * @ESPAH_SA_ECN_ODD: u64, read-only, packets with a combination of ECN
+	 * fields that is marked as currently unused in RFC 6040 4.2 (inbound tunnels)
+	 */
+	ESPAH_SA_ECN_ODD,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1

@@ -120,6 +120,7 @@ int main(void)
 	test_policy();
 	test_ack();
 	test_print();
+	test_dscp();
 	printf("# %d of %d failed\n", failures, tests);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -36,5 +36,6 @@ void test_sa(void);
 void test_policy(void);
 void test_ack(void);
 void test_print(void);
+void test_dscp(void);
 
 #endif /* ESPAH_TEST_HARNESS_H */

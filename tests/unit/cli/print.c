@@ -82,11 +82,21 @@ static void sa(void)
 	CHECK(strstr(text, "\"drops\": [{\"name\": \"replay\", \"count\": 3}]"));
 	CHECK(strstr(text, "\"src\": \"198.51.100.7\""));
 	CHECK(!strstr(text, "key"));
+	CHECK(!strstr(text, "dscp\""));
+	mnl_attr_put_u8(nlh, ESPAH_SA_DSCP, 46);
+	mnl_attr_put_u8(nlh, ESPAH_SA_TTL, 9);
+	mnl_attr_put_u64(nlh, ESPAH_SA_ECN_ODD, 3);
 	mnl_attr_put(nlh, ESPAH_SA_KEY, 2, "\0\xff");
 	attr_table(nlh, tb, ESPAH_SA_MAX);
 	capture_start();
 	json_print(sa_json(tb));
-	CHECK(strstr(capture_end(), "\"key\": \"0x00ff\""));
+	text = capture_end();
+	CHECK(strstr(text, "\"key\": \"0x00ff\""));
+	CHECK(strstr(text, "\"dscp\": \"ef\", \"ttl\": 9"));
+	CHECK(strstr(text, "\"ecn_odd\": 3"));
+	capture_start();
+	sa_print(tb);
+	CHECK(strstr(capture_end(), " dscp ef  ttl 9  ecn-odd 3 "));
 	test_end();
 
 	test_begin("an SA as text");

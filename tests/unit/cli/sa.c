@@ -9,7 +9,8 @@
 #include "sa.h"
 
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
-#define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN)
+#define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
+		   SA_DSCP | SA_DSCP_IN | SA_TTL)
 
 static struct cli cli;
 static struct sa sa;
@@ -36,7 +37,8 @@ static void encoding(void)
 
 	test_begin("sa add: each word's attribute");
 	CHECK(!add("in esp spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key 00ff "
-		   "reqid 7 esn window 64 df clear seq 0xffffffff00000001 noecn"));
+		   "reqid 7 esn window 64 df clear seq 0xffffffff00000001 noecn "
+		   "dscp ef dscp-in ttl 9"));
 	at = encode(&nlh);
 	genl = mnl_nlmsg_get_payload(nlh);
 	CHECK(nlh->nlmsg_type == 77 && nlh->nlmsg_seq == 5);
@@ -50,10 +52,13 @@ static void encoding(void)
 	CHECK(has_attr(&at, ESPAH_SA_ALG, "aes256gcm16", 12));
 	CHECK(has_attr(&at, ESPAH_SA_KEY, "\0\xff", 2));
 	CHECK(has_u32(&at, ESPAH_SA_REQID, 7));
-	CHECK(has_u32(&at, ESPAH_SA_FLAGS, ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN));
+	CHECK(has_u32(&at, ESPAH_SA_FLAGS, ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN |
+		      ESPAH_SA_F_DSCP_IN));
 	CHECK(has_u32(&at, ESPAH_SA_WINDOW, 64));
 	CHECK(has_u8(&at, ESPAH_SA_DF, ESPAH_DF_CLEAR));
 	CHECK(has_attr(&at, ESPAH_SA_SEQ, &seq, 8));
+	CHECK(has_u8(&at, ESPAH_SA_DSCP, 46));
+	CHECK(has_u8(&at, ESPAH_SA_TTL, 9));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	test_end();
 
@@ -85,7 +90,7 @@ static void encoding(void)
 	test_begin("the largest request fits its buffer");
 	CHECK(!add("in spi 0xffffffff src 2001:db8::1 dst 2001:db8::2 tunnel "
 		   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa key 00 reqid 7 "
-		   "esn window 64 df clear seq 1 noecn"));
+		   "esn window 64 df clear seq 1 noecn dscp else=1 dscp-in ttl 255"));
 	sa.key.len = ESPAH_KEY_MAX;
 	encode(&nlh);
 	CHECK(nlh->nlmsg_len < NL_REQUEST_MAX);
@@ -111,6 +116,10 @@ static void refusals(void)
 	CHECK(add("window 32769") == STATUS_USAGE);
 	CHECK(add("df no") == STATUS_USAGE);
 	CHECK(told_of("copy, set, clear"));
+	CHECK(add("ttl 0") == STATUS_USAGE);
+	CHECK(told_of("a number from 1 to 255"));
+	CHECK(add("ttl 256") == STATUS_USAGE);
+	CHECK(add("dscp 64") == STATUS_USAGE);
 	CHECK(add("in spi 256 src 192.0.2.1 dst ::1 tunnel x key 00") == STATUS_USAGE);
 	CHECK(told_of("src is IPv4, but dst is IPv6"));
 	CHECK(add("min 300") == STATUS_USAGE);

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The DSCP of outer headers: copy | VALUE | FROM=TO[,FROM=TO...][,else=TO], and back. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "dscp.h"
+#include "parse.h"
+#include "words.h"
+
+static bool read_value(const char *word, size_t len, uint8_t *value)
+{
+	char copy[16];
+	unsigned int n;
+	int used = 0;
+
+	if (!len || len >= sizeof(copy))
+		return false;
+	memcpy(copy, word, len);
+	copy[len] = '\0';
+	if (word_value(WORD_DSCP, copy, value))
+		return true;
+	if (len > 2 || sscanf(copy, "%2u%n", &n, &used) != 1 || copy[used] ||
+	    copy[0] < '0' || copy[0] > '9' || n >= ESPAH_DSCP_NUM)
+		return false;
+	*value = n;
+	return true;
+}
+
+static int refuse(const char *word)
+{
+	error("'dscp' cannot be '%s'; it is copy, a DSCP (0 to 63, or a name such as ef, af41, cs6), or a map such as ef=cs5,af41=af42,else=cs0",
+	      word);
+	return -1;
+}
+
+static int read_map(const char *word, struct dscp *dscp)
+{
+	bool set[ESPAH_DSCP_NUM] = { false }, have_rest = false;
+	const char *at = word, *equal;
+	uint8_t from, to, rest = 0;
+	unsigned int i;
+	size_t len;
+
+	for (;; at += len + 1) {
+		len = strcspn(at, ",");
+		equal = memchr(at, '=', len);
+		if (!equal || !read_value(equal + 1, len - (equal + 1 - at), &to))
+			return refuse(word);
+		if (equal - at == 4 && !strncmp(at, "else", 4) && !have_rest) {
+			have_rest = true;
+			rest = to;
+		} else if (!read_value(at, equal - at, &from)) {
+			return refuse(word);
+		} else if (set[from]) {
+			error("'dscp' has two values for %.*s", (int)(equal - at), at);
+			return -1;
+		} else {
+			set[from] = true;
+			dscp->byte[from] = to;
+		}
+		if (!at[len])
+			break;
+	}
+	for (i = 0; i < ESPAH_DSCP_NUM; i++)
+		if (!set[i])
+			dscp->byte[i] = have_rest ? rest : i;
+	dscp->len = ESPAH_DSCP_NUM;
+	return 0;
+}
+
+/** dscp_parse() - what 'dscp' says. Return: 0, or -1 and told */
+int dscp_parse(const char *word, struct dscp *dscp)
+{
+	memset(dscp, 0, sizeof(*dscp));
+	if (!strcmp(word, "copy"))
+		return 0;
+	if (strchr(word, '='))
+		return read_map(word, dscp);
+	dscp->len = 1;
+	return read_value(word, strlen(word), &dscp->byte[0]) ? 0 : refuse(word);
+}
+
+static const char *value_text(uint8_t value, char buf[4])
+{
+	const char *word = word_of(WORD_DSCP, value);
+
+	if (strcmp(word, "?"))
+		return word;
+	snprintf(buf, 4, "%u", value);
+	return buf;
+}
+
+/* Pairs that the map needs if what is not among them becomes @rest; below 0: stays as it is. */
+static unsigned int cost(const uint8_t *map, int rest)
+{
+	unsigned int i, n = rest >= 0;
+
+	for (i = 0; i < ESPAH_DSCP_NUM; i++)
+		n += map[i] != (rest < 0 ? (int)i : rest);
+	return n;
+}
+
+static const char *map_text(const uint8_t *map, char buf[DSCP_TEXT_MAX])
+{
+	char from[4], to[4];
+	int i, rest = -1;
+	size_t used = 0;
+
+	for (i = 0; i < ESPAH_DSCP_NUM; i++)
+		if (cost(map, i) < cost(map, rest))
+			rest = i;
+	buf[0] = '\0';
+	for (i = 0; i < ESPAH_DSCP_NUM; i++)
+		if (map[i] != (rest < 0 ? i : rest))
+			used += snprintf(buf + used, DSCP_TEXT_MAX - used, "%s%s=%s", used ? "," : "",
+					 value_text(i, from), value_text(map[i], to));
+	if (rest >= 0)
+		snprintf(buf + used, DSCP_TEXT_MAX - used, "%selse=%s", used ? "," : "",
+			 value_text(rest, to));
+	return *buf ? buf : "copy";
+}
+
+/** dscp_text() - Return: ESPAH_SA_DSCP, as it would be typed; may lie in @buf */
+const char *dscp_text(const struct nlattr *attr, char buf[DSCP_TEXT_MAX])
+{
+	unsigned int i, len = attr ? mnl_attr_get_payload_len(attr) : 0;
+	const uint8_t *byte = len ? mnl_attr_get_payload(attr) : NULL;
+
+	if (!len)
+		return "copy";
+	for (i = 0; i < len; i++)
+		if (byte[i] >= ESPAH_DSCP_NUM)
+			return "?";
+	if (len == 1)
+		return value_text(byte[0], buf);
+	return len == ESPAH_DSCP_NUM ? map_text(byte, buf) : "?";
+}
