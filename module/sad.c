@@ -35,27 +35,11 @@ static const struct rhashtable_params slot_params = {
 
 /* --- slots --- */
 
-/**
- * espah_slot_find - look a slot up
- * @sad: the SAD
- * @id: its key
- *
- * Context: RCU reader.
- * Return: the slot, valid until rcu_read_unlock(), or NULL.
- */
 struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slot_id *id)
 {
 	return rhashtable_lookup(&sad->slots, id, slot_params);
 }
 
-/**
- * espah_slot_get - use a slot
- * @sad: the SAD
- * @id: its key
- *
- * Context: espah_net.lock; may sleep.
- * Return: the slot, made if there was none, with one more user; NULL without memory.
- */
 struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot_id *id)
 {
 	struct espah_slot *slot = rhashtable_lookup_fast(&sad->slots, id, slot_params);
@@ -84,13 +68,6 @@ static void release_slot(struct espah_slot *slot)
 		kfree_rcu(slot, rcu);
 }
 
-/**
- * espah_slot_put - stop using a slot
- * @sad: the SAD
- * @slot: from espah_slot_get()
- *
- * Context: espah_net.lock.
- */
 void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot)
 {
 	if (--slot->users)
@@ -145,12 +122,6 @@ static void free_sa(struct work_struct *work)
 		wake_up_var(live);
 }
 
-/**
- * espah_sa_put - drop a reference to an SA
- * @sa: the SA
- *
- * The last one frees it, zeroing its keys, after a grace period. Context: any.
- */
 void espah_sa_put(struct espah_sa *sa)
 {
 	if (refcount_dec_and_test(&sa->refs))
@@ -179,12 +150,6 @@ static void expire_sa(struct work_struct *work)
 	espah_sa_put(sa);
 }
 
-/**
- * espah_sa_alloc - memory for an SA that is not in the SAD yet
- * @en: the network namespace that it will belong to
- *
- * Return: the SA with one reference, or NULL.
- */
 struct espah_sa *espah_sa_alloc(struct espah_net *en)
 {
 	struct espah_sa *sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
@@ -224,18 +189,6 @@ static int alloc_replay(struct espah_sa *sa, u32 window, u64 seq)
 	return 0;
 }
 
-/**
- * espah_sa_key - give an SA its algorithm and key
- * @sa: not in the SAD yet; its direction and flags are set
- * @algo: the suite
- * @key: espah_algo_key_len() bytes
- * @window: replay window in packets (inbound)
- * @seq: where to start
- * @extack: gets a sentence on failure
- *
- * Context: process; may load modules; wants no lock.
- * Return: 0, or -errno with nothing to undo but espah_sa_put().
- */
 int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *key, u32 window,
 		 u64 seq, struct netlink_ext_ack *extack)
 {
@@ -273,14 +226,6 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 
 /* --- the SAD --- */
 
-/**
- * espah_sad_find - look an SA up
- * @sad: the SAD
- * @id: what it is found by
- *
- * Context: RCU reader or espah_net.lock.
- * Return: the SA, or NULL.
- */
 struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id *id)
 {
 	return rhashtable_lookup_fast(&sad->sas, id, sa_params);
@@ -308,18 +253,6 @@ static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 	espah_sa_put(sa);
 }
 
-/**
- * espah_sad_add - make an SA visible to packets
- * @sa: filled; its reference passes to the SAD
- * @reqid: for the slot
- * @extack: gets a sentence on failure
- *
- * A larval SA of the same id is replaced if @sa has keys. If @sa has none, it is
- * taken out again after a minute.
- *
- * Context: espah_net.lock.
- * Return: 0; -EEXIST if the id is taken; -ENOMEM. On failure the caller keeps its reference.
- */
 int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack)
 {
 	struct espah_path *path = espah_sa_path(sa);
@@ -380,12 +313,6 @@ err_memory:
 	return err;
 }
 
-/**
- * espah_sad_del - take an SA out of the SAD
- * @sa: the SA; freed once the packets that are in flight are through
- *
- * Context: espah_net.lock.
- */
 void espah_sad_del(struct espah_sa *sa)
 {
 	struct espah_sad *sad = &sa->en->sad;
@@ -394,19 +321,6 @@ void espah_sad_del(struct espah_sa *sa)
 	unlink_sa(sad, sa);
 }
 
-/**
- * espah_sad_alloc_spi - find a free inbound SPI
- * @sad: the SAD
- * @id: all but @id->spi, which is filled in
- * @min: lowest, host order
- * @max: highest
- *
- * A small range is searched through from a random place, a large one sampled,
- * so that the cost does not depend on how many SAs there are.
- *
- * Context: espah_net.lock.
- * Return: 0, or -ENOSPC.
- */
 int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, u32 max)
 {
 	u64 range = (u64)max - min + 1;
@@ -425,12 +339,6 @@ int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, 
 	return -ENOSPC;
 }
 
-/**
- * espah_sad_setup - an empty SAD
- * @sad: the SAD
- *
- * Return: 0 or -ENOMEM.
- */
 int espah_sad_setup(struct espah_sad *sad)
 {
 	int err = rhashtable_init(&sad->sas, &sa_params);
@@ -451,13 +359,6 @@ int espah_sad_setup(struct espah_sad *sad)
 	return 0;
 }
 
-/**
- * espah_sad_teardown - free everything
- * @en: network namespace without hooks and, by espah_spd_teardown(), without policies
- *
- * Waits for packets in flight and a grace period, so that @en can be freed.
- * Context: process; takes espah_net.lock.
- */
 void espah_sad_teardown(struct espah_net *en)
 {
 	struct espah_sad *sad = &en->sad;
@@ -477,22 +378,12 @@ void espah_sad_teardown(struct espah_net *en)
 	rhashtable_destroy(&sad->sas);
 }
 
-/**
- * espah_sad_module_setup - make what the SADs of all network namespaces share
- *
- * Return: 0 or -ENOMEM.
- */
 int espah_sad_module_setup(void)
 {
 	workqueue = alloc_workqueue("espah", WQ_UNBOUND, 0);
 	return workqueue ? 0 : -ENOMEM;
 }
 
-/**
- * espah_sad_module_teardown - undo espah_sad_module_setup()
- *
- * All network namespaces are torn down already.
- */
 void espah_sad_module_teardown(void)
 {
 	/* callbacks that were queued before the last namespace went run our code */

@@ -282,8 +282,9 @@ void espah_sad_del(struct espah_sa *sa);
  * @min: lowest, host order
  * @max: highest
  *
- * Context: espah_net.lock.
- * Return: 0, or -ENOSPC if a fair number of random tries met only SPIs that are taken.
+ * A small range is searched through from a random place, a large one sampled, so that the
+ * cost does not depend on how many SAs there are. Context: espah_net.lock.
+ * Return: 0 or -ENOSPC.
  */
 int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, u32 max);
 

@@ -30,14 +30,6 @@ static void send(struct espah_net *en, enum espah_mcgrp group, struct sk_buff *s
 	genlmsg_multicast_netns(&espah_family, en->net, skb, 0, group, gfp);
 }
 
-/**
- * espah_event_sa - tell the group "sa" what became of an SA
- * @en: network namespace
- * @sa: the SA
- * @cmd: ESPAH_CMD_SA_NEW, _SET, _DEL
- *
- * Context: process, espah_net.lock.
- */
 void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
 {
 	void *hdr;
@@ -47,13 +39,6 @@ void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
 		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, espah_put_sa(skb, sa, false), GFP_KERNEL);
 }
 
-/**
- * espah_event_sa_flush - tell the group "sa" that SAs were flushed
- * @en: network namespace
- * @attrs: of the request: SA_DIR, SA_REQID
- *
- * Context: process.
- */
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 {
 	struct nlattr *dir = attrs[ESPAH_SA_DIR], *reqid = attrs[ESPAH_SA_REQID];
@@ -70,14 +55,6 @@ void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 	send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, err, GFP_KERNEL);
 }
 
-/**
- * espah_event_policy - tell the group "policy" what became of a policy
- * @en: network namespace
- * @pol: the policy
- * @cmd: ESPAH_CMD_POLICY_NEW, _DEL
- *
- * Context: process, espah_net.lock.
- */
 void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd)
 {
 	void *hdr;
@@ -88,13 +65,6 @@ void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8
 		     GFP_KERNEL);
 }
 
-/**
- * espah_event_policy_flush - tell the group "policy" that policies were flushed
- * @en: network namespace
- * @attrs: of the request: POLICY_DIR
- *
- * Context: process.
- */
 void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs)
 {
 	struct nlattr *dir = attrs[ESPAH_POLICY_DIR];
@@ -146,14 +116,6 @@ static int put_acquire(struct sk_buff *skb, const struct espah_policy *pol,
 	       espah_put_selector(skb, ESPAH_ACQUIRE_FLOW, &sel);
 }
 
-/**
- * espah_event_acquire - say that a packet met a protect policy without an SA
- * @en: network namespace
- * @pol: the policy
- * @flow: the packet's flow
- *
- * At most one event a second for each policy. Context: RCU reader, BH disabled or not.
- */
 void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 			 const struct espah_flow *flow)
 {
