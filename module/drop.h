@@ -14,6 +14,7 @@
 	X(QUEUE_FULL, "queue_full", FULL_RING, "too many packets wait for the crypto driver")      \
 	X(SA_GONE, "sa_gone", XFRM_POLICY, "the SA was deleted while the packet was in flight")    \
 	X(LARVAL, "larval", XFRM_POLICY, "the SA has no keys yet")                                 \
+	X(EXPIRED, "expired", XFRM_POLICY, "a hard limit of the SA was reached")                   \
 	/* output */                                                                               \
 	X(NO_SA, "no_sa", XFRM_POLICY, "a policy says protect, and there is no SA for it")         \
 	X(DISCARD_OUT, "discard_out", XFRM_POLICY, "a policy or the default says discard")         \

@@ -296,6 +296,8 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	spin_unlock(&sa->lock);
 	if (unlikely(verdict != ESPAH_REPLAY_OK))
 		return replay_drop(verdict);
+	if (unlikely(READ_ONCE(sa->watch)) && !espah_life_charge(sa, op->ct_len))
+		return ESPAH_DROP_EXPIRED;
 	reason = espah_esp_strip(sa, skb, op->hdr_off, &next_header);
 	if (unlikely(reason))
 		return reason;

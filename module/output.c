@@ -179,6 +179,11 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 		espah_op_put(op);
 		goto nomem;
 	}
+	if (unlikely(READ_ONCE(sa->watch)) && !espah_life_charge(sa, op->ct_len)) {
+		espah_op_put(op);
+		espah_drop(sa->en, sa, NULL, ESPAH_DROP_EXPIRED, skb);
+		return;
+	}
 	espah_order_run(op);
 	return;
 nomem:

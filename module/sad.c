@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <crypto/aead.h>
 #include <linux/math64.h>
-#include <linux/module.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include <net/dst_metadata.h>
 #include <net/esp.h>
 #include "net.h"
-#include "netlink/netlink.h"
 #include "sad.h"
 
-/* how long a reserved SPI waits for its keys */
-#define LARVAL_LIFETIME (60 * HZ)
 /* how many SPIs espah_sad_alloc_spi() tries */
 #define SPI_TRIES 1024
 
 /* SAs are freed here, as a crypto driver may sleep while it forgets its key. */
-static struct workqueue_struct *workqueue;
+struct workqueue_struct *espah_workqueue;
 
 static const struct rhashtable_params sa_params = {
 	.head_offset = offsetof(struct espah_sa, node),
@@ -114,6 +110,7 @@ static void free_sa(struct work_struct *work)
 	free_percpu(sa->counters);
 	kfree(sa->drops);
 	kfree(sa->dscp_map);
+	kfree(sa->life);
 	if (sa->slot)
 		release_slot(sa->slot);
 	kfree(sa);
@@ -125,29 +122,7 @@ static void free_sa(struct work_struct *work)
 void espah_sa_put(struct espah_sa *sa)
 {
 	if (refcount_dec_and_test(&sa->refs))
-		queue_rcu_work(workqueue, &sa->free_work);
-}
-
-/* A larval SA has waited for its keys long enough. */
-static void expire_sa(struct work_struct *work)
-{
-	struct espah_sa *sa = container_of(to_delayed_work(work), struct espah_sa, expire);
-	struct espah_net *en = sa->en;
-
-	mutex_lock(&en->lock);
-	/* unless it was deleted or replaced while we waited for the lock */
-	if (!list_empty(&sa->link)) {
-		/* while the module is being unloaded, the family may be gone */
-		if (try_module_get(THIS_MODULE)) {
-			espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
-			module_put(THIS_MODULE);
-		}
-		espah_sad_del(sa);
-		if (!en->dying)
-			espah_hooks_update(en);
-	}
-	mutex_unlock(&en->lock);
-	espah_sa_put(sa);
+		queue_rcu_work(espah_workqueue, &sa->free_work);
 }
 
 struct espah_sa *espah_sa_alloc(struct espah_net *en)
@@ -164,12 +139,13 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 		goto err_path;
 	sa->en = en;
 	sa->state = ESPAH_SA_STATE_LARVAL;
+	sa->watch = ESPAH_WATCH_UNUSED;
 	sa->added = ktime_get_real_seconds();
+	sa->born = ktime_get_boottime();
 	spin_lock_init(&sa->lock);
 	refcount_set(&sa->refs, 1);
 	INIT_LIST_HEAD(&sa->inflight);
 	INIT_LIST_HEAD(&sa->link);
-	INIT_DELAYED_WORK(&sa->expire, expire_sa);
 	INIT_RCU_WORK(&sa->free_work, free_sa);
 	atomic_inc(&en->sad.live);
 	return sa;
@@ -247,9 +223,7 @@ static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 	espah_slot_put(sad, sa->slot);
 	sad->count[sa->id.dir]--;
 	changed(sad);
-	/* if it runs already, it finds @link empty and drops its reference itself */
-	if (cancel_delayed_work(&sa->expire))
-		espah_sa_put(sa);
+	espah_life_arm(sa);
 	espah_sa_put(sa);
 }
 
@@ -298,10 +272,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	choose_sa(slot);
 	sad->count[sa->id.dir]++;
 	changed(sad);
-	if (larval) {
-		refcount_inc(&sa->refs);
-		queue_delayed_work(workqueue, &sa->expire, LARVAL_LIFETIME);
-	}
+	espah_life_arm(sa);
 	return 0;
 
 err_index:
@@ -350,6 +321,7 @@ int espah_sad_setup(struct espah_sad *sad)
 		rhashtable_destroy(&sad->sas);
 		return err;
 	}
+	espah_clock_setup(&sad->clock);
 	xa_init_flags(&sad->index, XA_FLAGS_ALLOC1);
 	sad->next = 1;
 	sad->generation = 1;
@@ -372,6 +344,7 @@ void espah_sad_teardown(struct espah_net *en)
 	}
 	mutex_unlock(&en->lock);
 
+	cancel_delayed_work_sync(&sad->clock.work);
 	wait_var_event(&sad->live, !atomic_read(&sad->live));
 	xa_destroy(&sad->index);
 	rhashtable_destroy(&sad->slots);
@@ -380,13 +353,13 @@ void espah_sad_teardown(struct espah_net *en)
 
 int espah_sad_module_setup(void)
 {
-	workqueue = alloc_workqueue("espah", WQ_UNBOUND, 0);
-	return workqueue ? 0 : -ENOMEM;
+	espah_workqueue = alloc_workqueue("espah", WQ_UNBOUND, 0);
+	return espah_workqueue ? 0 : -ENOMEM;
 }
 
 void espah_sad_module_teardown(void)
 {
 	/* callbacks that were queued before the last namespace went run our code */
 	rcu_barrier();
-	destroy_workqueue(workqueue);
+	destroy_workqueue(espah_workqueue);
 }

@@ -15,6 +15,7 @@
 #include <net/dst_cache.h>
 #include <linux/espah.h>
 #include "algo.h"
+#include "lifetime.h"
 #include "replay.h"
 #include "selector.h"
 #include "stats.h"
@@ -121,6 +122,7 @@ struct espah_path {
  * @icv_len: bytes
  * @block_len: bytes
  * @iv: enum espah_iv
+ * @watch: ESPAH_WATCH_*: what packets are counted for; mostly 0
  * @flags: ESPAH_SA_F_*
  * @ttl: outbound tunnels: of the outer header; 0: the route's
  * @tos_keep: outbound tunnels: what of the inner traffic class the outer one has, behind
@@ -148,9 +150,10 @@ struct espah_path {
  * @link: in @slot; empty while not in the SAD
  * @index: number in the SAD, in the order of addition
  * @added: ktime_get_real_seconds()
- * @refs: 1 for the SAD, 1 for each packet behind the crypto driver, 1 for @expire
- *	while it is pending
- * @expire: ends a larval SA
+ * @born: the same moment in boot time, which nobody sets
+ * @first_used: boot time, once @watch has no ESPAH_WATCH_UNUSED
+ * @life: its limits, NULL without any; once there, it stays
+ * @refs: 1 for the SAD, 1 for each packet behind the crypto driver
  * @free_work: frees it in process context after a grace period
  */
 struct espah_sa {
@@ -164,6 +167,7 @@ struct espah_sa {
 	u8 icv_len;
 	u8 block_len;
 	u8 iv;
+	u8 watch;
 	u32 flags;
 	u8 ttl;
 	u8 tos_keep;
@@ -193,8 +197,10 @@ struct espah_sa {
 	struct list_head link;
 	u32 index;
 	time64_t added;
+	ktime_t born;
+	ktime_t first_used;
+	struct espah_life *life;
 	refcount_t refs;
-	struct delayed_work expire;
 	struct rcu_work free_work;
 };
 
@@ -208,6 +214,7 @@ struct espah_sa {
  * @generation: changes with each addition and removal, to mark torn dumps; never 0
  * @count: SAs present, by direction, larval ones too
  * @live: SAs whose memory is not freed yet
+ * @clock: ends SAs
  */
 struct espah_sad {
 	struct rhashtable sas;
@@ -217,7 +224,11 @@ struct espah_sad {
 	unsigned int generation;
 	unsigned int count[2];
 	atomic_t live;
+	struct espah_clock clock;
 };
+
+/* frees SAs, and ends those whose lifetime is over */
+extern struct workqueue_struct *espah_workqueue;
 
 /* once for the module; teardown waits until what was freed is gone */
 int espah_sad_module_setup(void);
@@ -265,9 +276,7 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
  * @reqid: for the slot
  * @extack: gets a sentence on failure
  *
- * A larval SA of the same id is replaced if @sa has keys. If @sa has none, it is
- * taken out again after a minute.
- * Context: espah_net.lock.
+ * A larval SA of the same id is replaced if @sa has keys. Context: espah_net.lock.
  * Return: 0; -EEXIST if the id is taken; -ENOMEM. On failure the caller keeps its reference.
  */
 int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack);

@@ -33,6 +33,10 @@ struct espah_counters espah_counters_sum(const struct espah_counters __percpu *c
 	for_each_possible_cpu(cpu) {
 		const struct espah_counters *c = per_cpu_ptr(counters, cpu);
 
+		if (!READ_ONCE(c->packets))
+			continue;
+		if (!sum.packets || time_after(READ_ONCE(c->last), sum.last))
+			sum.last = READ_ONCE(c->last);
 		sum.packets += READ_ONCE(c->packets);
 		sum.bytes += READ_ONCE(c->bytes);
 	}

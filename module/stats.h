@@ -4,6 +4,7 @@
 #define _ESPAH_STATS_H
 
 #include <linux/atomic.h>
+#include <linux/jiffies.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include "drop.h"
@@ -16,10 +17,12 @@ struct espah_policy;
  * struct espah_counters - traffic, one instance per CPU
  * @packets: packets
  * @bytes: bytes of the plaintext packets, from the IP header on
+ * @last: jiffies at the last one, if there was one
  */
 struct espah_counters {
 	u64 packets;
 	u64 bytes;
+	unsigned long last;
 };
 
 /**
@@ -49,6 +52,7 @@ static inline void espah_count(struct espah_counters __percpu *counters, u32 pac
 
 	c->packets += packets;
 	c->bytes += bytes;
+	c->last = jiffies;
 }
 
 /* sums over CPUs */

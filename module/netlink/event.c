@@ -55,6 +55,28 @@ void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 	send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, err, GFP_KERNEL);
 }
 
+static int put_expire(struct sk_buff *skb, struct espah_sa *sa, enum espah_limit limit, bool hard)
+{
+	struct nlattr *nest = nla_nest_start(skb, ESPAH_EXPIRE_SA);
+
+	if (!nest || espah_put_sa(skb, sa, false))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return nla_put_u8(skb, ESPAH_EXPIRE_LIMIT, limit) ?:
+	       nla_put_u8(skb, ESPAH_EXPIRE_HARD, hard);
+}
+
+void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard)
+{
+	void *hdr;
+	struct sk_buff *skb = begin(sa->en, ESPAH_MCGRP_INDEX_EXPIRE, ESPAH_CMD_EXPIRE, &hdr,
+				    GFP_KERNEL);
+
+	if (skb)
+		send(sa->en, ESPAH_MCGRP_INDEX_EXPIRE, skb, hdr, put_expire(skb, sa, limit, hard),
+		     GFP_KERNEL);
+}
+
 void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd)
 {
 	void *hdr;

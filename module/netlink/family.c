@@ -37,6 +37,7 @@ static const struct genl_multicast_group groups[] = {
 	[ESPAH_MCGRP_INDEX_SA] = { ESPAH_MCGRP_SA, GENL_MCAST_CAP_NET_ADMIN },
 	[ESPAH_MCGRP_INDEX_POLICY] = { ESPAH_MCGRP_POLICY, GENL_MCAST_CAP_NET_ADMIN },
 	[ESPAH_MCGRP_INDEX_ACQUIRE] = { ESPAH_MCGRP_ACQUIRE, GENL_MCAST_CAP_NET_ADMIN },
+	[ESPAH_MCGRP_INDEX_EXPIRE] = { ESPAH_MCGRP_EXPIRE, GENL_MCAST_CAP_NET_ADMIN },
 };
 
 static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,

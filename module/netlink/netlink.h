@@ -20,6 +20,7 @@ enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_SA,
 	ESPAH_MCGRP_INDEX_POLICY,
 	ESPAH_MCGRP_INDEX_ACQUIRE,
+	ESPAH_MCGRP_INDEX_EXPIRE,
 };
 
 extern struct genl_family espah_family;
@@ -35,6 +36,7 @@ extern const struct nla_policy espah_sa_del_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_sa_get_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1];
+extern const struct nla_policy espah_limit_policy[ESPAH_LIMIT_IDLE + 1];
 int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info);
@@ -66,6 +68,11 @@ int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info);
 
 /* the attributes of an SA; Context: espah_net.lock */
 int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys);
+/* the limits of an SA, and since when it is in use; Context: espah_net.lock */
+int espah_put_life(struct sk_buff *skb, const struct espah_sa *sa);
+/* changes those @limits that SA_SOFT and SA_HARD name; Return: 0 or -EINVAL with a sentence */
+int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
+		     struct netlink_ext_ack *extack);
 /* the attributes of a policy; Context: espah_net.lock or RCU reader */
 int espah_put_policy(struct sk_buff *skb, const struct espah_policy *pol);
 /* a selector, as a nest of the given type */
@@ -77,9 +84,13 @@ int espah_put_drops(struct sk_buff *skb, int type, const struct espah_drops *dro
 
 /* --- events; Context: process, espah_net.lock --- */
 
+/* @cmd: ESPAH_CMD_SA_NEW, _SET or _DEL */
 void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd);
+/* an SA reached a limit */
+void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard);
 /* @attrs is the request's: SA_DIR, SA_REQID */
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs);
+/* @cmd: ESPAH_CMD_POLICY_NEW or _DEL */
 void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd);
 /* @attrs is the request's: POLICY_DIR */
 void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);

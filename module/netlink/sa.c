@@ -9,6 +9,8 @@
 /* SPIs of SA_ALLOC_SPI lie here unless it says otherwise: away from small ones that people type */
 #define ALLOC_SPI_MIN 0xc0000000
 #define ALLOC_SPI_MAX 0xcfffffff
+/* seconds that a reserved SPI waits for its keys */
+#define LARVAL_LIFETIME 60
 
 #define IDENTITY_POLICY						\
 	[ESPAH_SA_DIR] = ESPAH_NLA(dir),			\
@@ -29,11 +31,15 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_SEQ] = ESPAH_NLA(u64),
 	[ESPAH_SA_DSCP] = ESPAH_NLA(dscp),
 	[ESPAH_SA_TTL] = ESPAH_NLA(ttl),
+	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy),
+	[ESPAH_SA_HARD] = NLA_POLICY_NESTED(espah_limit_policy),
 };
 
 const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1] = {
 	IDENTITY_POLICY,
 	[ESPAH_SA_DF] = ESPAH_NLA(df),
+	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy),
+	[ESPAH_SA_HARD] = NLA_POLICY_NESTED(espah_limit_policy),
 };
 
 const struct nla_policy espah_sa_del_policy[ESPAH_SA_MAX + 1] = {
@@ -139,7 +145,8 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	    nla_put_u8(skb, ESPAH_SA_STATE, sa->state) ||
 	    nla_put_u64_64bit(skb, ESPAH_SA_PACKETS, sum.packets, ESPAH_SA_PAD) ||
 	    nla_put_u64_64bit(skb, ESPAH_SA_BYTES, sum.bytes, ESPAH_SA_PAD) ||
-	    nla_put_u64_64bit(skb, ESPAH_SA_ADDED, sa->added, ESPAH_SA_PAD))
+	    nla_put_u64_64bit(skb, ESPAH_SA_ADDED, sa->added, ESPAH_SA_PAD) ||
+	    espah_put_life(skb, sa))
 		return -EMSGSIZE;
 	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, keys))
 		return -EMSGSIZE;
@@ -259,6 +266,25 @@ static int get_seq(struct espah_sa *sa, struct nlattr **attrs, u64 *seq,
 	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_SEQ],
 			    "ESPAH_SA_SEQ goes up to 4294967295 without ESN");
 	return -ERANGE;
+}
+
+/* Changes the limits that are named. @sa: in the SAD, under espah_net.lock, or not yet */
+static int set_limits(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	struct espah_limits limits = {};
+	int err;
+
+	if (!attrs[ESPAH_SA_SOFT] && !attrs[ESPAH_SA_HARD])
+		return 0;
+	if (sa->life)
+		limits = sa->life->limits;
+	err = espah_get_limits(attrs, &limits, extack);
+	if (err)
+		return err;
+	err = espah_life_set(sa, &limits);
+	if (err)
+		NL_SET_ERR_MSG(extack, "out of memory for the SA");
+	return err;
 }
 
 #define OUTER_WHY "is for outbound tunnels: other SAs make no outer header"
@@ -384,7 +410,8 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
 
 	if (!sa)
 		return -ENOMEM;
-	err = get_sa(sa, attrs, extack) ?: get_keys(sa, attrs, extack);
+	err = get_sa(sa, attrs, extack) ?: get_keys(sa, attrs, extack) ?:
+	      set_limits(sa, attrs, extack);
 	if (err) {
 		espah_sa_put(sa);
 		goto out;
@@ -421,8 +448,11 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 		err = PTR_ERR(sa);
 	else if (df)
 		err = check_outer(sa, info->attrs, info->extack);
-	if (!err && df) {
-		WRITE_ONCE(sa->df, nla_get_u8(df));
+	if (!err)
+		err = set_limits(sa, info->attrs, info->extack);
+	if (!err) {
+		if (df)
+			WRITE_ONCE(sa->df, nla_get_u8(df));
 		espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
 	}
 	mutex_unlock(&en->lock);
@@ -501,6 +531,7 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
 	struct netlink_ext_ack *extack = info->extack;
+	struct espah_limits limits = { .at[1][ESPAH_LIMIT_TIME] = LARVAL_LIFETIME };
 	struct nlattr **attrs = info->attrs;
 	u32 min = espah_get_u32(attrs[ESPAH_SA_SPI_MIN], ALLOC_SPI_MIN);
 	u32 max = espah_get_u32(attrs[ESPAH_SA_SPI_MAX], max(min, ALLOC_SPI_MAX));
@@ -531,7 +562,8 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 	sa->id.proto = espah_get_u8(attrs[ESPAH_SA_PROTO], IPPROTO_ESP);
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
 	answer = genlmsg_new(ESPAH_MSG_SIZE, GFP_KERNEL);
-	if (!answer) {
+	if (!answer || espah_life_set(sa, &limits)) {
+		nlmsg_free(answer);
 		err = -ENOMEM;
 		goto err_sa;
 	}

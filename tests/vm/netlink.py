@@ -20,12 +20,15 @@ import traceback
 # --- numbers: include/uapi/linux/espah.h and the kernel's netlink headers ----------------
 
 (SA_NEW, SA_SET, SA_DEL, SA_GET, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_DEL, POLICY_GET,
- POLICY_FLUSH, ALGO_GET, STATS_GET, CONFIG_GET, CONFIG_SET, EXPLAIN, ACQUIRE) = range(1, 17)
+ POLICY_FLUSH, ALGO_GET, STATS_GET, CONFIG_GET, CONFIG_SET, EXPLAIN, ACQUIRE, EXPIRE) = range(1, 18)
 CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_DEL, POLICY_FLUSH,
             CONFIG_SET)
 
 (DIR, PROTO, MODE, SPI, SRC, DST, REQID, ALG, KEY, FLAGS, WINDOW, DF, SEQ, SPI_MIN, SPI_MAX,
- SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD) = range(1, 29)
+ SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD, SOFT,
+ HARD, USED, FIRST_USED, LAST_USED) = range(1, 34)
+L_PACKETS, L_BYTES, L_TIME, L_USE, L_IDLE = range(1, 6)
+X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
  P_ADDED, P_DROPS, P_PAD) = range(1, 14)
 (S_FAMILY, S_SRC, S_SRC_LEN, S_DST, S_DST_LEN, S_PROTO, S_SPORT_MIN, S_SPORT_MAX, S_DPORT_MIN,
@@ -184,7 +187,7 @@ class Link:
 
     def snapshot(self):
         """All that a request could have changed."""
-        moving = (PMTU, PACKETS, BYTES, DROPS)
+        moving = (PMTU, PACKETS, BYTES, DROPS, USED, LAST_USED)
         return (
             [[a for a in sa if a[0] not in moving] for sa in self.dump(SA_GET, [(SHOW_KEYS, b"")])],
             [[a for a in pol if a[0] not in (P_PACKETS, P_BYTES, P_DROPS)]
@@ -203,6 +206,10 @@ def sa(**changes):
                   MODE=u8(TUNNEL), ALG=name("aes128gcm16"), KEY=KEY20)
     fields.update(changes)
     return [(globals()[k], v) for k, v in fields.items() if v is not None]
+
+
+def limited(soft, *hard):
+    return sa() + [(SOFT | NESTED, nest(soft)), (HARD | NESTED, nest(*hard))]
 
 
 def identity(spi=0x1000, direction=IN, dst="192.0.2.2"):
@@ -397,6 +404,21 @@ BAD = [
     ("SA_SET of the DSCP", SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(DSCP, u8(1))], E.EINVAL,
      ""),
     ("count of odd ECN", SA_NEW, sa() + [(ECN_ODD, u64(1))], E.EINVAL, ""),
+    # lifetimes
+    ("soft above hard", SA_NEW, limited((L_BYTES, u64(3)), (L_BYTES, u64(2))), E.EINVAL,
+     "must not be above"),
+    ("more seconds than 32 bits", SA_NEW, limited((L_TIME, u64(1)), (L_IDLE, u64(1 << 32))),
+     E.EINVAL, "up to 4294967295"),
+    ("a limit of 4 bytes", SA_NEW, limited((L_TIME, u32(1))), E.EINVAL, "8 bytes, got 4"),
+    ("limit 6", SA_NEW, limited((6, u64(1))), E.EINVAL, ""),
+    ("a limit twice", SA_NEW, sa() + [(SOFT | NESTED, nest((L_USE, u64(1)), (L_USE, u64(2))))],
+     E.EINVAL, "only once"),
+    ("limits that are no nest", SA_NEW, sa() + [(HARD, b"\1")], E.EINVAL, ""),
+    *((f"read-only attribute {k}", SA_NEW, sa() + [(k, u64(1))], E.EINVAL, "")
+      for k in (USED, FIRST_USED, LAST_USED)),
+    ("soft below 0x2000's hard limit, then above", SA_SET,
+     identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(9)))),
+                         (SOFT | NESTED, nest((L_USE, u64(10))))], E.EINVAL, "must not be above"),
     # attributes that are missing, unknown, not for this command, or come twice
     *((f"SA_NEW without {k}", SA_NEW, sa(**{k: None}), E.EINVAL, f"ESPAH_SA_{k} is missing")
       for k in ("DIR", "SPI", "SRC", "DST", "MODE", "ALG", "KEY")),
@@ -659,6 +681,23 @@ def good_requests(link):
         link.ask(SA_SET, who + [(DF, u8(1))])
         check(one(link, SA_GET, who)[DF] == u8(1), "DF is not 1")
         link.ask(SA_SET, who + [(DF, u8(2))])
+    with test("limits are shown as given; SA_SET changes those that it names"):
+        who = identity(0x3000)
+        link.ask(SA_NEW, sa(SPI=be32(0x3000)) + [
+            (SOFT | NESTED, nest((L_PACKETS, u64(1 << 40)), (L_TIME, u64(1000)))),
+            (HARD | NESTED, nest((L_IDLE, u64(0xffffffff)), (L_TIME, u64(2000))))])
+        link.ask(SA_SET, who + [(HARD | NESTED, nest((L_TIME, u64(1000)), (L_USE, u64(5))))])
+        link.ask(SA_SET, who + [(SOFT | NESTED, nest((L_PACKETS, u64(0)), (L_BYTES, u64(7))))])
+        shown = one(link, SA_GET, who)
+        check(dict(parse(shown[SOFT])) == {L_TIME: u64(1000), L_BYTES: u64(7)}, "soft")
+        check(dict(parse(shown[HARD])) == {L_TIME: u64(1000), L_USE: u64(5),
+                                           L_IDLE: u64(0xffffffff)}, "hard")
+        used = dict(parse(shown[USED]))
+        check(set(used) == {L_BYTES, L_TIME, L_USE, L_IDLE} and used[L_USE] == u64(0), "used")
+        check(FIRST_USED not in shown and LAST_USED not in shown, "an unused SA was used")
+        refused(link, SA_SET, who + [(SOFT | NESTED, nest((L_USE, u64(6))))], E.EINVAL, "above")
+        check(one(link, SA_GET, who)[SOFT] == shown[SOFT], "a refusal changed something")
+        link.ask(SA_DEL, who)
     with test("SA_ALLOC_SPI reserves, SA_NEW fills"):
         larval = one(link, SA_ALLOC_SPI, alloc(SPI_MIN=u32(0x7000), SPI_MAX=u32(0x7003)))
         spi, = struct.unpack("!I", larval[SPI])
@@ -807,6 +846,9 @@ def contention(link):
 SEEDS = COMMANDS + [(cmd, []) for cmd in DUMPS] + [
     (SA_NEW, sa(FLAGS=u32(ESN), WINDOW=u32(64), SEQ=u64(5), PROTO=u8(50), REQID=u32(4))),
     (SA_NEW, sa(DIR=u8(OUT), DF=u8(1))),
+    # none so short that an SA ends meanwhile
+    (SA_NEW, limited((L_PACKETS, u64(9)), (L_TIME, u64(1 << 30 | 1 << 29)), (L_BYTES, u64(5)))),
+    (SA_SET, identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(3)), (L_BYTES, u64(99))))]),
     (SA_ALLOC_SPI, alloc(SPI_MIN=u32(300), SPI_MAX=u32(400))),
     (POLICY_NEW, plain(PRIORITY=u32(2), MSS=u16(0), REPLACE=b"")),
     (POLICY_DEL, [(P_DIR, u8(OUT)), (P_SELECTOR | NESTED, SELECTOR), (P_PRIORITY, u32(2))]),

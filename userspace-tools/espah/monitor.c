@@ -12,13 +12,14 @@
 #include "words.h"
 
 const char monitor_help[] =
-	"espah monitor [sa] [policy] [acquire]\n"
+	"espah monitor [sa] [policy] [acquire] [expire]\n"
 	"\n"
-	"Prints changes of SAs and policies, and packets that met a policy without an SA (acquire),\n"
-	"a line each with the local time, until Ctrl-C. With -j each line is a JSON object.\n"
+	"Prints changes of SAs and policies, packets that met a policy without an SA (acquire), and\n"
+	"SAs that reached a limit (expire), a line each with the local time, until Ctrl-C. With -j\n"
+	"each line is a JSON object.\n"
 	"\n"
 	"Example:\n"
-	"  espah monitor acquire\n";
+	"  espah monitor acquire expire\n";
 
 static void print_now(bool json, char *buf, size_t size)
 {
@@ -43,6 +44,7 @@ static const char *event_name(uint8_t cmd)
 		[ESPAH_CMD_SA_DEL] = "sa del", [ESPAH_CMD_SA_FLUSH] = "sa flush",
 		[ESPAH_CMD_POLICY_NEW] = "policy add", [ESPAH_CMD_POLICY_DEL] = "policy del",
 		[ESPAH_CMD_POLICY_FLUSH] = "policy flush", [ESPAH_CMD_ACQUIRE] = "acquire",
+		[ESPAH_CMD_EXPIRE] = "expire",
 	};
 
 	return cmd < ARRAY_SIZE(names) ? names[cmd] : NULL;
@@ -96,6 +98,25 @@ static void acquire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *
 	json_set(object, "flow", inner);
 }
 
+static void expire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)
+{
+	const struct nlattr *tb[ESPAH_EXPIRE_MAX + 1], *sa[ESPAH_SA_MAX + 1];
+	const char *kind, *limit;
+	int used;
+
+	attr_table(nlh, tb, ESPAH_EXPIRE_MAX);
+	attr_nest(tb[ESPAH_EXPIRE_SA], sa, ESPAH_SA_MAX);
+	kind = attr_u8(tb[ESPAH_EXPIRE_HARD], 0) ? "hard" : "soft";
+	limit = word_of(WORD_LIMIT, attr_u8(tb[ESPAH_EXPIRE_LIMIT], 0));
+	used = snprintf(buf, size, "%s %s: ", kind, limit);
+	sa_line(sa, buf + used, size - used);
+	if (!object)
+		return;
+	json_set(object, "kind", json_string(kind));
+	json_set(object, "limit", json_string(limit));
+	json_set(object, "sa", sa_json(sa));
+}
+
 /* What the event is about, as text and, if @object is there, as its members. */
 static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t size,
 		     json_t *object)
@@ -113,6 +134,9 @@ static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t 
 		return;
 	case ESPAH_CMD_ACQUIRE:
 		acquire(nlh, buf, size, object);
+		return;
+	case ESPAH_CMD_EXPIRE:
+		expire(nlh, buf, size, object);
 		return;
 	case ESPAH_CMD_POLICY_NEW:
 	case ESPAH_CMD_POLICY_DEL:
@@ -152,7 +176,7 @@ static void print_event(struct cli *cli, const struct nlmsghdr *nlh)
 static int join(struct cli *cli, struct args *args)
 {
 	static const char *const groups[] = {
-		ESPAH_MCGRP_SA, ESPAH_MCGRP_POLICY, ESPAH_MCGRP_ACQUIRE
+		ESPAH_MCGRP_SA, ESPAH_MCGRP_POLICY, ESPAH_MCGRP_ACQUIRE, ESPAH_MCGRP_EXPIRE
 	};
 	bool all = !args_peek(args);
 	const char *word;
@@ -162,7 +186,7 @@ static int join(struct cli *cli, struct args *args)
 		for (i = 0; i < ARRAY_SIZE(groups) && strcmp(groups[i], word); i++)
 			;
 		if (i == ARRAY_SIZE(groups)) {
-			error("'%s' is no kind of event; they are sa, policy and acquire", word);
+			error("'%s' is no kind of event; they are sa, policy, acquire and expire", word);
 			return STATUS_USAGE;
 		}
 		if (!nl_get(cli) || nl_join(cli->nl, word))

@@ -199,10 +199,14 @@ json_t *json_prefix(const struct prefix *prefix)
 /** age_text() - Return: how long ago @added was, such as "3m12s" */
 const char *age_text(uint64_t added, char buf[24])
 {
-	uint64_t now = time(NULL), s = now > added ? now - added : 0;
+	uint64_t now = time(NULL);
 
-	if (!added)
-		return "-";
+	return added ? seconds_text(now > added ? now - added : 0, buf) : "-";
+}
+
+/** seconds_text() - Return: a span of time that is easy to read, such as "3m12s" */
+const char *seconds_text(uint64_t s, char buf[24])
+{
 	if (s < 60)
 		snprintf(buf, 24, "%" PRIu64 "s", s);
 	else if (s < 3600)

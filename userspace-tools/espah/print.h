@@ -58,6 +58,7 @@ json_t *json_prefix(const struct prefix *prefix);
 void json_set(json_t *object, const char *name, json_t *value);
 
 const char *age_text(uint64_t added, char buf[24]);
+const char *seconds_text(uint64_t s, char buf[24]);
 const char *time_text(uint64_t when, char buf[32]);
 const char *bytes_text(uint64_t bytes, char buf[24]);
 

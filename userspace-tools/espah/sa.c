@@ -13,11 +13,20 @@
 #define IDENTITY_HELP \
 	"An SA is named by its direction, SPI and destination.\n"
 
+#define LIMIT_HELP \
+	"LIMIT is one or more of the following; of several, the first that is reached counts.\n" \
+	"  packets N         packets; k, M, G and T behind N stand for thousands, millions ...\n" \
+	"  bytes N           bytes that the cipher works on, padding included\n" \
+	"  time T            since the SA was added: seconds, or as in 90s, 50m, 1h30m, 2d\n" \
+	"  use T             since its first packet\n" \
+	"  idle T            since its last packet\n" \
+	"'off' instead of N or T: no limit.\n"
+
 const char sa_help[] =
 	"espah sa COMMAND: security associations, the keys and counters of one direction\n"
 	"\n"
 	"  add in|out spi SPI src ADDR dst ADDR tunnel|transport ALG key-file FILE [...]\n"
-	"  set in|out spi SPI dst ADDR df copy|set|clear\n"
+	"  set in|out spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...]\n"
 	"  del in|out spi SPI dst ADDR\n"
 	"  get in|out spi SPI dst ADDR [--show-keys]\n"
 	"  list [in|out] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
@@ -51,17 +60,22 @@ static const char add_help[] =
 	"                    or name such as ef, or by the inner one, such as ef=cs5,af41=af42,else=cs0\n"
 	"  dscp-in           in, tunnel: copy the outer DSCP to the inner header\n"
 	"  ttl N             out, tunnel: TTL or hop limit of the outer header (default: the route's)\n"
+	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
+	"  hard LIMIT...     when the SA ends\n"
+	LIMIT_HELP
 	"\n"
 	"Example:\n"
-	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file site-b.out reqid 7\n";
+	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file site-b.out reqid 7 soft time 50m bytes 8G hard time 1h bytes 10G\n";
 
 static const char set_help[] =
-	"espah sa set in|out [esp] spi SPI dst ADDR df copy|set|clear\n"
+	"espah sa set in|out [esp] spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...]\n"
 	"\n"
-	"Changes an SA in place; keys and sequence numbers stay. " IDENTITY_HELP
+	"Changes an SA in place; keys, sequence numbers and limits that are not named stay.\n"
+	IDENTITY_HELP
+	LIMIT_HELP
 	"\n"
 	"Example:\n"
-	"  espah sa set out spi 0x2001 dst 198.51.100.7 df clear\n";
+	"  espah sa set out spi 0x2001 dst 198.51.100.7 df clear hard time 2h\n";
 
 static const char del_help[] =
 	"espah sa del in|out [esp] spi SPI dst ADDR\n"
@@ -124,7 +138,8 @@ static int add(struct cli *cli, struct args *args)
 	int status;
 
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
-			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL, needs, &sa);
+			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD,
+			 needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);
@@ -136,7 +151,7 @@ static int set(struct cli *cli, struct args *args)
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa set", IDENTITY | SA_DF, IDENTITY, &sa);
+	status = sa_read(cli, args, "sa set", IDENTITY | SA_DF | SA_SOFT | SA_HARD, IDENTITY, &sa);
 	return status ? status : change(cli, ESPAH_CMD_SA_SET, "sa set", &sa);
 }
 

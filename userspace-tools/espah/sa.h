@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "dscp.h"
 #include "key.h"
+#include "limit.h"
 #include "print.h"
 
 /** enum sa_word - what words can say of an SA; bits of the masks below */
@@ -33,6 +34,8 @@ enum sa_word {
 	SA_DSCP = 1 << 17,
 	SA_TTL = 1 << 18,
 	SA_DSCP_IN = 1 << 19,
+	SA_SOFT = 1 << 20,
+	SA_HARD = 1 << 21,
 };
 
 /**
@@ -57,6 +60,8 @@ struct sa {
 	struct addr dst;
 	const char *alg;
 	struct key key;
+	struct limits soft;
+	struct limits hard;
 };
 
 /* sa_words.c */

@@ -76,6 +76,7 @@ void sa_print(const struct nlattr **tb)
 {
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
 	char line[320], age[24], when[32], drops[1024], dscp[DSCP_TEXT_MAX];
+	char limits[LIMIT_TEXT_MAX];
 	uint64_t added = attr_u64(tb[ESPAH_SA_ADDED], 0);
 
 	sa_line(tb, line, sizeof(line));
@@ -87,6 +88,10 @@ void sa_print(const struct nlattr **tb)
 		printf("  window %u", attr_u32(tb[ESPAH_SA_WINDOW], 0));
 	if (added)
 		printf("  added %s (%s ago)", time_text(added, when), age_text(added, age));
+	if (tb[ESPAH_SA_FIRST_USED])
+		printf("  first used %s ago", age_text(attr_u64(tb[ESPAH_SA_FIRST_USED], 0), age));
+	if (tb[ESPAH_SA_LAST_USED])
+		printf("  last %s ago", age_text(attr_u64(tb[ESPAH_SA_LAST_USED], 0), age));
 	putchar('\n');
 	fputs("   ", stdout);
 	if (tb[ESPAH_SA_DF])
@@ -113,6 +118,10 @@ void sa_print(const struct nlattr **tb)
 	putchar('\n');
 	if (tb[ESPAH_SA_KEY])
 		print_key(tb[ESPAH_SA_KEY]);
+	if (*limits_text(tb[ESPAH_SA_SOFT], tb[ESPAH_SA_USED], true, limits))
+		printf("    soft: %s\n", limits);
+	if (*limits_text(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED], true, limits))
+		printf("    hard: %s\n", limits);
 	if (*drops_text(tb[ESPAH_SA_DROPS], drops, sizeof(drops)))
 		printf("    dropped: %s\n", drops);
 }
@@ -141,6 +150,7 @@ json_t *sa_json(const struct nlattr **tb)
 		{ ESPAH_SA_SEQ, "seq" }, { ESPAH_SA_PACKETS, "packets" },
 		{ ESPAH_SA_BYTES, "bytes" }, { ESPAH_SA_ADDED, "added" },
 		{ ESPAH_SA_ECN_ODD, "ecn_odd" },
+		{ ESPAH_SA_FIRST_USED, "first_used" }, { ESPAH_SA_LAST_USED, "last_used" },
 	};
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
 	char proto[8], dscp[DSCP_TEXT_MAX];
@@ -188,6 +198,10 @@ json_t *sa_json(const struct nlattr **tb)
 	for (i = 0; i < ARRAY_SIZE(counters); i++)
 		if (tb[counters[i].attr])
 			json_set(sa, counters[i].name, json_u64(attr_u64(tb[counters[i].attr], 0)));
+	if (tb[ESPAH_SA_SOFT])
+		json_set(sa, "soft", limits_json(tb[ESPAH_SA_SOFT], tb[ESPAH_SA_USED]));
+	if (tb[ESPAH_SA_HARD])
+		json_set(sa, "hard", limits_json(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED]));
 	if (tb[ESPAH_SA_KEY])
 		json_set(sa, "key", hex(tb[ESPAH_SA_KEY]));
 	if (tb[ESPAH_SA_PACKETS] || tb[ESPAH_SA_DROPS])
@@ -200,7 +214,7 @@ void sa_table_start(struct table *table)
 {
 	static const char *const headings[] = {
 		"DIR", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID", ">PACKETS",
-		">BYTES", ">SEQ", ">WINDOW", ">AGE", "DROPPED", NULL
+		">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", NULL
 	};
 
 	table_start(table, headings);
@@ -233,5 +247,7 @@ void sa_table_row(struct table *table, const struct nlattr **tb)
 	else
 		table_cell(table, "off");
 	table_cell(table, "%s", age_text(attr_u64(tb[ESPAH_SA_ADDED], 0), text));
+	table_cell(table, "%s", *limits_text(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED], false, text) ?
+		   text : "-");
 	table_cell(table, "%s", *drops_text(tb[ESPAH_SA_DROPS], text, sizeof(text)) ? text : "-");
 }

@@ -18,7 +18,7 @@ static const struct {
 	{ "reqid", SA_REQID }, { "esn", SA_ESN }, { "window", SA_WINDOW }, { "df", SA_DF },
 	{ "seq", SA_SEQ }, { "noecn", SA_NOECN }, { "min", SA_MIN }, { "max", SA_MAX },
 	{ "--show-keys", SA_SHOW_KEYS }, { "dscp", SA_DSCP }, { "ttl", SA_TTL },
-	{ "dscp-in", SA_DSCP_IN },
+	{ "dscp-in", SA_DSCP_IN }, { "soft", SA_SOFT }, { "hard", SA_HARD },
 };
 
 /* What a missing one is called, in the order in which one would type them. */
@@ -173,6 +173,10 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint32
 		return takes & SA_ALG && read_alg(args, sa) ? STATUS_USAGE : STATUS_OK;
 	case SA_KEY:
 		return read_key(cli, args, word, sa);
+	case SA_SOFT:
+		return limits_read(args, word, &sa->soft) ? STATUS_USAGE : STATUS_OK;
+	case SA_HARD:
+		return limits_read(args, word, &sa->hard) ? STATUS_USAGE : STATUS_OK;
 	case SA_PROTO:
 	case SA_ESN:
 	case SA_NOECN:
@@ -208,7 +212,7 @@ static int check(const char *command, uint32_t needs, const struct sa *sa)
 		error("min 0x%x is above max 0x%x", sa->min, sa->max);
 		return STATUS_USAGE;
 	}
-	return STATUS_OK;
+	return limits_check(&sa->soft, &sa->hard) ? STATUS_USAGE : STATUS_OK;
 }
 
 /**
@@ -242,7 +246,7 @@ int sa_read(struct cli *cli, struct args *args, const char *command, uint32_t ta
 			      command);
 			return STATUS_USAGE;
 		}
-		if (bit & sa->given) {
+		if (bit & sa->given & ~(SA_SOFT | SA_HARD)) {
 			error("'%s' comes a second time (or contradicts an earlier word)", word);
 			return STATUS_USAGE;
 		}
@@ -299,6 +303,10 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MAX, sa->max);
 	if (sa->given & SA_SHOW_KEYS)
 		mnl_attr_put(nlh, ESPAH_SA_SHOW_KEYS, 0, NULL);
+	if (sa->given & SA_SOFT)
+		limits_put(nlh, ESPAH_SA_SOFT, &sa->soft);
+	if (sa->given & SA_HARD)
+		limits_put(nlh, ESPAH_SA_HARD, &sa->hard);
 }
 
 /** sa_wipe() - overwrite the key */

@@ -55,6 +55,11 @@ static const struct {
 	{ WORD_PROTO, IPPROTO_PIM, "pim" },
 	{ WORD_PROTO, 112, "vrrp" },
 	{ WORD_PROTO, 115, "l2tp" },
+	{ WORD_LIMIT, ESPAH_LIMIT_PACKETS, "packets" },
+	{ WORD_LIMIT, ESPAH_LIMIT_BYTES, "bytes" },
+	{ WORD_LIMIT, ESPAH_LIMIT_TIME, "time" },
+	{ WORD_LIMIT, ESPAH_LIMIT_USE, "use" },
+	{ WORD_LIMIT, ESPAH_LIMIT_IDLE, "idle" },
 };
 
 /** word_of() - Return: the word for a value, "?" if there is none */
@@ -143,6 +148,7 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_FLAGS] = "esn|noecn|dscp-in", [ESPAH_SA_WINDOW] = "window", [ESPAH_SA_DF] = "df",
 	[ESPAH_SA_SEQ] = "seq", [ESPAH_SA_SPI_MIN] = "min", [ESPAH_SA_SPI_MAX] = "max",
 	[ESPAH_SA_SHOW_KEYS] = "--show-keys", [ESPAH_SA_DSCP] = "dscp", [ESPAH_SA_TTL] = "ttl",
+	[ESPAH_SA_SOFT] = "soft", [ESPAH_SA_HARD] = "hard",
 };
 
 static const char *const policy_words[] = {
@@ -191,6 +197,8 @@ const char *word_attr(uint8_t cmd, uint16_t type)
 /** word_attr_nested() - Return: the same for an attribute within @nest */
 const char *word_attr_nested(uint8_t cmd, uint16_t nest, uint16_t type)
 {
+	if (cmd == ESPAH_CMD_SA_NEW || cmd == ESPAH_CMD_SA_SET)
+		return type && type <= ESPAH_LIMIT_IDLE ? word_of(WORD_LIMIT, type) : NULL;
 	if (cmd < ESPAH_CMD_POLICY_NEW || cmd > ESPAH_CMD_POLICY_FLUSH)
 		return NULL;
 	if (nest == ESPAH_POLICY_SELECTOR)

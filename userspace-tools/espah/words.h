@@ -15,6 +15,7 @@ enum word_kind {
 	WORD_DSCP,
 	WORD_STATE,
 	WORD_PROTO,
+	WORD_LIMIT,
 };
 
 const char *word_of(enum word_kind kind, unsigned int value);

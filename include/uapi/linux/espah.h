@@ -13,11 +13,13 @@
  *
  * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
- *                        [SA_SEQ] [SA_DSCP] [SA_TTL]
+ *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
- * ESPAH_CMD_SA_SET       (identity) [SA_DF]
- *     Changes an SA in place. Keys and sequence numbers stay as they are.
+ * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD]
+ *     Changes an SA in place. Keys and sequence numbers stay as they are, and so
+ *     do limits that are not named; 0 takes one away. Soft limits are reported
+ *     again.
  * ESPAH_CMD_SA_DEL       (identity)
  * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS]
  *     do: answers with one ESPAH_CMD_SA_NEW message that also holds the
@@ -32,6 +34,10 @@
  *     answers with ESPAH_CMD_SA_NEW.
  *
  *     (identity) is SA_DIR SA_SPI SA_DST [SA_PROTO].
+ *     SA_SOFT and SA_HARD nest [LIMIT_PACKETS] [LIMIT_BYTES] [LIMIT_TIME]
+ *     [LIMIT_USE] [LIMIT_IDLE] (RFC 4301 4.4.2.1). Soft: ESPAH_CMD_EXPIRE tells
+ *     once that the SA is to be replaced. Hard: the SA is deleted; what its
+ *     policies protect is dropped until there is another.
  *
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
@@ -66,6 +72,8 @@
  *   "policy"   ESPAH_CMD_POLICY_NEW, _POLICY_DEL, _POLICY_FLUSH
  *   "acquire"  ESPAH_CMD_ACQUIRE, ESPAH_ACQUIRE_*: a packet met a protect
  *              policy that has no SA. At most one a second for each policy.
+ *   "expire"   ESPAH_CMD_EXPIRE, ESPAH_EXPIRE_*: an SA reached a limit. Before
+ *              the ESPAH_CMD_SA_DEL if it is a hard one.
  */
 #ifndef _UAPI_LINUX_ESPAH_H
 #define _UAPI_LINUX_ESPAH_H
@@ -76,6 +84,7 @@
 #define ESPAH_MCGRP_SA "sa"
 #define ESPAH_MCGRP_POLICY "policy"
 #define ESPAH_MCGRP_ACQUIRE "acquire"
+#define ESPAH_MCGRP_EXPIRE "expire"
 
 /** enum espah_cmd - commands and events; the grammar is at the top of this file */
 enum espah_cmd {
@@ -96,6 +105,7 @@ enum espah_cmd {
 	ESPAH_CMD_CONFIG_SET,
 	ESPAH_CMD_EXPLAIN,
 	ESPAH_CMD_ACQUIRE,
+	ESPAH_CMD_EXPIRE,
 
 	__ESPAH_CMD_MAX,
 	ESPAH_CMD_MAX = __ESPAH_CMD_MAX - 1
@@ -254,9 +264,39 @@ enum espah_sa_attr {
 	 * fields that is marked as currently unused in RFC 6040 4.2 (inbound tunnels)
 	 */
 	ESPAH_SA_ECN_ODD,
+	/** @ESPAH_SA_SOFT: nested, enum espah_limit: when the SA is to be replaced */
+	ESPAH_SA_SOFT,
+	/** @ESPAH_SA_HARD: nested, enum espah_limit: when the SA ends */
+	ESPAH_SA_HARD,
+	/** @ESPAH_SA_USED: nested, read-only, enum espah_limit: how much of those is used up */
+	ESPAH_SA_USED,
+	/** @ESPAH_SA_FIRST_USED: u64, read-only, seconds since the epoch; absent: never used */
+	ESPAH_SA_FIRST_USED,
+	/** @ESPAH_SA_LAST_USED: u64, read-only, seconds since the epoch */
+	ESPAH_SA_LAST_USED,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
+};
+
+/** enum espah_limit - a limit of an SA; 0: none; only authenticated packets count */
+enum espah_limit {
+	ESPAH_LIMIT_UNSPEC,
+	/** @ESPAH_LIMIT_PACKETS: u64, packets carried; exact */
+	ESPAH_LIMIT_PACKETS,
+	/** @ESPAH_LIMIT_BYTES: u64, bytes that the cipher worked on; never exceeded */
+	ESPAH_LIMIT_BYTES,
+	/** @ESPAH_LIMIT_TIME: u64, seconds since the SA was added, up to 2^32 - 1 */
+	ESPAH_LIMIT_TIME,
+	/** @ESPAH_LIMIT_USE: u64, seconds since its first packet, up to 2^32 - 1 */
+	ESPAH_LIMIT_USE,
+	/** @ESPAH_LIMIT_IDLE: u64, seconds since its last packet, or since it was added */
+	ESPAH_LIMIT_IDLE,
+	/** @ESPAH_LIMIT_PAD: alignment of 64-bit attributes */
+	ESPAH_LIMIT_PAD,
+
+	__ESPAH_LIMIT_MAX,
+	ESPAH_LIMIT_MAX = __ESPAH_LIMIT_MAX - 1
 };
 
 /** enum espah_sel_attr - a selector, RFC 4301 4.4.1.1 */
@@ -485,6 +525,20 @@ enum espah_acquire_attr {
 
 	__ESPAH_ACQUIRE_MAX,
 	ESPAH_ACQUIRE_MAX = __ESPAH_ACQUIRE_MAX - 1
+};
+
+/** enum espah_expire_attr - the event that an SA reached a limit */
+enum espah_expire_attr {
+	ESPAH_EXPIRE_UNSPEC,
+	/** @ESPAH_EXPIRE_SA: nested, enum espah_sa_attr, without keys */
+	ESPAH_EXPIRE_SA,
+	/** @ESPAH_EXPIRE_LIMIT: u8, enum espah_limit: which one */
+	ESPAH_EXPIRE_LIMIT,
+	/** @ESPAH_EXPIRE_HARD: u8, 1: the hard limit, and the SA ends; 0: the soft one */
+	ESPAH_EXPIRE_HARD,
+
+	__ESPAH_EXPIRE_MAX,
+	ESPAH_EXPIRE_MAX = __ESPAH_EXPIRE_MAX - 1
 };
 
 #endif /* _UAPI_LINUX_ESPAH_H */

@@ -39,6 +39,15 @@ static const char *capture_end(void)
 	return out;
 }
 
+static void put_limits(struct nlmsghdr *nlh, uint16_t type, uint64_t time, uint64_t bytes)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
+
+	mnl_attr_put_u64(nlh, ESPAH_LIMIT_BYTES, bytes);
+	mnl_attr_put_u64(nlh, ESPAH_LIMIT_TIME, time);
+	mnl_attr_nest_end(nlh, nest);
+}
+
 static struct nlmsghdr *an_sa(const struct nlattr **tb)
 {
 	struct nlmsghdr *nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_SA_NEW);
@@ -60,6 +69,9 @@ static struct nlmsghdr *an_sa(const struct nlattr **tb)
 	mnl_attr_put_u64(nlh, ESPAH_DROP_COUNT, 3);
 	mnl_attr_nest_end(nlh, entry);
 	mnl_attr_nest_end(nlh, drops);
+	put_limits(nlh, ESPAH_SA_SOFT, 3600, 20000);
+	put_limits(nlh, ESPAH_SA_HARD, 7200, 5000000);
+	put_limits(nlh, ESPAH_SA_USED, 3660, 18000);
 	attr_table(nlh, tb, ESPAH_SA_MAX);
 	return nlh;
 }
@@ -82,6 +94,9 @@ static void sa(void)
 	CHECK(strstr(text, "\"drops\": [{\"name\": \"replay\", \"count\": 3}]"));
 	CHECK(strstr(text, "\"src\": \"198.51.100.7\""));
 	CHECK(!strstr(text, "key"));
+	CHECK(strstr(text, "\"soft\": {\"bytes\": {\"limit\": 20000, \"left\": 2000}, "
+		     "\"time\": {\"limit\": 3600, \"left\": 0}}"));
+	CHECK(strstr(text, "\"time\": {\"limit\": 7200, \"left\": 3540}"));
 	CHECK(!strstr(text, "dscp\""));
 	mnl_attr_put_u8(nlh, ESPAH_SA_DSCP, 46);
 	mnl_attr_put_u8(nlh, ESPAH_SA_TTL, 9);
@@ -107,6 +122,8 @@ static void sa(void)
 	CHECK(strstr(text, "in esp 0x00001001  198.51.100.7 -> 192.0.2.1  tunnel  aes256gcm16  "
 		     "reqid 7\n"));
 	CHECK(strstr(text, "packets 9223372036854775808 "));
+	CHECK(strstr(text, "soft: bytes 20.0 kB (2000 B left), time 1h00m (0s left)\n"));
+	CHECK(strstr(text, "hard: bytes 5.0 MB (5.0 MB left), time 2h00m (59m00s left)\n"));
 	CHECK(strstr(text, "dropped: replay 3\n"));
 	test_end();
 
@@ -118,6 +135,8 @@ static void sa(void)
 	mnl_attr_put(nlh, ESPAH_SA_ALG, 3, "abc");
 	mnl_attr_put(nlh, ESPAH_SA_DROPS, 4, "\xff\xff\xff\xff");
 	mnl_attr_put(nlh, 999, 4, "abcd");
+	mnl_attr_put(nlh, ESPAH_SA_SOFT, 4, "\xff\xff\xff\xff");
+	mnl_attr_put(nlh, ESPAH_SA_HARD, 6, "\6\0\2\0ab");
 	attr_table(nlh, tb, ESPAH_SA_MAX);
 	capture_start();
 	sa_print(tb);

@@ -10,7 +10,7 @@
 
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
 #define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
-		   SA_DSCP | SA_DSCP_IN | SA_TTL)
+		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD)
 
 static struct cli cli;
 static struct sa sa;
@@ -90,10 +90,91 @@ static void encoding(void)
 	test_begin("the largest request fits its buffer");
 	CHECK(!add("in spi 0xffffffff src 2001:db8::1 dst 2001:db8::2 tunnel "
 		   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa key 00 reqid 7 "
-		   "esn window 64 df clear seq 1 noecn dscp else=1 dscp-in ttl 255"));
+		   "esn window 64 df clear seq 1 noecn dscp else=1 dscp-in ttl 255 "
+		   "soft packets 1 bytes 1 time 1 use 1 idle 1 "
+		   "hard packets 1 bytes 1 time 1 use 1 idle 1"));
 	sa.key.len = ESPAH_KEY_MAX;
 	encode(&nlh);
 	CHECK(nlh->nlmsg_len < NL_REQUEST_MAX);
+	test_end();
+}
+
+/* One limit; returns its nest's payload, which must be all of the request. */
+static const struct nlattr *limit(const char *line, uint16_t type)
+{
+	struct nlmsghdr *nlh;
+	const struct nlattr *at;
+
+	if (sa_read(&cli, words(line), "sa set", SA_SOFT | SA_HARD, 0, &sa))
+		return NULL;
+	at = encode(&nlh);
+	CHECK(at->nla_type == (type | NLA_F_NESTED));
+	CHECK((const char *)at + at->nla_len == (const char *)nlh + nlh->nlmsg_len);
+	return mnl_attr_get_payload(at);
+}
+
+static bool amount(const char *line, uint16_t kind, uint64_t want)
+{
+	const struct nlattr *at = limit(line, *line == 's' ? ESPAH_SA_SOFT : ESPAH_SA_HARD);
+
+	return at && has_attr(&at, kind, &want, 8);
+}
+
+static void lifetimes(void)
+{
+	const uint64_t values[] = { 5000000, 1000000000, 3000, 300 };
+	const struct nlattr *at;
+	struct nlmsghdr *nlh;
+
+	test_begin("limits: units, several behind one word, a word twice");
+	CHECK(amount("soft packets 5000", ESPAH_LIMIT_PACKETS, 5000));
+	CHECK(amount("hard packets 10k", ESPAH_LIMIT_PACKETS, 10000));
+	CHECK(amount("hard bytes 2G", ESPAH_LIMIT_BYTES, 2000000000));
+	CHECK(amount("hard bytes 3T", ESPAH_LIMIT_BYTES, 3000000000000));
+	CHECK(amount("hard bytes 18446744073709551615", ESPAH_LIMIT_BYTES, UINT64_MAX));
+	CHECK(amount("hard time 90", ESPAH_LIMIT_TIME, 90));
+	CHECK(amount("soft time 90s", ESPAH_LIMIT_TIME, 90));
+	CHECK(amount("soft use 1h30m", ESPAH_LIMIT_USE, 5400));
+	CHECK(amount("soft idle 2d", ESPAH_LIMIT_IDLE, 172800));
+	CHECK(amount("hard time 4294967295", ESPAH_LIMIT_TIME, UINT32_MAX));
+	CHECK(amount("hard time off", ESPAH_LIMIT_TIME, 0));
+	CHECK(!sa_read(&cli, words("soft packets 5M hard bytes 1G soft use 50m idle 5m"), "t",
+		       SA_SOFT | SA_HARD, 0, &sa));
+	at = encode(&nlh);
+	CHECK(mnl_attr_get_payload_len(at) == 36);
+	at = mnl_attr_get_payload(at);
+	CHECK(has_attr(&at, ESPAH_LIMIT_PACKETS, &values[0], 8));
+	CHECK(has_attr(&at, ESPAH_LIMIT_USE, &values[2], 8));
+	CHECK(has_attr(&at, ESPAH_LIMIT_IDLE, &values[3], 8));
+	CHECK(at->nla_type == (ESPAH_SA_HARD | NLA_F_NESTED));
+	at = mnl_attr_get_payload(at);
+	CHECK(has_attr(&at, ESPAH_LIMIT_BYTES, &values[1], 8));
+	test_end();
+
+	test_begin("limits: a sentence for each mistake");
+	CHECK(!limit("soft 1h", ESPAH_SA_SOFT) && told_of("packets, bytes, time, use, idle"));
+	CHECK(!limit("soft", ESPAH_SA_SOFT) && told_of("'soft' is the last word"));
+	CHECK(!limit("soft bytes", ESPAH_SA_SOFT) && told_of("'bytes' is the last word"));
+	CHECK(!limit("hard packets 0", ESPAH_SA_HARD) && told_of("a number above 0"));
+	CHECK(!limit("hard packets 5s", ESPAH_SA_HARD) && told_of("such as 5000, 10k, 5M"));
+	CHECK(!limit("hard packets 1k5", ESPAH_SA_HARD));
+	CHECK(!limit("hard packets k", ESPAH_SA_HARD));
+	CHECK(!limit("hard bytes 18446744073709551616", ESPAH_SA_HARD));
+	CHECK(!limit("hard bytes 18446745T", ESPAH_SA_HARD));
+	CHECK(!limit("hard bytes -1", ESPAH_SA_HARD));
+	told();
+	CHECK(amount("hard time 5M5", ESPAH_LIMIT_TIME, 305));
+	CHECK(!limit("hard time 1x", ESPAH_SA_HARD) && told_of("90s, 50m, 1h30m or 2d"));
+	CHECK(!limit("hard time 4294967296", ESPAH_SA_HARD));
+	CHECK(!limit("hard time 49711d", ESPAH_SA_HARD));
+	CHECK(!limit("soft time 1 time 2", ESPAH_SA_SOFT));
+	CHECK(told_of("'soft time' comes a second time"));
+	CHECK(!limit("soft time 1 hard use 5 soft time 2", ESPAH_SA_SOFT));
+	told();
+	CHECK(!limit("soft time 2 hard time 1", ESPAH_SA_SOFT));
+	CHECK(told_of("soft time is above hard time"));
+	CHECK(!limit("packets 5", ESPAH_SA_SOFT) && told_of("'packets' is not a word"));
+	CHECK(!limit("soft packets 5 pakets 6", ESPAH_SA_SOFT) && told_of("is not a word"));
 	test_end();
 }
 
@@ -140,5 +221,6 @@ static void refusals(void)
 void test_sa(void)
 {
 	encoding();
+	lifetimes();
 	refusals();
 }

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/jiffies.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "net.h"
+#include "netlink/netlink.h"
+
+#define SOFT 0
+#define HARD 1
+
+/* SAs that are looked at before somebody else may have espah_net.lock */
+#define BATCH 256
+/* The queue is in boot time, while the timer stands still when the machine sleeps. */
+#define MAX_DELAY (60 * HZ)
+
+static ktime_t last_used(const struct espah_sa *sa, ktime_t now)
+{
+	struct espah_counters sum = espah_counters_sum(sa->counters);
+
+	return sum.packets ? ktime_sub_ns(now, jiffies64_to_nsecs(jiffies - sum.last)) : sa->born;
+}
+
+s64 espah_life_last(const struct espah_sa *sa)
+{
+	return div_s64(last_used(sa, ktime_get_boottime()) - sa->born, NSEC_PER_SEC);
+}
+
+/* When @at seconds of a limit are over. Before the first packet, those of use do not begin. */
+static ktime_t end_of(const struct espah_sa *sa, enum espah_limit limit, u64 at, ktime_t now)
+{
+	ktime_t start = sa->born;
+
+	if (limit == ESPAH_LIMIT_IDLE)
+		start = last_used(sa, now);
+	else if (limit == ESPAH_LIMIT_USE)
+		start = smp_load_acquire(&sa->watch) & ESPAH_WATCH_UNUSED ? now : sa->first_used;
+	return ktime_add_ns(start, at * NSEC_PER_SEC);
+}
+
+u64 espah_life_used(const struct espah_sa *sa, enum espah_limit limit)
+{
+	ktime_t now = ktime_get_boottime();
+
+	if (limit <= ESPAH_LIMIT_BYTES)
+		return atomic64_read(&sa->life->carried[limit]);
+	return div_u64(now - end_of(sa, limit, 0, now), NSEC_PER_SEC);
+}
+
+/* When a limit that was not reported yet is reached, as far as one can tell now. */
+static ktime_t due_at(const struct espah_sa *sa, int hard, enum espah_limit limit, ktime_t now)
+{
+	const struct espah_life *life = sa->life;
+	u64 at = life->limits.at[hard][limit];
+
+	if (!at || (hard == SOFT && READ_ONCE(life->told) & BIT(limit)))
+		return KTIME_MAX;
+	if (limit <= ESPAH_LIMIT_BYTES)
+		return (u64)atomic64_read(&life->carried[limit]) >= at ? now : KTIME_MAX;
+	return end_of(sa, limit, at, now);
+}
+
+static void set_timer(struct espah_clock *clock, ktime_t due, ktime_t now)
+{
+	u64 delay = due > now ? (u64)nsecs_to_jiffies(due - now) + 1 : 0;
+
+	mod_delayed_work(espah_workqueue, &clock->work, min_t(u64, delay, MAX_DELAY));
+}
+
+void espah_life_arm(struct espah_sa *sa)
+{
+	struct espah_clock *clock = &sa->en->sad.clock;
+	struct espah_life *life = sa->life;
+	ktime_t now = ktime_get_boottime(), due = KTIME_MAX;
+	int i;
+
+	if (!life)
+		return;
+	spin_lock_bh(&clock->lock);
+	if (timerqueue_node_queued(&life->due))
+		timerqueue_del(&clock->queue, &life->due);
+	for (i = ESPAH_LIMIT_PACKETS; i <= ESPAH_LIMIT_IDLE; i++)
+		due = min3(due, due_at(sa, SOFT, i, now), due_at(sa, HARD, i, now));
+	if (due < KTIME_MAX && !list_empty(&sa->link)) {
+		/* never early, and no more than one wake-up a second */
+		if (due > now)
+			due = (div_u64(due, NSEC_PER_SEC) + 1) * NSEC_PER_SEC;
+		life->due.expires = due;
+		if (timerqueue_add(&clock->queue, &life->due))
+			set_timer(clock, due, now);
+	}
+	spin_unlock_bh(&clock->lock);
+}
+
+/* Takes the first SA that is due out of the queue; if there is none yet, sets the timer. */
+static struct espah_sa *next_due(struct espah_clock *clock)
+{
+	ktime_t now = ktime_get_boottime();
+	struct timerqueue_node *node;
+
+	spin_lock_bh(&clock->lock);
+	node = timerqueue_getnext(&clock->queue);
+	if (node && node->expires > now) {
+		set_timer(clock, node->expires, now);
+		node = NULL;
+	} else if (node) {
+		timerqueue_del(&clock->queue, node);
+	}
+	spin_unlock_bh(&clock->lock);
+	return node ? container_of(node, struct espah_life, due)->sa : NULL;
+}
+
+/* Reports or ends an SA. Return: whether it ended. */
+static bool review(struct espah_sa *sa, bool tell)
+{
+	ktime_t now = ktime_get_boottime();
+	int hard, i;
+
+	for (hard = HARD; hard >= SOFT; hard--) {
+		for (i = ESPAH_LIMIT_PACKETS; i <= ESPAH_LIMIT_IDLE; i++) {
+			if (due_at(sa, hard, i, now) > now)
+				continue;
+			if (tell)
+				espah_event_expire(sa, i, hard);
+			if (hard == HARD) {
+				if (tell)
+					espah_event_sa(sa->en, sa, ESPAH_CMD_SA_DEL);
+				espah_sad_del(sa);
+				return true;
+			}
+			WRITE_ONCE(sa->life->told, sa->life->told | BIT(i));
+		}
+	}
+	espah_life_arm(sa);
+	return false;
+}
+
+static void tick(struct work_struct *work)
+{
+	struct espah_clock *clock = container_of(to_delayed_work(work), struct espah_clock, work);
+	struct espah_net *en = container_of(clock, struct espah_net, sad.clock);
+	/* while the module is being unloaded, the netlink family may be gone */
+	bool tell = try_module_get(THIS_MODULE);
+	struct espah_sa *sa;
+	bool ended;
+	int n;
+
+	do {
+		mutex_lock(&en->lock);
+		for (n = 0, ended = false; n < BATCH && (sa = next_due(clock)); n++)
+			ended |= review(sa, tell);
+		if (ended && !en->dying)
+			espah_hooks_update(en);
+		mutex_unlock(&en->lock);
+		cond_resched();
+	} while (n == BATCH);
+	if (tell)
+		module_put(THIS_MODULE);
+}
+
+void espah_clock_setup(struct espah_clock *clock)
+{
+	spin_lock_init(&clock->lock);
+	timerqueue_init_head(&clock->queue);
+	INIT_DELAYED_WORK(&clock->work, tick);
+}
+
+int espah_life_set(struct espah_sa *sa, const struct espah_limits *limits)
+{
+	struct espah_counters sum = espah_counters_sum(sa->counters);
+	const u64 *soft = limits->at[SOFT], *hard = limits->at[HARD];
+	struct espah_life *life = sa->life;
+	u8 watch = 0;
+
+	if (!life) {
+		life = kzalloc(sizeof(*life), GFP_KERNEL_ACCOUNT);
+		if (!life)
+			return -ENOMEM;
+		timerqueue_init(&life->due);
+		life->sa = sa;
+	}
+	if (soft[ESPAH_LIMIT_PACKETS] || soft[ESPAH_LIMIT_BYTES] || hard[ESPAH_LIMIT_PACKETS] ||
+	    hard[ESPAH_LIMIT_BYTES])
+		watch = ESPAH_WATCH_LIMITED;
+	spin_lock_bh(&sa->en->sad.clock.lock);
+	if (!(sa->watch & ESPAH_WATCH_LIMITED)) {
+		atomic64_set(&life->carried[ESPAH_LIMIT_PACKETS], sum.packets);
+		atomic64_set(&life->carried[ESPAH_LIMIT_BYTES], sum.bytes);
+	}
+	life->limits = *limits;
+	life->told = 0;
+	sa->life = life;
+	smp_store_release(&sa->watch, (sa->watch & ESPAH_WATCH_UNUSED) | watch);
+	spin_unlock_bh(&sa->en->sad.clock.lock);
+	espah_life_arm(sa);
+	return 0;
+}
+
+static void begin_use(struct espah_sa *sa)
+{
+	spin_lock(&sa->en->sad.clock.lock);
+	if (sa->watch & ESPAH_WATCH_UNUSED) {
+		sa->first_used = ktime_get_boottime();
+		smp_store_release(&sa->watch, sa->watch & ~ESPAH_WATCH_UNUSED);
+	}
+	spin_unlock(&sa->en->sad.clock.lock);
+}
+
+/* Adds to a counter, up to the hard limit at most. */
+static bool take(struct espah_sa *sa, enum espah_limit limit, u32 n)
+{
+	struct espah_life *life = sa->life;
+	u64 soft = READ_ONCE(life->limits.at[SOFT][limit]) ?: U64_MAX;
+	u64 hard = READ_ONCE(life->limits.at[HARD][limit]) ?: U64_MAX;
+	s64 old = atomic64_read(&life->carried[limit]);
+	u64 new;
+
+	do {
+		if ((u64)old >= hard)
+			return false;
+		/* what does not fit takes the rest, so that nothing smaller slips in behind it */
+		new = min_t(u64, old + n, hard);
+	} while (!atomic64_try_cmpxchg(&life->carried[limit], &old, new));
+	if (new >= hard || (old < soft && new >= soft))
+		espah_life_arm(sa);
+	return old + n <= hard;
+}
+
+bool espah_life_charge(struct espah_sa *sa, u32 bytes)
+{
+	u8 watch = smp_load_acquire(&sa->watch); /* espah_life_set() stores limits before */
+
+	if (watch & ESPAH_WATCH_UNUSED)
+		begin_use(sa);
+	return !(watch & ESPAH_WATCH_LIMITED) ||
+	       (take(sa, ESPAH_LIMIT_PACKETS, 1) && take(sa, ESPAH_LIMIT_BYTES, bytes));
+}
