@@ -157,7 +157,7 @@ class Link:
                     code = -struct.unpack("=i", body[:4])[0]
                     tail = body[20 if kind == NLMSG_ERROR else 4:]
                     if flags & 0x200:
-                        text = dict(parse(tail)).get(1, b"")[:-1].decode()
+                        text = dict(parse(tail)).get(1, b"")[:-1].decode(errors="replace")
                 else:
                     answers.append(parse(body[4:]))
 
