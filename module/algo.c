@@ -10,17 +10,23 @@
  * What RFC 8221 sections 5 and 6 list and do not forbid. Names are IKE keywords.
  *
  * Combined modes: GCM RFC 4106, CCM RFC 4309, ChaCha20-Poly1305 RFC 7634, GMAC
- * RFC 4543. Ciphers: CBC RFC 3602, CTR RFC 3686, NULL RFC 2410. Integrity:
+ * RFC 4543; the three for which IANA has it also with implicit IV, RFC 8750. Ciphers: CBC RFC 3602, CTR RFC 3686, NULL RFC 2410. Integrity:
  * HMAC-SHA1 RFC 2404, HMAC-SHA2 RFC 4868, AES-XCBC RFC 3566, AES-CMAC RFC 4494.
  */
 #define MISSING(template, hint) "the kernel has no " template ": " hint
 
-#define COMBINED(ike, template, hint, key, salt, icv)                                              \
+#define COMBINED_IV(ike, template, hint, key, salt, icv, ivlen, source)                            \
 	{                                                                                          \
 		.name = ike, .aead = template, .missing = MISSING(template, hint),                 \
-		.enc_key_len = key, .salt_len = salt, .iv_len = 8, .icv_len = icv, .block_len = 4, \
-		.iv = ESPAH_IV_SEQ,                                                                \
+		.enc_key_len = key, .salt_len = salt, .iv_len = ivlen, .icv_len = icv,             \
+		.block_len = 4, .iv = source,                                                      \
 	}
+
+#define COMBINED(ike, template, hint, key, salt, icv)                                              \
+	COMBINED_IV(ike, template, hint, key, salt, icv, 8, ESPAH_IV_SEQ)
+/* not the templates for IPsec: those want an IV in the packet, behind the ESP header */
+#define IMPLICIT(ike, template, hint, key, salt, icv)                                              \
+	COMBINED_IV(ike "iiv", template, hint, key, salt, icv, 0, ESPAH_IV_IMPLICIT)
 
 #define AES_ICVS(bits, mode, template, hint, salt)                                                 \
 	COMBINED("aes" #bits mode "16", template, hint, bits / 8, salt, 16),                       \
@@ -33,6 +39,8 @@
 
 #define GCM(bits) AES_ICVS(bits, "gcm", "rfc4106(gcm(aes))", GCM_HINT, 4)
 #define CCM(bits) AES_ICVS(bits, "ccm", "rfc4309(ccm(aes))", CCM_HINT, 3)
+#define GCM_IIV(bits) IMPLICIT("aes" #bits "gcm16", "gcm(aes)", GCM_HINT, bits / 8, 4, 16)
+#define CCM_IIV(bits) IMPLICIT("aes" #bits "ccm8", "ccm(aes)", CCM_HINT, bits / 8, 3, 8)
 #define GMAC(bits) COMBINED("aes" #bits "gmac", "rfc4543(gcm(aes))", GCM_HINT, bits / 8, 4, 16)
 
 #define PAIR(ike, cipher, mac, hint, key, salt, mac_key, ivlen, icv, block, source)                \
@@ -67,6 +75,9 @@ const struct espah_algo espah_algos[] = {
 	GCM(128), GCM(192), GCM(256),
 	CCM(128), CCM(192), CCM(256),
 	COMBINED("chacha20poly1305", "rfc7539esp(chacha20,poly1305)", CHACHA_HINT, 32, 4, 16),
+	GCM_IIV(128), GCM_IIV(192), GCM_IIV(256),
+	CCM_IIV(128), CCM_IIV(192), CCM_IIV(256),
+	IMPLICIT("chacha20poly1305", "rfc7539(chacha20,poly1305)", CHACHA_HINT, 32, 4, 16),
 	GMAC(128), GMAC(192), GMAC(256),
 	CIPHERS("sha256", "hmac(sha256)", "sha256_generic", 32, 16),
 	CIPHERS("sha384", "hmac(sha384)", "sha512_generic", 48, 24),
@@ -132,7 +143,8 @@ struct crypto_aead *espah_algo_alloc(const struct espah_algo *algo, bool esn, co
 	if (algo->auth_key_len)
 		err = set_paired_key(aead, algo, key);
 	else
-		err = crypto_aead_setkey(aead, key, algo->enc_key_len + algo->salt_len);
+		err = crypto_aead_setkey(aead, key, algo->enc_key_len +
+					 (algo->iv == ESPAH_IV_IMPLICIT ? 0 : algo->salt_len));
 	if (err) {
 		NL_SET_ERR_MSG(extack, "the crypto driver refused the key");
 		goto free;

@@ -16,6 +16,8 @@ enum espah_iv {
 	ESPAH_IV_SEQ,
 	/** @ESPAH_IV_RANDOM: unpredictable (CBC, RFC 3602 section 3) */
 	ESPAH_IV_RANDOM,
+	/** @ESPAH_IV_IMPLICIT: the sequence number, which is not sent again (RFC 8750) */
+	ESPAH_IV_IMPLICIT,
 };
 
 /**

@@ -140,6 +140,19 @@ static int set_request(struct espah_op *op, int nsg, unsigned int crypt_len)
 	return 0;
 }
 
+/*
+ * RFC 8750 section 4: the IV is the 64-bit sequence number, or the 32-bit one behind zeros.
+ * The last 4 bytes are CCM's counter.
+ */
+static void set_nonce(struct espah_op *op)
+{
+	__be64 seq = cpu_to_be64(op->seq);
+
+	memcpy(op->iv, op->sa->salt, 4);
+	memcpy(op->iv + 4, &seq, sizeof(seq));
+	memset(op->iv + 12, 0, 4);
+}
+
 int espah_esp_seal(struct espah_op *op, int nsg)
 {
 	struct espah_sa *sa = op->sa;
@@ -157,6 +170,8 @@ int espah_esp_seal(struct espah_op *op, int nsg)
 	} else if (sa->iv == ESPAH_IV_RANDOM) {
 		get_random_bytes(op->iv, sa->iv_len);
 		memcpy(esp->enc_data, op->iv, sa->iv_len);
+	} else if (sa->iv == ESPAH_IV_IMPLICIT) {
+		set_nonce(op);
 	}
 	err = set_request(op, nsg, op->ct_len + sa->icv_len);
 	if (err)
@@ -173,6 +188,8 @@ int espah_esp_open(struct espah_op *op, int nsg)
 
 	op->ct_len = op->skb->len - op->hdr_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
 	memcpy(op->iv, esp->enc_data, sa->iv_len);
+	if (unlikely(sa->iv == ESPAH_IV_IMPLICIT))
+		set_nonce(op);
 	err = set_request(op, nsg, op->ct_len + sa->icv_len);
 	if (err)
 		return err;

@@ -181,6 +181,12 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 	sa->icv_len = algo->icv_len;
 	sa->block_len = algo->block_len;
 	sa->iv = algo->iv;
+	if (algo->iv == ESPAH_IV_IMPLICIT) {
+		/* CCM's salt has 3 bytes; before it, its nonce says that its counter has 3 + 1 */
+		sa->salt[0] = 3;
+		memcpy(sa->salt + sizeof(sa->salt) - algo->salt_len, key + algo->enc_key_len,
+		       algo->salt_len);
+	}
 	atomic64_set(&sa->seq, seq);
 
 	if (sa->id.dir == ESPAH_DIR_IN)

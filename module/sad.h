@@ -122,6 +122,7 @@ struct espah_path {
  * @icv_len: bytes
  * @block_len: bytes
  * @iv: enum espah_iv
+ * @salt: implicit IV: what stands before the sequence number in a nonce
  * @watch: ESPAH_WATCH_*: what packets are counted for; mostly 0
  * @flags: ESPAH_SA_F_*
  * @ttl: outbound tunnels: of the outer header; 0: the route's
@@ -168,6 +169,7 @@ struct espah_sa {
 	u8 block_len;
 	u8 iv;
 	u8 watch;
+	u8 salt[4];
 	u32 flags;
 	u8 ttl;
 	u8 tos_keep;

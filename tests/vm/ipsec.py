@@ -57,6 +57,12 @@ def _algorithms():
 
 ALGORITHMS = {algorithm.name: algorithm for algorithm in _algorithms()}
 GCM = ALGORITHMS["aes128gcm16"]
+# RFC 8750; XFRM has none of these
+IMPLICIT_IV = [Algorithm(f"{explicit.name}iiv", explicit.enc_key, explicit.salt, 0, explicit.icv, 4,
+                         aead=explicit.aead)
+               for explicit in (ALGORITHMS[name] for name in (
+                   "aes128gcm16", "aes192gcm16", "aes256gcm16", "aes128ccm8", "aes192ccm8",
+                   "aes256ccm8", "chacha20poly1305"))]
 
 
 # --- objects ----------------------------------------------------------------------------------
