@@ -40,7 +40,7 @@ unsigned int espah_sa_pmtu(struct espah_sa *sa)
 
 	local_bh_disable();
 	rcu_read_lock();
-	dst = espah_path_route(sa->en->net, espah_sa_path(sa));
+	dst = espah_path_route(sa, espah_sa_path(sa));
 	pmtu = dst ? espah_sa_dst_mtu(sa, dst) : 0;
 	dst_release(dst);
 	rcu_read_unlock();

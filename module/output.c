@@ -20,23 +20,17 @@
 #include "order.h"
 #include "output.h"
 
-/*
- * Numbers of an SA without ESN end at 2^32 - 1 (RFC 4303 3.3.3). Those of one
- * with ESN end a little early, so that CPUs that reserve at the same moment
- * cannot wrap the counter.
- */
-#define SEQ_LIMIT U32_MAX
-#define SEQ_LIMIT_ESN (U64_MAX - (1ULL << 32))
-
 static bool is_local(const struct sk_buff *skb)
 {
 	if (skb->protocol == htons(ETH_P_IP))
 		return !(IPCB(skb)->flags & IPSKB_FORWARDED);
-	return !(IP6CB(skb)->flags & IP6SKB_FORWARDED);
+	/* IPv6 forwarding sets no flag */
+	return !skb->skb_iif;
 }
 
-struct dst_entry *espah_path_route(struct net *net, struct espah_path *path)
+struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path)
 {
+	struct net *net = sa->en->net;
 	struct dst_entry *dst = dst_cache_get(&path->dst_cache);
 
 	if (likely(dst))
@@ -46,6 +40,8 @@ struct dst_entry *espah_path_route(struct net *net, struct espah_path *path)
 			.saddr = path->src.ip4,
 			.daddr = path->dst.ip4,
 			.flowi4_proto = path->ip_proto,
+			/* who sends what is forwarded is not this host */
+			.flowi4_flags = sa->mode == ESPAH_MODE_TRANSPORT ? FLOWI_FLAG_ANYSRC : 0,
 		};
 		struct rtable *rt = ip_route_output_key(net, &fl4);
 
@@ -138,7 +134,7 @@ static bool fits(const struct sk_buff *skb, unsigned int mtu)
  */
 static unsigned int reserve(struct espah_sa *sa, unsigned int n, u64 *first)
 {
-	u64 limit = espah_sa_esn(sa) ? SEQ_LIMIT_ESN : SEQ_LIMIT;
+	u64 limit = espah_sa_seq_limit(sa);
 	u64 last;
 
 	if (unlikely((u64)atomic64_read(&sa->seq) >= limit))
@@ -215,16 +211,14 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	u64 seq;
 
 	layout.path = path;
-	if (sa->mode == ESPAH_MODE_TRANSPORT &&
-	    (flow->family != path->family || !espah_addr_equal(&flow->dst, &path->dst) ||
-	     !espah_addr_equal(&flow->src, &path->src))) {
+	if (unlikely(!espah_path_takes(sa, path, flow))) {
 		espah_drop(en, sa, pol, ESPAH_DROP_FAMILY, skb);
 		return;
 	}
 
 	/* fit */
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
-		held = espah_path_route(en->net, path);
+		held = espah_path_route(sa, path);
 		dst = held;
 	} else {
 		dst = skb_dst(skb);

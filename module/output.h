@@ -25,12 +25,31 @@ void espah_output_done(struct espah_op *op, int err);
 
 /**
  * espah_path_route - the route to an SA's destination
- * @net: network namespace
- * @path: of an outbound SA
+ * @sa: outbound SA
+ * @path: its path
  *
  * Context: RCU reader, BH disabled. Return: a held dst, or NULL.
  */
-struct dst_entry *espah_path_route(struct net *net, struct espah_path *path);
+struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path);
+
+/*
+ * Numbers of an SA without ESN end at 2^32 - 1 (RFC 4303 3.3.3). Those of one
+ * with ESN end a little early, so that CPUs that reserve at the same moment
+ * cannot wrap the counter.
+ */
+static inline u64 espah_sa_seq_limit(const struct espah_sa *sa)
+{
+	return espah_sa_esn(sa) ? U64_MAX - (1ULL << 32) : U32_MAX;
+}
+
+/* transport mode keeps the addresses, so they have to be those of the SA */
+static inline bool espah_path_takes(const struct espah_sa *sa, const struct espah_path *path,
+				    const struct espah_flow *flow)
+{
+	return sa->mode == ESPAH_MODE_TUNNEL ||
+	       (flow->family == path->family && espah_addr_equal(&flow->dst, &path->dst) &&
+		espah_addr_equal(&flow->src, &path->src));
+}
 
 /* how large an ESP packet of @sa may be on @dst, bytes */
 unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst);

@@ -9,6 +9,7 @@
 #include "attr.h"
 #include "netlink.h"
 #include "../mtu.h"
+#include "../output.h"
 
 #define IKE_PORT 500
 #define IKE_NATT_PORT 4500
@@ -54,19 +55,28 @@ static bool is_local(struct net *net, const union espah_addr *addr, u8 family)
 	return ipv6_chk_addr(net, (const struct in6_addr *)addr, NULL, 0);
 }
 
-/* Why packets of a flow pass whatever the policies say, or NULL. */
-static const char *exemption(struct net *net, u8 dir, const struct espah_flow *flow)
+/* Why packets of a flow pass whatever the policies say, or NULL; @partly: not all of them do. */
+static const char *exemption(struct net *net, u8 dir, const struct espah_flow *flow, bool *partly)
 {
-	const union espah_addr *own = dir == ESPAH_DIR_OUT ? &flow->src : &flow->dst;
+	bool from = is_local(net, &flow->src, flow->family);
+	bool to = is_local(net, &flow->dst, flow->family);
 
+	*partly = false;
+	if (from && to)
+		return "it does not leave this host";
+	if (dir == ESPAH_DIR_IN && to && flow->proto == IPPROTO_ESP)
+		return "ESP to this host, whose SPI leads to the SA";
+	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) &&
+	    (flow->sport == IKE_PORT || flow->dport == IKE_PORT))
+		return "IKE of this host";
+	*partly = true;
+	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) &&
+	    (flow->sport == IKE_NATT_PORT || flow->dport == IKE_NATT_PORT))
+		return "IKE of this host, but not other packets on UDP port 4500";
 	if (flow->proto == IPPROTO_ICMPV6 && flow->family == AF_INET6)
 		return "neighbour discovery passes, but no other ICMPv6";
-	if (flow->proto != IPPROTO_UDP || !is_local(net, own, flow->family))
-		return NULL;
-	if (flow->sport == IKE_PORT || flow->dport == IKE_PORT)
-		return "IKE of this host";
-	if (flow->sport == IKE_NATT_PORT || flow->dport == IKE_NATT_PORT)
-		return "IKE of this host, but not other packets on UDP port 4500";
+	if (dir == ESPAH_DIR_OUT && from && flow->proto == IPPROTO_ESP)
+		return "what espah and XFRM made, but not ESP of other programs";
 	return NULL;
 }
 
@@ -106,7 +116,7 @@ static int put_nested_sa(struct sk_buff *skb, struct espah_sa *sa, const struct 
 }
 
 /* ESPAH_DROP_NONE, or under which reason a packet in the clear ends. */
-static enum espah_drop fate(u8 dir, u8 action, const struct espah_sa *sa)
+static enum espah_drop fate(u8 dir, u8 action, struct espah_sa *sa, const struct espah_flow *flow)
 {
 	bool in = dir == ESPAH_DIR_IN;
 
@@ -116,7 +126,14 @@ static enum espah_drop fate(u8 dir, u8 action, const struct espah_sa *sa)
 		return in ? ESPAH_DROP_DISCARD_IN : ESPAH_DROP_DISCARD_OUT;
 	if (in)
 		return ESPAH_DROP_PLAINTEXT;
-	return sa ? ESPAH_DROP_NONE : ESPAH_DROP_NO_SA;
+	if (!sa)
+		return ESPAH_DROP_NO_SA;
+	if (!espah_path_takes(sa, espah_sa_path(sa), flow))
+		return ESPAH_DROP_FAMILY;
+	if (sa->mode == ESPAH_MODE_TUNNEL && !espah_sa_pmtu(sa))
+		return ESPAH_DROP_NO_ROUTE;
+	return (u64)atomic64_read(&sa->seq) < espah_sa_seq_limit(sa) ? ESPAH_DROP_NONE :
+								      ESPAH_DROP_SEQ_OVERFLOW;
 }
 
 static int put_request(struct sk_buff *skb, struct nlattr **attrs)
@@ -136,13 +153,15 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir,
 {
 	struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
 	u8 action = pol ? pol->action : en->default_action[dir];
-	const char *exempt = exemption(en->net, dir, flow);
 	struct espah_sa *sa = NULL;
 	enum espah_drop drop;
+	const char *exempt;
+	bool partly;
 
 	if (action == ESPAH_ACTION_PROTECT)
 		sa = espah_policy_sa(en, pol, flow);
-	drop = fate(dir, action, sa);
+	exempt = exemption(en->net, dir, flow, &partly);
+	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, sa, flow);
 	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, action) ||
 	    (pol && put_nested_policy(skb, pol)) ||
 	    (sa && put_nested_sa(skb, sa, flow)) ||

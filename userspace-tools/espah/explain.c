@@ -224,7 +224,8 @@ static void print_text(const struct nlattr **tb, const struct flow *flow, const 
 		puts("There is no SA yet that would bring it in.");
 	if (tb[ESPAH_EXPLAIN_DROP])
 		printf("%s would be DROPPED, reason %s%s%s%s\n",
-		       in ? "In the clear it" : "It", attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), end ? ": " : "", reason,
+		       tb[ESPAH_EXPLAIN_EXEMPT] ? "Otherwise it" : in ? "In the clear it" : "It",
+		       attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), end ? ": " : "", reason,
 		       end && reason[end - 1] == '.' ? "" : ".");
 }
 

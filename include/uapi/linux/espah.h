@@ -497,7 +497,8 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_SA,
 	/**
 	 * @ESPAH_EXPLAIN_DROP: string, answer: the reason under which it would be
-	 * dropped; inbound, with protect: if it came in the clear
+	 * dropped; inbound, with protect: if it came in the clear; with
+	 * EXPLAIN_EXEMPT: if it is not what that says
 	 */
 	ESPAH_EXPLAIN_DROP,
 	/** @ESPAH_EXPLAIN_OVERHEAD: u32, answer: most bytes that the SA adds to a packet */

@@ -1,0 +1,794 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""The SPD: what a policy says, what `espah explain' foretells, and what becomes of a packet.
+
+   h 10.1.0.2 -- lan a (espah) wan 192.0.2.1 ===== 192.0.2.2 b
+     fd01::2           10.1.0.1, fd01::1           2001:db8::1
+
+h and b have no stack: packets are put on their devices. Each carries a mark that is found
+again wherever it goes, in ESP too, since SAs here do not encrypt.
+"""
+import dataclasses
+import hashlib
+import hmac
+import ipaddress
+import itertools
+import json
+import random
+import socket
+import struct
+import threading
+import time
+
+import ipsec
+import lab
+import netlink
+import traffic
+from ipsec import ALGORITHMS, CLI, Espah, SA
+
+TCP, UDP, ICMP, ICMPV6, SCTP, ESP = 6, 17, 1, 58, 132, 50
+PORTS = (TCP, UDP, SCTP, 33, 136)
+NULL = ALGORITHMS["null-sha256"]
+OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
+LAN = {4: "10.1.0.2", 6: "fd01::2"}      # h
+OWN = {4: "10.1.0.1", 6: "fd01::1"}      # a
+FAR = {4: "10.2.0.9", 6: "fd02::9"}      # behind b
+EVERYBODY = {4: "any4 any4", 6: "any6 any6"}
+SITES = {4: "10.1.0.0/16 10.2.0.0/16", 6: "fd01::/16 fd02::/16"}
+marks = itertools.count(1)
+
+
+# --- packets -------------------------------------------------------------------------------
+
+def binary(address):
+    return ipaddress.ip_address(address).packed
+
+
+def checksum(data):
+    data += bytes(len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def header(src, dst, proto, size, hops=64, df=False):
+    """An IP header ahead of so many bytes."""
+    src, dst = binary(src), binary(dst)
+    if len(src) == 16:
+        return struct.pack("!IHBB", 6 << 28, size, proto, hops) + src + dst
+    parts = [0x45, 0, 20 + size, 0, df << 14, hops, proto, 0]
+    head = struct.pack("!BBHHHBBH", *parts) + src + dst
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+
+
+@dataclasses.dataclass
+class Flow:
+    src: str
+    dst: str
+    proto: int = UDP
+    sport: int = 7000
+    dport: int = 7001
+    kind: int = 0           # ICMP type
+    hops: int = 64
+    body: bytes = b""       # ahead of the mark
+    size: int = 0           # bytes of the whole packet; 0: as many as it takes
+    options: bytes = b""    # of a TCP SYN
+    df: bool = False
+
+    def packet(self):
+        """The packet and its mark. Local receivers shall not answer: checksums are wrong."""
+        mark = struct.pack("!QQ", 0xfeedc0de5afe4301, next(marks))
+        ports = struct.pack("!HH", self.sport, self.dport)
+        body = self.body + mark
+        fixed = {TCP: 20 + len(self.options), UDP: 8, ICMP: 8, ICMPV6: 8, SCTP: 12, 33: 16,
+                 136: 8}
+        ip = 40 if ":" in self.src else 20
+        body += bytes(max(self.size - ip - fixed.get(self.proto, 0) - len(body), 0))
+        if self.proto == TCP:
+            flags = (20 + len(self.options)) // 4 << 12 | (2 if self.options else 16)
+            body = ports + struct.pack("!IIHHHH", 1, 1, flags, 512, 1, 0) + self.options + body
+        elif self.proto in (UDP, 136):
+            body = ports + struct.pack("!HH", 8 + len(body), 1) + body
+        elif self.proto in PORTS:
+            body = ports + bytes(fixed[self.proto] - 4) + body
+        elif self.proto == ICMP:
+            body = struct.pack("!BBHI", self.kind, 0, 0, 0) + body
+        elif self.proto == ICMPV6:
+            pseudo = binary(self.src) + binary(self.dst)
+            body = struct.pack("!BBHI", self.kind, 0, 0, 0) + body
+            pseudo += struct.pack("!II", len(body), ICMPV6)
+            body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
+        return header(self.src, self.dst, self.proto, len(body), self.hops, self.df) + body, mark
+
+    def words(self):
+        """The flow, as `espah explain' wants it."""
+        words = f"{self.src} {self.dst} {self.proto}"
+        return words + f" sport {self.sport} dport {self.dport}" * (self.proto in PORTS)
+
+    def reverse(self):
+        return dataclasses.replace(self, src=self.dst, dst=self.src, sport=self.dport,
+                                   dport=self.sport)
+
+
+def is_error(packet):
+    """Whether it is an ICMP error."""
+    if packet[0] >> 4 == 4:
+        return packet[9] == ICMP and packet[20] in (3, 11, 12)
+    return packet[6] == ICMPV6 and packet[40] < 128
+
+
+def protected(sa, packet, seq):
+    """A packet in the SA's tunnel (RFC 4303, NULL encryption with HMAC-SHA-256-128)."""
+    pad = -(len(packet) + 2) % 4
+    body = (struct.pack("!II", sa.spi, seq) + packet + bytes(range(1, pad + 1))
+            + bytes([pad, 4 if packet[0] >> 4 == 4 else 41]))
+    body += hmac.digest(sa.key, body, hashlib.sha256)[:16]
+    return header(sa.src, sa.dst, ESP, len(body)) + body
+
+
+# --- where they go ---------------------------------------------------------------------------
+
+class Gateway:
+    """a, and everything that can be seen around it."""
+    the = None
+
+    def __init__(self):
+        self.h, self.a, self.b = lab.Netns("h"), lab.Netns("a", forward=True), lab.Netns("b")
+        lab.link(self.h, "eth0", self.a, "lan")
+        lab.link(self.b, "eth0", self.a, "wan")
+        lines = ["addr add 10.1.0.1/24 dev lan", "addr add fd01::1/64 dev lan nodad",
+                 "addr add 192.0.2.1/24 dev wan", "addr add 2001:db8::1/64 dev wan nodad"]
+        for ns, device, *near in ((self.h, "lan", LAN[4], LAN[6]),
+                                  (self.b, "wan", OUTER[4][1], OUTER[6][1])):
+            ns.sysctl("net.ipv6.conf.eth0.disable_ipv6", 1)
+            ns.ip("link set eth0 arp off\n")
+            with ns:
+                address = ":".join(f"{byte:02x}" for byte in traffic.mac("eth0"))
+            lines += [f"neigh add {ip} lladdr {address} dev {device}" for ip in near]
+        lines += ["route add 10.1.0.0/16 via 10.1.0.2", "route add fd01::/16 via fd01::2",
+                  "route add default via 192.0.2.2", "route add default via 2001:db8::2"]
+        self.a.ip("\n".join(lines) + "\n")
+        self.inside = traffic.Injector(self.h, "eth0", self.a, "lan")
+        self.outside = traffic.Injector(self.b, "eth0", self.a, "wan")
+        self.wan = traffic.Wire(self.a, "wan", outgoing=True)
+        self.lan = traffic.Wire(self.a, "lan", outgoing=True)
+        self.sockets = {}
+        with self.a:
+            self.link = netlink.Link()
+            self.raw = {4: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW),
+                        6: socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)}
+
+    @classmethod
+    def get(cls, lines=()):
+        """The gateway, configured with nothing but these lines."""
+        if not cls.the:
+            cls.the = cls()
+        Espah.batch(cls.the.a, ["flush", "default in bypass out bypass", *lines])
+        return cls.the
+
+    def drops(self):
+        nest = dict(self.link.ask(netlink.STATS_GET)[0])[7]
+        entries = [dict(netlink.parse(entry)) for _, entry in netlink.parse(nest)]
+        return {entry[2][:-1].decode(): struct.unpack("=Q", entry[3])[0] for entry in entries}
+
+    def dropped_since(self, before):
+        return {name: count - before[name] for name, count in self.drops().items()
+                if count != before[name]}
+
+    def receiver(self, address, proto):
+        """A socket that gets all packets of a protocol to a itself."""
+        key = (traffic.family_of(address), proto)
+        if key not in self.sockets:
+            with self.a:
+                self.sockets[key] = socket.socket(key[0], socket.SOCK_RAW, proto)
+        return self.sockets[key]
+
+    def send_out(self, flow, packet):
+        """From h, or from a itself."""
+        if flow.src in local_addresses():
+            six = ":" in flow.src
+            self.raw[6 if six else 4].sendto(packet, (flow.dst, 0))
+        else:
+            self.inside.send(packet)
+
+    def seen(self):
+        """Packets that were sent or delivered: (how, bytes)."""
+        found = []
+        for packet in self.wan.packets() + self.lan.packets():
+            if is_error(packet):
+                continue  # it quotes the packet that it is about
+            how = "clear"
+            if traffic.protocol_of(packet) == ESP:
+                start = 20 if packet[0] >> 4 == 4 else 40
+                how = f"esp {struct.unpack('!I', packet[start:start + 4])[0]:#x}"
+            found.append((how, packet))
+        for sock in self.sockets.values():
+            found += [("clear", packet) for packet in traffic.drain(sock)]
+        return found
+
+    def fate(self, direction, flow, through=None):
+        """Sends a packet: "clear", "esp SPI", or "drop REASON". through: an SA and a number."""
+        packet, mark = flow.packet()
+        if direction == "in" and flow.dst in local_addresses():
+            self.receiver(flow.dst, flow.proto)
+        self.seen()
+        before = self.drops()
+        if direction == "out":
+            self.send_out(flow, packet)
+        else:
+            self.outside.send(protected(through[0], packet, through[1]) if through else packet)
+
+        def came():
+            for how, found in self.seen():
+                if mark in found:
+                    return how
+            drops = self.dropped_since(before)
+            return drops and "drop " + ", ".join(f"{name} {count}" if count > 1 else name
+                                                 for name, count in drops.items())
+        return lab.wait_for(came, f"what becomes of {flow}")
+
+    def explain(self, *questions):
+        """Answers to (direction, flow)..., from one process."""
+        lines = [f"explain {direction} {flow.words()}" for direction, flow in questions]
+        with self.a:
+            answers = lab.run(CLI, "-j", "-b", "-", stdin="\n".join(lines) + "\n").stdout
+        return [json.loads(line) for line in answers.splitlines()]
+
+    def foretell(self, *cases):
+        """The fates of (direction, flow)... by explain: what is forwarded comes in and goes out."""
+        questions = [(direction, flow) for _, flow in cases for direction in ("in", "out")]
+        answers = iter(self.explain(*questions))
+        for direction, flow in cases:
+            into, out = (foretold(next(answers)) for _ in range(2))
+            if local_addresses() & {flow.src, flow.dst}:
+                yield into if direction == "in" else out
+            else:
+                yield into if into.startswith("drop") else out
+
+    def agree(self, *cases):
+        """Each case is (direction, flow, fate): explain foretells it, and it comes to pass."""
+        fates = self.foretell(*(case[:2] for case in cases))
+        for (direction, flow, want), fate in zip(cases, fates, strict=True):
+            what = f"{direction} {flow.words()}"
+            lab.equal(fate, want, f"explain {what}")
+            lab.equal(self.fate(direction, flow), want, f"a packet {what}")
+
+
+def local_addresses():
+    return {*OWN.values(), OUTER[4][0], OUTER[6][0]}
+
+
+def foretold(answer):
+    """What explain says of a packet in the clear, in the words of fate()."""
+    if "drop" in answer:
+        return "drop " + answer["drop"]
+    if "exempt" in answer or answer["action"] == "bypass":
+        return "clear"
+    return f"esp {int(answer['sa']['spi'], 16):#x}"
+
+
+def sa_pair(spi, outer=4, reqid=1, algorithm=NULL, **options):
+    """SAs of a tunnel: out with this SPI, in with the next."""
+    return (SA(spi, *OUTER[outer], algorithm=algorithm, reqid=reqid, **options),
+            SA(spi + 1, *OUTER[outer][::-1], algorithm=algorithm, reqid=reqid, **options))
+
+
+def tunnel(outer=4, reqid=1):
+    return f"protect tunnel {' '.join(OUTER[outer])} reqid {reqid}"
+
+
+def lines_of(out, into):
+    return [Espah.sa_line("out", out), Espah.sa_line("in", into)]
+
+
+# --- the tests -------------------------------------------------------------------------------
+
+@lab.test("without policies all is clear, and explain says so")
+def nothing():
+    gateway = Gateway.get()
+    flows = [Flow(LAN[v], FAR[v]) for v in (4, 6)] + [Flow(OWN[v], FAR[v]) for v in (4, 6)]
+    gateway.agree(*(("out", flow, "clear") for flow in flows),
+                  *(("in", flow.reverse(), "clear") for flow in flows))
+    for answer in gateway.explain(("out", flows[0]), ("in", flows[1].reverse())):
+        lab.equal((answer["action"], answer["policy"], answer["sa"]), ("bypass", None, None),
+                  "explain")
+
+
+@lab.test("the lowest priority number counts, then the older policy, whatever is more specific")
+def priorities():
+    for v, wide, mid, host in ((4, "10.2.0.0/16", "10.2.0.0/24", FAR[4]),
+                               (6, "fd02::/16", "fd02::/112", FAR[6])):
+        flow, other = Flow(LAN[v], FAR[v]), Flow(LAN[v], FAR[v], TCP)
+        where = "any6" if v == 6 else "any4"
+        gateway = Gateway.get([
+            f"policy add out {where} {host} priority 30 bypass",
+            f"policy add out {where} {wide} priority 20 discard",
+            f"policy add out {where} {mid} priority 20 bypass",
+            f"policy add out {where} {host} proto udp priority 20 bypass"])
+        lab.equal([policy["priority"] for policy in Espah.json(gateway.a, "policy", "list")],
+                  [30, 20, 20, 20], "priorities in the order of insertion")
+        gateway.agree(("out", flow, "drop discard_out"), ("out", other, "drop discard_out"))
+        Espah.batch(gateway.a, [f"policy del out {where} {wide} priority 20"])
+        gateway.agree(("out", flow, "clear"))
+        Espah.batch(gateway.a, [f"policy add out {where} {wide} priority 20 discard"])
+        gateway.agree(("out", flow, "clear"))  # it is the youngest now
+        Espah.batch(gateway.a, [f"policy add out {where} {wide} priority 19 discard"])
+        gateway.agree(("out", flow, "drop discard_out"))
+        Espah.batch(gateway.a, [f"policy replace out {where} {wide} priority 19 bypass",
+                                f"policy add out {where} {host} proto udp priority 0 discard"])
+        gateway.agree(("out", flow, "drop discard_out"), ("out", other, "clear"))
+
+
+@lab.test("prefixes hold both of their ends and nothing beside them, of both families")
+def prefixes():
+    nets = [ipaddress.ip_network(prefix) for prefix in (
+        "10.2.0.128/25", "10.2.4.0/22", "10.2.0.77/32", "10.2.0.74/31", "172.16.0.0/12",
+        "fd02:0:0:8000::/49", "fd02::1:0/112", "fd02::77/128", "fd02:1:8000::/33", "fd02:4::/63")]
+    gateway = Gateway.get([*(f"policy add out any {net} discard" for net in nets),
+                           "policy add out 10.1.7.0/24 any discard",
+                           "policy add out fd01:7::/32 any discard"])
+    cases = []
+    for net in nets:
+        for address, want in ((net[0], "drop discard_out"), (net[-1], "drop discard_out"),
+                              (net[0] - 1, "clear"), (net[-1] + 1, "clear")):
+            cases.append(("out", Flow(LAN[net.version], str(address)), want))
+    for src, want in (("10.1.7.0", "drop discard_out"), ("10.1.7.255", "drop discard_out"),
+                      ("10.1.8.0", "clear"), ("fd01:7::1", "drop discard_out"),
+                      ("fd01:8::1", "clear")):
+        cases.append(("out", Flow(src, FAR[6 if ":" in src else 4]), want))
+    gateway.agree(*cases)
+
+
+@lab.test("any4 and any6 are families apart")
+def families():
+    gateway = Gateway.get(["policy add out any6 any6 discard", "policy add in any4 any4 discard"])
+    gateway.agree(("out", Flow(OWN[4], FAR[4]), "clear"),
+                  ("out", Flow(OWN[6], FAR[6]), "drop discard_out"),
+                  ("in", Flow(FAR[4], OWN[4]), "drop discard_in"),
+                  ("in", Flow(FAR[6], OWN[6]), "clear"))
+
+
+@lab.test("protocols and port ranges, with their ends")
+def ports():
+    for v in (4, 6):
+        gateway = Gateway.get([
+            f"policy add out {EVERYBODY[v]} proto udp dport 100-200 discard",
+            f"policy add out {EVERYBODY[v]} proto tcp sport 0-9 dport 65535 discard",
+            f"policy add out {EVERYBODY[v]} proto sctp sport 50 discard",
+            f"policy add out {EVERYBODY[v]} proto 99 discard",
+            f"policy add in {FAR[v]} any proto udp sport 100-200 discard"])
+
+        def flow(proto, sport=1, dport=1, v=v):
+            return Flow(LAN[v], FAR[v], proto, sport, dport)
+        gone = [flow(UDP, 1, 100), flow(UDP, 1, 200), flow(UDP, 65535, 150), flow(TCP, 0, 65535),
+                flow(TCP, 9, 65535), flow(SCTP, 50, 7), flow(99)]
+        stay = [flow(UDP, 150, 99), flow(UDP, 150, 201), flow(TCP, 1, 150), flow(TCP, 10, 65535),
+                flow(TCP, 9, 65534), flow(SCTP, 7, 50), flow(98),
+                dataclasses.replace(flow(ICMP if v == 4 else ICMPV6), kind=129)]
+        gateway.agree(*(("out", each, "drop discard_out") for each in gone),
+                      *(("out", each, "clear") for each in stay))
+        gateway.agree(("in", Flow(FAR[v], LAN[v], UDP, 100, 7), "drop discard_in"),
+                      ("in", Flow(FAR[v], LAN[v], UDP, 7, 99), "clear"))
+
+
+@lab.test("bypass, discard and protect, both ways, forwarded and local, of both families")
+def actions():
+    for inner, outer in ((4, 4), (6, 6), (4, 6), (6, 4)):
+        with lab.verdict(f"bypass, discard and protect, IPv{inner} in IPv{outer}"):
+            out, into = sa_pair(0x2000, outer)
+            near = f"{LAN[inner]} {FAR[inner]}", f"{OWN[inner]} {FAR[inner]}"
+            lines = lines_of(out, into)
+            for flow in near:
+                lines += [f"policy add both {flow} proto udp dport 1 discard",
+                          f"policy add both {flow} proto udp dport 2 bypass",
+                          f"policy add both {flow} {tunnel(outer)}"]
+            gateway = Gateway.get(lines)
+            cases = []
+            for src in (LAN[inner], OWN[inner]):
+                flows = [Flow(src, FAR[inner], UDP, 7, port) for port in (1, 2, 3)]
+                cases += [("out", flows[0], "drop discard_out"), ("out", flows[1], "clear"),
+                          ("out", flows[2], "esp 0x2000"),
+                          ("in", flows[0].reverse(), "drop discard_in"),
+                          ("in", flows[1].reverse(), "clear"),
+                          ("in", flows[2].reverse(), "drop plaintext")]
+            gateway.agree(*cases)
+            # and through the SA, for which only the third policy asks
+            numbers = itertools.count(1)
+            for _, flow, want in cases[3:6] + cases[9:12]:
+                lab.equal(gateway.fate("in", flow, (into, next(numbers))),
+                          "clear" if want == "drop plaintext" else "drop policy",
+                          f"through the SA: {flow.words()}")
+            answer, = gateway.explain(cases[5][:2])
+            lab.equal(answer["sa"]["spi"], "0x00002001", "the SA that would bring it in")
+
+
+@lab.test("what no policy matches: discarded if the default says so, in and out")
+def default():
+    out, into = sa_pair(0x2000)
+    for v in (4, 6):
+        flow, local = Flow(LAN[v], FAR[v]), Flow(OWN[v], FAR[v])
+        passing, inner = (dataclasses.replace(local, dport=port) for port in (22, 23))
+        gateway = Gateway.get([
+            *lines_of(out, into), f"policy add both {SITES[v]} proto udp dport 22 bypass",
+            f"policy add both {SITES[v]} proto udp dport 23 {tunnel()}"])
+        for into_, out_ in itertools.product(("discard", "bypass"), repeat=2):
+            Espah.batch(gateway.a, [f"default in {into_} out {out_}"])
+            gone_in, gone_out = into_ == "discard", out_ == "discard"
+            # what is forwarded comes in, then goes out
+            forwarded = ("drop discard_in" if gone_in else
+                         "drop discard_out" if gone_out else "clear")
+            gateway.agree(("out", flow, forwarded), ("in", flow.reverse(), forwarded),
+                          ("out", local, "drop discard_out" if gone_out else "clear"),
+                          ("in", local.reverse(), "drop discard_in" if gone_in else "clear"),
+                          ("out", passing, "clear"), ("in", passing.reverse(), "clear"),
+                          ("out", inner, "esp 0x2000"),
+                          ("in", inner.reverse(), "drop plaintext"))
+        answer, = gateway.explain(("out", flow))
+        lab.equal(answer["policy"], None, "policy")
+        lab.equal(gateway.fate("in", inner.reverse(), (into, v)), "clear", "through the SA")
+
+
+@lab.test("IKE of the host is exempt, that of others is not, nor other datagrams on UDP 4500")
+def ike():
+    marker = bytes(4)
+    for v in (4, 6):
+        gateway = Gateway.get([f"policy add both {SITES[v]} discard"])
+        own, far, host = OWN[v], FAR[v], LAN[v]
+        exempt = [Flow(own, far, UDP, 500, 500), Flow(own, far, UDP, 7, 500),
+                  Flow(own, far, UDP, 500, 7)]
+        gateway.agree(*(("out", flow, "clear") for flow in exempt),
+                      *(("in", flow.reverse(), "clear") for flow in exempt))
+        others = [Flow(host, far, UDP, 500, 500), Flow(own, far, TCP, 500, 500),
+                  Flow(own, far, UDP, 501, 499), Flow(host, far, UDP, 4500, 4500, body=marker)]
+        gateway.agree(*(("out", flow, "drop discard_out") for flow in others),
+                      *(("in", flow.reverse(), "drop discard_in") for flow in others))
+        natt = [Flow(own, far, UDP, 4500, 4500, body=marker),
+                Flow(own, far, UDP, 7, 4500, body=marker)]
+        for flow in natt:
+            lab.equal(gateway.fate("out", flow), "clear", "out, with the marker")
+            lab.equal(gateway.fate("in", flow.reverse()), "clear", "in, with the marker")
+            for direction, each in (("out", flow), ("in", flow.reverse())):
+                answer, = gateway.explain((direction, each))
+                lab.true("4500" in answer["exempt"], "explain does not speak of port 4500")
+                each = dataclasses.replace(each, body=b"\0\0\0\1")
+                lab.equal(gateway.fate(direction, each), "drop " + answer["drop"],
+                          f"{direction}, without the marker")
+
+
+@lab.test("neighbour discovery is exempt, other ICMPv6 and a hop limit below 255 are not")
+def discovery():
+    gateway = Gateway.get(["policy add in any6 any6 discard", "policy add out any6 any6 discard"])
+    on_link = Flow(OUTER[6][0], OUTER[6][1], ICMPV6, hops=255)
+    for kind in (133, 134, 135, 136, 137):
+        flow = dataclasses.replace(on_link, kind=kind)
+        lab.equal(gateway.fate("out", flow), "clear", f"type {kind} out")
+        lab.equal(gateway.fate("in", flow.reverse()), "clear", f"type {kind} in")
+        low = dataclasses.replace(flow, hops=254)
+        lab.equal(gateway.fate("out", low), "drop discard_out", f"type {kind}, hop limit 254, out")
+        lab.equal(gateway.fate("in", low.reverse()), "drop discard_in",
+                  f"type {kind}, hop limit 254, in")
+    for kind in (129, 132, 138):
+        flow = dataclasses.replace(on_link, kind=kind)
+        for direction, each in (("out", flow), ("in", flow.reverse())):
+            answer, = gateway.explain((direction, each))
+            lab.true("neighbour discovery" in answer["exempt"], "explain is silent of it")
+            lab.equal(gateway.fate(direction, each), "drop " + answer["drop"], f"type {kind}")
+
+
+@lab.test("ESP to the host passes the policies and meets the SAD; through the host it does not")
+def esp():
+    for v in (4, 6):
+        gateway = Gateway.get([f"policy add both {SITES[v]} discard"])
+        flow = Flow(FAR[v], OWN[v], ESP, body=struct.pack("!II", 0x4444, 1) + bytes(40))
+        answer, = gateway.explain(("in", flow))
+        lab.true("ESP" in answer.get("exempt", "") and "drop" not in answer, f"explain: {answer}")
+        lab.equal(gateway.fate("in", flow), "drop no_spi", "ESP to the host")
+        gateway.agree(("in", dataclasses.replace(flow, dst=LAN[v]), "drop discard_in"),
+                      ("out", dataclasses.replace(flow, src=LAN[v], dst=FAR[v]),
+                       "drop discard_out"))
+        flow = dataclasses.replace(flow, src=OWN[v], dst=FAR[v])
+        answer, = gateway.explain(("out", flow))
+        lab.true("ESP of other programs" in answer["exempt"], f"explain: {answer}")
+        lab.equal(gateway.fate("out", flow), "drop " + answer["drop"], "a program's own ESP")
+
+
+@lab.test("what stays in the host meets no policy")
+def loopback():
+    gateway = Gateway.get(["policy add both any4 any4 discard", "policy add both any6 any6 discard"])
+    for src, dst in (("127.0.0.1", "127.0.0.1"), (OWN[4], OUTER[4][0]), ("::1", "::1"),
+                     (OWN[6], OUTER[6][0])):
+        receiver, sender = traffic.udp(gateway.a, dst), traffic.udp(gateway.a, src)
+        with receiver, sender:
+            traffic.deliver(sender, receiver, [b"to myself"])
+        for answer in gateway.explain(("out", Flow(src, dst)), ("in", Flow(src, dst))):
+            lab.equal(foretold(answer), "clear", f"explain {src} {dst}")
+
+
+@lab.test("a protect policy whose SA lacks, ran out, has no route or other addresses")
+def refusals():
+    out, into = sa_pair(0x2000, seq=(1 << 32) - 3)
+    endless, _ = sa_pair(0x2002, reqid=2, seq=(1 << 64) - (1 << 32) - 3, esn=True)
+    nowhere = SA(0x2004, "192.0.2.1", "198.51.100.1", algorithm=NULL, reqid=3)
+    elsewhere = SA(0x2006, "192.0.2.99", "192.0.2.2", algorithm=NULL, reqid=4)
+    nowhere6 = SA(0x2008, OUTER[6][0], "2001:db9::1", algorithm=NULL, reqid=5)
+    host = SA(0x200a, LAN[4], FAR[4], "transport", NULL, 6)
+    protect = {1: tunnel(), 2: tunnel(4, 2),
+               3: "protect tunnel 192.0.2.1 198.51.100.1 reqid 3",
+               4: "protect tunnel 192.0.2.99 192.0.2.2 reqid 4",
+               5: f"protect tunnel {OUTER[6][0]} 2001:db9::1 reqid 5",
+               6: f"protect transport {LAN[4]} {FAR[4]} reqid 6", 7: tunnel(4, 7),
+               8: "protect transport reqid 8"}
+    gateway = Gateway.get([
+        *lines_of(out, into),
+        *(Espah.sa_line("out", sa) for sa in (endless, nowhere, elsewhere, nowhere6, host)),
+        *(f"policy add both any4 any4 proto udp dport {n} {word}" for n, word in protect.items())])
+    gateway.a.ip("route add unreachable 198.51.100.1\nroute add unreachable 2001:db9::1\n")
+    try:
+        flow = {n: Flow(LAN[4], FAR[4], dport=n) for n in protect}
+        gateway.agree(("out", flow[1], "esp 0x2000"))
+        gateway.agree(("out", flow[1], "esp 0x2000"))
+        gateway.agree(("out", flow[1], "drop seq_overflow"))
+        gateway.agree(("out", flow[2], "esp 0x2002"))
+        gateway.agree(("out", flow[2], "esp 0x2002"))
+        gateway.agree(("out", flow[2], "drop seq_overflow"), ("out", flow[3], "drop no_route"),
+                      ("out", flow[4], "drop no_route"), ("out", flow[5], "drop no_route"),
+                      ("out", flow[6], "esp 0x200a"),
+                      ("out", dataclasses.replace(flow[6], src="10.1.0.7"), "drop family"),
+                      ("out", dataclasses.replace(flow[6], dst="10.2.0.7"), "drop family"),
+                      ("out", flow[7], "drop no_sa"), ("out", flow[8], "drop no_sa"))
+    finally:
+        gateway.a.ip("route del unreachable 198.51.100.1\nroute del unreachable 2001:db9::1\n")
+    gateway.agree(("out", flow[3], "esp 0x2004"), ("out", flow[5], "esp 0x2008"))
+    # a reserved SPI is no SA
+    Espah.batch(gateway.a, ["sa flush"])
+    answer, = gateway.explain(("in", flow[1].reverse()))
+    lab.equal(answer["sa"], None, "the SA of what comes in")
+    gateway.agree(("out", flow[1], "drop no_sa"))
+
+
+SIZES = [("null-sha256", "tunnel", 4, 4, 1500), ("aes128gcm16", "tunnel", 6, 6, 1500),
+         ("aes256-sha512", "tunnel", 4, 6, 1400), ("null-sha1", "tunnel", 6, 4, 1450),
+         ("null-sha256", "transport", 4, 4, 1500), ("aes256-sha1", "transport", 6, 6, 1400)]
+
+
+@lab.test("the MTU and the MSS that explain names are what fits, to the byte")
+def sizes():
+    for name, mode, inner, outer, link in SIZES:
+        with lab.verdict(f"{name} {mode} {inner}-in-{outer}, link of {link} bytes: MTU and MSS"):
+            ends = OUTER[outer] if mode == "tunnel" else (LAN[inner], FAR[inner])
+            out = SA(0x2000, *ends, mode, ALGORITHMS[name])
+            how = tunnel(outer) if mode == "tunnel" else "protect transport reqid 1"
+            gateway = Gateway.get([Espah.sa_line("out", out),
+                                   f"policy add out {LAN[inner]} {FAR[inner]} {how}"])
+            gateway.a.ip(f"link set wan mtu {link}\n")
+            try:
+                exact(gateway, Flow(LAN[inner], FAR[inner], df=True), out, link)
+            finally:
+                gateway.a.ip("link set wan mtu 1500\n")
+
+
+def exact(gateway, flow, sa, link):
+    answer, = gateway.explain(("out", flow))  # before anything was sent
+    lab.true("mtu" in answer and "mss" in answer, f"no MTU or MSS: {answer}")
+    mtu, headers = answer["mtu"], 60 if ":" in flow.src else 40
+    lab.equal(answer["mss"], mtu - headers, "MSS")
+    gateway.seen()
+    gateway.send_out(flow, dataclasses.replace(flow, size=mtu).packet()[0])
+    frame = gateway.wan.next(ESP)
+    lab.true(len(frame) <= link < len(frame) + sa.algorithm.block,
+             f"a packet of {mtu} bytes became one of {len(frame)}")
+    payload = mtu if sa.mode == "tunnel" else mtu - headers + 20
+    lab.equal((payload + 2) % sa.algorithm.block, 0, f"padding of a packet of {mtu} bytes")
+    lab.true(len(frame) <= mtu + answer["overhead"], f"overhead of {len(frame) - mtu} bytes")
+    lab.equal(gateway.fate("out", dataclasses.replace(flow, size=mtu + 1)), "drop too_big",
+              f"a packet of {mtu + 1} bytes")
+    if sa.algorithm.name.startswith("null"):
+        option = struct.pack("!BBH", 2, 4, 8960)
+        gateway.send_out(flow, dataclasses.replace(flow, proto=TCP, options=option).packet()[0])
+        lab.true(struct.pack("!BBH", 2, 4, answer["mss"]) in gateway.wan.next(ESP),
+                 "a SYN does not have this MSS")
+
+
+# --- against a naive reference -----------------------------------------------------------------
+
+@dataclasses.dataclass
+class Rule:
+    """A policy, and how one would match it by hand."""
+    direction: str
+    src: ipaddress.ip_network
+    dst: ipaddress.ip_network
+    proto: int
+    sport: tuple
+    dport: tuple
+    priority: int
+    action: str
+    number: int
+
+    def matches(self, flow):
+        return (ipaddress.ip_address(flow.src) in self.src
+                and ipaddress.ip_address(flow.dst) in self.dst
+                and self.proto in (0, flow.proto)
+                and self.sport[0] <= flow.sport <= self.sport[1]
+                and self.dport[0] <= flow.dport <= self.dport[1])
+
+    def selector(self):
+        words = f"{self.src} {self.dst}" + f" proto {self.proto}" * (self.proto != 0)
+        for name, ports_ in (("sport", self.sport), ("dport", self.dport)):
+            words += f" {name} {ports_[0]}-{ports_[1]}" * (ports_ != (0, 65535))
+        return f"{words} priority {self.priority}"
+
+    def line(self):
+        action = tunnel(self.src.version, self.number) if self.action == "protect" else self.action
+        return f"policy add {self.direction} {self.selector()} {action}"
+
+
+NEAR = {4: "10.1.7.0", 6: "fd01:7::"}
+AWAY = {4: "10.2.7.0", 6: "fd02:7::"}
+
+
+def draw_rules(dice, v, count):
+    rules, taken = [], set()
+    bits = 32 if v == 4 else 128
+    near, far = NEAR[v], AWAY[v]
+    while len(rules) < count:
+        direction = dice.choice(("in", "out"))
+        lengths = (16, bits - 16, bits - 4, bits - 3, bits - 2, bits - 1, bits, bits)
+        sides = [ipaddress.ip_network((str(ipaddress.ip_address(base) + dice.randrange(16)),
+                                       dice.choice(lengths)), strict=False)
+                 for base in (near, far)]
+        if direction == "in":
+            sides.reverse()
+        proto = dice.choice((0, UDP, UDP, TCP, SCTP, 99))
+        spans = [(0, 65535), (0, 65535)]
+        if proto in PORTS:
+            spans = [dice.choice(((0, 65535), (0, 65535), (low, low), (low, low + 3)))
+                     for low in (dice.randrange(8), dice.randrange(8))]
+        rule = Rule(direction, *sides, proto, *spans, dice.randrange(6),
+                    dice.choice(("bypass", "discard", "protect")), len(rules) + 1)
+        if (direction, rule.selector()) not in taken:
+            taken.add((direction, rule.selector()))
+            rules.append(rule)
+    return rules
+
+
+def draw_flow(dice, v):
+    proto = dice.choice((UDP, UDP, TCP, SCTP, 99))
+    numbers = [dice.randrange(11) if proto in PORTS else 0 for _ in range(2)]
+    return Flow(*(str(ipaddress.ip_address(base) + dice.randrange(18))
+                  for base in (NEAR[v], AWAY[v])), proto, *numbers)
+
+
+@lab.test("150 random policies, 600 random packets forwarded both ways: explain, packets, counters "
+          "and a naive reference agree")
+def reference():
+    for v in (4, 6):
+        dice = random.Random(4301 + v)
+        rules = draw_rules(dice, v, 150)
+        flows = [draw_flow(dice, v) for _ in range(300)]
+        with lab.verdict(f"150 random policies of IPv{v}, 600 random packets: explain, packets, "
+                         "counters and a naive reference agree"):
+            compare(rules, [*flows, *(flow.reverse() for flow in flows)], v)
+
+
+def expected(rules, flow, counts):
+    """What becomes of a forwarded packet by hand; counts: {rule: [passed, dropped]}."""
+    for direction in ("in", "out"):
+        found = [rule for rule in rules if rule.direction == direction and rule.matches(flow)]
+        rule = min(found, key=lambda rule: (rule.priority, rule.number), default=None)
+        if not rule:
+            continue
+        count = counts.setdefault(rule.number, [0, 0])
+        if rule.action == "discard" or rule.action == "protect" and direction == "in":
+            count[1] += 1
+            return "drop plaintext" if rule.action == "protect" else f"drop discard_{direction}"
+        count[0] += 1
+        if rule.action == "protect":
+            return f"esp {0x10000 + rule.number:#x}"
+    return "clear"
+
+
+def compare(rules, flows, v):
+    sas = [SA(0x10000 + rule.number, *OUTER[v], algorithm=NULL, reqid=rule.number)
+           for rule in rules if rule.action == "protect" and rule.direction == "out"]
+    gateway = Gateway.get([*(Espah.sa_line("out", sa) for sa in sas),
+                           *(rule.line() for rule in rules)])
+    fates = gateway.foretell(*(("out", flow) for flow in flows))
+    wants, counts, drops, before = {}, {}, {}, gateway.drops()
+    gateway.seen()
+    for flow, fate in zip(flows, fates, strict=True):
+        want = expected(rules, flow, counts)
+        lab.equal(fate, want, f"explain {flow.words()}")
+        if want.startswith("drop"):
+            drops[want[5:]] = drops.get(want[5:], 0) + 1
+        packet, mark = flow.packet()
+        wants[mark] = "drop" if want.startswith("drop") else want, flow.words()
+        (gateway.inside if flow.src.startswith(NEAR[v][:4]) else gateway.outside).send(packet)
+    arrived = collect(gateway, wants, before)
+    for mark, (want, what) in wants.items():
+        lab.equal(arrived.get(mark, "drop"), want, what)
+    lab.equal(gateway.dropped_since(before), drops, "drops")
+    got = {number: [policy["packets"], sum(ipsec.drop_counts(policy).values())]
+           for number, policy in enumerate(Espah.json(gateway.a, "policy", "list"), 1)
+           if policy["packets"] or policy["drops"]}
+    lab.equal(got, counts, "packets and drops that the policies counted")
+    lab.true(set(drops) == {"plaintext", "discard_in", "discard_out"} and len(counts) > 40
+             and {want.split()[0] for want, _ in wants.values()} == {"drop", "clear", "esp"},
+             "the dice left out something")
+
+
+def collect(gateway, wants, before):
+    """{mark: how it went}, once everything has gone one way or the other."""
+    arrived = {}
+
+    def all_gone():
+        for how, packet in gateway.seen():
+            mark = next((mark for mark in wants if mark in packet), None)
+            if mark:
+                arrived[mark] = how
+        return len(arrived) + sum(gateway.dropped_since(before).values()) >= len(wants)
+    lab.wait_for(all_gone, "all packets to be sent or dropped")
+    return arrived
+
+
+# --- replacing -----------------------------------------------------------------------------------
+
+class Stream:
+    """Packets of one flow, from both sides, without pause."""
+
+    def __init__(self, gateway, flow):
+        self.gateway, self.flow, self.sent = gateway, flow, 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        there, back = self.flow.packet()[0], self.flow.reverse().packet()[0]
+        while not self.stop.is_set():
+            self.gateway.inside.send(there)
+            self.gateway.outside.send(back)
+            self.sent += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        time.sleep(0.1)  # what was sent last is on its way
+
+
+def in_clear(gateway):
+    return sum(how == "clear" for how, _ in gateway.seen())
+
+
+@lab.test("replacing a policy leaves no gap, while deleting and adding it does")
+def replacing():
+    out, into = sa_pair(0x2000)
+    selector = f"{LAN[4]} {FAR[4]}"
+    gateway = Gateway.get([*lines_of(out, into), f"policy add both {selector} {tunnel()}"])
+    ids = [policy["id"] for policy in Espah.json(gateway.a, "policy", "list")]
+    gateway.seen()
+    before = gateway.drops()
+    with Stream(gateway, Flow(LAN[4], FAR[4])) as stream:
+        for number in range(8):  # each time, the other action stays for a while
+            Espah.batch(gateway.a, [f"policy replace both {selector} "
+                                    f"{'discard' if (number + n) % 2 else tunnel()}"
+                                    for n in range(41)])
+            start = stream.sent
+            lab.wait_for(lambda: stream.sent > start + 10, "packets behind the last replacement")
+    lab.equal(in_clear(gateway), 0, "packets in clear while policies were replaced")
+    lab.equal([policy["id"] for policy in Espah.json(gateway.a, "policy", "list")], ids, "ids")
+    drops = gateway.dropped_since(before)
+    carried = sum(sa["packets"] for sa in Espah.sas(gateway.a, "out"))
+    lab.equal(drops.get("discard_out", 0) + carried, stream.sent, "packets out")
+    lab.equal(drops.get("discard_in", 0) + drops.get("plaintext", 0), stream.sent, "packets in")
+    lab.true(drops.get("discard_out") and drops.get("discard_in"), f"drops: {drops}")
+    with Stream(gateway, Flow(LAN[4], FAR[4])):
+        Espah.batch(gateway.a, [f"policy del both {selector}"])
+        lab.wait_for(lambda: in_clear(gateway), "packets in clear")
+
+
+if __name__ == "__main__":
+    ipsec.need_espah()
+    lab.main()
