@@ -17,6 +17,7 @@
 #include "mtu.h"
 #include "order.h"
 #include "output.h"
+#include "tap.h"
 
 /* Packets out of an SA re-enter the stack through the GRO of the CPU that decrypted them. */
 static struct gro_cells cells;
@@ -304,6 +305,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	reason = espah_mode_unwrap(op, next_header);
 	if (unlikely(reason))
 		return reason;
+	espah_tap(sa, skb, op->seq);
 
 	/* RFC 4301 5.2 step 4: the inner packet must be one that this SA is for */
 	family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;

@@ -2,11 +2,13 @@
 /* Load, unload, and the life of network namespaces. */
 #include <linux/module.h>
 #include <net/net_namespace.h>
+#include <net/rtnetlink.h>
 #include "esp.h"
 #include "hooks.h"
 #include "input.h"
 #include "net.h"
 #include "netlink/netlink.h"
+#include "tap.h"
 
 unsigned int espah_net_id;
 
@@ -74,10 +76,15 @@ static int __init espah_init(void)
 	err = register_pernet_subsys(&net_ops);
 	if (err)
 		goto sad;
-	err = espah_netlink_setup();
+	err = espah_tap_setup();
 	if (err)
 		goto pernet;
+	err = espah_netlink_setup();
+	if (err)
+		goto tap;
 	return 0;
+tap:
+	espah_tap_teardown();
 pernet:
 	unregister_pernet_subsys(&net_ops);
 sad:
@@ -90,6 +97,7 @@ input:
 static void __exit espah_exit(void)
 {
 	espah_netlink_teardown();
+	espah_tap_teardown();
 	unregister_pernet_subsys(&net_ops);
 	espah_sad_module_teardown();
 	espah_input_teardown();
@@ -105,3 +113,4 @@ MODULE_AUTHOR("the espah authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(ESPAH_VERSION);
 MODULE_ALIAS_GENL_FAMILY(ESPAH_GENL_NAME);
+MODULE_ALIAS_RTNL_LINK("espah");

@@ -22,6 +22,7 @@
  * @pinned: policies exist, which keep the module from being removed; under @lock
  * @dying: the namespace is going away: nothing is added any more; under @lock
  * @stats: counters
+ * @tap: device that shows packets in clear, or NULL; under RTNL
  */
 struct espah_net {
 	struct net *net;
@@ -33,6 +34,7 @@ struct espah_net {
 	bool pinned;
 	bool dying;
 	struct espah_net_stats __percpu *stats;
+	struct net_device __rcu *tap;
 };
 
 extern unsigned int espah_net_id;

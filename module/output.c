@@ -19,6 +19,7 @@
 #include "netlink/netlink.h"
 #include "order.h"
 #include "output.h"
+#include "tap.h"
 
 static bool is_local(const struct sk_buff *skb)
 {
@@ -162,6 +163,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	op = espah_op_get(sa, skb);
 	if (unlikely(!op))
 		goto nomem;
+	espah_tap(sa, skb, seq);
 	espah_esp_put_trailer(sa, skb, trailer, payload_len, layout->next_header);
 	op->seq = seq;
 	op->plain_len = payload_len + layout->hdr_len;

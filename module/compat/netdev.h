@@ -2,6 +2,7 @@
 /*
  * A device that only holds NAPI contexts: Linux 6.10 has a function that makes
  * one. The same version turned the flags of a tunnel key into a bitmap.
+ * header_ops.parse was given the device too, within 6.12.
  */
 #ifndef _ESPAH_COMPAT_NETDEV_H
 #define _ESPAH_COMPAT_NETDEV_H
@@ -50,5 +51,10 @@ static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
 }
 
 #endif
+
+#define espah_header_parse(without_dev, with_dev)					\
+	__builtin_choose_expr(								\
+		__builtin_types_compatible_p(typeof(((struct header_ops *)0)->parse),	\
+					     typeof(&(without_dev))), without_dev, with_dev)
 
 #endif /* _ESPAH_COMPAT_NETDEV_H */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The tap: a network device of kind "espah" on which packet sockets see what goes
+ * into SAs ("outgoing") and what comes out of them ("to us"), in clear, each with
+ * its SPI and the low 16 bits of its sequence number as link-layer address. It
+ * copies, so that no packet is changed, and carries nothing itself. While no such device is up, the packet
+ * paths jump over it; while nobody looks at it, nothing is copied.
+ */
+#ifndef _ESPAH_TAP_H
+#define _ESPAH_TAP_H
+
+#include <linux/jump_label.h>
+#include "sad.h"
+
+DECLARE_STATIC_KEY_FALSE(espah_tap_key);
+
+/* registers the kind of device, at load */
+int espah_tap_setup(void);
+/* deletes all such devices, at unload */
+void espah_tap_teardown(void);
+
+void espah_tap_show(const struct espah_sa *sa, const struct sk_buff *skb, u64 seq);
+
+/**
+ * espah_tap - show a packet to whoever looks
+ * @sa: the SA that it goes into or came out of
+ * @skb: the packet in clear, from its IP header on; stays as it is
+ * @seq: its sequence number in that SA
+ *
+ * Context: RCU reader, BH disabled.
+ */
+static inline void espah_tap(const struct espah_sa *sa, const struct sk_buff *skb, u64 seq)
+{
+	if (static_branch_unlikely(&espah_tap_key))
+		espah_tap_show(sa, skb, seq);
+}
+
+#endif /* _ESPAH_TAP_H */
