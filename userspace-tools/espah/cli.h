@@ -89,13 +89,16 @@ int cmd_default(struct cli *cli, struct args *args);
 int cmd_show(struct cli *cli, struct args *args);
 int cmd_stats(struct cli *cli, struct args *args);
 int cmd_monitor(struct cli *cli, struct args *args);
+int cmd_capture(struct cli *cli, struct args *args);
+int cmd_export(struct cli *cli, struct args *args);
 int cmd_algo(struct cli *cli, struct args *args);
 int cmd_explain(struct cli *cli, struct args *args);
 int cmd_flush(struct cli *cli, struct args *args);
 int cmd_version(struct cli *cli, struct args *args);
 
 extern const char sa_help[], policy_help[], default_help[], show_help[], stats_help[];
-extern const char monitor_help[], algo_help[], explain_help[], flush_help[], version_help[];
+extern const char monitor_help[], capture_help[], algo_help[], explain_help[], flush_help[];
+extern const char export_help[], version_help[];
 
 int cli_dispatch(struct cli *cli, struct args *args);
 int batch_run(struct cli *cli, const char *file);

@@ -18,6 +18,8 @@ static const struct command commands[] = {
 	{ "stats", cmd_stats, "traffic, and why packets were dropped", stats_help },
 	{ "explain", cmd_explain, "what would happen to a packet, and why", explain_help },
 	{ "monitor", cmd_monitor, "events as they happen", monitor_help },
+	{ "capture", cmd_capture, "packets in clear, with tcpdump", capture_help },
+	{ "export", cmd_export, "the keys, for Wireshark to decrypt a capture", export_help },
 	{ "algo", cmd_algo, "algorithms, and what this kernel has for them", algo_help },
 	{ "flush", cmd_flush, "delete all SAs and policies; traffic goes in the clear then",
 	  flush_help },

@@ -36,7 +36,7 @@ expect()
 }
 
 expect 0 'Exit status' --help
-for command in sa policy default show stats explain monitor algo flush version \
+for command in sa policy default show stats explain monitor capture export algo flush version \
 	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
 	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush'; do
 	expect 0 'xample' $command --help
@@ -54,6 +54,14 @@ expect 2 "-f goes with -b" -f show
 expect 1 "/run/netns/no-such-name" -n no-such-name show
 expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
+expect 2 "'spi' cannot be 'x'" capture spi x
+expect 2 "capture prints no JSON" -j capture
+expect 2 "for whom" export
+expect 2 "for whom" export tshark "$dir/table"
+expect 2 "a value must follow" export wireshark
+expect 2 "comes right after 'wireshark'" export wireshark --show-keys "$dir/table"
+expect 2 "say --show-keys" export wireshark "$dir/table" in
+expect 2 "is not a word of export" export wireshark "$dir/table" both
 
 printf '# nothing\n\n   # here\n' >"$dir/empty"
 expect 0 '' -b "$dir/empty"

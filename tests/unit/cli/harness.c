@@ -121,6 +121,7 @@ int main(void)
 	test_ack();
 	test_print();
 	test_dscp();
+	test_export();
 	printf("# %d of %d failed\n", failures, tests);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -37,5 +37,6 @@ void test_policy(void);
 void test_ack(void);
 void test_print(void);
 void test_dscp(void);
+void test_export(void);
 
 #endif /* ESPAH_TEST_HARNESS_H */

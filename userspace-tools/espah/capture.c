@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah capture: tcpdump, on a device that shows packets in clear. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "link.h"
+#include "parse.h"
+#include "queue.h"
+
+const char capture_help[] =
+	"espah capture [in|out] [spi SPI] [OPTION...] [FILTER]\n"
+	"\n"
+	"Shows packets in clear: what goes into SAs, and what came out of them once authenticated.\n"
+	"  in|out       one direction only\n"
+	"  spi SPI      only packets of the SAs with this SPI\n"
+	"  OPTION       of tcpdump: -w FILE writes a file ('-': standard output), -c N ends after N\n"
+	"               packets, -v, -x, ... (see 'man tcpdump')\n"
+	"  FILTER       as of tcpdump, such as 'host 10.1.0.5 and tcp port 443' (see 'man pcap-filter')\n"
+	"A line has the direction (In, Out), then, in the place of a link-layer address, the SPI and\n"
+	"the last two bytes of the sequence number: 00:00:10:01:00:2a is number 42 of SPI 0x1001.\n"
+	"\n"
+	"The packets are seen on a device of kind espah, which is made for as long as it is needed.\n"
+	"To keep one for tcpdump or Wireshark: ip link add espah0 up type espah\n"
+	"\n"
+	"Examples:\n"
+	"  espah capture spi 0x1001\n"
+	"  espah capture -w - host 10.1.0.5 | wireshark -k -i -\n";
+
+static volatile sig_atomic_t child;
+
+static void pass_on(int sig)
+{
+	if (child > 0)
+		kill(child, sig);
+}
+
+/* SIGINT from a terminal reaches tcpdump as well, which then counts what it has seen. */
+static void handle_signals(void)
+{
+	struct sigaction action = { .sa_handler = pass_on };
+	unsigned int i;
+	static const int passed[] = { SIGINT, SIGTERM, SIGHUP };
+
+	for (i = 0; i < ARRAY_SIZE(passed); i++)
+		sigaction(passed[i], &action, NULL);
+}
+
+static int run_tcpdump(char **argv)
+{
+	sigset_t all, before;
+	int status;
+
+	/* a signal now would go to nobody, and the device would stay */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	handle_signals();
+	fflush(stdout);
+	child = fork();
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (child < 0) {
+		error("tcpdump cannot be started: %s", strerror(errno));
+		return STATUS_REFUSED;
+	}
+	if (!child) {
+		execvp(argv[0], argv);
+		error("tcpdump cannot be started: %s", errno == ENOENT ?
+		      "it is not installed" : strerror(errno));
+		_exit(STATUS_REFUSED);
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? STATUS_OK : STATUS_REFUSED;
+}
+
+/* Options of tcpdump that take a value which may be a word of its own. */
+static bool takes_value(const char *option)
+{
+	return strlen(option) == 2 && strchr("BcCEFGMrsTVwWyzZ", option[1]);
+}
+
+/* our own options, -Q in, the filter on the SPI with its parentheses, and the NULL */
+#define EXTRA_WORDS 16
+
+/* Puts @args behind what makes tcpdump show our device; an SPI becomes a part of the filter. */
+static void write_argv(char **argv, const struct link *link, const char *dir, const char *spi,
+		       struct args *args)
+{
+	static const char *const always[] = { "tcpdump", "-n", "-e", "-p", "-l", "-U", "-i" };
+	const char **arg = (const char **)argv;
+	const char *word;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(always); i++)
+		*arg++ = always[i];
+	*arg++ = link->name;
+	if (dir) {
+		*arg++ = "-Q";
+		*arg++ = dir;
+	}
+	while ((word = args_peek(args)) && *word == '-') {
+		*arg++ = args_next(args);
+		if (takes_value(word) && args_peek(args))
+			*arg++ = args_next(args);
+	}
+	if (spi)
+		*arg++ = spi;
+	if (spi && args_peek(args))
+		*arg++ = "and (";
+	while (args_peek(args))
+		*arg++ = args_next(args);
+	if (spi && arg[-1] != spi)
+		*arg++ = ")";
+	*arg = NULL;
+}
+
+/** cmd_capture() - espah capture */
+int cmd_capture(struct cli *cli, struct args *args)
+{
+	const char *dir = NULL, *word;
+	char spi_filter[40] = "";
+	struct link link;
+	uint32_t spi;
+	char **argv;
+	int status;
+
+	for (;;) {
+		if (args_take(args, "in")) {
+			dir = "in";
+		} else if (args_take(args, "out")) {
+			dir = "out";
+		} else if (args_take(args, "spi")) {
+			word = args_value(args, "spi");
+			if (!word || parse_spi("spi", word, &spi))
+				return STATUS_USAGE;
+			/* of a cooked header, bytes 6 on are the link-layer address */
+			snprintf(spi_filter, sizeof(spi_filter), "link[6:4] = %u", spi);
+		} else {
+			break;
+		}
+	}
+	if (cli->json) {
+		error("capture prints no JSON; -w FILE writes what other programs read");
+		return STATUS_USAGE;
+	}
+	status = queue_barrier(cli);
+	if (status)
+		return status;
+	argv = calloc(args->count - args->at + EXTRA_WORDS, sizeof(*argv));
+	if (!argv) {
+		error("memory ran out");
+		return STATUS_REFUSED;
+	}
+	status = link_open(&link);
+	if (!status) {
+		write_argv(argv, &link, dir, *spi_filter ? spi_filter : NULL, args);
+		status = run_tcpdump(argv);
+		link_close();
+	}
+	free(argv);
+	return status;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The network device of kind "espah". Captures share it: the last one that ends
+ * deletes it, if it was made by a capture, which its alias tells.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+
+#include "attr.h"
+#include "cli.h"
+#include "link.h"
+
+#define KIND "espah"
+#define ALIAS "made by espah capture"
+
+/* Held while we look: the file is the network namespace, the lock is shared among captures. */
+static int lock = -1;
+
+static int see(const struct nlmsghdr *nlh, void *data)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[IFLA_MAX + 1] = { 0 }, *kind[IFLA_INFO_MAX + 1], *attr;
+	struct link *link = data;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, sizeof(*info))
+		if (mnl_attr_get_type(attr) <= IFLA_MAX)
+			tb[mnl_attr_get_type(attr)] = attr;
+	attr_nest(tb[IFLA_LINKINFO], kind, IFLA_INFO_MAX);
+	/* one that is up is the one that shows packets */
+	if (strcmp(attr_string(kind[IFLA_INFO_KIND], ""), KIND) || link->up)
+		return MNL_CB_OK;
+	link->index = info->ifi_index;
+	link->up = info->ifi_flags & IFF_UP;
+	link->ours = !strcmp(attr_string(tb[IFLA_IFALIAS], ""), ALIAS);
+	snprintf(link->name, sizeof(link->name), "%s", attr_string(tb[IFLA_IFNAME], ""));
+	return MNL_CB_OK;
+}
+
+/* Sends a request and reads its answer. Return: 0 or an errno. */
+static int ask(struct mnl_socket *sock, struct nlmsghdr *nlh, struct link *link)
+{
+	char buf[32768];
+	ssize_t size;
+	int ret = MNL_CB_OK;
+
+	nlh->nlmsg_flags |= NLM_F_REQUEST;
+	if (mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0)
+		return errno;
+	while (ret > MNL_CB_STOP) {
+		size = mnl_socket_recvfrom(sock, buf, sizeof(buf));
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0)
+			return errno;
+		ret = mnl_cb_run(buf, size, 0, mnl_socket_get_portid(sock), see, link);
+	}
+	return ret < 0 ? errno : 0;
+}
+
+static struct ifinfomsg *start(struct nlmsghdr **nlh, void *buf, uint16_t type, uint16_t flags)
+{
+	struct ifinfomsg *info;
+
+	*nlh = mnl_nlmsg_put_header(buf);
+	(*nlh)->nlmsg_type = type;
+	(*nlh)->nlmsg_flags = flags;
+	info = mnl_nlmsg_put_extra_header(*nlh, sizeof(*info));
+	info->ifi_family = AF_UNSPEC;
+	return info;
+}
+
+static int find(struct mnl_socket *sock, struct link *link)
+{
+	char buf[256];
+	struct nlmsghdr *nlh;
+
+	memset(link, 0, sizeof(*link));
+	start(&nlh, buf, RTM_GETLINK, NLM_F_DUMP);
+	return ask(sock, nlh, link);
+}
+
+static int add(struct mnl_socket *sock)
+{
+	char buf[256];
+	struct nlmsghdr *nlh;
+	struct nlattr *nest;
+
+	start(&nlh, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
+	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, KIND);
+	mnl_attr_nest_end(nlh, nest);
+	return ask(sock, nlh, NULL);
+}
+
+/* Sets it up and, if it is new, says who made it. */
+static int set(struct mnl_socket *sock, const struct link *link, bool made)
+{
+	char buf[256];
+	struct nlmsghdr *nlh;
+	struct ifinfomsg *info;
+
+	info = start(&nlh, buf, RTM_SETLINK, NLM_F_ACK);
+	info->ifi_index = link->index;
+	info->ifi_flags = info->ifi_change = IFF_UP;
+	if (made)
+		mnl_attr_put_str(nlh, IFLA_IFALIAS, ALIAS);
+	return ask(sock, nlh, NULL);
+}
+
+static int del(struct mnl_socket *sock, const struct link *link)
+{
+	char buf[256];
+	struct nlmsghdr *nlh;
+	struct ifinfomsg *info;
+
+	info = start(&nlh, buf, RTM_DELLINK, NLM_F_ACK);
+	info->ifi_index = link->index;
+	return ask(sock, nlh, NULL);
+}
+
+static struct mnl_socket *connect_route(void)
+{
+	struct mnl_socket *sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+
+	if (sock && !mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID))
+		return sock;
+	error("no netlink socket can be opened: %s", strerror(errno));
+	if (sock)
+		mnl_socket_close(sock);
+	return NULL;
+}
+
+/**
+ * link_open() - find the device, or make it, and set it up
+ * @link: result
+ *
+ * Return: a STATUS_*; when it is STATUS_OK, link_close() is due.
+ */
+int link_open(struct link *link)
+{
+	struct mnl_socket *sock = connect_route();
+	bool made = false;
+	int err;
+
+	if (!sock)
+		return STATUS_REFUSED;
+	lock = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (lock >= 0)
+		flock(lock, LOCK_SH);
+	err = find(sock, link);
+	if (!err && !link->index) {
+		err = add(sock);
+		made = !err;
+		if (made)
+			err = find(sock, link);
+	}
+	if (!err && !link->up)
+		err = set(sock, link, made);
+	mnl_socket_close(sock);
+	if (!err)
+		return STATUS_OK;
+	error("the device on which packets are seen cannot be made: %s",
+	      err == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
+	      err == EOPNOTSUPP ? "the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)" :
+	      strerror(err));
+	return STATUS_REFUSED;
+}
+
+/** link_close() - delete the device, if captures alone have used it and this was the last */
+void link_close(void)
+{
+	struct mnl_socket *sock;
+	struct link link;
+
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB))
+		return;
+	sock = connect_route();
+	if (!sock)
+		return;
+	if (!find(sock, &link) && link.index && link.ours)
+		del(sock, &link);
+	mnl_socket_close(sock);
+}
