@@ -393,7 +393,8 @@ void espah_classifier_replace(struct espah_classifier *cls, struct espah_rule *o
 }
 
 struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
-					 const struct espah_selector *sel, u32 priority)
+					 const struct espah_selector *sel, u32 priority,
+					 struct espah_rule *last)
 {
 	struct espah_entry *entry = find_entry(writer(cls->shapes), sel);
 	struct espah_cell *cell = entry ? find_cell_of(entry->shape, sel) : NULL;
@@ -401,7 +402,8 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
 
 	if (!cell)
 		return NULL;
-	list_for_each_entry(rule, &cell->rules, link)
+	rule = last ?: list_entry(&cell->rules, struct espah_rule, link);
+	list_for_each_entry_continue(rule, &cell->rules, link)
 		if (rule->priority == priority && espah_selector_equal(&rule->sel, sel))
 			return rule;
 	return NULL;

@@ -19,17 +19,20 @@
 
 struct espah_shapes;
 struct espah_cell;
+struct espah_policy;
 
 /**
- * struct espah_rule - a selector in the classifier; embedded in a policy
+ * struct espah_rule - a selector in the classifier; one of those of a policy
  * @sel: what it matches; constant while the rule is in the classifier
+ * @policy: whose rule it is
  * @priority: lower is found first
- * @order: breaks ties: lower is found first; unique, set by the caller
+ * @order: breaks ties: lower is found first; set by the caller, one for each policy
  * @link: in its cell, sorted; for the classifier
  * @cell: the rules of equal masked key that it is among; for the classifier
  */
 struct espah_rule {
 	struct espah_selector sel;
+	struct espah_policy *policy;
 	u32 priority;
 	u32 order;
 	struct list_head link;
@@ -68,9 +71,13 @@ void espah_classifier_del(struct espah_classifier *cls, struct espah_rule *rule)
 void espah_classifier_replace(struct espah_classifier *cls, struct espah_rule *old,
 			      struct espah_rule *new);
 
-/* the rule with this selector and priority, or NULL; caller is a writer */
+/*
+ * The next rule after @last (NULL: the first) with this selector and priority,
+ * or NULL; caller is a writer.
+ */
 struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
-					 const struct espah_selector *sel, u32 priority);
+					 const struct espah_selector *sel, u32 priority,
+					 struct espah_rule *last);
 
 /**
  * espah_classify - the rule that applies to a flow

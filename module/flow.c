@@ -11,13 +11,35 @@
 #define IKE_PORT 500
 #define IKE_NATT_PORT 4500
 
+/* ICMP type and code, or the type of a mobility header (RFC 6275 6.1.1) */
+static void read_type(const struct sk_buff *skb, int thoff, struct espah_flow *flow)
+{
+	enum espah_fields fields = espah_proto_fields(flow->proto);
+	const u8 *type = NULL;
+	u8 buf[2];
+
+	if (fields == ESPAH_FIELDS_NONE)
+		return;
+	if (!flow->opaque)
+		type = skb_header_pointer(skb, fields == ESPAH_FIELDS_MH ? thoff + 2 : thoff,
+					  sizeof(buf), buf);
+	flow->opaque = !type;
+	if (!type)
+		return;
+	flow->has_ports = true;
+	flow->sport = type[0];
+	flow->dport = fields == ESPAH_FIELDS_MH ? 0 : type[1];
+}
+
 static void read_ports(const struct sk_buff *skb, int thoff, struct espah_flow *flow)
 {
 	__be16 buf[2];
 	const __be16 *ports;
 
-	if (!espah_proto_has_ports(flow->proto))
+	if (!espah_proto_has_ports(flow->proto)) {
+		read_type(skb, thoff, flow);
 		return;
+	}
 	ports = flow->opaque ? NULL : skb_header_pointer(skb, thoff, sizeof(buf), buf);
 	if (!ports) {
 		flow->opaque = true;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/kernel.h>
+#include <linux/string.h>
 #include <asm/byteorder.h>
 #include "selector.h"
 
@@ -18,6 +19,30 @@ void espah_addr_mask(union espah_addr *addr, u8 family, u8 len)
 
 	for (i = 0; i < 4; i++)
 		addr->ip6[i] &= word_mask(left - 32 * i);
+}
+
+bool espah_range_next(union espah_addr *first, const union espah_addr *last, u8 family, u8 *len)
+{
+	u8 *end = (u8 *)first, bit;
+	int i;
+
+	/* shorten the prefix as long as it begins at @first and ends within the range */
+	for (*len = family == AF_INET ? 32 : 128; *len; --*len) {
+		i = (*len - 1) / 8;
+		bit = 0x80 >> (*len - 1) % 8;
+		if (end[i] & bit)
+			break;
+		end[i] |= bit;
+		if (memcmp(end, last, sizeof(*last)) > 0) {
+			end[i] ^= bit;
+			break;
+		}
+	}
+	if (espah_addr_equal(first, last))
+		return false;
+	for (i = family == AF_INET ? 3 : 15; !++end[i]; i--)
+		; /* carry */
+	return true;
 }
 
 static bool within(const union espah_addr *addr, const union espah_addr *prefix, u8 family, u8 len)

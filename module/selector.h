@@ -7,6 +7,7 @@
 #define _ESPAH_SELECTOR_H
 
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/socket.h>
 #include <linux/types.h>
 
@@ -28,8 +29,8 @@ union espah_addr {
  * @opaque: the ports cannot be known: a fragment other than the first, or a
  *	packet that ends before them (RFC 4301 4.4.1.1, OPAQUE)
  * @has_ports: @sport and @dport come from the packet
- * @sport: source port, host order
- * @dport: destination port, host order
+ * @sport: source port, host order; or the type of an ICMP message or mobility header
+ * @dport: destination port, host order; or the code of an ICMP message
  */
 struct espah_flow {
 	union espah_addr src;
@@ -68,6 +69,14 @@ struct espah_selector {
 	u16 dport_max;
 };
 
+/** enum espah_fields - what @sport and @dport of a flow hold, by its protocol */
+enum espah_fields {
+	ESPAH_FIELDS_NONE,
+	ESPAH_FIELDS_PORTS,
+	ESPAH_FIELDS_ICMP,
+	ESPAH_FIELDS_MH,
+};
+
 /* The selector speaks of ports, so a flow without ports cannot match it. */
 static inline bool espah_selector_has_ports(const struct espah_selector *sel)
 {
@@ -79,6 +88,15 @@ static inline bool espah_proto_has_ports(u8 proto)
 {
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
 	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
+}
+
+static inline enum espah_fields espah_proto_fields(u8 proto)
+{
+	if (espah_proto_has_ports(proto))
+		return ESPAH_FIELDS_PORTS;
+	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6)
+		return ESPAH_FIELDS_ICMP;
+	return proto == IPPROTO_MH ? ESPAH_FIELDS_MH : ESPAH_FIELDS_NONE;
 }
 
 static inline bool espah_addr_equal(const union espah_addr *a, const union espah_addr *b)
@@ -107,6 +125,17 @@ void espah_addr_mask(union espah_addr *addr, u8 family, u8 len);
 
 /* true if @flow lies within @sel; needs no classifier, so it serves as its reference */
 bool espah_selector_match(const struct espah_selector *sel, const struct espah_flow *flow);
+
+/**
+ * espah_range_next - take the first of the prefixes that make up a range of addresses
+ * @first: its lowest address; moved behind the prefix
+ * @last: its highest address
+ * @family: of both
+ * @len: gets the length of the prefix
+ *
+ * Return: whether anything of the range is left.
+ */
+bool espah_range_next(union espah_addr *first, const union espah_addr *last, u8 family, u8 *len);
 
 bool espah_selector_equal(const struct espah_selector *a, const struct espah_selector *b);
 

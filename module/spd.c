@@ -4,11 +4,6 @@
 #include "net.h"
 #include "spd.h"
 
-/**
- * espah_policy_alloc - memory for a policy
- *
- * Return: a zeroed policy, or NULL; given up by espah_policy_free() or espah_spd_add().
- */
 struct espah_policy *espah_policy_alloc(void)
 {
 	struct espah_policy *pol = kzalloc(sizeof(*pol), GFP_KERNEL_ACCOUNT);
@@ -24,15 +19,29 @@ struct espah_policy *espah_policy_alloc(void)
 	return pol;
 }
 
-/**
- * espah_policy_free - give up a policy that was never added
- * @pol: the policy
- */
 void espah_policy_free(struct espah_policy *pol)
 {
 	free_percpu(pol->counters);
 	kfree(pol->drops);
+	kfree(pol->given);
+	kvfree(pol->rules);
 	kfree(pol);
+}
+
+int espah_policy_set_rules(struct espah_policy *pol, const struct espah_selectors *set)
+{
+	unsigned int i;
+
+	pol->rules = kvcalloc(set->n, sizeof(*pol->rules), GFP_KERNEL_ACCOUNT);
+	if (!pol->rules)
+		return -ENOMEM;
+	pol->nrules = set->n;
+	for (i = 0; i < set->n; i++) {
+		pol->rules[i].sel = set->sel[i];
+		pol->rules[i].policy = pol;
+		pol->rules[i].priority = pol->priority;
+	}
+	return 0;
 }
 
 static void free_policy_rcu(struct rcu_head *rcu)
@@ -56,18 +65,29 @@ static void release_policy(struct espah_net *en, struct espah_policy *pol)
 	call_rcu(&pol->rcu, free_policy_rcu);
 }
 
+/* takes out the first @n rules */
+static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned int n)
+{
+	while (n--)
+		espah_classifier_del(&spd->dir[pol->dir], &pol->rules[n]);
+}
+
 static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 {
+	unsigned int i;
 	int err = xa_alloc_cyclic(&spd->index, &pol->id, pol, XA_LIMIT(1, U32_MAX), &spd->next,
 				  GFP_KERNEL_ACCOUNT);
 
 	if (err < 0)
 		return err;
-	pol->rule.order = pol->id;
-	err = espah_classifier_add(&spd->dir[pol->dir], &pol->rule);
-	if (err) {
-		xa_erase(&spd->index, pol->id);
-		return err;
+	for (i = 0; i < pol->nrules; i++) {
+		pol->rules[i].order = pol->id;
+		err = espah_classifier_add(&spd->dir[pol->dir], &pol->rules[i]);
+		if (err) {
+			del_rules(spd, pol, i);
+			xa_erase(&spd->index, pol->id);
+			return err;
+		}
 	}
 	spd->count++;
 	return 0;
@@ -76,31 +96,24 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 static void replace_old(struct espah_net *en, struct espah_policy *old, struct espah_policy *pol)
 {
 	struct espah_spd *spd = &en->spd;
+	unsigned int i;
 
 	pol->id = old->id;
-	espah_classifier_replace(&spd->dir[pol->dir], &old->rule, &pol->rule);
+	/* both have the same selectors in the same order */
+	for (i = 0; i < pol->nrules; i++)
+		espah_classifier_replace(&spd->dir[pol->dir], &old->rules[i], &pol->rules[i]);
 	/* the entry is there already, so this needs no memory */
 	xa_store(&spd->index, pol->id, pol, GFP_KERNEL_ACCOUNT);
 	release_policy(en, old);
 }
 
-/**
- * espah_spd_add - make a policy effective
- * @en: network namespace
- * @pol: filled but for @id, @slot; owned by the SPD on success
- * @replace: take the place of the policy with the same direction, selector and priority
- * @extack: gets a sentence on failure
- *
- * Context: espah_net.lock.
- * Return: 0; -EEXIST; -ENOMEM. On failure the caller keeps @pol and nothing has changed.
- */
-int espah_spd_add(struct espah_net *en, struct espah_policy *pol, bool replace,
-		  struct netlink_ext_ack *extack)
+int espah_spd_add(struct espah_net *en, struct espah_policy *pol,
+		  const struct espah_selectors *set, bool replace, struct netlink_ext_ack *extack)
 {
 	struct espah_policy *old;
 	int err = 0;
 
-	old = espah_spd_find(&en->spd, pol->dir, &pol->rule.sel, pol->rule.priority);
+	old = espah_spd_find(&en->spd, pol->dir, set, pol->priority);
 	if (old && !replace) {
 		NL_SET_ERR_MSG(extack,
 			       "a policy with this direction, selector and priority exists");
@@ -128,64 +141,43 @@ int espah_spd_add(struct espah_net *en, struct espah_policy *pol, bool replace,
 	return 0;
 }
 
-/**
- * espah_spd_del - take a policy out and free it after a grace period
- * @en: network namespace
- * @pol: the policy
- *
- * Context: espah_net.lock.
- */
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol)
 {
 	struct espah_spd *spd = &en->spd;
 
-	espah_classifier_del(&spd->dir[pol->dir], &pol->rule);
+	del_rules(spd, pol, pol->nrules);
 	xa_erase(&spd->index, pol->id);
 	spd->count--;
 	changed(spd);
 	release_policy(en, pol);
 }
 
-/**
- * espah_spd_by_id - the policy of an id
- * @spd: the SPD
- * @id: POLICY_ID
- *
- * Context: espah_net.lock.
- * Return: the policy, or NULL.
- */
 struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id)
 {
 	return xa_load(&spd->index, id);
 }
 
-/**
- * espah_spd_find - the policy of a direction, selector and priority
- * @spd: the SPD
- * @dir: enum espah_dir
- * @sel: the selector
- * @priority: the priority
- *
- * Context: espah_net.lock.
- * Return: the policy, or NULL.
- */
-struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
-				    const struct espah_selector *sel, u32 priority)
+static bool has_selectors(const struct espah_policy *pol, const struct espah_selectors *set)
 {
-	struct espah_rule *rule = espah_classifier_find(&spd->dir[dir], sel, priority);
+	unsigned int i;
 
-	return rule ? container_of(rule, struct espah_policy, rule) : NULL;
+	for (i = 0; i < set->n && i < pol->nrules; i++)
+		if (!espah_selector_equal(&pol->rules[i].sel, &set->sel[i]))
+			return false;
+	return i == set->n && i == pol->nrules;
 }
 
-/**
- * espah_policy_sa - the SA that a packet needs
- * @en: network namespace
- * @pol: a protect policy
- * @flow: the packet's flow, as the policy's direction sees it
- *
- * Context: RCU reader.
- * Return: the newest SA with keys, or NULL.
- */
+struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
+				    const struct espah_selectors *set, u32 priority)
+{
+	struct espah_rule *rule = NULL;
+
+	do {
+		rule = espah_classifier_find(&spd->dir[dir], set->sel, priority, rule);
+	} while (rule && !has_selectors(rule->policy, set));
+	return rule ? rule->policy : NULL;
+}
+
 struct espah_sa *espah_policy_sa(struct espah_net *en, const struct espah_policy *pol,
 				 const struct espah_flow *flow)
 {
@@ -202,16 +194,6 @@ struct espah_sa *espah_policy_sa(struct espah_net *en, const struct espah_policy
 	return slot ? rcu_dereference(slot->sa) : NULL;
 }
 
-/**
- * espah_policy_admits - whether packets of an SA may come under a policy
- * @pol: a protect policy that matches the inner packet
- * @sa: the inbound SA that it came through
- *
- * A template without addresses asks for those of the packet, which in
- * transport mode are those of the SA that it came through.
- *
- * Context: RCU reader.
- */
 bool espah_policy_admits(const struct espah_policy *pol, const struct espah_sa *sa)
 {
 	const struct espah_slot_id *has = &sa->slot->id, *wants = &pol->tmpl;
@@ -222,10 +204,6 @@ bool espah_policy_admits(const struct espah_policy *pol, const struct espah_sa *
 	       has->proto == wants->proto && has->mode == wants->mode && has->dir == wants->dir;
 }
 
-/**
- * espah_spd_setup - an empty SPD
- * @spd: the SPD
- */
 void espah_spd_setup(struct espah_spd *spd)
 {
 	memset(spd, 0, sizeof(*spd));
@@ -234,12 +212,6 @@ void espah_spd_setup(struct espah_spd *spd)
 	spd->generation = 1;
 }
 
-/**
- * espah_spd_teardown - take out all policies
- * @en: network namespace
- *
- * Context: process; takes espah_net.lock.
- */
 void espah_spd_teardown(struct espah_net *en)
 {
 	struct espah_policy *pol;

@@ -12,11 +12,25 @@
 struct espah_net;
 
 /**
+ * struct espah_selectors - the selectors of a policy: a flow matches it that matches one of them
+ * @sel: array
+ * @n: entries
+ */
+struct espah_selectors {
+	struct espah_selector *sel;
+	unsigned int n;
+};
+
+/**
  * struct espah_policy - a policy
- * @rule: its place in the classifier; @rule.order is its id
+ * @rules: its places in the classifier; their order is its id
+ * @nrules: entries of @rules
  * @id: POLICY_ID
  * @dir: enum espah_dir
  * @action: enum espah_action
+ * @priority: lower is looked at first
+ * @given: the selectors as POLICY_SELECTOR had them, for answers
+ * @given_len: bytes of @given
  * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
  * @tmpl: with protect: the slot that its SAs meet in. Addresses that are all
  *	zero (transport mode) stand for the packet's own.
@@ -28,11 +42,15 @@ struct espah_net;
  * @rcu: defers the freeing
  */
 struct espah_policy {
-	struct espah_rule rule;
 	u32 id;
 	u8 dir;
 	u8 action;
 	u16 mss;
+	u32 priority;
+	unsigned int nrules;
+	struct espah_rule *rules;
+	void *given;
+	u16 given_len;
 	struct espah_slot_id tmpl;
 	struct espah_slot *slot;
 	unsigned long acquired;
@@ -65,28 +83,34 @@ void espah_spd_teardown(struct espah_net *en);
 
 /* memory for a policy, or NULL; espah_policy_free() gives one up that was never added */
 struct espah_policy *espah_policy_alloc(void);
+/* makes the rules of a policy, whose priority is set; Return: 0 or -ENOMEM */
+int espah_policy_set_rules(struct espah_policy *pol, const struct espah_selectors *set);
 void espah_policy_free(struct espah_policy *pol);
 
 /**
  * espah_spd_add - make a policy effective
  * @en: network namespace
  * @pol: filled but for @id, @slot; owned by the SPD on success
- * @replace: take the place of the policy with the same direction, selector and priority
+ * @set: its selectors
+ * @replace: take the place of the policy with the same direction, selectors and priority
  * @extack: gets a sentence on failure
+ *
+ * Each packet meets either all that was there before or all that is there
+ * afterwards: one flow is decided by one lookup.
  *
  * Context: espah_net.lock.
  * Return: 0; -EEXIST; -ENOMEM. On failure the caller keeps @pol and nothing has changed.
  */
-int espah_spd_add(struct espah_net *en, struct espah_policy *pol, bool replace,
-		  struct netlink_ext_ack *extack);
+int espah_spd_add(struct espah_net *en, struct espah_policy *pol,
+		  const struct espah_selectors *set, bool replace, struct netlink_ext_ack *extack);
 
 /* takes a policy out and frees it after a grace period; Context: espah_net.lock */
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol);
 
-/* by id, or by direction, selector and priority; NULL if there is none; Context: espah_net.lock */
+/* by id, or by direction, selectors and priority; NULL if there is none; Context: espah_net.lock */
 struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
-				    const struct espah_selector *sel, u32 priority);
+				    const struct espah_selectors *set, u32 priority);
 
 /* the policy that applies to @flow, or NULL; Context: RCU reader */
 static inline struct espah_policy *espah_spd_lookup(const struct espah_spd *spd, u8 dir,
@@ -94,7 +118,7 @@ static inline struct espah_policy *espah_spd_lookup(const struct espah_spd *spd,
 {
 	struct espah_rule *rule = espah_classify(&spd->dir[dir], flow);
 
-	return rule ? container_of(rule, struct espah_policy, rule) : NULL;
+	return rule ? rule->policy : NULL;
 }
 
 /* the newest SA for a packet of @flow under protect policy @pol, or NULL; Context: RCU reader */

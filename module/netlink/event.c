@@ -11,7 +11,7 @@ static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cm
 
 	if (!genl_has_listeners(&espah_family, en->net, group))
 		return NULL;
-	skb = genlmsg_new(ESPAH_MSG_SIZE, gfp);
+	skb = genlmsg_new(group == ESPAH_MCGRP_INDEX_SA ? ESPAH_MSG_SIZE : ESPAH_POLICY_SIZE, gfp);
 	if (!skb)
 		return NULL;
 	*hdr = genlmsg_put(skb, 0, 0, &espah_family, 0, cmd);

@@ -21,11 +21,15 @@ const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_PROTO] = ESPAH_NLA(u8),
 	[ESPAH_EXPLAIN_SPORT] = ESPAH_NLA(u16),
 	[ESPAH_EXPLAIN_DPORT] = ESPAH_NLA(u16),
+	[ESPAH_EXPLAIN_TYPE] = ESPAH_NLA(u8),
+	[ESPAH_EXPLAIN_CODE] = ESPAH_NLA(u8),
 };
 
 static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netlink_ext_ack *extack)
 {
 	struct nlattr *sport = attrs[ESPAH_EXPLAIN_SPORT], *dport = attrs[ESPAH_EXPLAIN_DPORT];
+	struct nlattr *type = attrs[ESPAH_EXPLAIN_TYPE], *code = attrs[ESPAH_EXPLAIN_CODE];
+	enum espah_fields fields;
 
 	memset(flow, 0, sizeof(*flow));
 	flow->family = espah_get_addr(attrs[ESPAH_EXPLAIN_SRC], &flow->src);
@@ -35,16 +39,21 @@ static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netli
 		return -EINVAL;
 	}
 	flow->proto = espah_get_u8(attrs[ESPAH_EXPLAIN_PROTO], 0);
-	if (!sport && !dport)
-		return 0;
-	if (!espah_proto_has_ports(flow->proto)) {
+	fields = espah_proto_fields(flow->proto);
+	if ((sport || dport) && fields != ESPAH_FIELDS_PORTS) {
 		NL_SET_ERR_MSG_ATTR(extack, sport ?: dport,
 				    "ports need ESPAH_EXPLAIN_PROTO to be TCP, UDP, SCTP, DCCP or UDP-Lite");
 		return -EINVAL;
 	}
-	flow->has_ports = true;
-	flow->sport = sport ? nla_get_u16(sport) : 0;
-	flow->dport = dport ? nla_get_u16(dport) : 0;
+	if ((type && fields != ESPAH_FIELDS_ICMP && fields != ESPAH_FIELDS_MH) ||
+	    (code && fields != ESPAH_FIELDS_ICMP)) {
+		NL_SET_ERR_MSG_ATTR(extack, type ?: code,
+				    "types and codes are of ICMP, ICMPv6 or (types) mobility headers");
+		return -EINVAL;
+	}
+	flow->has_ports = sport || dport || type || code;
+	flow->sport = type ? nla_get_u8(type) : sport ? nla_get_u16(sport) : 0;
+	flow->dport = code ? nla_get_u8(code) : dport ? nla_get_u16(dport) : 0;
 	return 0;
 }
 
@@ -140,7 +149,7 @@ static int put_request(struct sk_buff *skb, struct nlattr **attrs)
 {
 	int type, err = 0;
 
-	for (type = ESPAH_EXPLAIN_DIR; type <= ESPAH_EXPLAIN_DPORT && !err; type++) {
+	for (type = ESPAH_EXPLAIN_DIR; type <= ESPAH_EXPLAIN_MAX && !err; type++) {
 		if (attrs[type])
 			err = nla_put(skb, type, nla_len(attrs[type]), nla_data(attrs[type]));
 	}
@@ -171,13 +180,6 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir,
 	return 0;
 }
 
-/**
- * espah_cmd_explain - ESPAH_CMD_EXPLAIN
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
 int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
@@ -192,7 +194,7 @@ int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
 
 	if (err)
 		return err;
-	answer = genlmsg_new(2 * ESPAH_MSG_SIZE, GFP_KERNEL);
+	answer = genlmsg_new(ESPAH_MSG_SIZE + ESPAH_POLICY_SIZE, GFP_KERNEL);
 	if (!answer)
 		return -ENOMEM;
 	hdr = genlmsg_put_reply(answer, info, &espah_family, 0, ESPAH_CMD_EXPLAIN);

@@ -24,7 +24,7 @@ static const struct genl_ops ops[] = {
 	{ ESPAH_OP(POLICY_NEW, espah_policy_new_policy), .doit = espah_cmd_policy_new },
 	{ ESPAH_OP(POLICY_DEL, espah_policy_get_policy), .doit = espah_cmd_policy_del },
 	{ ESPAH_OP(POLICY_GET, espah_policy_get_policy), .doit = espah_cmd_policy_get,
-	  .dumpit = espah_dump_policy },
+	  .start = espah_start_policy, .dumpit = espah_dump_policy },
 	{ ESPAH_OP(POLICY_FLUSH, espah_policy_flush_policy), .doit = espah_cmd_policy_flush },
 	{ ESPAH_OP(ALGO_GET, no_attrs), .dumpit = espah_dump_algo },
 	{ ESPAH_OP(STATS_GET, no_attrs), .doit = espah_cmd_stats_get },

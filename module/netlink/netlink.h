@@ -9,6 +9,8 @@
 
 /* bytes that one SA or policy takes in a message, with drops for each reason */
 #define ESPAH_MSG_SIZE 4096
+/* the same for a policy whose selector lists as much as it may */
+#define ESPAH_POLICY_SIZE (ESPAH_MSG_SIZE + 6144)
 /* bytes of an algorithm's name with its NUL */
 #define ESPAH_NAME_MAX 64
 /* smallest and largest MSS that a policy may clamp to */
@@ -45,12 +47,14 @@ int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb);
 int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info);
 
+extern const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1];
 extern const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1];
 extern const struct nla_policy espah_policy_get_policy[ESPAH_POLICY_MAX + 1];
 extern const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1];
 int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_policy_del(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_policy_get(struct sk_buff *skb, struct genl_info *info);
+int espah_start_policy(struct netlink_callback *cb);
 int espah_dump_policy(struct sk_buff *skb, struct netlink_callback *cb);
 int espah_cmd_policy_flush(struct sk_buff *skb, struct genl_info *info);
 
@@ -60,6 +64,17 @@ extern const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1];
 int espah_cmd_stats_get(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_config_get(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info);
+
+/**
+ * espah_get_selectors - read a POLICY_SELECTOR
+ * @nest: the attribute
+ * @set: is set; the caller frees @set->sel with kvfree()
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0; -EINVAL; -ENOMEM. On failure @set->sel is NULL.
+ */
+int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
+			struct netlink_ext_ack *extack);
 
 extern const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1];
 int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info);
@@ -75,7 +90,7 @@ int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 		     struct netlink_ext_ack *extack);
 /* the attributes of a policy; Context: espah_net.lock or RCU reader */
 int espah_put_policy(struct sk_buff *skb, const struct espah_policy *pol);
-/* a selector, as a nest of the given type */
+/* the selector of one flow, as a nest of the given type */
 int espah_put_selector(struct sk_buff *skb, int type, const struct espah_selector *sel);
 /* a template, as a nest of the given type */
 int espah_put_template(struct sk_buff *skb, int type, const struct espah_slot_id *tmpl);

@@ -153,7 +153,7 @@ static void finding(void)
 	for (n = 0; n < 1000; n++) {
 		sel = random_selector(3, 3);
 		priority = below(5);
-		rule = espah_classifier_find(&model.cls, &sel, priority);
+		rule = espah_classifier_find(&model.cls, &sel, priority, NULL);
 		for (i = 0; i < model.count; i++)
 			if (espah_selector_equal(&model.rules[i]->sel, &sel) &&
 			    model.rules[i]->priority == priority)
@@ -164,6 +164,33 @@ static void finding(void)
 			add_rule(&model, sel, priority);
 		else if (one_in(4))
 			del_rule(&model, i);
+	}
+	clear(&model);
+}
+
+/* several policies may have the same selector among theirs */
+static void finding_all(void)
+{
+	struct espah_rule *rule, *twins[3];
+	struct espah_selector sel;
+	unsigned int i, n;
+
+	for (n = 0; n < 300; n++)
+		add_rule(&model, random_selector(3, 2), below(3));
+	for (n = 0; n < 200; n++) {
+		sel = random_selector(3, 2);
+		while (espah_classifier_find(&model.cls, &sel, 9, NULL))
+			sel = random_selector(3, 2);
+		for (i = 0; i < 3; i++) {
+			twins[i] = add_rule(&model, sel, 9);
+			add_rule(&model, sel, 8 + 2 * below(2));
+		}
+		rule = NULL;
+		for (i = 0; i < 3; i++) {
+			rule = espah_classifier_find(&model.cls, &sel, 9, rule);
+			CHECK(rule == twins[i], "the rule found is not the next one");
+		}
+		CHECK(!espah_classifier_find(&model.cls, &sel, 9, rule), "found one too many");
 	}
 	clear(&model);
 }
@@ -402,6 +429,8 @@ static const struct test tests[] = {
 	{ "classifier: many shapes agree with a linear search", many_shapes },
 	{ "classifier: many cells agree with a linear search", many_cells },
 	{ "classifier: finds a rule by selector and priority", finding },
+	{ "classifier: all rules of one selector and priority are found, one after the other",
+	  finding_all },
 	{ "classifier: no memory to add: nothing changed, nothing leaked", no_memory_to_add },
 	{ "classifier: no memory to delete: deleted all the same", no_memory_to_delete },
 	{ "classifier: 100,000 rules of a shape are one table and few cells", hundred_thousand },

@@ -184,6 +184,91 @@ static void masks(void)
 	}
 }
 
+/* the prefixes that a range is cut into, as text */
+static const char *cut(const char *low, const char *high)
+{
+	union espah_addr first = addr(low), last = addr(high), start;
+	static char text[8192];
+	char one[INET6_ADDRSTRLEN];
+	size_t used = 0;
+	bool more;
+	u8 len;
+
+	do {
+		start = first;
+		more = espah_range_next(&first, &last, family(low), &len);
+		inet_ntop(family(low), &start, one, sizeof(one));
+		used += snprintf(text + used, sizeof(text) - used, "%s%s/%u", used ? " " : "", one,
+				 len);
+	} while (more);
+	return text;
+}
+
+static void cuts(void)
+{
+	static const struct {
+		const char *low, *high, *prefixes;
+	} cases[] = {
+		{ "0.0.0.0", "255.255.255.255", "0.0.0.0/0" },
+		{ "10.1.2.3", "10.1.2.3", "10.1.2.3/32" },
+		{ "10.3.0.5", "10.3.0.9", "10.3.0.5/32 10.3.0.6/31 10.3.0.8/31" },
+		{ "10.0.0.0", "10.255.255.255", "10.0.0.0/8" },
+		{ "10.0.0.0", "11.0.0.0", "10.0.0.0/8 11.0.0.0/32" },
+		{ "9.255.255.255", "10.255.255.255", "9.255.255.255/32 10.0.0.0/8" },
+		{ "0.0.0.1", "0.0.0.15", "0.0.0.1/32 0.0.0.2/31 0.0.0.4/30 0.0.0.8/29" },
+		{ "255.255.255.254", "255.255.255.255", "255.255.255.254/31" },
+		{ "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0" },
+		{ "2001:db8::5", "2001:db8::8",
+		  "2001:db8::5/128 2001:db8::6/127 2001:db8::8/128" },
+		{ "2001:db8::ffff:ffff:ffff:ffff", "2001:db8:0:2:ffff:ffff:ffff:ffff",
+		  "2001:db8::ffff:ffff:ffff:ffff/128 2001:db8:0:1::/64 2001:db8:0:2::/64" },
+		{ "2001:db8:0:0:ffff::", "2001:db8:0:1::",
+		  "2001:db8:0:0:ffff::/80 2001:db8:0:1::/128" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		CHECK(!strcmp(cut(cases[i].low, cases[i].high), cases[i].prefixes),
+		      "%s-%s is cut into %s", cases[i].low, cases[i].high,
+		      cut(cases[i].low, cases[i].high));
+}
+
+/* each prefix begins where the last one ended, is aligned, and could not be shorter */
+static void cut_at_random(void)
+{
+	int round, n;
+
+	for (round = 0; round < 20000; round++) {
+		u64 low = random64() & 0xffffffff, high = random64() & 0xffffffff, at, size;
+		union espah_addr first = { .ip6 = { 0 } }, last = first;
+		bool more;
+		u8 len;
+
+		if (round & 1)
+			high = low + (random64() & 0xff);
+		if (high > 0xffffffff)
+			high = 0xffffffff;
+		if (low > high)
+			continue;
+		first.ip4 = htonl(low);
+		last.ip4 = htonl(high);
+		at = low;
+		for (n = 0, more = true; more; n++) {
+			CHECK(ntohl(first.ip4) == at && at <= high, "the next prefix is elsewhere");
+			more = espah_range_next(&first, &last, AF_INET, &len);
+			CHECK(len <= 32, "a length of %u", len);
+			size = 1ULL << (32 - len);
+			CHECK(!(at % size), "a prefix begins off its boundary");
+			CHECK(at + size - 1 <= high, "a prefix leaves the range");
+			CHECK(!len || at % (2 * size) || at + 2 * size - 1 > high,
+			      "a prefix is longer than it had to be");
+			at += size;
+		}
+		CHECK(at == high + 1, "the range is not used up");
+		CHECK(n <= 62, "%d prefixes", n);
+	}
+}
+
 static void sentences(void)
 {
 	struct espah_selector tcp = selector("10.1.0.0", 16, "10.2.0.0", 16, IPPROTO_TCP);
@@ -256,6 +341,8 @@ static const struct test tests[] = {
 	{ "selector: protocols", protocols },
 	{ "selector: ports match from the lowest to the highest", ports },
 	{ "selector: opaque ports match only where ports do not count (RFC 4301 4.4.1.1)", opaque },
+	{ "selector: a range of addresses is cut into the fewest prefixes", cuts },
+	{ "selector: prefixes of a random range cover it, and nothing else", cut_at_random },
 	{ "selector: each mistake gets its sentence", sentences },
 	{ "selector: equality looks at everything", equality },
 };

@@ -32,7 +32,8 @@ X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
  P_ADDED, P_DROPS, P_PAD) = range(1, 14)
 (S_FAMILY, S_SRC, S_SRC_LEN, S_DST, S_DST_LEN, S_PROTO, S_SPORT_MIN, S_SPORT_MAX, S_DPORT_MIN,
- S_DPORT_MAX) = range(1, 11)
+ S_DPORT_MAX, S_SRC_RANGES, S_DST_RANGES, S_SPORT_RANGES, S_DPORT_RANGES, S_ICMP_TYPES,
+ S_ICMP_CODES, S_MH_TYPES) = range(1, 18)
 T_PROTO, T_MODE, T_SRC, T_DST, T_REQID = range(1, 6)
 C_IN, C_OUT = 1, 2
 (X_DIR, X_SRC, X_DST, X_PROTO, X_SPORT, X_DPORT, X_ACTION, X_POLICY, X_SA, X_DROP, X_OVERHEAD,
@@ -463,7 +464,7 @@ BAD = [
     ("selector of 2 bytes", POLICY_NEW, plain(SELECTOR=b"\0\0"), (E.EINVAL, E.ERANGE), ""),
     ("selector without nested flag", POLICY_NEW,
      plain(SELECTOR=None) + [(P_SELECTOR, SELECTOR)], E.EINVAL, ""),
-    ("selector, unknown attribute", POLICY_NEW, plain(SELECTOR=SELECTOR + attr(20, u32(0))),
+    ("selector, unknown attribute", POLICY_NEW, plain(SELECTOR=SELECTOR + attr(63, u32(0))),
      E.EINVAL, ""),
     ("selector, address twice", POLICY_NEW,
      plain(SELECTOR=SELECTOR + attr(S_SRC, ip("10.9.0.0"))), E.EINVAL, "only once"),
@@ -490,6 +491,29 @@ BAD = [
     ("selector, highest port alone", POLICY_NEW,
      plain(SELECTOR=nest((S_FAMILY, u8(2)), (S_PROTO, u8(17)), (S_SPORT_MAX, u16(9)))), E.EINVAL,
      "needs its lowest"),
+    *((f"list of {what}", POLICY_NEW, plain(SELECTOR=nest((S_FAMILY, u8(2)), *pairs)), E.EINVAL,
+       why) for what, pairs, why in (
+        ("no addresses", [(S_SRC_RANGES, b"")], "1 to 64 pairs"),
+        ("half a pair", [(S_DST_RANGES, ip("10.0.0.1"))], "1 to 64 pairs"),
+        ("65 ports", [(S_PROTO, u8(6)), (S_DPORT_RANGES, b"".join(
+            struct.pack("!HH", port, port) for port in range(65)))], "1 to 64 pairs"),
+        ("addresses upside down", [(S_SRC_RANGES, ip("10.0.0.2") + ip("10.0.0.1"))], "ascend"),
+        ("addresses that overlap", [(S_SRC_RANGES, ip("10.0.0.1") + ip("10.0.0.5") +
+                                     ip("10.0.0.5") + ip("10.0.0.6"))], "ascend"),
+        ("ports in disorder", [(S_PROTO, u8(17)), (S_SPORT_RANGES, struct.pack("!4H", 5, 5, 1, 2))],
+         "ascend"),
+        ("addresses beside a prefix", [(S_SRC, ip("10.0.0.1")), (S_SRC_RANGES, ip("10.0.0.1") * 2)],
+         "not both"),
+        ("ports beside a range", [(S_PROTO, u8(6)), (S_DPORT_MIN, u16(1)),
+                                  (S_DPORT_RANGES, bytes(4))], "not both"),
+        ("ports without a protocol", [(S_SPORT_RANGES, bytes(4))], "no such field"),
+        ("ICMP types of TCP", [(S_PROTO, u8(6)), (S_ICMP_TYPES, bytes(2))], "no such field"),
+        ("ports of ICMP", [(S_PROTO, u8(1)), (S_DPORT_RANGES, bytes(4))], "no such field"),
+        ("mobility headers of ICMP", [(S_PROTO, u8(1)), (S_MH_TYPES, bytes(2))], "no such field"),
+        ("codes of mobility headers", [(S_PROTO, u8(135)), (S_ICMP_CODES, bytes(2))],
+         "no such field"))),
+    ("list without family", POLICY_NEW, plain(SELECTOR=nest((S_SRC_RANGES, ip("10.0.0.1") * 2))),
+     E.EINVAL, "ESPAH_SEL_FAMILY"),
     ("template without mode", POLICY_NEW, policy(TEMPLATE=nest((T_REQID, u32(1)))), E.EINVAL,
      "ESPAH_TMPL_MODE is missing"),
     ("empty template", POLICY_NEW, policy(TEMPLATE=b""), E.EINVAL, "ESPAH_TMPL_MODE"),

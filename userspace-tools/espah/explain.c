@@ -12,7 +12,7 @@
 #include "words.h"
 
 const char explain_help[] =
-	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N]]]\n"
+	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] | [type N] [code N]]]\n"
 	"\n"
 	"Tells which policy a packet from SRC to DST would meet and why, the SA that would carry\n"
 	"it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
@@ -20,7 +20,28 @@ const char explain_help[] =
 	"\n"
 	"Examples:\n"
 	"  espah explain 10.1.0.5 10.2.0.9 tcp 443\n"
-	"  espah explain in 10.2.0.9 10.1.0.5 udp sport 53\n";
+	"  espah explain in 10.2.0.9 10.1.0.5 udp sport 53\n"
+	"  espah explain 10.1.0.5 10.2.0.9 icmp type 8 code 0\n";
+
+/** struct field - a number of a flow, if @set */
+struct field {
+	bool set;
+	uint32_t value;
+};
+
+/* What of a flow is a number; the words are those of policies. */
+enum { SPORT, DPORT, TYPE, CODE, FIELDS };
+
+static const struct {
+	const char *word;
+	uint16_t attr;
+	uint8_t size;
+} fields[FIELDS] = {
+	[SPORT] = { "sport", ESPAH_EXPLAIN_SPORT, 2 },
+	[DPORT] = { "dport", ESPAH_EXPLAIN_DPORT, 2 },
+	[TYPE] = { "type", ESPAH_EXPLAIN_TYPE, 1 },
+	[CODE] = { "code", ESPAH_EXPLAIN_CODE, 1 },
+};
 
 struct flow {
 	uint8_t dir;
@@ -28,19 +49,8 @@ struct flow {
 	struct addr dst;
 	bool has_proto;
 	uint8_t proto;
-	struct ports sport;
-	struct ports dport;
+	struct field field[FIELDS];
 };
-
-static int read_port(const char *what, const char *word, struct ports *ports)
-{
-	uint64_t n;
-
-	if (parse_number(what, word, 0, UINT16_MAX, &n))
-		return -1;
-	*ports = (struct ports){ .set = true, .min = n, .max = n };
-	return 0;
-}
 
 static int read_side(struct args *args, const char *what, struct addr *addr)
 {
@@ -54,27 +64,29 @@ static int read_side(struct args *args, const char *what, struct addr *addr)
 	return -1;
 }
 
-static int read_ports(struct args *args, struct flow *flow)
+/* A number alone is the destination port. */
+static int read_fields(struct args *args, struct flow *flow)
 {
 	const char *word, *value;
+	unsigned int i;
+	uint64_t n;
 
 	while ((word = args_next(args))) {
-		bool sport = !strcmp(word, "sport");
-
-		value = word;
-		if (sport || !strcmp(word, "dport")) {
-			value = args_value(args, word);
-			if (!value)
-				return -1;
-		}
-		if (sport ? flow->sport.set : flow->dport.set) {
+		for (i = 0; i < FIELDS && strcmp(word, fields[i].word); i++)
+			;
+		value = i < FIELDS ? args_value(args, word) : word;
+		if (!value)
+			return -1;
+		if (i == FIELDS)
+			i = DPORT;
+		if (flow->field[i].set) {
 			error("'%s' is one word too many for explain (see 'espah explain --help')",
 			      word);
 			return -1;
 		}
-		if (read_port(sport ? "sport" : "dport", value,
-			      sport ? &flow->sport : &flow->dport))
+		if (parse_number(fields[i].word, value, 0, (1ull << 8 * fields[i].size) - 1, &n))
 			return -1;
+		flow->field[i] = (struct field){ true, n };
 	}
 	return 0;
 }
@@ -101,20 +113,26 @@ static int read_flow(struct args *args, struct flow *flow)
 	flow->has_proto = true;
 	if (parse_proto(word, &flow->proto))
 		return -1;
-	return read_ports(args, flow);
+	return read_fields(args, flow);
 }
 
 static void put_flow(struct nlmsghdr *nlh, const struct flow *flow)
 {
+	unsigned int i;
+
 	mnl_attr_put_u8(nlh, ESPAH_EXPLAIN_DIR, flow->dir);
 	put_addr(nlh, ESPAH_EXPLAIN_SRC, &flow->src);
 	put_addr(nlh, ESPAH_EXPLAIN_DST, &flow->dst);
 	if (flow->has_proto)
 		mnl_attr_put_u8(nlh, ESPAH_EXPLAIN_PROTO, flow->proto);
-	if (flow->sport.set)
-		mnl_attr_put_u16(nlh, ESPAH_EXPLAIN_SPORT, flow->sport.min);
-	if (flow->dport.set)
-		mnl_attr_put_u16(nlh, ESPAH_EXPLAIN_DPORT, flow->dport.min);
+	for (i = 0; i < FIELDS; i++) {
+		if (!flow->field[i].set)
+			continue;
+		if (fields[i].size == 1)
+			mnl_attr_put_u8(nlh, fields[i].attr, flow->field[i].value);
+		else
+			mnl_attr_put_u16(nlh, fields[i].attr, flow->field[i].value);
+	}
 }
 
 /* The answer is kept, as the next question (for the reason's sentence) reuses the buffer. */
@@ -138,15 +156,17 @@ static int keep(const struct nlmsghdr *nlh, void *data)
 
 static void print_flow(const struct flow *flow)
 {
-	char text[SELECTOR_TEXT_MAX];
-	struct selector sel = {
-		.family = flow->src.family, .src.addr = flow->src, .dst.addr = flow->dst,
-		.proto = flow->proto, .sport = flow->sport, .dport = flow->dport,
-	};
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8];
+	unsigned int i;
 
-	sel.src.len = addr_size(flow->src.family) * 8;
-	sel.dst.len = sel.src.len;
-	printf("%s: %s\n", word_of(WORD_DIR, flow->dir), selector_text(&sel, text));
+	printf("%s: %s -> %s", word_of(WORD_DIR, flow->dir), addr_text(&flow->src, src),
+	       addr_text(&flow->dst, dst));
+	if (flow->proto)
+		printf(" %s", word_proto(flow->proto, proto));
+	for (i = 0; i < FIELDS; i++)
+		if (flow->field[i].set)
+			printf(" %s %u", fields[i].word, flow->field[i].value);
+	putchar('\n');
 }
 
 /* Which policy, and what that means. */
@@ -248,10 +268,9 @@ static json_t *to_json(const struct nlattr **tb, const struct flow *flow, const 
 	json_set(object, "dst", json_addr(&flow->dst));
 	if (flow->has_proto)
 		json_set(object, "proto", json_string(word_proto(flow->proto, proto)));
-	if (flow->sport.set)
-		json_set(object, "sport", json_integer(flow->sport.min));
-	if (flow->dport.set)
-		json_set(object, "dport", json_integer(flow->dport.min));
+	for (i = 0; i < FIELDS; i++)
+		if (flow->field[i].set)
+			json_set(object, fields[i].word, json_integer(flow->field[i].value));
 	json_set(object, "action", json_string(word_of(WORD_ACTION,
 		 attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff))));
 	attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);

@@ -7,7 +7,7 @@
 #include "cli.h"
 
 /** NL_REQUEST_MAX - more than any request of ours takes, bytes */
-#define NL_REQUEST_MAX 1024
+#define NL_REQUEST_MAX 8192
 
 /** NL_GROUPS_MAX - multicast groups that are remembered */
 #define NL_GROUPS_MAX 8

@@ -7,19 +7,22 @@
 #include "words.h"
 
 #define SELECTOR_HELP \
-	"SRC and DST are ADDR, ADDR/LEN or any ('any any' needs inet or inet6, or any4, any6).\n" \
-	"  proto P           tcp, udp, icmp, icmpv6, sctp, ... or a number\n" \
-	"  sport, dport A-B  a port or a range of ports\n" \
+	"SRC and DST are ADDR, ADDR/LEN, ADDR-ADDR, several of these with commas between them, or\n" \
+	"any ('any any' needs inet or inet6, or any4, any6). SELECT is any of\n" \
+	"  [proto] P         tcp, udp, icmp, icmpv6, mh, sctp, ... or, after proto, a number\n" \
+	"  sport, dport A-B  ports: one, a range, or several such as 80,443,1024-2047\n" \
+	"  type, code A-B    of ICMP messages; the type of mobility headers\n" \
 	"  priority N        lower is looked at first (default 1000)\n"
 
 const char policy_help[] =
 	"espah policy COMMAND: which packets are protected, passed or discarded\n"
 	"\n"
-	"  add|replace in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]] [priority N] ACTION\n"
+	"  add|replace in|out|both SRC DST [SELECT...] ACTION\n"
 	"  del|get id N\n"
-	"  del|get in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]] [priority N]\n"
+	"  del|get in|out|both SRC DST [SELECT...]\n"
 	"  list [in|out]\n"
 	"  flush [in|out]\n"
+	"SELECT is [proto] P, sport A[-B], dport A[-B], type A[-B], code A[-B] or priority N;\n"
 	"ACTION is one of\n"
 	"  bypass\n"
 	"  discard\n"
@@ -30,12 +33,12 @@ const char policy_help[] =
 	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n";
 
 static const char add_help[] =
-	"espah policy add|replace in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]]\n"
-	"             [priority N] ACTION\n"
+	"espah policy add|replace in|out|both SRC DST [SELECT...] ACTION\n"
 	"\n"
 	"Adds a policy. 'replace' puts it in the place of one with the same direction, selector\n"
-	"and priority, which keeps its id, without a moment in between. 'in' covers forwarded packets too. 'both' adds\n"
-	"the outbound policy as written and the inbound one with all sides swapped.\n"
+	"and priority, which keeps its id, without a moment in between. 'in' covers forwarded\n"
+	"packets too. 'both' adds the outbound policy as written and the inbound one with all\n"
+	"sides swapped (but the same ICMP types).\n"
 	SELECTOR_HELP
 	"ACTION is one of\n"
 	"  bypass            let it pass in the clear\n"
@@ -47,11 +50,12 @@ static const char add_help[] =
 	"\n"
 	"Examples:\n"
 	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
-	"  espah policy add out any 10.2.0.0/16 proto tcp dport 22 priority 10 bypass\n";
+	"  espah policy add out any 10.2.0.0/16 tcp dport 22,80 priority 10 bypass\n"
+	"  espah policy add in 10.2.0.5-10.2.0.9,10.3.0.0/16 any icmp type 0,8 bypass\n";
 
 static const char del_help[] =
 	"espah policy del id N\n"
-	"espah policy del in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]] [priority N]\n"
+	"espah policy del in|out|both SRC DST [SELECT...]\n"
 	"\n"
 	"Deletes a policy; what it matched meets the next one, or the default action.\n"
 	SELECTOR_HELP
@@ -61,7 +65,7 @@ static const char del_help[] =
 
 static const char get_help[] =
 	"espah policy get id N\n"
-	"espah policy get in|out|both SRC DST [proto P] [sport A[-B]] [dport A[-B]] [priority N]\n"
+	"espah policy get in|out|both SRC DST [SELECT...]\n"
 	"\n"
 	"Prints a policy with its counters. To see which one a packet meets: espah explain.\n"
 	SELECTOR_HELP

@@ -23,6 +23,8 @@ enum policy_word {
 	POLICY_MSS = 1 << 9,
 	POLICY_FAMILY = 1 << 10,
 	POLICY_ID = 1 << 11,
+	POLICY_TYPE = 1 << 12,
+	POLICY_CODE = 1 << 13,
 };
 
 /**

@@ -112,17 +112,13 @@ void policy_table_start(struct table *table)
 void policy_table_row(struct table *table, const struct nlattr **tb)
 {
 	char text[1024], traffic[SELECTOR_TEXT_MAX];
-	struct selector sel, sides;
+	struct selector sel;
 
 	selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
-	sides = sel;
-	sides.proto = 0;
-	sides.sport.set = false;
-	sides.dport.set = false;
 	table_cell(table, "%u", attr_u32(tb[ESPAH_POLICY_ID], 0));
 	table_cell(table, "%s", word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff)));
 	table_cell(table, "%u", attr_u32(tb[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT));
-	table_cell(table, "%s", selector_text(&sides, text));
+	table_cell(table, "%s", selector_sides(&sel, text));
 	table_cell(table, "%s", selector_traffic(&sel, traffic));
 	table_cell(table, "%" PRIu64, attr_u64(tb[ESPAH_POLICY_PACKETS], 0));
 	table_cell(table, "%s", bytes_text(attr_u64(tb[ESPAH_POLICY_BYTES], 0), text));

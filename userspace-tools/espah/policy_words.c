@@ -13,7 +13,8 @@ static const struct {
 	uint32_t bit;
 } keywords[] = {
 	{ "in", POLICY_DIR }, { "out", POLICY_DIR }, { "both", POLICY_DIR },
-	{ "proto", POLICY_PROTO }, { "sport", POLICY_SPORT }, { "dport", POLICY_DPORT },
+	{ "proto", POLICY_PROTO }, { "type", POLICY_TYPE }, { "code", POLICY_CODE },
+	{ "sport", POLICY_SPORT }, { "dport", POLICY_DPORT },
 	{ "priority", POLICY_PRIORITY }, { "inet", POLICY_FAMILY }, { "inet6", POLICY_FAMILY },
 	{ "bypass", POLICY_ACTION }, { "discard", POLICY_ACTION }, { "protect", POLICY_ACTION },
 	{ "reqid", POLICY_REQID }, { "mss", POLICY_MSS }, { "id", POLICY_ID },
@@ -128,9 +129,13 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 	case POLICY_PROTO:
 		return parse_proto(value, &policy->sel.proto);
 	case POLICY_SPORT:
-		return parse_ports(word, value, &policy->sel.sport);
+		return list_parse_numbers(word, value, 2, &policy->sel.sport);
 	case POLICY_DPORT:
-		return parse_ports(word, value, &policy->sel.dport);
+		return list_parse_numbers(word, value, 2, &policy->sel.dport);
+	case POLICY_TYPE:
+		return list_parse_numbers(word, value, 1, &policy->sel.type);
+	case POLICY_CODE:
+		return list_parse_numbers(word, value, 1, &policy->sel.code);
 	case POLICY_PRIORITY:
 		return parse_u32(word, value, &policy->priority);
 	case POLICY_REQID:
@@ -144,12 +149,18 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 	return -1;
 }
 
+/* The name of a protocol may stand without the word proto. */
+static bool is_proto(const char *word, uint8_t *proto)
+{
+	return strcmp(word, "any") && word_value(WORD_PROTO, word, proto);
+}
+
 /* A word that is no keyword: source, then destination. */
 static int read_side(const char *word, const char *command, uint8_t *family,
 		     struct policy *policy)
 {
 	/* a slow look, that most words of a long batch do not need */
-	const char *near = strpbrk(word, ".:/") ? NULL : suggest(word, keyword_name);
+	const char *near = strpbrk(word, ".:/,-") ? NULL : suggest(word, keyword_name);
 
 	if (policy->given & POLICY_DST || near) {
 		if (near)
@@ -161,10 +172,10 @@ static int read_side(const char *word, const char *command, uint8_t *family,
 	}
 	if (!(policy->given & POLICY_SRC)) {
 		policy->given |= POLICY_SRC;
-		return parse_prefix("source", word, &policy->sel.src, family);
+		return list_parse_addrs("source", word, &policy->sel.src, family);
 	}
 	policy->given |= POLICY_DST;
-	return parse_prefix("destination", word, &policy->sel.dst, family);
+	return list_parse_addrs("destination", word, &policy->sel.dst, family);
 }
 
 static int check(const char *command, bool with_action, uint8_t family, struct policy *policy)
@@ -182,7 +193,7 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		return -1;
 	}
 	if (!(policy->given & POLICY_DST)) {
-		error("%s also needs %s, each an address, a prefix or any", command,
+		error("%s also needs %s, each an address, a prefix, a range, a list of these, or any", command,
 		      policy->given & POLICY_SRC ? "a destination after the source" :
 		      "a source and a destination");
 		return -1;
@@ -225,10 +236,14 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 	uint32_t refused = with_action ? POLICY_ID : only_add, bit;
 	uint8_t family = AF_UNSPEC, side;
 	const char *word;
+	bool bare;
 
 	memset(policy, 0, sizeof(*policy));
 	while ((word = args_next(args))) {
 		bit = keyword(word);
+		bare = !bit && is_proto(word, &policy->sel.proto);
+		if (bare)
+			bit = POLICY_PROTO;
 		if (!bit) {
 			side = AF_UNSPEC;
 			if (read_side(word, command, &side, policy))
@@ -251,7 +266,7 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 			return STATUS_USAGE;
 		}
 		policy->given |= bit;
-		if (read_keyword(args, word, bit, policy))
+		if (!bare && read_keyword(args, word, bit, policy))
 			return STATUS_USAGE;
 	}
 	return check(command, with_action, family, policy) ? STATUS_USAGE : STATUS_OK;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Selectors and templates: from words to attributes, from attributes to text. */
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <linux/espah.h>
@@ -19,11 +20,12 @@
  */
 int selector_check(const char *command, const struct selector *sel)
 {
-	const struct addr *src = &sel->src.addr, *dst = &sel->dst.addr;
+	uint8_t src = list_family(&sel->src), dst = list_family(&sel->dst);
+	bool icmp = sel->proto == IPPROTO_ICMP || sel->proto == IPPROTO_ICMPV6;
 
-	if (src->family && dst->family && src->family != dst->family) {
-		error("the source is %s, but the destination is %s", family_text(src->family),
-		      family_text(dst->family));
+	if (src && dst && src != dst) {
+		error("the source is %s, but the destination is %s", family_text(src),
+		      family_text(dst));
 		return -1;
 	}
 	if (!sel->family) {
@@ -31,11 +33,17 @@ int selector_check(const char *command, const struct selector *sel)
 		      command);
 		return -1;
 	}
-	if ((src->family && src->family != sel->family) ||
-	    (dst->family && dst->family != sel->family)) {
+	if ((src && src != sel->family) || (dst && dst != sel->family)) {
 		error("the addresses are %s, but another word says %s",
-		      family_text(src->family ? src->family : dst->family),
-		      family_text(sel->family));
+		      family_text(src ? src : dst), family_text(sel->family));
+		return -1;
+	}
+	if (sel->type.size && !icmp && sel->proto != IPPROTO_MH) {
+		error("'type' goes with icmp, icmpv6 or mh");
+		return -1;
+	}
+	if (sel->code.size && !icmp) {
+		error("'code' goes with icmp or icmpv6");
 		return -1;
 	}
 	return 0;
@@ -44,64 +52,88 @@ int selector_check(const char *command, const struct selector *sel)
 /** selector_mirror() - turn a selector into that of the other direction */
 void selector_mirror(struct selector *sel)
 {
-	struct prefix prefix = sel->src;
-	struct ports ports = sel->sport;
+	struct list list = sel->src;
 
 	sel->src = sel->dst;
-	sel->dst = prefix;
+	sel->dst = list;
+	list = sel->sport;
 	sel->sport = sel->dport;
-	sel->dport = ports;
+	sel->dport = list;
 }
 
-static void put_ports(struct nlmsghdr *nlh, uint16_t min, uint16_t max, const struct ports *ports)
+/* The attributes of one part of a selector, which is a prefix or a list. */
+static void put_addrs(struct nlmsghdr *nlh, uint16_t type, uint16_t len_type, uint16_t list_type,
+		      const struct list *list)
 {
-	if (!ports->set)
-		return;
-	mnl_attr_put_u16(nlh, min, ports->min);
-	mnl_attr_put_u16(nlh, max, ports->max);
+	struct prefix prefix;
+
+	if (!list_prefix(list, &prefix)) {
+		list_put(nlh, list_type, list);
+	} else if (prefix.addr.family) {
+		put_addr(nlh, type, &prefix.addr);
+		mnl_attr_put_u8(nlh, len_type, prefix.len);
+	}
+}
+
+static void put_ports(struct nlmsghdr *nlh, uint16_t min, uint16_t max, uint16_t list_type,
+		      const struct list *ports)
+{
+	uint16_t low, high;
+
+	if (list_numbers(ports, &low, &high)) {
+		mnl_attr_put_u16(nlh, min, low);
+		mnl_attr_put_u16(nlh, max, high);
+	} else if (ports->size) {
+		list_put(nlh, list_type, ports);
+	}
 }
 
 /** selector_put() - put a selector as a nest of type @type */
 void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *sel)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
+	struct prefix src, dst;
+	bool single = list_prefix(&sel->src, &src) & list_prefix(&sel->dst, &dst);
 
-	if (!sel->src.addr.family && !sel->dst.addr.family)
+	/* lists do not tell the family by themselves */
+	if (!single || (!src.addr.family && !dst.addr.family))
 		mnl_attr_put_u8(nlh, ESPAH_SEL_FAMILY, sel->family);
-	if (sel->src.addr.family) {
-		put_addr(nlh, ESPAH_SEL_SRC, &sel->src.addr);
-		mnl_attr_put_u8(nlh, ESPAH_SEL_SRC_LEN, sel->src.len);
-	}
-	if (sel->dst.addr.family) {
-		put_addr(nlh, ESPAH_SEL_DST, &sel->dst.addr);
-		mnl_attr_put_u8(nlh, ESPAH_SEL_DST_LEN, sel->dst.len);
-	}
+	put_addrs(nlh, ESPAH_SEL_SRC, ESPAH_SEL_SRC_LEN, ESPAH_SEL_SRC_RANGES, &sel->src);
+	put_addrs(nlh, ESPAH_SEL_DST, ESPAH_SEL_DST_LEN, ESPAH_SEL_DST_RANGES, &sel->dst);
 	if (sel->proto)
 		mnl_attr_put_u8(nlh, ESPAH_SEL_PROTO, sel->proto);
-	put_ports(nlh, ESPAH_SEL_SPORT_MIN, ESPAH_SEL_SPORT_MAX, &sel->sport);
-	put_ports(nlh, ESPAH_SEL_DPORT_MIN, ESPAH_SEL_DPORT_MAX, &sel->dport);
+	put_ports(nlh, ESPAH_SEL_SPORT_MIN, ESPAH_SEL_SPORT_MAX, ESPAH_SEL_SPORT_RANGES,
+		  &sel->sport);
+	put_ports(nlh, ESPAH_SEL_DPORT_MIN, ESPAH_SEL_DPORT_MAX, ESPAH_SEL_DPORT_RANGES,
+		  &sel->dport);
+	if (sel->type.size)
+		list_put(nlh, sel->proto == IPPROTO_MH ? ESPAH_SEL_MH_TYPES : ESPAH_SEL_ICMP_TYPES,
+			 &sel->type);
+	if (sel->code.size)
+		list_put(nlh, ESPAH_SEL_ICMP_CODES, &sel->code);
 	mnl_attr_nest_end(nlh, nest);
 }
 
-static void get_prefix(const struct nlattr *addr, const struct nlattr *len, struct prefix *prefix)
+static void get_addrs(const struct nlattr *addr_attr, const struct nlattr *len,
+		      const struct nlattr *list_attr, uint8_t family, struct list *list)
 {
-	if (!attr_addr(addr, &prefix->addr))
-		return;
-	prefix->len = attr_u8(len, addr_size(prefix->addr.family) * 8);
-	/* a prefix of length 0 is all addresses; "any" is how people say that */
-	if (!prefix->len)
-		prefix->addr.family = AF_UNSPEC;
+	struct addr addr;
+
+	if (attr_addr(addr_attr, &addr))
+		list_set_addr(list, &addr, attr_u8(len, addr_size(addr.family) * 8));
+	else if (list_attr && addr_size(family))
+		list_get(list_attr, addr_size(family), list);
 }
 
-static void get_ports(const struct nlattr *min, const struct nlattr *max, struct ports *ports)
+static void get_ports(const struct nlattr *min, const struct nlattr *max,
+		      const struct nlattr *list_attr, struct list *ports)
 {
-	if (!min && !max)
-		return;
-	ports->set = true;
-	ports->min = attr_u16(min, 0);
-	ports->max = attr_u16(max, ports->min);
-	if (!ports->min && ports->max == UINT16_MAX)
-		ports->set = false;
+	uint16_t low = attr_u16(min, 0), high = attr_u16(max, low);
+
+	if (list_attr)
+		list_get(list_attr, sizeof(low), ports);
+	else if ((min || max) && (low || high != UINT16_MAX))
+		list_set_numbers(ports, sizeof(low), low, high);
 }
 
 /** selector_get() - read a selector; @nest may be NULL */
@@ -115,84 +147,98 @@ void selector_get(const struct nlattr *nest, struct selector *sel)
 	sel->family = attr_u8(tb[ESPAH_SEL_FAMILY], 0);
 	if (attr_addr(tb[ESPAH_SEL_SRC], &addr) || attr_addr(tb[ESPAH_SEL_DST], &addr))
 		sel->family = addr.family;
-	get_prefix(tb[ESPAH_SEL_SRC], tb[ESPAH_SEL_SRC_LEN], &sel->src);
-	get_prefix(tb[ESPAH_SEL_DST], tb[ESPAH_SEL_DST_LEN], &sel->dst);
+	get_addrs(tb[ESPAH_SEL_SRC], tb[ESPAH_SEL_SRC_LEN], tb[ESPAH_SEL_SRC_RANGES], sel->family,
+		  &sel->src);
+	get_addrs(tb[ESPAH_SEL_DST], tb[ESPAH_SEL_DST_LEN], tb[ESPAH_SEL_DST_RANGES], sel->family,
+		  &sel->dst);
 	sel->proto = attr_u8(tb[ESPAH_SEL_PROTO], 0);
-	get_ports(tb[ESPAH_SEL_SPORT_MIN], tb[ESPAH_SEL_SPORT_MAX], &sel->sport);
-	get_ports(tb[ESPAH_SEL_DPORT_MIN], tb[ESPAH_SEL_DPORT_MAX], &sel->dport);
-}
-
-static void ports_text(const struct ports *ports, char buf[16])
-{
-	if (ports->min == ports->max)
-		snprintf(buf, 16, "%u", ports->min);
-	else
-		snprintf(buf, 16, "%u-%u", ports->min, ports->max);
+	get_ports(tb[ESPAH_SEL_SPORT_MIN], tb[ESPAH_SEL_SPORT_MAX], tb[ESPAH_SEL_SPORT_RANGES],
+		  &sel->sport);
+	get_ports(tb[ESPAH_SEL_DPORT_MIN], tb[ESPAH_SEL_DPORT_MAX], tb[ESPAH_SEL_DPORT_RANGES],
+		  &sel->dport);
+	if (tb[ESPAH_SEL_ICMP_TYPES] || tb[ESPAH_SEL_MH_TYPES])
+		list_get(tb[ESPAH_SEL_ICMP_TYPES] ? tb[ESPAH_SEL_ICMP_TYPES] :
+			 tb[ESPAH_SEL_MH_TYPES], 1, &sel->type);
+	if (tb[ESPAH_SEL_ICMP_CODES])
+		list_get(tb[ESPAH_SEL_ICMP_CODES], 1, &sel->code);
 }
 
 /* "any" alone would not tell the family, and these words can be typed again. */
-static const char *side_text(const struct selector *sel, const struct prefix *prefix,
-			     char buf[ADDR_TEXT_MAX])
+static const char *side_text(const struct selector *sel, const struct list *list,
+			     char buf[LIST_TEXT_MAX])
 {
-	if (prefix->addr.family || sel->src.addr.family || sel->dst.addr.family)
-		return prefix_text(prefix, buf);
+	if (sel->src.size || sel->dst.size)
+		return list_text(list, buf);
 	return sel->family == AF_INET6 ? "any6" : "any4";
+}
+
+/* What a selector says beside addresses; these are its keywords as well. */
+static const struct {
+	const char *word;
+	size_t offset;
+} fields[] = {
+	{ "sport", offsetof(struct selector, sport) }, { "dport", offsetof(struct selector, dport) },
+	{ "type", offsetof(struct selector, type) }, { "code", offsetof(struct selector, code) },
+};
+
+static const struct list *field(const struct selector *sel, unsigned int i)
+{
+	return (const struct list *)((const char *)sel + fields[i].offset);
 }
 
 /** selector_traffic() - Return: protocol and ports, such as "tcp dport 443", "any" if all */
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX])
 {
-	char proto[8], ports[16];
+	char proto[8], text[LIST_TEXT_MAX];
 	size_t size = SELECTOR_TEXT_MAX;
+	unsigned int i;
 	int used;
 
 	used = snprintf(buf, size, "%s", word_proto(sel->proto, proto));
-	if (sel->sport.set) {
-		ports_text(&sel->sport, ports);
-		used += snprintf(buf + used, size - used, " sport %s", ports);
-	}
-	if (sel->dport.set) {
-		ports_text(&sel->dport, ports);
-		snprintf(buf + used, size - used, " dport %s", ports);
-	}
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
+		if (field(sel, i)->size)
+			used += snprintf(buf + used, size - used, " %s %s", fields[i].word,
+					 list_text(field(sel, i), text));
+	return buf;
+}
+
+/** selector_sides() - Return: "SRC -> DST" */
+const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MAX])
+{
+	char src[LIST_TEXT_MAX], dst[LIST_TEXT_MAX];
+
+	snprintf(buf, SELECTOR_TEXT_MAX, "%s -> %s", side_text(sel, &sel->src, src),
+		 side_text(sel, &sel->dst, dst));
 	return buf;
 }
 
 /** selector_text() - Return: "SRC -> DST", then protocol and ports unless all match */
 const char *selector_text(const struct selector *sel, char buf[SELECTOR_TEXT_MAX])
 {
-	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], traffic[SELECTOR_TEXT_MAX];
-	bool all = !sel->proto && !sel->sport.set && !sel->dport.set;
+	char traffic[SELECTOR_TEXT_MAX];
+	size_t used;
 
-	snprintf(buf, SELECTOR_TEXT_MAX, "%s -> %s%s%.64s", side_text(sel, &sel->src, src),
-		 side_text(sel, &sel->dst, dst), all ? "" : " ",
-		 all ? "" : selector_traffic(sel, traffic));
+	used = strlen(selector_sides(sel, buf));
+	selector_traffic(sel, traffic);
+	if (strcmp(traffic, "any"))
+		snprintf(buf + used, SELECTOR_TEXT_MAX - used, " %s", traffic);
 	return buf;
-}
-
-static void json_ports(json_t *object, const char *name, const struct ports *ports)
-{
-	char text[16];
-
-	if (!ports->set)
-		return;
-	ports_text(ports, text);
-	json_set(object, name, ports->min == ports->max ? json_integer(ports->min) :
-		 json_string(text));
 }
 
 /** selector_json() - add the members of a selector to an object */
 void selector_json(const struct selector *sel, json_t *object)
 {
+	unsigned int i;
 	char proto[8];
 
 	json_set(object, "family", json_string(sel->family == AF_INET6 ? "inet6" : "inet"));
-	json_set(object, "src", json_prefix(&sel->src));
-	json_set(object, "dst", json_prefix(&sel->dst));
+	json_set(object, "src", list_json(&sel->src));
+	json_set(object, "dst", list_json(&sel->dst));
 	if (sel->proto)
 		json_set(object, "proto", json_string(word_proto(sel->proto, proto)));
-	json_ports(object, "sport", &sel->sport);
-	json_ports(object, "dport", &sel->dport);
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
+		if (field(sel, i)->size)
+			json_set(object, fields[i].word, list_json(field(sel, i)));
 }
 
 /** template_mirror() - turn a template into that of the other direction */

@@ -6,9 +6,10 @@
 #include <jansson.h>
 
 #include "attr.h"
+#include "list.h"
 
 /** SELECTOR_TEXT_MAX - room for a selector or template in text */
-#define SELECTOR_TEXT_MAX 256
+#define SELECTOR_TEXT_MAX 512
 
 /**
  * struct selector - which packets
@@ -16,16 +17,20 @@
  * @src: source
  * @dst: destination
  * @proto: upper-layer protocol, 0: any
- * @sport: source ports
+ * @sport: source ports, any unless listed
  * @dport: destination ports
+ * @type: types of ICMP messages or mobility headers
+ * @code: codes of ICMP messages
  */
 struct selector {
 	uint8_t family;
-	struct prefix src;
-	struct prefix dst;
+	struct list src;
+	struct list dst;
 	uint8_t proto;
-	struct ports sport;
-	struct ports dport;
+	struct list sport;
+	struct list dport;
+	struct list type;
+	struct list code;
 };
 
 /**
@@ -49,6 +54,7 @@ void selector_mirror(struct selector *sel);
 void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *sel);
 void selector_get(const struct nlattr *nest, struct selector *sel);
 const char *selector_text(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
+const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 void selector_json(const struct selector *sel, json_t *object);
 

@@ -42,6 +42,7 @@ static const struct {
 	{ WORD_PROTO, IPPROTO_ICMPV6, "icmpv6" },
 	{ WORD_PROTO, IPPROTO_ICMPV6, "ipv6-icmp" },
 	{ WORD_PROTO, IPPROTO_ICMPV6, "icmp6" },
+	{ WORD_PROTO, IPPROTO_MH, "mh" },
 	{ WORD_PROTO, IPPROTO_SCTP, "sctp" },
 	{ WORD_PROTO, IPPROTO_UDPLITE, "udplite" },
 	{ WORD_PROTO, IPPROTO_DCCP, "dccp" },
@@ -163,6 +164,10 @@ static const char *const sel_words[] = {
 	[ESPAH_SEL_DST_LEN] = "destination prefix length", [ESPAH_SEL_PROTO] = "proto",
 	[ESPAH_SEL_SPORT_MIN] = "sport", [ESPAH_SEL_SPORT_MAX] = "sport",
 	[ESPAH_SEL_DPORT_MIN] = "dport", [ESPAH_SEL_DPORT_MAX] = "dport",
+	[ESPAH_SEL_SRC_RANGES] = "source", [ESPAH_SEL_DST_RANGES] = "destination",
+	[ESPAH_SEL_SPORT_RANGES] = "sport", [ESPAH_SEL_DPORT_RANGES] = "dport",
+	[ESPAH_SEL_ICMP_TYPES] = "type", [ESPAH_SEL_ICMP_CODES] = "code",
+	[ESPAH_SEL_MH_TYPES] = "type",
 };
 
 static const char *const tmpl_words[] = {
@@ -175,6 +180,7 @@ static const char *const explain_words[] = {
 	[ESPAH_EXPLAIN_DIR] = "in|out", [ESPAH_EXPLAIN_SRC] = "source",
 	[ESPAH_EXPLAIN_DST] = "destination", [ESPAH_EXPLAIN_PROTO] = "proto",
 	[ESPAH_EXPLAIN_SPORT] = "sport", [ESPAH_EXPLAIN_DPORT] = "dport",
+	[ESPAH_EXPLAIN_TYPE] = "type", [ESPAH_EXPLAIN_CODE] = "code",
 };
 
 static const char *at(const char *const *table, size_t count, uint16_t type)

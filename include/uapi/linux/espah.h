@@ -53,8 +53,14 @@
  *
  *     POLICY_SELECTOR nests [SEL_SRC SEL_SRC_LEN] [SEL_DST SEL_DST_LEN]
  *     [SEL_FAMILY] [SEL_PROTO] [SEL_SPORT_MIN SEL_SPORT_MAX]
- *     [SEL_DPORT_MIN SEL_DPORT_MAX]. What is absent matches everything; the
- *     family must be known from an address or from SEL_FAMILY.
+ *     [SEL_DPORT_MIN SEL_DPORT_MAX] [SEL_SRC_RANGES] [SEL_DST_RANGES]
+ *     [SEL_SPORT_RANGES] [SEL_DPORT_RANGES] [SEL_ICMP_TYPES] [SEL_ICMP_CODES]
+ *     [SEL_MH_TYPES]. What is absent matches everything; the family must be
+ *     known from an address or from SEL_FAMILY. A flow matches that lies, for
+ *     each attribute, within one of its ranges. Answers hold the selector as it
+ *     was given. Lists cost memory and shapes, not time for each value: a range
+ *     of addresses is cut into prefixes, and these, multiplied by the ranges of
+ *     ports, make at most ESPAH_RULES_MAX rules.
  *     POLICY_TEMPLATE nests TMPL_MODE [TMPL_PROTO] [TMPL_SRC] [TMPL_DST]
  *     [TMPL_REQID]. Addresses are needed in tunnel mode; in transport mode
  *     they default to the packet's own.
@@ -64,7 +70,8 @@
  * ESPAH_CMD_CONFIG_GET   do: one message, ESPAH_CONFIG_*
  * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT]
  * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
- *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT]
+ *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
+ *                        [EXPLAIN_CODE]
  *     Answers what a packet of this flow would meet; see ESPAH_EXPLAIN_*.
  *
  * Events, to the multicast groups:
@@ -299,6 +306,11 @@ enum espah_limit {
 	ESPAH_LIMIT_MAX = __ESPAH_LIMIT_MAX - 1
 };
 
+/** ESPAH_LIST_MAX - longest list in a selector, ranges */
+#define ESPAH_LIST_MAX 64
+/** ESPAH_RULES_MAX - most combinations of a source and a destination prefix, ports etc. */
+#define ESPAH_RULES_MAX 1024
+
 /** enum espah_sel_attr - a selector, RFC 4301 4.4.1.1 */
 enum espah_sel_attr {
 	ESPAH_SEL_UNSPEC,
@@ -322,6 +334,24 @@ enum espah_sel_attr {
 	ESPAH_SEL_DPORT_MIN,
 	/** @ESPAH_SEL_DPORT_MAX: u16; default: DPORT_MIN */
 	ESPAH_SEL_DPORT_MAX,
+	/**
+	 * @ESPAH_SEL_SRC_RANGES: list of addresses, instead of SEL_SRC; needs
+	 * SEL_FAMILY. A list is binary: up to ESPAH_LIST_MAX pairs of lowest and
+	 * highest value in network order, which ascend and do not overlap
+	 */
+	ESPAH_SEL_SRC_RANGES,
+	/** @ESPAH_SEL_DST_RANGES: list of addresses, instead of SEL_DST */
+	ESPAH_SEL_DST_RANGES,
+	/** @ESPAH_SEL_SPORT_RANGES: list of be16, instead of SEL_SPORT_MIN */
+	ESPAH_SEL_SPORT_RANGES,
+	/** @ESPAH_SEL_DPORT_RANGES: list of be16, instead of SEL_DPORT_MIN */
+	ESPAH_SEL_DPORT_RANGES,
+	/** @ESPAH_SEL_ICMP_TYPES: list of u8; only for ICMP and ICMPv6 */
+	ESPAH_SEL_ICMP_TYPES,
+	/** @ESPAH_SEL_ICMP_CODES: list of u8; only for ICMP and ICMPv6 */
+	ESPAH_SEL_ICMP_CODES,
+	/** @ESPAH_SEL_MH_TYPES: list of u8, types of IPv6 mobility headers (RFC 6275) */
+	ESPAH_SEL_MH_TYPES,
 
 	__ESPAH_SEL_MAX,
 	ESPAH_SEL_MAX = __ESPAH_SEL_MAX - 1
@@ -509,6 +539,10 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_MSS,
 	/** @ESPAH_EXPLAIN_EXEMPT: string, answer: why it passes whatever the policy says */
 	ESPAH_EXPLAIN_EXEMPT,
+	/** @ESPAH_EXPLAIN_TYPE: u8, ICMP type or type of the mobility header */
+	ESPAH_EXPLAIN_TYPE,
+	/** @ESPAH_EXPLAIN_CODE: u8, ICMP code */
+	ESPAH_EXPLAIN_CODE,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1

@@ -114,6 +114,7 @@ int main(void)
 	if (!errors || dup2(fileno(errors), STDERR_FILENO) < 0)
 		abort();
 	test_parse();
+	test_list();
 	test_key();
 	test_batch();
 	test_sa();

@@ -30,6 +30,7 @@ bool has_u16(const struct nlattr **at, uint16_t type, uint16_t value);
 bool has_u32(const struct nlattr **at, uint16_t type, uint32_t value);
 
 void test_parse(void);
+void test_list(void);
 void test_key(void);
 void test_batch(void);
 void test_sa(void);

@@ -120,6 +120,54 @@ static void encoding(void)
 	test_end();
 }
 
+static void lists(void)
+{
+	const struct nlattr *at, *after;
+	struct nlmsghdr *nlh;
+
+	test_begin("policy add: lists, ranges, and a protocol without the word proto");
+	CHECK(!add("out 10.3.0.5-10.3.0.9,10.1.0.0/16 10.2.0.0/16 tcp sport 1024-65535 "
+		   "dport 80,443 bypass"));
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_POLICY_DIR, ESPAH_DIR_OUT));
+	CHECK(has_u8(&at, ESPAH_POLICY_ACTION, ESPAH_ACTION_BYPASS));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	CHECK(has_u8(&at, ESPAH_SEL_FAMILY, AF_INET));
+	CHECK(has_attr(&at, ESPAH_SEL_SRC_RANGES, "\12\1\0\0\12\1\377\377\12\3\0\5\12\3\0\11", 16));
+	CHECK(has_attr(&at, ESPAH_SEL_DST, "\12\2\0\0", 4));
+	CHECK(has_u8(&at, ESPAH_SEL_DST_LEN, 16));
+	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 6));
+	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MIN, 1024));
+	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MAX, 65535));
+	CHECK(has_attr(&at, ESPAH_SEL_DPORT_RANGES, "\0\120\0\120\1\273\1\273", 8));
+	CHECK(at == after && (const char *)at == buf + nlh->nlmsg_len);
+	policy_mirror(&policy);
+	CHECK(policy.sel.sport.count == 2 && policy.sel.dport.count == 1);
+	CHECK(policy.sel.src.count == 1 && policy.sel.dst.count == 2);
+	test_end();
+
+	test_begin("policy add: ICMP types and codes, which have no mirror image");
+	CHECK(!add("both any4 any icmp type 8,0 code 0-1 discard"));
+	policy_mirror(&policy);
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(at));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	CHECK(has_u8(&at, ESPAH_SEL_FAMILY, AF_INET));
+	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 1));
+	CHECK(has_attr(&at, ESPAH_SEL_ICMP_TYPES, "\0\0\10\10", 4));
+	CHECK(has_attr(&at, ESPAH_SEL_ICMP_CODES, "\0\1", 2));
+	CHECK(at == after);
+	CHECK(!add("in any6 any proto mh type 5-6 bypass"));
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(at));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	CHECK(has_u8(&at, ESPAH_SEL_FAMILY, AF_INET6));
+	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 135));
+	CHECK(has_attr(&at, ESPAH_SEL_MH_TYPES, "\5\6", 2));
+	CHECK(at == after);
+	test_end();
+}
+
 static bool refuses(const char *line, const char *why)
 {
 	return add(line) == STATUS_USAGE && told_of(why);
@@ -153,6 +201,12 @@ static void refusals(void)
 	CHECK(refuses("out 10.0.0.0/8 any protect transport mss 0", "'mss' cannot be '0'"));
 	CHECK(refuses("out 10.0.0.0/8 any protect transport mss 65535", "'mss' cannot"));
 	CHECK(refuses("out 10.0.0.0/8 any protect transport mss x", "auto, off or"));
+	CHECK(refuses("out 10.0.0.0/8 any tcp udp bypass", "'udp' comes a second time"));
+	CHECK(refuses("out 10.0.0.0/8 any tcp type 8 bypass", "'type' goes with icmp"));
+	CHECK(refuses("out 10.0.0.0/8 any type 8 bypass", "'type' goes with icmp"));
+	CHECK(refuses("out 10.0.0.0/8 any mh code 8 bypass", "'code' goes with icmp"));
+	CHECK(refuses("out 10.0.0.0/8 any icmp type 256 bypass", "from 0 to 255"));
+	CHECK(refuses("out 10.0.0.1,10.0.0.2 fd00::1,fd00::2 bypass", "the source is IPv4"));
 	CHECK(refuses("id 7", "does not take 'id'"));
 	CHECK(policy_read(words("id 7 in"), "policy del", false, &policy) == STATUS_USAGE);
 	CHECK(told_of("either id or"));
@@ -165,5 +219,6 @@ static void refusals(void)
 void test_policy(void)
 {
 	encoding();
+	lists();
 	refusals();
 }

@@ -180,6 +180,10 @@ static inline void list_replace_rcu(struct list_head *old, struct list_head *ite
 	for (pos = list_entry((list)->next, __typeof__(*pos), member);               \
 	     shim_writer_step(), &pos->member != (list);                             \
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
+#define list_for_each_entry_continue(pos, head, member)			\
+	for (pos = list_entry((pos)->member.next, __typeof__(*pos), member);	\
+	     &pos->member != (head);						\
+	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
 #define list_for_each_entry_reverse(pos, list, member)                               \
 	for (pos = list_entry((list)->prev, __typeof__(*pos), member);               \
 	     shim_writer_step(), &pos->member != (list);                             \

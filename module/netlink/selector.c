@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Selectors: from the attributes of a request, and into those of an answer. */
+#include <linux/slab.h>
+#include "../compat/unaligned.h"
+#include "attr.h"
+#include "netlink.h"
+
+const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
+	[ESPAH_SEL_FAMILY] = ESPAH_NLA(family),
+	[ESPAH_SEL_SRC] = ESPAH_NLA(addr),
+	[ESPAH_SEL_SRC_LEN] = ESPAH_NLA(u8),
+	[ESPAH_SEL_DST] = ESPAH_NLA(addr),
+	[ESPAH_SEL_DST_LEN] = ESPAH_NLA(u8),
+	[ESPAH_SEL_PROTO] = ESPAH_NLA(u8),
+	[ESPAH_SEL_SPORT_MIN] = ESPAH_NLA(u16),
+	[ESPAH_SEL_SPORT_MAX] = ESPAH_NLA(u16),
+	[ESPAH_SEL_DPORT_MIN] = ESPAH_NLA(u16),
+	[ESPAH_SEL_DPORT_MAX] = ESPAH_NLA(u16),
+	[ESPAH_SEL_SRC_RANGES] = { .type = NLA_BINARY },
+	[ESPAH_SEL_DST_RANGES] = { .type = NLA_BINARY },
+	[ESPAH_SEL_SPORT_RANGES] = { .type = NLA_BINARY },
+	[ESPAH_SEL_DPORT_RANGES] = { .type = NLA_BINARY },
+	[ESPAH_SEL_ICMP_TYPES] = { .type = NLA_BINARY },
+	[ESPAH_SEL_ICMP_CODES] = { .type = NLA_BINARY },
+	[ESPAH_SEL_MH_TYPES] = { .type = NLA_BINARY },
+};
+
+/* --- answers --- */
+
+static int put_prefix(struct sk_buff *skb, int addr_type, int len_type,
+		      const union espah_addr *addr, u8 len, u8 family)
+{
+	if (!len)
+		return 0;
+	return espah_put_addr(skb, addr_type, addr, family) ?: nla_put_u8(skb, len_type, len);
+}
+
+static int put_ports(struct sk_buff *skb, int min_type, int max_type, u16 min, u16 max)
+{
+	if (min == 0 && max == 0xffff)
+		return 0;
+	return nla_put_u16(skb, min_type, min) ?: nla_put_u16(skb, max_type, max);
+}
+
+static int put_type(struct sk_buff *skb, int type, u8 value)
+{
+	const u8 pair[2] = { value, value };
+
+	return nla_put(skb, type, sizeof(pair), pair);
+}
+
+static int put_fields(struct sk_buff *skb, const struct espah_selector *sel)
+{
+	enum espah_fields fields = espah_proto_fields(sel->proto);
+
+	if (fields == ESPAH_FIELDS_MH)
+		return put_type(skb, ESPAH_SEL_MH_TYPES, sel->sport_min);
+	if (fields == ESPAH_FIELDS_ICMP)
+		return put_type(skb, ESPAH_SEL_ICMP_TYPES, sel->sport_min) ?:
+		       put_type(skb, ESPAH_SEL_ICMP_CODES, sel->dport_min);
+	return put_ports(skb, ESPAH_SEL_SPORT_MIN, ESPAH_SEL_SPORT_MAX, sel->sport_min,
+			 sel->sport_max) ?:
+	       put_ports(skb, ESPAH_SEL_DPORT_MIN, ESPAH_SEL_DPORT_MAX, sel->dport_min,
+			 sel->dport_max);
+}
+
+int espah_put_selector(struct sk_buff *skb, int type, const struct espah_selector *sel)
+{
+	struct nlattr *nest = nla_nest_start(skb, type);
+
+	if (!nest ||
+	    nla_put_u8(skb, ESPAH_SEL_FAMILY, sel->family) ||
+	    put_prefix(skb, ESPAH_SEL_SRC, ESPAH_SEL_SRC_LEN, &sel->src, sel->src_len,
+		       sel->family) ||
+	    put_prefix(skb, ESPAH_SEL_DST, ESPAH_SEL_DST_LEN, &sel->dst, sel->dst_len,
+		       sel->family) ||
+	    (sel->proto && nla_put_u8(skb, ESPAH_SEL_PROTO, sel->proto)) ||
+	    (espah_selector_has_ports(sel) && put_fields(skb, sel)))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* --- requests --- */
+
+/* Reads one of the two prefixes; the family must be that of the other, if it is known. */
+static int get_prefix(const struct nlattr *attr, const struct nlattr *len_attr,
+		      union espah_addr *addr, u8 *len, u8 *family, struct netlink_ext_ack *extack)
+{
+	u8 own, bits;
+
+	if (!attr) {
+		if (!len_attr)
+			return 0;
+		NL_SET_ERR_MSG_ATTR(extack, len_attr, "a prefix length needs its address");
+		return -EINVAL;
+	}
+	own = espah_get_addr(attr, addr);
+	bits = own == AF_INET ? 32 : 128;
+	if (*family && *family != own) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "the selector mixes IPv4 and IPv6");
+		return -EINVAL;
+	}
+	*family = own;
+	*len = espah_get_u8(len_attr, bits);
+	if (*len > bits) {
+		espah_err_fmt(extack, len_attr, "a prefix is longer than its address",
+			      "a prefix length is at most %u here, got %u", bits, *len);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int get_ports(const struct nlattr *min_attr, const struct nlattr *max_attr, u16 *min,
+		     u16 *max, struct netlink_ext_ack *extack)
+{
+	*min = 0;
+	*max = 0xffff;
+	if (!min_attr) {
+		if (!max_attr)
+			return 0;
+		NL_SET_ERR_MSG_ATTR(extack, max_attr, "a highest port needs its lowest one");
+		return -EINVAL;
+	}
+	*min = nla_get_u16(min_attr);
+	*max = max_attr ? nla_get_u16(max_attr) : *min;
+	return 0;
+}
+
+/**
+ * struct list - an attribute that lists ranges
+ * @type: the attribute
+ * @single: the one that holds a single value instead, or 0
+ * @fields: what the protocol must have
+ * @dst: it is about the destination, or an ICMP code
+ * @size: of a value, bytes; 0: that of an address
+ */
+struct list {
+	u8 type;
+	u8 single;
+	u8 fields;
+	bool dst;
+	u8 size;
+};
+
+static const struct list lists[] = {
+	{ ESPAH_SEL_SRC_RANGES, ESPAH_SEL_SRC, ESPAH_FIELDS_NONE, false, 0 },
+	{ ESPAH_SEL_DST_RANGES, ESPAH_SEL_DST, ESPAH_FIELDS_NONE, true, 0 },
+	{ ESPAH_SEL_SPORT_RANGES, ESPAH_SEL_SPORT_MIN, ESPAH_FIELDS_PORTS, false, 2 },
+	{ ESPAH_SEL_DPORT_RANGES, ESPAH_SEL_DPORT_MIN, ESPAH_FIELDS_PORTS, true, 2 },
+	{ ESPAH_SEL_ICMP_TYPES, 0, ESPAH_FIELDS_ICMP, false, 1 },
+	{ ESPAH_SEL_ICMP_CODES, 0, ESPAH_FIELDS_ICMP, true, 1 },
+	{ ESPAH_SEL_MH_TYPES, 0, ESPAH_FIELDS_MH, false, 1 },
+};
+
+static u16 number(const void *value, unsigned int size)
+{
+	return size == 1 ? *(const u8 *)value : get_unaligned_be16(value);
+}
+
+/* Gives each of the first @base rules the range: as prefixes, if it is one of addresses. */
+static bool add_values(struct espah_selectors *set, unsigned int base, const struct list *list,
+		      const void *low, const void *high, unsigned int size)
+{
+	union espah_addr addr, first = {}, last = {};
+	struct espah_selector *sel;
+	bool more = false;
+	u8 len;
+
+	memcpy(&first, low, size);
+	memcpy(&last, high, size);
+	do {
+		addr = first;
+		if (!list->size)
+			more = espah_range_next(&first, &last, set->sel->family, &len);
+		if (set->n + base > ESPAH_RULES_MAX)
+			return false;
+		sel = set->sel + set->n;
+		if (set->n)
+			memcpy(sel, set->sel, base * sizeof(*sel));
+		for (set->n += base; sel < set->sel + set->n; sel++) {
+			if (list->size) {
+				*(list->dst ? &sel->dport_min : &sel->sport_min) = number(low, size);
+				*(list->dst ? &sel->dport_max : &sel->sport_max) = number(high, size);
+			} else {
+				*(list->dst ? &sel->dst : &sel->src) = addr;
+				*(list->dst ? &sel->dst_len : &sel->src_len) = len;
+			}
+		}
+	} while (more);
+	return true;
+}
+
+/* Multiplies the rules by the values of a list. Return: NULL, or what is wrong with it. */
+static const char *multiply(struct espah_selectors *set, const struct nlattr *attr,
+			    const struct list *list, const struct nlattr *single)
+{
+	unsigned int addr_size = set->sel->family == AF_INET ? 4 : 16;
+	unsigned int size = list->size ?: addr_size, base = set->n, left = nla_len(attr);
+	const u8 *low = nla_data(attr);
+
+	if (single)
+		return "a part of a selector is one range or a list, not both";
+	if (list->fields && list->fields != espah_proto_fields(set->sel->proto))
+		return "the protocol has no such field (tcp, udp: ports; icmp, mobility: types)";
+	if (!left || left % (2 * size) || left / (2 * size) > ESPAH_LIST_MAX)
+		return "a list is 1 to 64 pairs: lowest and highest value";
+	for (set->n = 0; left; left -= 2 * size, low += 2 * size) {
+		if (memcmp(low, low + size, size) > 0 || (set->n && memcmp(low - size, low, size) >= 0))
+			return "the ranges of a list ascend and do not overlap";
+		if (!add_values(set, base, list, low, low + size, size))
+			return "the lists make more than 1024 combinations; split the policy";
+	}
+	return NULL;
+}
+
+static int get_selector(struct espah_selector *sel, struct nlattr **attrs,
+			const struct nlattr *nest, struct netlink_ext_ack *extack)
+{
+	const char *wrong;
+	int err;
+
+	memset(sel, 0, sizeof(*sel));
+	sel->family = espah_get_u8(attrs[ESPAH_SEL_FAMILY], 0);
+	sel->proto = espah_get_u8(attrs[ESPAH_SEL_PROTO], 0);
+	err = get_prefix(attrs[ESPAH_SEL_SRC], attrs[ESPAH_SEL_SRC_LEN], &sel->src, &sel->src_len,
+			 &sel->family, extack) ?:
+	      get_prefix(attrs[ESPAH_SEL_DST], attrs[ESPAH_SEL_DST_LEN], &sel->dst, &sel->dst_len,
+			 &sel->family, extack) ?:
+	      get_ports(attrs[ESPAH_SEL_SPORT_MIN], attrs[ESPAH_SEL_SPORT_MAX], &sel->sport_min,
+			&sel->sport_max, extack) ?:
+	      get_ports(attrs[ESPAH_SEL_DPORT_MIN], attrs[ESPAH_SEL_DPORT_MAX], &sel->dport_min,
+			&sel->dport_max, extack);
+	if (err)
+		return err;
+	if (!sel->family) {
+		NL_SET_ERR_MSG_ATTR(extack, nest,
+				    "a selector without addresses needs ESPAH_SEL_FAMILY");
+		return -EINVAL;
+	}
+	wrong = espah_selector_check(sel);
+	if (wrong) {
+		espah_err_text(extack, nest, wrong);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
+			struct netlink_ext_ack *extack)
+{
+	struct nlattr *attrs[ESPAH_SEL_MAX + 1];
+	struct espah_selector sel;
+	bool listed = false;
+	unsigned int i;
+	int err;
+
+	set->sel = NULL;
+	err = espah_parse_nest(attrs, ESPAH_SEL_MAX, nest, espah_selector_policy, extack) ?:
+	      get_selector(&sel, attrs, nest, extack);
+	if (err)
+		return err;
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
+		listed |= !!attrs[lists[i].type];
+	set->sel = kvmalloc_array(listed ? ESPAH_RULES_MAX : 1, sizeof(sel), GFP_KERNEL);
+	if (!set->sel)
+		return -ENOMEM;
+	*set->sel = sel;
+	set->n = 1;
+	for (i = 0; i < ARRAY_SIZE(lists); i++) {
+		const struct nlattr *attr = attrs[lists[i].type];
+		const char *wrong = attr ? multiply(set, attr, &lists[i], attrs[lists[i].single]) :
+					   NULL;
+
+		if (wrong) {
+			espah_err_text(extack, attr, wrong);
+			kvfree(set->sel);
+			set->sel = NULL;
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
