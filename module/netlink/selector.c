@@ -160,8 +160,9 @@ static u16 number(const void *value, unsigned int size)
 
 /* Gives each of the first @base rules the range: as prefixes, if it is one of addresses. */
 static bool add_values(struct espah_selectors *set, unsigned int base, const struct list *list,
-		      const void *low, const void *high, unsigned int size)
+		       const void *low, const void *high, unsigned int size)
 {
+	u16 min = number(low, size), max = number(high, size);
 	union espah_addr addr, first = {}, last = {};
 	struct espah_selector *sel;
 	bool more = false;
@@ -180,8 +181,8 @@ static bool add_values(struct espah_selectors *set, unsigned int base, const str
 			memcpy(sel, set->sel, base * sizeof(*sel));
 		for (set->n += base; sel < set->sel + set->n; sel++) {
 			if (list->size) {
-				*(list->dst ? &sel->dport_min : &sel->sport_min) = number(low, size);
-				*(list->dst ? &sel->dport_max : &sel->sport_max) = number(high, size);
+				*(list->dst ? &sel->dport_min : &sel->sport_min) = min;
+				*(list->dst ? &sel->dport_max : &sel->sport_max) = max;
 			} else {
 				*(list->dst ? &sel->dst : &sel->src) = addr;
 				*(list->dst ? &sel->dst_len : &sel->src_len) = len;
@@ -206,7 +207,8 @@ static const char *multiply(struct espah_selectors *set, const struct nlattr *at
 	if (!left || left % (2 * size) || left / (2 * size) > ESPAH_LIST_MAX)
 		return "a list is 1 to 64 pairs: lowest and highest value";
 	for (set->n = 0; left; left -= 2 * size, low += 2 * size) {
-		if (memcmp(low, low + size, size) > 0 || (set->n && memcmp(low - size, low, size) >= 0))
+		if (memcmp(low, low + size, size) > 0 ||
+		    (set->n && memcmp(low - size, low, size) >= 0))
 			return "the ranges of a list ascend and do not overlap";
 		if (!add_values(set, base, list, low, low + size, size))
 			return "the lists make more than 1024 combinations; split the policy";
