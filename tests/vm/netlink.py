@@ -376,6 +376,16 @@ BAD = [
     ("mixed families", SA_NEW, sa(SRC=ip("2001:db8::1")), E.EINVAL, "both be IPv4"),
     ("unknown algorithm", SA_NEW, sa(ALG=name("rot13")), E.EINVAL, "unknown algorithm 'rot13'"),
     ("longest unknown algorithm", SA_NEW, sa(ALG=name("x" * 63)), E.EINVAL, "`espah algo'"),
+    # RFC 8221: encryption without integrity, both NULL, and what MUST NOT or SHOULD NOT be used
+    *((f"algorithm {word}", SA_NEW, sa(ALG=name(word)), E.EINVAL, f"unknown algorithm '{word[:16]}'")
+      for word in ("aes128", "aes256ctr", "null", "null-null", "aes128-null", "aes128-md5",
+                   "null-md5", "des-sha1", "3des-sha256", "blowfish128-sha256", "cast128-sha256",
+                   "idea-sha256", "aes128-desmac", "aes128-kpdkmd5", "aes128gcm4", "aes128ccm4",
+                   "aes128gmac-sha256", "aes128gcm16-sha256")),
+    ("HMAC key of 31 bytes", SA_NEW, sa(ALG=name("null-sha256"), KEY=bytes(31)), E.EINVAL,
+     "needs a key of 32 bytes"),
+    ("HMAC key of 33 bytes", SA_NEW, sa(ALG=name("null-sha256"), KEY=bytes(33)), E.EINVAL,
+     "got 33"),
     ("key without salt", SA_NEW, sa(ALG=name("aes256gcm16"), KEY=bytes(32)), E.EINVAL,
      "needs a key of 36 bytes (32 of key and 4 of salt), got 32"),
     ("key one too long", SA_NEW, sa(KEY=bytes(21)), E.EINVAL, "got 21"),

@@ -49,7 +49,18 @@ def algorithms():
             with lab.verdict(f"{algorithm.name}: from scapy, and to scapy"):
                 if not scapy_names(algorithm):
                     raise lab.Skipped("scapy does not know it")
-                both_ways(Peer(algorithm=algorithm), [0, 1, 7, 10, 1000])
+                peer = Peer(algorithm=algorithm)
+                both_ways(peer, [0, 1, 7, 10, 1000])
+            if not scapy_names(algorithm):
+                continue
+            with lab.verdict(f"{algorithm.name}: a forged ICV is refused"):
+                good = bytearray(peer.esp(seq=9))
+                for byte in -algorithm.icv, -1:  # none of it is cut off
+                    forged = bytearray(good)
+                    forged[byte] ^= 1
+                    peer.dropped([bytes(forged)], {"icv": 1})
+                peer.send(bytes(good))
+                peer.received()
 
 
 @lab.test("each mode and family, both ways (RFC 4303 3.1)")
@@ -202,6 +213,16 @@ def bad_padding():
     peer.dropped(forged, {"padding": 4}, moved=True)
     peer.send(peer.forge(inner, 5, 4, padding=bytes(range(1, 252))))  # as much as one may
     peer.received(b"abc")
+
+
+@lab.test("padding of any length is accepted (RFC 4303 2.4, RFC 7634 3)")
+def any_padding():
+    for name in "chacha20poly1305", "aes128-sha256":
+        peer = Peer(algorithm=ALGORITHMS[name])
+        for length in range(256):
+            inner = raw(peer.plain(bytes((-length - 30) % 16)))
+            peer.send(peer.forge(inner, length + 1, 4, padding=bytes(range(1, length + 1))))
+            peer.received(bytes((-length - 30) % 16))
 
 
 @lab.test("next header 59 is a dummy: dropped silently, counted (RFC 4303 2.6)")
