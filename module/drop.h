@@ -28,6 +28,9 @@
 	X(SEGMENT, "segment", SKB_GSO_SEG, "a GSO packet could not be segmented")                  \
 	X(CONFIRM, "confirm", NETFILTER_DROP, "conntrack or one of its helpers refused")           \
 	/* input, before authentication */                                                         \
+	X(UDP, "udp", UDP_CSUM, "ESP in UDP whose UDP length or checksum is wrong")                \
+	X(KEEPALIVE, "keepalive", NOT_SPECIFIED, "a NAT keepalive, as it should be")               \
+	X(ENCAP, "encap", XFRM_POLICY, "ESP in UDP to an SA without it, or the other way round")   \
 	X(SHORT, "short", HDR_TRUNC, "too short for an ESP header, IV and ICV")                    \
 	X(RESERVED_SPI, "reserved_spi", XFRM_POLICY, "SPI below 256")                              \
 	X(NO_SPI, "no_spi", XFRM_POLICY, "no SA has this SPI and destination")                     \

@@ -129,6 +129,7 @@ bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, 
 bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow, int thoff)
 {
 	const __be32 *marker;
+	u8 keepalive;
 	__be32 buf;
 
 	if (flow->proto != IPPROTO_UDP || !flow->has_ports)
@@ -137,6 +138,9 @@ bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow,
 		return true;
 	if (flow->sport != IKE_NATT_PORT && flow->dport != IKE_NATT_PORT)
 		return false;
+	/* a keepalive (RFC 3948 2.3), or the non-ESP marker */
+	if (skb->len == thoff + sizeof(struct udphdr) + 1)
+		return !skb_copy_bits(skb, skb->len - 1, &keepalive, 1) && keepalive == 0xff;
 	marker = skb_header_pointer(skb, thoff + sizeof(struct udphdr), sizeof(buf), &buf);
 	return marker && !*marker;
 }

@@ -22,7 +22,7 @@ int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *
 /* neighbour and router discovery (RFC 4861 with hop limit 255): never leaves the link */
 bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff);
 
-/* an IKE message: UDP 500, or UDP 4500 with the non-ESP marker (RFC 3948 2.2) */
+/* what IKE sends: UDP 500; UDP 4500 with the non-ESP marker, or keepalives (RFC 3948 2.2, 2.3) */
 bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow, int thoff);
 
 #endif /* _ESPAH_FLOW_H */

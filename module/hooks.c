@@ -3,7 +3,7 @@
  * Where packets are met:
  *
  *   PRE_ROUTING    just behind defragmentation: what came in clear
- *   LOCAL_IN       behind all rules of the administrator: ESP to this host
+ *   LOCAL_IN       behind all rules of the administrator: ESP to this host, in UDP or not
  *   POST_ROUTING   behind source NAT: what may have to be protected
  *
  * The last two come just ahead of conntrack's confirmation, which
@@ -21,6 +21,7 @@
 #include "input.h"
 #include "output.h"
 #include "plaintext.h"
+#include "udp_encap.h"
 
 static unsigned int pre_routing(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
@@ -33,7 +34,9 @@ static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_h
 	const struct iphdr *iph = ip_hdr(skb);
 
 	if (iph->protocol == IPPROTO_ESP)
-		return espah_input(en, skb, state, ip_hdrlen(skb));
+		return espah_input(en, skb, state, ip_hdrlen(skb), 0);
+	if (iph->protocol == IPPROTO_UDP)
+		return espah_encap_input(en, skb, state, ip_hdrlen(skb));
 	if (unlikely(iph->protocol == IPPROTO_ICMP))
 		espah_icmp_input(en, skb, AF_INET, ip_hdrlen(skb));
 	return NF_ACCEPT;
@@ -51,7 +54,9 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 	if (off < 0)
 		return NF_ACCEPT;
 	if (nexthdr == IPPROTO_ESP)
-		return espah_input(en, skb, state, off);
+		return espah_input(en, skb, state, off, 0);
+	if (nexthdr == IPPROTO_UDP)
+		return espah_encap_input(en, skb, state, off);
 	if (unlikely(nexthdr == IPPROTO_ICMPV6))
 		espah_icmp_input(en, skb, AF_INET6, off);
 	return NF_ACCEPT;

@@ -3,6 +3,7 @@
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/udp.h>
 #include <net/esp.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
@@ -14,20 +15,34 @@
 /* how long it is believed, as sysctl mtu_expires has it */
 #define PMTU_EXPIRES (10 * 60 * HZ)
 
-/* the outbound SA that a quoted ESP header names; the quoted source must be its own */
-static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *skb, int esp_off,
-				  struct espah_sa_id *id, const union espah_addr *src)
+/* the outbound SA that quoted headers name; the quoted source must be its own */
+static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *skb, int off,
+				  u8 proto, struct espah_sa_id *id, const union espah_addr *src)
 {
-	__be32 buf, *spi = skb_header_pointer(skb, esp_off, sizeof(buf), &buf);
+	const struct espah_path *path;
+	struct udphdr uh = {};
 	struct espah_sa *sa;
+	__be32 buf, *spi;
 
+	if (proto == IPPROTO_UDP) {
+		if (skb_copy_bits(skb, off, &uh, sizeof(uh)))
+			return NULL;
+		off += sizeof(uh);
+	} else if (proto != IPPROTO_ESP) {
+		return NULL;
+	}
+	spi = skb_header_pointer(skb, off, sizeof(buf), &buf);
 	if (!spi)
 		return NULL;
 	id->spi = *spi;
 	id->proto = IPPROTO_ESP;
 	id->dir = ESPAH_DIR_OUT;
 	sa = espah_sad_find(&en->sad, id);
-	return sa && espah_addr_equal(&espah_sa_path(sa)->src, src) ? sa : NULL;
+	if (!sa)
+		return NULL;
+	path = espah_sa_path(sa);
+	return path->ip_proto == proto && path->sport == uh.source && path->dport == uh.dest &&
+	       espah_addr_equal(&path->src, src) ? sa : NULL;
 }
 
 static void learn(struct espah_sa *sa, u32 mtu)
@@ -53,12 +68,11 @@ static void input4(struct espah_net *en, struct sk_buff *skb, int icmp_off)
 		return;
 	mtu = ntohs(icmp->un.frag.mtu);
 	quoted = skb_header_pointer(skb, off, sizeof(ip_buf), &ip_buf);
-	if (!quoted || quoted->version != 4 || quoted->ihl < 5 ||
-	    quoted->protocol != IPPROTO_ESP)
+	if (!quoted || quoted->version != 4 || quoted->ihl < 5)
 		return;
 	id.dst.ip4 = quoted->daddr;
 	src.ip4 = quoted->saddr;
-	sa = quoted_sa(en, skb, off + quoted->ihl * 4, &id, &src);
+	sa = quoted_sa(en, skb, off + quoted->ihl * 4, quoted->protocol, &id, &src);
 	if (!sa || !mtu)
 		return;
 	learn(sa, max_t(u32, mtu, PMTU_MIN4));
@@ -67,7 +81,7 @@ static void input4(struct espah_net *en, struct sk_buff *skb, int icmp_off)
 	if (!pskb_may_pull(skb, off + sizeof(struct iphdr)))
 		return;
 	__skb_pull(skb, off);
-	ipv4_update_pmtu(skb, en->net, mtu, 0, IPPROTO_ESP);
+	ipv4_update_pmtu(skb, en->net, mtu, 0, ((struct iphdr *)skb->data)->protocol);
 	__skb_push(skb, off);
 }
 
@@ -97,9 +111,9 @@ static void input6(struct espah_net *en, struct sk_buff *skb, int icmp_off)
 	memcpy(&id.dst, &quoted->daddr, sizeof(id.dst));
 	memcpy(&src, &quoted->saddr, sizeof(src));
 	esp_off = ipv6_skip_exthdr(skb, esp_off, &nexthdr, &frag_off);
-	if (esp_off < 0 || nexthdr != IPPROTO_ESP)
+	if (esp_off < 0)
 		return;
-	sa = quoted_sa(en, skb, esp_off, &id, &src);
+	sa = quoted_sa(en, skb, esp_off, nexthdr, &id, &src);
 	if (!sa || ntohl(mtu) < IPV6_MIN_MTU)
 		return;
 	learn(sa, ntohl(mtu));

@@ -18,6 +18,7 @@
 #include "order.h"
 #include "output.h"
 #include "tap.h"
+#include "udp_encap.h"
 
 /* Packets out of an SA re-enter the stack through the GRO of the CPU that decrypted them. */
 static struct gro_cells cells;
@@ -142,7 +143,7 @@ static enum espah_drop replay_drop(enum espah_replay_verdict verdict)
 
 /* Lengths, and whether the number could be accepted: all that can be said without the key. */
 static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
-				unsigned int hdr_off, u64 *seq)
+				unsigned int hdr_off, unsigned int encap_len, u64 *seq)
 {
 	unsigned int fixed = sizeof(struct ip_esp_hdr) + sa->iv_len + sa->icv_len;
 	const struct ip_esp_hdr *esp;
@@ -152,6 +153,8 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 
 	if (unlikely(sa->state != ESPAH_SA_STATE_VALID))
 		return ESPAH_DROP_LARVAL;
+	if (unlikely(espah_sa_path(sa)->encap_len != encap_len))
+		return ESPAH_DROP_ENCAP;
 	if (unlikely(skb->len < hdr_off + fixed + 2 ||
 		     !pskb_may_pull(skb, hdr_off + sizeof(*esp) + sa->iv_len)))
 		return ESPAH_DROP_SHORT;
@@ -167,7 +170,8 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 }
 
 unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
-			 const struct nf_hook_state *state, unsigned int hdr_off)
+			 const struct nf_hook_state *state, unsigned int hdr_off,
+			 unsigned int encap_len)
 {
 	struct espah_sa_id id = { .proto = IPPROTO_ESP, .family = state->pf,
 				  .dir = ESPAH_DIR_IN };
@@ -204,7 +208,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	}
 
 	/* check */
-	reason = precheck(sa, skb, hdr_off, &seq);
+	reason = precheck(sa, skb, hdr_off, encap_len, &seq);
 	if (unlikely(reason))
 		goto drop;
 	if (unlikely(espah_confirm(skb, state) != NF_ACCEPT)) {
@@ -231,7 +235,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	}
 	op->seq = seq;
 	op->hdr_off = hdr_off;
-	op->encap_len = 0;
+	op->encap_len = encap_len;
 	if (likely(!espah_esp_open(op, nsg))) {
 		espah_order_run(op);
 	} else {
@@ -250,7 +254,7 @@ static bool clamp_mss(struct espah_net *en, const struct espah_policy *pol,
 		      const struct espah_sa *sa, struct sk_buff *skb, const struct espah_flow *flow,
 		      int thoff)
 {
-	struct espah_slot_id id = sa->slot->id;
+	struct espah_slot_id id = READ_ONCE(sa->slot)->id;
 	struct espah_slot *slot;
 	struct espah_sa *back;
 	unsigned int mtu;
@@ -299,6 +303,8 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return replay_drop(verdict);
 	if (unlikely(READ_ONCE(sa->watch)) && !espah_life_charge(sa, op->ct_len))
 		return ESPAH_DROP_EXPIRED;
+	if (unlikely(op->encap_len))
+		espah_encap_check_peer(op);
 	reason = espah_esp_strip(sa, skb, op->hdr_off, &next_header);
 	if (unlikely(reason))
 		return reason;
@@ -319,6 +325,9 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_POLICY;
 	espah_count(sa->counters, 1, skb->len);
 	espah_count(pol->counters, 1, skb->len);
+	if (unlikely(op->encap_len) && sa->mode == ESPAH_MODE_TRANSPORT &&
+	    !espah_encap_fix_checksum(skb, &flow, thoff))
+		return ESPAH_DROP_NOMEM;
 	if (unlikely(!clamp_mss(en, pol, sa, skb, &flow, thoff) || !mark(sa, skb)))
 		return ESPAH_DROP_NOMEM;
 	return ESPAH_DROP_NONE;
@@ -336,6 +345,7 @@ void espah_input_done(struct espah_op *op, int err)
 
 	if (likely(!err)) {
 		espah_esp_restore(op);
+		skb->ip_summed = CHECKSUM_NONE;
 		reason = accept(en, op, &pol);
 	} else if (err == -EBADMSG) {
 		reason = ESPAH_DROP_ICV;
@@ -349,7 +359,6 @@ void espah_input_done(struct espah_op *op, int err)
 	}
 
 	nf_reset_ct(skb);
-	skb->ip_summed = CHECKSUM_NONE;
 	skb->encapsulation = 0;
 	skb->pkt_type = PACKET_HOST;
 	skb_clear_hash(skb);

@@ -18,11 +18,13 @@ void espah_input_teardown(void);
  * @skb: the packet, from the IP header on
  * @state: the hook's
  * @hdr_off: offset of the ESP header from skb->data
+ * @encap_len: bytes of the UDP header before it, or 0
  *
  * Return: NF_ACCEPT if the SA is XFRM's; NF_STOLEN if the packet was taken, or dropped and counted.
  */
 unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
-			 const struct nf_hook_state *state, unsigned int hdr_off);
+			 const struct nf_hook_state *state, unsigned int hdr_off,
+			 unsigned int encap_len);
 
 /* checks and delivers a decrypted packet; consumes @op->skb; Context: RCU reader, BH disabled */
 void espah_input_done(struct espah_op *op, int err);

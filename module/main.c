@@ -30,6 +30,7 @@ static int __net_init net_init(struct net *net)
 		return err;
 	}
 	espah_spd_setup(&en->spd);
+	xa_init(&en->encap_ports);
 	return 0;
 }
 

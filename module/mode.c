@@ -11,6 +11,7 @@
 #include <net/route.h>
 #include "esp.h"
 #include "mode.h"
+#include "udp_encap.h"
 
 enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
 				  struct espah_layout *layout)
@@ -124,6 +125,8 @@ unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
 		ip_len = layout->hdr_len;
 	}
 	skb_set_transport_header(skb, ip_len);
+	if (unlikely(layout->path->encap_len))
+		espah_encap_put(layout->path, skb);
 	return ip_len + layout->path->encap_len;
 }
 

@@ -30,13 +30,13 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 				  struct espah_layout *layout);
 
 /**
- * espah_mode_wrap - make way for ESP header and IV, and write the header before them
+ * espah_mode_wrap - make way for ESP header and IV, and write the headers before them
  * @sa: the SA
  * @skb: the packet, with room in front; the ESP trailer is on already
  * @layout: from espah_mode_layout()
  * @dst: route of the outer packet
  *
- * Lengths, checksum and IP identification are left to the IP layer.
+ * IP lengths, checksum and identification are left to the IP layer.
  *
  * Return: offset of the ESP header from skb->data.
  */

@@ -4,6 +4,7 @@
 #define _ESPAH_NET_H
 
 #include <linux/mutex.h>
+#include <linux/xarray.h>
 #include <net/netns/generic.h>
 #include "sad.h"
 #include "spd.h"
@@ -18,6 +19,7 @@
  * @sad: its SAs
  * @spd: its policies
  * @default_action: enum espah_action for what no policy matches, by enum espah_dir
+ * @encap_ports: users of each UDP port, see udp_encap.h; changed under @lock
  * @hooked: the netfilter hooks are registered; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
  * @dying: the namespace is going away: nothing is added any more; under @lock
@@ -30,6 +32,7 @@ struct espah_net {
 	struct espah_sad sad;
 	struct espah_spd spd;
 	u8 default_action[2];
+	struct xarray encap_ports;
 	bool hooked;
 	bool pinned;
 	bool dying;

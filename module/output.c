@@ -20,6 +20,7 @@
 #include "order.h"
 #include "output.h"
 #include "tap.h"
+#include "udp_encap.h"
 
 static bool is_local(const struct sk_buff *skb)
 {
@@ -43,6 +44,8 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 			.flowi4_proto = path->ip_proto,
 			/* who sends what is forwarded is not this host */
 			.flowi4_flags = sa->mode == ESPAH_MODE_TRANSPORT ? FLOWI_FLAG_ANYSRC : 0,
+			.fl4_sport = path->sport,
+			.fl4_dport = path->dport,
 		};
 		struct rtable *rt = ip_route_output_key(net, &fl4);
 
@@ -51,7 +54,11 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 		dst = &rt->dst;
 		dst_cache_set_ip4(&path->dst_cache, dst, fl4.saddr);
 	} else {
-		struct flowi6 fl6 = { .flowi6_proto = path->ip_proto };
+		struct flowi6 fl6 = {
+			.flowi6_proto = path->ip_proto,
+			.fl6_sport = path->sport,
+			.fl6_dport = path->dport,
+		};
 
 		memcpy(&fl6.saddr, &path->src, sizeof(fl6.saddr));
 		memcpy(&fl6.daddr, &path->dst, sizeof(fl6.daddr));
@@ -88,6 +95,9 @@ static bool may_fragment(const struct espah_sa *sa, const struct sk_buff *skb)
 {
 	const struct sock *sk = skb->sk;
 
+	/* IP cannot say how long it would be */
+	if (unlikely(!skb_is_gso(skb) && skb->len + espah_sa_overhead(sa) > IP_MAX_MTU))
+		return false;
 	/* a local socket that did not ask for path MTU discovery */
 	if (skb->ignore_df)
 		return true;
@@ -347,6 +357,8 @@ void espah_output_done(struct espah_op *op, int err)
 	skb->encapsulation = 0;
 	skb->ignore_df = 1;
 	nf_reset_ct(skb);
+	if (unlikely(op->encap_len))
+		espah_encap_finish(skb);
 	if (skb->protocol == htons(ETH_P_IP))
 		emit4(sa, skb);
 	else

@@ -8,6 +8,7 @@
 #include "flow.h"
 #include "input.h"
 #include "plaintext.h"
+#include "udp_encap.h"
 
 static bool to_this_host(struct net *net, const struct espah_flow *flow)
 {
@@ -16,29 +17,38 @@ static bool to_this_host(struct net *net, const struct espah_flow *flow)
 	return ipv6_chk_addr(net, (const struct in6_addr *)&flow->dst, NULL, 0);
 }
 
-/* an ESP packet that LOCAL_IN is going to take; looked at first, since it is the common one */
+/*
+ * An ESP packet that LOCAL_IN is going to take, in UDP or not; looked at first, since it is
+ * the common one.
+ */
 static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 {
 	struct espah_sa_id id = { .proto = IPPROTO_ESP, .family = family, .dir = ESPAH_DIR_IN };
 	__be32 buf, *spi;
+	u8 proto;
 	int off;
 
 	if (family == AF_INET) {
-		if (ip_hdr(skb)->protocol != IPPROTO_ESP)
-			return false;
+		proto = ip_hdr(skb)->protocol;
 		off = ip_hdrlen(skb);
 		id.dst.ip4 = ip_hdr(skb)->daddr;
 	} else {
-		u8 nexthdr = ipv6_hdr(skb)->nexthdr;
 		__be16 frag_off;
 
+		proto = ipv6_hdr(skb)->nexthdr;
 		off = sizeof(struct ipv6hdr);
-		if (ipv6_ext_hdr(nexthdr))
-			off = ipv6_skip_exthdr(skb, off, &nexthdr, &frag_off);
-		if (off < 0 || nexthdr != IPPROTO_ESP)
+		if (ipv6_ext_hdr(proto))
+			off = ipv6_skip_exthdr(skb, off, &proto, &frag_off);
+		if (off < 0)
 			return false;
 		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
 	}
+	if (proto == IPPROTO_UDP)
+		off = espah_encap_esp_off(en, skb, off);
+	else if (proto != IPPROTO_ESP)
+		return false;
+	if (off < 0)
+		return false;
 	spi = skb_header_pointer(skb, off, sizeof(buf), &buf);
 	if (!spi)
 		return false;

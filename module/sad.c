@@ -8,6 +8,7 @@
 #include <net/esp.h>
 #include "net.h"
 #include "sad.h"
+#include "udp_encap.h"
 
 /* how many SPIs espah_sad_alloc_spi() tries */
 #define SPI_TRIES 1024
@@ -95,6 +96,31 @@ static void free_path(struct espah_path *path)
 	if (path->mark)
 		dst_release(&path->mark->dst);
 	kfree(path);
+}
+
+static void free_path_rcu(struct rcu_head *rcu)
+{
+	free_path(container_of(rcu, struct espah_path, rcu));
+}
+
+/* Fills in what follows from the rest. */
+static void complete_path(const struct espah_sa *sa, struct espah_path *path)
+{
+	path->encap_len = path->dport ? sizeof(struct udphdr) : 0;
+	path->ip_proto = path->dport ? IPPROTO_UDP : sa->id.proto;
+}
+
+static int get_port(const struct espah_sa *sa, const struct espah_path *path)
+{
+	if (sa->id.dir == ESPAH_DIR_OUT || !path->encap_len)
+		return 0;
+	return espah_encap_port_get(sa->en, path->dport);
+}
+
+static void put_port(const struct espah_sa *sa, const struct espah_path *path)
+{
+	if (sa->id.dir == ESPAH_DIR_IN && path->encap_len)
+		espah_encap_port_put(sa->en, path->dport);
 }
 
 static void free_sa(struct work_struct *work)
@@ -223,6 +249,7 @@ static void changed(struct espah_sad *sad)
 /* Takes out all of an SA but its place in the hash table. */
 static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 {
+	put_port(sa, espah_sa_path(sa));
 	xa_erase(&sad->index, sa->index);
 	list_del_init(&sa->link);
 	choose_sa(sa->slot);
@@ -263,7 +290,10 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 
 	path->dst = sa->id.dst;
 	path->family = sa->id.family;
-	path->ip_proto = sa->id.proto;
+	complete_path(sa, path);
+	err = get_port(sa, path);
+	if (err)
+		goto err_index;
 	refcount_inc(&slot->refs);
 	sa->slot = slot;
 	if (old)
@@ -271,7 +301,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	else
 		err = rhashtable_insert_fast(&sad->sas, &sa->node, sa_params);
 	if (err)
-		goto err_index;
+		goto err_port;
 	if (old)
 		unlink_sa(sad, old);
 	list_add(&sa->link, &slot->sas);
@@ -281,6 +311,8 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	espah_life_arm(sa);
 	return 0;
 
+err_port:
+	put_port(sa, path);
 err_index:
 	xa_erase(&sad->index, sa->index);
 err_slot:
@@ -288,6 +320,101 @@ err_slot:
 err_memory:
 	NL_SET_ERR_MSG(extack, "out of memory for the SA");
 	return err;
+}
+
+/* Lets an SA be found by another id; or, without memory, by the one that it has. */
+static int change_id(struct espah_sad *sad, struct espah_sa *sa, const struct espah_sa_id *id)
+{
+	struct espah_sa_id old = sa->id;
+	int err;
+
+	if (!memcmp(id, &old, sizeof(old)))
+		return 0;
+	rhashtable_remove_fast(&sad->sas, &sa->node, sa_params);
+	sa->id = *id;
+	err = rhashtable_insert_fast(&sad->sas, &sa->node, sa_params);
+	if (err) {
+		sa->id = old;
+		rhashtable_insert_fast(&sad->sas, &sa->node, sa_params);
+	}
+	return err;
+}
+
+/* Ties an SA to another slot, among whose SAs it keeps its age. */
+static void change_slot(struct espah_sad *sad, struct espah_sa *sa, struct espah_slot *slot)
+{
+	struct espah_slot *old = sa->slot;
+	struct espah_sa *next;
+
+	list_del(&sa->link);
+	list_for_each_entry(next, &slot->sas, link)
+		if (next->index < sa->index)
+			break;
+	list_add_tail(&sa->link, &next->link);
+	refcount_inc(&slot->refs);
+	WRITE_ONCE(sa->slot, slot);
+	choose_sa(old);
+	choose_sa(slot);
+	espah_slot_put(sad, old);
+	release_slot(old);
+}
+
+int espah_sad_move(struct espah_sa *sa, const union espah_addr *src, const union espah_addr *dst,
+		   u8 family, __be16 sport, __be16 dport, struct netlink_ext_ack *extack)
+{
+	struct espah_path *old = espah_sa_path(sa), *path;
+	struct espah_slot_id slot_id = sa->slot->id;
+	struct espah_sad *sad = &sa->en->sad;
+	struct espah_sa_id id = sa->id;
+	struct espah_slot *slot;
+	struct espah_sa *other;
+
+	id.dst = *dst;
+	id.family = family;
+	other = espah_sad_find(sad, &id);
+	if (other && other != sa) {
+		NL_SET_ERR_MSG(extack, "an SA with this SPI exists at the new destination");
+		return -EEXIST;
+	}
+	slot_id.src = *src;
+	slot_id.dst = *dst;
+	slot_id.family = family;
+
+	path = kzalloc(sizeof(*path), GFP_KERNEL_ACCOUNT);
+	if (!path)
+		goto err;
+	path->src = *src;
+	path->dst = *dst;
+	path->family = family;
+	path->sport = sport;
+	path->dport = dport;
+	complete_path(sa, path);
+	if (sa->id.dir == ESPAH_DIR_OUT && dst_cache_init(&path->dst_cache, GFP_KERNEL_ACCOUNT))
+		goto err_path;
+	slot = espah_slot_get(sad, &slot_id);
+	if (!slot)
+		goto err_path;
+	if (get_port(sa, path))
+		goto err_slot;
+	if (change_id(sad, sa, &id))
+		goto err_port;
+
+	put_port(sa, old);
+	WRITE_ONCE(sa->pmtu, 0);
+	rcu_assign_pointer(sa->path, path);
+	call_rcu(&old->rcu, free_path_rcu);
+	change_slot(sad, sa, slot);
+	return 0;
+
+err_port:
+	put_port(sa, path);
+err_slot:
+	espah_slot_put(sad, slot);
+err_path:
+	free_path(path);
+err:
+	NL_SET_ERR_MSG(extack, "out of memory for the SA");
+	return -ENOMEM;
 }
 
 void espah_sad_del(struct espah_sa *sa)

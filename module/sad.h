@@ -92,22 +92,28 @@ struct espah_slot {
  * @src: source address of the outer header
  * @dst: its destination address
  * @family: family of both
+ * @sport: source port of UDP; 0 without
+ * @dport: its destination port
  * @ip_proto: what the IP header names: the SA's own protocol, or IPPROTO_UDP
  * @encap_len: bytes between the IP header and the IPsec header: UDP's (RFC 3948), or 0
  * @dst_cache: outbound: route to @dst
  * @mark: inbound: the metadata dst that marks what was decapsulated; allocated by
  *	the first packet
+ * @rcu: defers the freeing
  *
  * What has to be of one piece while a packet is wrapped; replaced as a whole.
  */
 struct espah_path {
 	union espah_addr src;
 	union espah_addr dst;
+	__be16 sport;
+	__be16 dport;
 	u8 family;
 	u8 ip_proto;
 	u8 encap_len;
 	struct dst_cache dst_cache;
 	struct metadata_dst *mark;
+	struct rcu_head rcu;
 };
 
 /**
@@ -144,6 +150,7 @@ struct espah_path {
  * @pmtu_expires: jiffies until which it is believed
  * @dscp_map: outbound tunnels: ESPAH_DSCP_NUM outer DSCPs, by the inner one; or NULL
  * @ecn_odd: inbound tunnels: for ESPAH_SA_ECN_ODD
+ * @mapped: jiffies of the last mapping event
  * @counters: authenticated traffic
  * @drops: allocated by the first drop
  * @algo: the suite; NULL while larval
@@ -191,6 +198,7 @@ struct espah_sa {
 	unsigned long pmtu_expires;
 	u8 *dscp_map;
 	atomic64_t ecn_odd;
+	unsigned long mapped;
 	struct espah_counters __percpu *counters;
 	struct espah_drops *drops;
 
@@ -282,6 +290,25 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
  * Return: 0; -EEXIST if the id is taken; -ENOMEM. On failure the caller keeps its reference.
  */
 int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack);
+
+/**
+ * espah_sad_move - give an SA other addresses or ports
+ * @sa: in the SAD
+ * @src: source address
+ * @dst: destination address
+ * @family: of both
+ * @sport: UDP source port
+ * @dport: UDP destination port; both 0: no UDP encapsulation
+ * @extack: gets a sentence on failure
+ *
+ * All else stays, and each packet is wrapped for the old or for the new path.
+ * Policies that name addresses do not follow.
+ *
+ * Context: espah_net.lock.
+ * Return: 0; -EEXIST if the new id is taken; -ENOMEM.
+ */
+int espah_sad_move(struct espah_sa *sa, const union espah_addr *src, const union espah_addr *dst,
+		   u8 family, __be16 sport, __be16 dport, struct netlink_ext_ack *extack);
 
 /* takes an SA out; packets of it may still be in flight; Context: espah_net.lock */
 void espah_sad_del(struct espah_sa *sa);

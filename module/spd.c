@@ -196,10 +196,11 @@ struct espah_sa *espah_policy_sa(struct espah_net *en, const struct espah_policy
 
 bool espah_policy_admits(const struct espah_policy *pol, const struct espah_sa *sa)
 {
-	const struct espah_slot_id *has = &sa->slot->id, *wants = &pol->tmpl;
+	const struct espah_slot *slot = READ_ONCE(sa->slot);
+	const struct espah_slot_id *has = &slot->id, *wants = &pol->tmpl;
 
 	if (pol->slot)
-		return pol->slot == sa->slot;
+		return pol->slot == slot;
 	return has->reqid == wants->reqid && has->family == wants->family &&
 	       has->proto == wants->proto && has->mode == wants->mode && has->dir == wants->dir;
 }

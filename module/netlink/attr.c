@@ -389,9 +389,9 @@ static bool is_host(const union espah_addr *addr, u8 family)
  * espah_get_endpoints - read the two addresses of an SA or of a template
  * @src_attr: source address
  * @dst_attr: destination address
- * @src: is set
- * @dst: is set
- * @family: is set
+ * @src: is set; without @src_attr, it stays
+ * @dst: is set; without @dst_attr, it stays
+ * @family: is set; what it was counts for an address that stays
  * @extack: gets a sentence on failure
  *
  * Return: 0, or -EINVAL if the families differ or an address is not a host's.
@@ -400,8 +400,11 @@ int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_
 			union espah_addr *src, union espah_addr *dst, u8 *family,
 			struct netlink_ext_ack *extack)
 {
-	*family = espah_get_addr(src_attr, src);
-	if (espah_get_addr(dst_attr, dst) != *family) {
+	u8 src_family = src_attr ? espah_get_addr(src_attr, src) : *family;
+	u8 dst_family = dst_attr ? espah_get_addr(dst_attr, dst) : *family;
+
+	*family = src_family;
+	if (dst_family != src_family) {
 		NL_SET_ERR_MSG_ATTR(extack, dst_attr,
 				    "source and destination must both be IPv4 or both be IPv6");
 		return -EINVAL;

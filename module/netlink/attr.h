@@ -94,9 +94,9 @@ u8 espah_get_addr(const struct nlattr *attr, union espah_addr *addr);
  * espah_get_endpoints - read the two addresses of an SA or of a template
  * @src_attr: source address
  * @dst_attr: destination address
- * @src: is set
- * @dst: is set
- * @family: is set
+ * @src: is set; without @src_attr, it stays
+ * @dst: is set; without @dst_attr, it stays
+ * @family: is set; what it was counts for an address that stays
  * @extack: gets a sentence on failure
  *
  * Return: 0, or -EINVAL if the families differ or an address is not a host's.

@@ -102,15 +102,15 @@ void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs)
 	send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr, err, GFP_KERNEL);
 }
 
-/* True once a second for each policy, on one CPU. */
-static bool due(struct espah_policy *pol)
+/* True once a second for each @when, on one CPU. */
+static bool due(unsigned long *when)
 {
-	unsigned long last = READ_ONCE(pol->acquired), now = jiffies ?: 1;
+	unsigned long last = READ_ONCE(*when), now = jiffies ?: 1;
 
 	/* 0: never */
 	if (last && time_before(now, last + HZ))
 		return false;
-	return cmpxchg(&pol->acquired, last, now) == last;
+	return cmpxchg(when, last, now) == last;
 }
 
 static int put_acquire(struct sk_buff *skb, const struct espah_policy *pol,
@@ -144,10 +144,43 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 	struct sk_buff *skb;
 	void *hdr;
 
-	if (!genl_has_listeners(&espah_family, en->net, ESPAH_MCGRP_INDEX_ACQUIRE) || !due(pol))
+	if (!genl_has_listeners(&espah_family, en->net, ESPAH_MCGRP_INDEX_ACQUIRE) ||
+	    !due(&pol->acquired))
 		return;
 	skb = begin(en, ESPAH_MCGRP_INDEX_ACQUIRE, ESPAH_CMD_ACQUIRE, &hdr, GFP_ATOMIC);
 	if (skb)
 		send(en, ESPAH_MCGRP_INDEX_ACQUIRE, skb, hdr, put_acquire(skb, pol, flow),
 		     GFP_ATOMIC);
+}
+
+static int put_mapping(struct sk_buff *skb, const struct espah_sa *sa, const union espah_addr *src,
+		       __be16 sport)
+{
+	const struct espah_path *path = espah_sa_path(sa);
+	u8 family = path->family;
+
+	return nla_put_u8(skb, ESPAH_SA_DIR, sa->id.dir) ?:
+	       nla_put_u8(skb, ESPAH_SA_PROTO, sa->id.proto) ?:
+	       nla_put_be32(skb, ESPAH_SA_SPI, sa->id.spi) ?:
+	       espah_put_addr(skb, ESPAH_SA_SRC, &path->src, family) ?:
+	       espah_put_addr(skb, ESPAH_SA_DST, &path->dst, family) ?:
+	       nla_put_u32(skb, ESPAH_SA_REQID, READ_ONCE(sa->slot)->id.reqid) ?:
+	       nla_put_u16(skb, ESPAH_SA_ENCAP_SPORT, ntohs(path->sport)) ?:
+	       nla_put_u16(skb, ESPAH_SA_ENCAP_DPORT, ntohs(path->dport)) ?:
+	       espah_put_addr(skb, ESPAH_SA_NEW_SRC, src, family) ?:
+	       nla_put_u16(skb, ESPAH_SA_NEW_SPORT, ntohs(sport));
+}
+
+void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport)
+{
+	const enum espah_mcgrp group = ESPAH_MCGRP_INDEX_MAPPING;
+	struct espah_net *en = sa->en;
+	struct sk_buff *skb;
+	void *hdr;
+
+	if (!genl_has_listeners(&espah_family, en->net, group) || !due(&sa->mapped))
+		return;
+	skb = begin(en, group, ESPAH_CMD_MAPPING, &hdr, GFP_ATOMIC);
+	if (skb)
+		send(en, group, skb, hdr, put_mapping(skb, sa, src, sport), GFP_ATOMIC);
 }

@@ -23,6 +23,7 @@ enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_POLICY,
 	ESPAH_MCGRP_INDEX_ACQUIRE,
 	ESPAH_MCGRP_INDEX_EXPIRE,
+	ESPAH_MCGRP_INDEX_MAPPING,
 };
 
 extern struct genl_family espah_family;
@@ -120,5 +121,15 @@ void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);
  */
 void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 			 const struct espah_flow *flow);
+
+/**
+ * espah_event_mapping - say that an SA's peer has another address or port
+ * @sa: inbound SA with UDP encapsulation
+ * @src: source address of an authenticated packet
+ * @sport: its UDP source port
+ *
+ * At most one event a second for each SA. Context: RCU reader, BH disabled.
+ */
+void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport);
 
 #endif /* _ESPAH_NETLINK_H */

@@ -33,6 +33,8 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_TTL] = ESPAH_NLA(ttl),
 	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy),
 	[ESPAH_SA_HARD] = NLA_POLICY_NESTED(espah_limit_policy),
+	[ESPAH_SA_ENCAP_SPORT] = ESPAH_NLA(u16),
+	[ESPAH_SA_ENCAP_DPORT] = ESPAH_NLA(u16),
 };
 
 const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1] = {
@@ -40,6 +42,10 @@ const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_DF] = ESPAH_NLA(df),
 	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy),
 	[ESPAH_SA_HARD] = NLA_POLICY_NESTED(espah_limit_policy),
+	[ESPAH_SA_NEW_SRC] = ESPAH_NLA(addr),
+	[ESPAH_SA_NEW_DST] = ESPAH_NLA(addr),
+	[ESPAH_SA_ENCAP_SPORT] = ESPAH_NLA(u16),
+	[ESPAH_SA_ENCAP_DPORT] = ESPAH_NLA(u16),
 };
 
 const struct nla_policy espah_sa_del_policy[ESPAH_SA_MAX + 1] = {
@@ -147,6 +153,10 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	    nla_put_u64_64bit(skb, ESPAH_SA_BYTES, sum.bytes, ESPAH_SA_PAD) ||
 	    nla_put_u64_64bit(skb, ESPAH_SA_ADDED, sa->added, ESPAH_SA_PAD) ||
 	    espah_put_life(skb, sa))
+		return -EMSGSIZE;
+	if (path->encap_len &&
+	    (nla_put_u16(skb, ESPAH_SA_ENCAP_SPORT, ntohs(path->sport)) ||
+	     nla_put_u16(skb, ESPAH_SA_ENCAP_DPORT, ntohs(path->dport))))
 		return -EMSGSIZE;
 	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, keys))
 		return -EMSGSIZE;
@@ -268,17 +278,23 @@ static int get_seq(struct espah_sa *sa, struct nlattr **attrs, u64 *seq,
 	return -ERANGE;
 }
 
+/* The limits of an SA with those that are named. */
+static int get_limits(const struct espah_sa *sa, struct nlattr **attrs,
+		      struct espah_limits *limits, struct netlink_ext_ack *extack)
+{
+	*limits = sa->life ? sa->life->limits : (struct espah_limits) {};
+	return espah_get_limits(attrs, limits, extack);
+}
+
 /* Changes the limits that are named. @sa: in the SAD, under espah_net.lock, or not yet */
 static int set_limits(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
-	struct espah_limits limits = {};
+	struct espah_limits limits;
 	int err;
 
 	if (!attrs[ESPAH_SA_SOFT] && !attrs[ESPAH_SA_HARD])
 		return 0;
-	if (sa->life)
-		limits = sa->life->limits;
-	err = espah_get_limits(attrs, &limits, extack);
+	err = get_limits(sa, attrs, &limits, extack);
 	if (err)
 		return err;
 	err = espah_life_set(sa, &limits);
@@ -328,6 +344,24 @@ static int get_tunnel(struct espah_sa *sa, struct nlattr **attrs, struct netlink
 	return check_outer(sa, attrs, extack);
 }
 
+/* Reads the ports of UDP encapsulation; none are left as they are. */
+static int get_ports(struct nlattr **attrs, __be16 *sport, __be16 *dport,
+		     struct netlink_ext_ack *extack)
+{
+	const struct nlattr *src = attrs[ESPAH_SA_ENCAP_SPORT], *dst = attrs[ESPAH_SA_ENCAP_DPORT];
+
+	if (!src && !dst)
+		return 0;
+	if (!src || !dst || !nla_get_u16(src) != !nla_get_u16(dst)) {
+		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
+				    "ESPAH_SA_ENCAP_SPORT and _DPORT come together, as ports from 1 to 65535");
+		return -EINVAL;
+	}
+	*sport = htons(nla_get_u16(src));
+	*dport = htons(nla_get_u16(dst));
+	return 0;
+}
+
 static const struct espah_algo *get_algo(struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
 	const char *name = nla_data(attrs[ESPAH_SA_ALG]);
@@ -362,14 +396,15 @@ static const struct espah_algo *get_algo(struct nlattr **attrs, struct netlink_e
 /* Reads all of SA_NEW but the keys. */
 static int get_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
+	struct espah_path *path = espah_sa_path(sa);
 	int err = get_id(attrs, &sa->id, extack) ?:
 		  espah_need(extack, attrs, ESPAH_SA_SRC) ?:
 		  espah_need(extack, attrs, ESPAH_SA_MODE) ?:
 		  espah_need(extack, attrs, ESPAH_SA_ALG) ?:
 		  espah_need(extack, attrs, ESPAH_SA_KEY) ?:
-		  espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST],
-				      &espah_sa_path(sa)->src, &sa->id.dst, &sa->id.family,
-				      extack);
+		  espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST], &path->src,
+				      &sa->id.dst, &sa->id.family, extack) ?:
+		  get_ports(attrs, &path->sport, &path->dport, extack);
 
 	if (err)
 		return err;
@@ -428,6 +463,22 @@ out:
 	return err;
 }
 
+/* Gives an SA the addresses and ports that a request names. Context: espah_net.lock. */
+static int move_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	struct nlattr *src_attr = attrs[ESPAH_SA_NEW_SRC], *dst_attr = attrs[ESPAH_SA_NEW_DST];
+	const struct espah_path *path = espah_sa_path(sa);
+	__be16 sport = path->sport, dport = path->dport;
+	union espah_addr src = path->src, dst = path->dst;
+	u8 family = path->family;
+	int err = get_ports(attrs, &sport, &dport, extack) ?:
+		  espah_get_endpoints(src_attr, dst_attr, &src, &dst, &family, extack);
+
+	if (err || !(src_attr || dst_attr || attrs[ESPAH_SA_ENCAP_SPORT]))
+		return err;
+	return espah_sad_move(sa, &src, &dst, family, sport, dport, extack);
+}
+
 /**
  * espah_cmd_sa_set - ESPAH_CMD_SA_SET
  * @skb: request
@@ -439,22 +490,30 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
 	struct nlattr *df = info->attrs[ESPAH_SA_DF];
+	struct espah_limits limits;
 	struct espah_sa *sa;
 	int err = 0;
 
 	mutex_lock(&en->lock);
 	sa = find_sa(en, info);
-	if (IS_ERR(sa))
+	if (IS_ERR(sa)) {
 		err = PTR_ERR(sa);
-	else if (df)
+		goto out;
+	}
+	if (df)
 		err = check_outer(sa, info->attrs, info->extack);
 	if (!err)
+		err = get_limits(sa, info->attrs, &limits, info->extack);
+	if (!err)
+		err = move_sa(sa, info->attrs, info->extack);
+	if (!err)
 		err = set_limits(sa, info->attrs, info->extack);
-	if (!err) {
-		if (df)
-			WRITE_ONCE(sa->df, nla_get_u8(df));
-		espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
-	}
+	if (err)
+		goto out;
+	if (df)
+		WRITE_ONCE(sa->df, nla_get_u8(df));
+	espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
+out:
 	mutex_unlock(&en->lock);
 	return err;
 }

@@ -79,6 +79,7 @@ class SA:
     esn: bool = False
     window: int = 0   # 0: the stack's default
     seq: int = 0      # sequence number before the first packet, at both ends
+    encap: tuple = None  # UDP ports, source and destination (RFC 3948)
     extra: str = ""   # options of espah alone
     key: bytes = None
 
@@ -117,6 +118,8 @@ class Espah:
             words += f" window {sa.window}"
         if sa.seq:
             words += f" seq {sa.seq}"
+        if sa.encap:
+            words += f" encap udp {sa.encap[0]} {sa.encap[1]}"
         return f"{words} {sa.extra}".strip()
 
     @staticmethod
@@ -182,6 +185,9 @@ class Xfrm:
             cipher = "0x" + sa.key[:cut].hex() if cut else '""'
             words += (f" enc {algorithm.enc} {cipher}"
                       f" auth-trunc {algorithm.auth} 0x{sa.key[cut:].hex()} {algorithm.icv * 8}")
+        if sa.encap:
+            nobody = "::" if ":" in sa.src else "0.0.0.0"
+            words += f" encap espinudp {sa.encap[0]} {sa.encap[1]} {nobody}"
         window = sa.window or (32 if direction == "in" else 0)
         if sa.esn or window > 32:
             words += f" replay-window {window or 32}"

@@ -52,6 +52,8 @@ def association(sa, outer=None):
         words["crypt_icv_size"] = sa.algorithm.icv
     else:
         words.update(auth_algo=auth, auth_key=sa.key[cut:])
+    if sa.encap:
+        words["nat_t_header"] = UDP(sport=sa.encap[0], dport=sa.encap[1])
     if sa.mode == "tunnel":
         words["tunnel_header"] = outer or HEADER[family](src=sa.src, dst=sa.dst)
     return scapy_ipsec.SecurityAssociation(scapy_ipsec.ESP, spi=sa.spi, esn_en=sa.esn, **words)
@@ -85,7 +87,7 @@ class Peer:
         cls.injector = traffic.Injector(cls.b, "eth0", cls.a, "eth0")
 
     def __init__(self, mode="tunnel", inner=4, outer=4, algorithm=ipsec.GCM, match=("", ""),
-                 **options):
+                 encap=None, **options):
         """match: what the policy selects besides addresses, on the way out and in."""
         if Peer.a is None:
             Peer.topology()
@@ -97,8 +99,9 @@ class Peer:
             here, there = HERE[inner], THERE[inner]
             ends = (here, there)
         self.here, self.there = here, there
-        self.out = SA(0x2001, *ends, mode, algorithm, reqid=7, **options)
-        self.into = SA(0x1001, *ends[::-1], mode, algorithm, reqid=7, **options)
+        self.out = SA(0x2001, *ends, mode, algorithm, reqid=7, encap=encap, **options)
+        self.into = SA(0x1001, *ends[::-1], mode, algorithm, reqid=7,
+                       encap=encap and encap[::-1], **options)
         bits = 32 if inner == 4 else 128
         tunnel = ends if mode == "tunnel" else None
         stack = ipsec.Espah
@@ -126,7 +129,13 @@ class Peer:
     def esp(self, payload=b"hello", seq=1, esn=0, packet=None):
         """A packet as scapy protects it, in bytes."""
         packet = packet if packet is not None else self.plain(payload)
-        return raw(self.encoder.encrypt(HEADER[packet.version](raw(packet)), seq_num=seq, esn=esn))
+        packet = raw(self.encoder.encrypt(HEADER[packet.version](raw(packet)), seq_num=seq,
+                                          esn=esn))
+        if self.into.encap:  # for IPv4, scapy counts the UDP header alone
+            start = esp_offset(packet)
+            length = struct.pack("!H", len(packet) - start)
+            packet = packet[:start + 4] + length + packet[start + 6:]
+        return packet
 
     def forge(self, data, seq, next_header, padding=None, padlen=None):
         """ESP with a valid ICV around whatever is given."""
@@ -208,11 +217,14 @@ class Peer:
         """Lets a send a datagram and returns the ESP packet that came of it."""
         self.wire.frames()
         self.socket.sendto(payload if payload is not None else b"hello", (self.there, 7001))
-        return self.wire.next(50)
+        return self.wire.next(17 if self.out.encap else 50)
 
     def open(self, packet):
         """The IP packet that scapy finds in an ESP packet, in bytes."""
-        kind = HEADER[packet[0] >> 4]
+        kind, start = HEADER[packet[0] >> 4], esp_offset(packet)
+        if self.out.encap:  # in transport mode, scapy leaves the UDP header on
+            field = 9 if kind is IP else 6
+            packet = packet[:field] + bytes([50]) + packet[field + 1:start] + packet[start + 8:]
         return raw(self.decoder.decrypt(kind(packet)))
 
 

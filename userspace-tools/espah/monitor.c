@@ -12,11 +12,12 @@
 #include "words.h"
 
 const char monitor_help[] =
-	"espah monitor [sa] [policy] [acquire] [expire]\n"
+	"espah monitor [sa] [policy] [acquire] [expire] [mapping]\n"
 	"\n"
-	"Prints changes of SAs and policies, packets that met a policy without an SA (acquire), and\n"
-	"SAs that reached a limit (expire), a line each with the local time, until Ctrl-C. With -j\n"
-	"each line is a JSON object.\n"
+	"Prints changes of SAs and policies, packets that met a policy without an SA (acquire), SAs\n"
+	"that reached a limit (expire), and SAs in UDP whose peer got a new address or port from a\n"
+	"NAT (mapping), a line each with the local time, until Ctrl-C. With -j each line is a JSON\n"
+	"object.\n"
 	"\n"
 	"Example:\n"
 	"  espah monitor acquire expire\n";
@@ -45,6 +46,7 @@ static const char *event_name(uint8_t cmd)
 		[ESPAH_CMD_POLICY_NEW] = "policy add", [ESPAH_CMD_POLICY_DEL] = "policy del",
 		[ESPAH_CMD_POLICY_FLUSH] = "policy flush", [ESPAH_CMD_ACQUIRE] = "acquire",
 		[ESPAH_CMD_EXPIRE] = "expire",
+		[ESPAH_CMD_MAPPING] = "mapping",
 	};
 
 	return cmd < ARRAY_SIZE(names) ? names[cmd] : NULL;
@@ -117,6 +119,25 @@ static void expire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *o
 	json_set(object, "sa", sa_json(sa));
 }
 
+static void mapping(const struct nlattr **tb, char *buf, size_t size, json_t *object)
+{
+	char src[ADDR_TEXT_MAX] = "?";
+	struct addr addr;
+	size_t used;
+
+	sa_line(tb, buf, size);
+	used = strlen(buf);
+	if (attr_addr(tb[ESPAH_SA_NEW_SRC], &addr))
+		addr_text(&addr, src);
+	snprintf(buf + used, size - used, "  now from %s port %u", src,
+		 attr_u16(tb[ESPAH_SA_NEW_SPORT], 0));
+	if (!object)
+		return;
+	json_set(object, "sa", sa_json(tb));
+	json_set(object, "new_src", json_string(src));
+	json_set(object, "new_sport", json_integer(attr_u16(tb[ESPAH_SA_NEW_SPORT], 0)));
+}
+
 /* What the event is about, as text and, if @object is there, as its members. */
 static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t size,
 		     json_t *object)
@@ -137,6 +158,9 @@ static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t 
 		return;
 	case ESPAH_CMD_EXPIRE:
 		expire(nlh, buf, size, object);
+		return;
+	case ESPAH_CMD_MAPPING:
+		mapping(sa, buf, size, object);
 		return;
 	case ESPAH_CMD_POLICY_NEW:
 	case ESPAH_CMD_POLICY_DEL:
@@ -176,7 +200,8 @@ static void print_event(struct cli *cli, const struct nlmsghdr *nlh)
 static int join(struct cli *cli, struct args *args)
 {
 	static const char *const groups[] = {
-		ESPAH_MCGRP_SA, ESPAH_MCGRP_POLICY, ESPAH_MCGRP_ACQUIRE, ESPAH_MCGRP_EXPIRE
+		ESPAH_MCGRP_SA, ESPAH_MCGRP_POLICY, ESPAH_MCGRP_ACQUIRE, ESPAH_MCGRP_EXPIRE,
+		ESPAH_MCGRP_MAPPING
 	};
 	bool all = !args_peek(args);
 	const char *word;
@@ -186,7 +211,8 @@ static int join(struct cli *cli, struct args *args)
 		for (i = 0; i < ARRAY_SIZE(groups) && strcmp(groups[i], word); i++)
 			;
 		if (i == ARRAY_SIZE(groups)) {
-			error("'%s' is no kind of event; they are sa, policy, acquire and expire", word);
+			error("'%s' is no kind of event; they are sa, policy, acquire, expire and mapping",
+			      word);
 			return STATUS_USAGE;
 		}
 		if (!nl_get(cli) || nl_join(cli->nl, word))

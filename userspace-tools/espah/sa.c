@@ -26,7 +26,8 @@ const char sa_help[] =
 	"espah sa COMMAND: security associations, the keys and counters of one direction\n"
 	"\n"
 	"  add in|out spi SPI src ADDR dst ADDR tunnel|transport ALG key-file FILE [...]\n"
-	"  set in|out spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...]\n"
+	"  set in|out spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...] [new-src ADDR]\n"
+	"      [new-dst ADDR] [encap ...]\n"
 	"  del in|out spi SPI dst ADDR\n"
 	"  get in|out spi SPI dst ADDR [--show-keys]\n"
 	"  list [in|out] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
@@ -60,6 +61,8 @@ static const char add_help[] =
 	"                    or name such as ef, or by the inner one, such as ef=cs5,af41=af42,else=cs0\n"
 	"  dscp-in           in, tunnel: copy the outer DSCP to the inner header\n"
 	"  ttl N             out, tunnel: TTL or hop limit of the outer header (default: the route's)\n"
+	"  encap udp SPORT DPORT  ESP in UDP, to pass NATs (RFC 3948); the SA's packets go from port\n"
+	"                    SPORT to port DPORT, both 4500 unless a NAT changed one\n"
 	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
 	"  hard LIMIT...     when the SA ends\n"
 	LIMIT_HELP
@@ -68,14 +71,24 @@ static const char add_help[] =
 	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file site-b.out reqid 7 soft time 50m bytes 8G hard time 1h bytes 10G\n";
 
 static const char set_help[] =
-	"espah sa set in|out [esp] spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...]\n"
+	"espah sa set in|out [esp] spi SPI dst ADDR OPTION...\n"
 	"\n"
-	"Changes an SA in place; keys, sequence numbers and limits that are not named stay.\n"
+	"Changes an SA in place; keys, sequence numbers, replay window, counters and limits that are\n"
+	"not named stay.\n"
 	IDENTITY_HELP
+	"OPTION is any of\n"
+	"  df copy|set|clear  out, tunnel: don't-fragment bit of the outer IPv4 header\n"
+	"  new-src ADDR       its source address from now on\n"
+	"  new-dst ADDR       its destination address from now on, by which it is named then\n"
+	"  encap udp SPORT DPORT|off  its UDP ports from now on, or no UDP\n"
+	"  soft|hard LIMIT...\n"
 	LIMIT_HELP
+	"Policies that name the old addresses have to be replaced ('espah policy replace').\n"
 	"\n"
-	"Example:\n"
-	"  espah sa set out spi 0x2001 dst 198.51.100.7 df clear hard time 2h\n";
+	"Examples, the last two after a NAT gave the peer another port:\n"
+	"  espah sa set out spi 0x2001 dst 198.51.100.7 df clear hard time 2h\n"
+	"  espah sa set out spi 0x2001 dst 198.51.100.7 encap udp 4500 61234\n"
+	"  espah sa set in spi 0x1001 dst 192.0.2.1 encap udp 61234 4500\n";
 
 static const char del_help[] =
 	"espah sa del in|out [esp] spi SPI dst ADDR\n"
@@ -138,8 +151,8 @@ static int add(struct cli *cli, struct args *args)
 	int status;
 
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
-			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD,
-			 needs, &sa);
+			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
+			 SA_ENCAP, needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);
@@ -151,7 +164,8 @@ static int set(struct cli *cli, struct args *args)
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa set", IDENTITY | SA_DF | SA_SOFT | SA_HARD, IDENTITY, &sa);
+	status = sa_read(cli, args, "sa set", IDENTITY | SA_DF | SA_SOFT | SA_HARD | SA_ENCAP |
+			 SA_NEW_SRC | SA_NEW_DST, IDENTITY, &sa);
 	return status ? status : change(cli, ESPAH_CMD_SA_SET, "sa set", &sa);
 }
 

@@ -36,11 +36,16 @@ enum sa_word {
 	SA_DSCP_IN = 1 << 19,
 	SA_SOFT = 1 << 20,
 	SA_HARD = 1 << 21,
+	SA_ENCAP = 1 << 24,
+	SA_NEW_SRC = 1 << 25,
+	SA_NEW_DST = 1 << 26,
 };
 
 /**
  * struct sa - what a command said of an SA; sa_wipe() it
  * @given: enum sa_word bits
+ * @sport: UDP source port of SA_ENCAP; 0: no UDP encapsulation
+ * @dport: its destination port
  * The rest are the values of ESPAH_SA_* of the same names, SPIs in host order.
  */
 struct sa {
@@ -58,6 +63,10 @@ struct sa {
 	struct dscp dscp;
 	struct addr src;
 	struct addr dst;
+	struct addr new_src;
+	struct addr new_dst;
+	uint16_t sport;
+	uint16_t dport;
 	const char *alg;
 	struct key key;
 	struct limits soft;

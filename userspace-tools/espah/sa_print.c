@@ -55,6 +55,10 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 	else if (tb[ESPAH_SA_ALG])
 		used += snprintf(buf + used, size - used, "  %.64s",
 				 attr_string(tb[ESPAH_SA_ALG], "?"));
+	if (tb[ESPAH_SA_ENCAP_SPORT])
+		used += snprintf(buf + used, size - used, "  encap udp %u %u",
+				 attr_u16(tb[ESPAH_SA_ENCAP_SPORT], 0),
+				 attr_u16(tb[ESPAH_SA_ENCAP_DPORT], 0));
 	if (tb[ESPAH_SA_REQID])
 		snprintf(buf + used, size - used, "  reqid %u",
 			 attr_u32(tb[ESPAH_SA_REQID], 0));
@@ -168,6 +172,10 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "src", json_addr(&addr));
 	if (attr_addr(tb[ESPAH_SA_DST], &addr))
 		json_set(sa, "dst", json_addr(&addr));
+	if (tb[ESPAH_SA_ENCAP_SPORT])
+		json_set(sa, "encap", json_pack("{s:s,s:i,s:i}", "type", "udp",
+						"sport", attr_u16(tb[ESPAH_SA_ENCAP_SPORT], 0),
+						"dport", attr_u16(tb[ESPAH_SA_ENCAP_DPORT], 0)));
 	if (tb[ESPAH_SA_MODE])
 		json_set(sa, "mode",
 			 json_string(word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff))));

@@ -19,6 +19,7 @@ static const struct {
 	{ "seq", SA_SEQ }, { "noecn", SA_NOECN }, { "min", SA_MIN }, { "max", SA_MAX },
 	{ "--show-keys", SA_SHOW_KEYS }, { "dscp", SA_DSCP }, { "ttl", SA_TTL },
 	{ "dscp-in", SA_DSCP_IN }, { "soft", SA_SOFT }, { "hard", SA_HARD },
+	{ "encap", SA_ENCAP }, { "new-src", SA_NEW_SRC }, { "new-dst", SA_NEW_DST },
 };
 
 /* What a missing one is called, in the order in which one would type them. */
@@ -126,6 +127,10 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 		return parse_addr(word, value, &sa->src);
 	case SA_DST:
 		return parse_addr(word, value, &sa->dst);
+	case SA_NEW_SRC:
+		return parse_addr(word, value, &sa->new_src);
+	case SA_NEW_DST:
+		return parse_addr(word, value, &sa->new_dst);
 	case SA_REQID:
 		return parse_u32(word, value, &sa->reqid);
 	case SA_WINDOW:
@@ -140,6 +145,30 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 		return read_ttl(value, &sa->ttl);
 	}
 	return -1;
+}
+
+/* "udp SPORT DPORT", or "off" where that is taken. */
+static int read_encap(struct args *args, uint32_t takes, struct sa *sa)
+{
+	const char *kind = args_value(args, "encap"), *value;
+	bool off = takes & SA_NEW_SRC;
+	uint64_t port[2] = { 0, 0 };
+	unsigned int i;
+
+	if (!kind)
+		return -1;
+	if (strcmp(kind, "udp") && !(off && !strcmp(kind, "off"))) {
+		error("'encap' cannot be '%s'; it is udp SPORT DPORT%s", kind, off ? ", or off" : "");
+		return -1;
+	}
+	for (i = 0; i < 2 && !strcmp(kind, "udp"); i++) {
+		value = args_value(args, "encap udp");
+		if (!value || parse_number("encap udp", value, 1, UINT16_MAX, &port[i]))
+			return -1;
+	}
+	sa->sport = port[0];
+	sa->dport = port[1];
+	return 0;
 }
 
 /* The word after the mode, unless it is a keyword: the kernel knows which exist. */
@@ -177,6 +206,8 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint32
 		return limits_read(args, word, &sa->soft) ? STATUS_USAGE : STATUS_OK;
 	case SA_HARD:
 		return limits_read(args, word, &sa->hard) ? STATUS_USAGE : STATUS_OK;
+	case SA_ENCAP:
+		return read_encap(args, takes, sa) ? STATUS_USAGE : STATUS_OK;
 	case SA_PROTO:
 	case SA_ESN:
 	case SA_NOECN:
@@ -206,6 +237,12 @@ static int check(const char *command, uint32_t needs, const struct sa *sa)
 	if (sa->src.family && sa->dst.family && sa->src.family != sa->dst.family) {
 		error("src is %s, but dst is %s; both ends of an SA are of one family",
 		      family_text(sa->src.family), family_text(sa->dst.family));
+		return STATUS_USAGE;
+	}
+	if (sa->new_src.family && sa->new_dst.family &&
+	    sa->new_src.family != sa->new_dst.family) {
+		error("new-src is %s, but new-dst is %s; both ends of an SA are of one family",
+		      family_text(sa->new_src.family), family_text(sa->new_dst.family));
 		return STATUS_USAGE;
 	}
 	if ((sa->given & SA_MIN) && (sa->given & SA_MAX) && sa->min > sa->max) {
@@ -301,6 +338,14 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MIN, sa->min);
 	if (sa->given & SA_MAX)
 		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MAX, sa->max);
+	if (sa->given & SA_NEW_SRC)
+		put_addr(nlh, ESPAH_SA_NEW_SRC, &sa->new_src);
+	if (sa->given & SA_NEW_DST)
+		put_addr(nlh, ESPAH_SA_NEW_DST, &sa->new_dst);
+	if (sa->given & SA_ENCAP) {
+		mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, sa->sport);
+		mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, sa->dport);
+	}
 	if (sa->given & SA_SHOW_KEYS)
 		mnl_attr_put(nlh, ESPAH_SA_SHOW_KEYS, 0, NULL);
 	if (sa->given & SA_SOFT)

@@ -14,12 +14,15 @@
  * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
  *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
+ *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
- * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD]
- *     Changes an SA in place. Keys and sequence numbers stay as they are, and so
- *     do limits that are not named; 0 takes one away. Soft limits are reported
- *     again.
+ * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
+ *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT]
+ *     Changes an SA in place. Keys, sequence numbers, replay window and counters
+ *     stay as they are, and so do limits that are not named; 0 takes one away.
+ *     Soft limits are reported again. With SA_NEW_DST it has a new identity from
+ *     then on. Policies that name the old addresses have to be replaced.
  * ESPAH_CMD_SA_DEL       (identity)
  * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS]
  *     do: answers with one ESPAH_CMD_SA_NEW message that also holds the
@@ -81,6 +84,11 @@
  *              policy that has no SA. At most one a second for each policy.
  *   "expire"   ESPAH_CMD_EXPIRE, ESPAH_EXPIRE_*: an SA reached a limit. Before
  *              the ESPAH_CMD_SA_DEL if it is a hard one.
+ *   "mapping"  ESPAH_CMD_MAPPING: (identity) SA_SRC SA_REQID SA_ENCAP_SPORT
+ *              SA_ENCAP_DPORT SA_NEW_SRC SA_NEW_SPORT: an authenticated packet of
+ *              an inbound SA with UDP encapsulation came from another address or
+ *              port than the SA says, as when a NAT on the way has forgotten us.
+ *              The SA stays as it is until SA_SET. At most one a second for each.
  */
 #ifndef _UAPI_LINUX_ESPAH_H
 #define _UAPI_LINUX_ESPAH_H
@@ -92,6 +100,7 @@
 #define ESPAH_MCGRP_POLICY "policy"
 #define ESPAH_MCGRP_ACQUIRE "acquire"
 #define ESPAH_MCGRP_EXPIRE "expire"
+#define ESPAH_MCGRP_MAPPING "mapping"
 
 /** enum espah_cmd - commands and events; the grammar is at the top of this file */
 enum espah_cmd {
@@ -113,6 +122,7 @@ enum espah_cmd {
 	ESPAH_CMD_EXPLAIN,
 	ESPAH_CMD_ACQUIRE,
 	ESPAH_CMD_EXPIRE,
+	ESPAH_CMD_MAPPING,
 
 	__ESPAH_CMD_MAX,
 	ESPAH_CMD_MAX = __ESPAH_CMD_MAX - 1
@@ -281,6 +291,19 @@ enum espah_sa_attr {
 	ESPAH_SA_FIRST_USED,
 	/** @ESPAH_SA_LAST_USED: u64, read-only, seconds since the epoch */
 	ESPAH_SA_LAST_USED,
+	/**
+	 * @ESPAH_SA_ENCAP_SPORT: u16, host order, UDP source port of the SA's packets:
+	 * ESP in UDP (RFC 3948); 0 in SA_SET: without UDP from now on
+	 */
+	ESPAH_SA_ENCAP_SPORT,
+	/** @ESPAH_SA_ENCAP_DPORT: u16, host order, their UDP destination port */
+	ESPAH_SA_ENCAP_DPORT,
+	/** @ESPAH_SA_NEW_SRC: binary, the source address that SA_SRC is to become, or was seen */
+	ESPAH_SA_NEW_SRC,
+	/** @ESPAH_SA_NEW_DST: binary, what SA_DST is to become */
+	ESPAH_SA_NEW_DST,
+	/** @ESPAH_SA_NEW_SPORT: u16, host order, in events: the UDP source port that was seen */
+	ESPAH_SA_NEW_SPORT,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
