@@ -102,6 +102,8 @@ static void sa(void)
 	mnl_attr_put_u8(nlh, ESPAH_SA_TTL, 9);
 	mnl_attr_put_u64(nlh, ESPAH_SA_ECN_ODD, 3);
 	mnl_attr_put(nlh, ESPAH_SA_KEY, 2, "\0\xff");
+	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, 4500);
+	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, 65535);
 	attr_table(nlh, tb, ESPAH_SA_MAX);
 	capture_start();
 	json_print(sa_json(tb));
@@ -109,9 +111,12 @@ static void sa(void)
 	CHECK(strstr(text, "\"key\": \"0x00ff\""));
 	CHECK(strstr(text, "\"dscp\": \"ef\", \"ttl\": 9"));
 	CHECK(strstr(text, "\"ecn_odd\": 3"));
+	CHECK(strstr(text, "\"encap\": {\"type\": \"udp\", \"sport\": 4500, \"dport\": 65535}"));
 	capture_start();
 	sa_print(tb);
-	CHECK(strstr(capture_end(), " dscp ef  ttl 9  ecn-odd 3 "));
+	text = capture_end();
+	CHECK(strstr(text, " dscp ef  ttl 9  ecn-odd 3 "));
+	CHECK(strstr(text, "tunnel  aes256gcm16  encap udp 4500 65535  reqid 7\n"));
 	test_end();
 
 	test_begin("an SA as text");

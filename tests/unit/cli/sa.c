@@ -10,7 +10,8 @@
 
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
 #define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
-		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD)
+		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP)
+#define SET_TAKES (SA_DIR | SA_SPI | SA_DST | SA_DF | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST)
 
 static struct cli cli;
 static struct sa sa;
@@ -87,12 +88,29 @@ static void encoding(void)
 	CHECK(has_u32(&at, ESPAH_SA_WINDOW, 0));
 	test_end();
 
+	test_begin("encap: ports; sa set: new addresses, other ports, none");
+	CHECK(!sa_read(&cli, words("encap udp 4500 65535"), "sa add", SA_ENCAP, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_u16(&at, ESPAH_SA_ENCAP_SPORT, 4500));
+	CHECK(has_u16(&at, ESPAH_SA_ENCAP_DPORT, 65535));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	CHECK(!sa_read(&cli, words("new-dst 192.0.2.2 encap off new-src 192.0.2.1"), "sa set",
+		       SET_TAKES, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_attr(&at, ESPAH_SA_NEW_SRC, "\xc0\0\2\1", 4));
+	CHECK(has_attr(&at, ESPAH_SA_NEW_DST, "\xc0\0\2\2", 4));
+	CHECK(has_u16(&at, ESPAH_SA_ENCAP_SPORT, 0));
+	CHECK(has_u16(&at, ESPAH_SA_ENCAP_DPORT, 0));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+
 	test_begin("the largest request fits its buffer");
 	CHECK(!add("in spi 0xffffffff src 2001:db8::1 dst 2001:db8::2 tunnel "
 		   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa key 00 reqid 7 "
 		   "esn window 64 df clear seq 1 noecn dscp else=1 dscp-in ttl 255 "
 		   "soft packets 1 bytes 1 time 1 use 1 idle 1 "
-		   "hard packets 1 bytes 1 time 1 use 1 idle 1"));
+		   "hard packets 1 bytes 1 time 1 use 1 idle 1 "
+		   "encap udp 65535 65535"));
 	sa.key.len = ESPAH_KEY_MAX;
 	encode(&nlh);
 	CHECK(nlh->nlmsg_len < NL_REQUEST_MAX);
@@ -211,6 +229,20 @@ static void refusals(void)
 	CHECK(sa_read(&cli, words("min 0x500 max 0x400"), "sa alloc", SA_MIN | SA_MAX, 0, &sa) ==
 	      STATUS_USAGE);
 	CHECK(told_of("min 0x500 is above max 0x400"));
+	CHECK(add("encap tcp 1 2") == STATUS_USAGE);
+	CHECK(told_of("'encap' cannot be 'tcp'; it is udp SPORT DPORT\n"));
+	CHECK(add("encap off") == STATUS_USAGE);
+	CHECK(add("encap udp 4500") == STATUS_USAGE);
+	CHECK(told_of("'encap udp' is the last word"));
+	CHECK(add("encap udp 0 4500") == STATUS_USAGE);
+	CHECK(add("encap udp 4500 65536") == STATUS_USAGE);
+	CHECK(add("new-dst 192.0.2.2") == STATUS_USAGE);
+	CHECK(told_of("sa add does not take 'new-dst'"));
+	CHECK(sa_read(&cli, words("encap on"), "sa set", SET_TAKES, 0, &sa) == STATUS_USAGE);
+	CHECK(told_of("udp SPORT DPORT, or off"));
+	CHECK(sa_read(&cli, words("new-dst 192.0.2.2 new-src ::1"), "sa set", SET_TAKES, 0, &sa) ==
+	      STATUS_USAGE);
+	CHECK(told_of("new-src is IPv6, but new-dst is IPv4"));
 	cli.batch_stdin = true;
 	CHECK(add("key-stdin") == STATUS_USAGE);
 	CHECK(told_of("standard input holds the batch"));
