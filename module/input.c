@@ -114,16 +114,17 @@ static bool mark(struct espah_sa *sa, struct sk_buff *skb)
 	return true;
 }
 
-/* An SA that is not ours may be XFRM's: the two live side by side. */
-static bool is_xfrms(struct net *net, const struct sk_buff *skb, const struct espah_sa_id *id)
+bool espah_is_xfrms(struct net *net, const struct sk_buff *skb, const struct espah_sa_id *id,
+		    __be16 port)
 {
 #if IS_ENABLED(CONFIG_XFRM)
 	struct xfrm_state *x = xfrm_state_lookup(net, skb->mark, (const xfrm_address_t *)&id->dst,
 						 id->spi, id->proto, id->family);
+	bool found = x && (!port || (x->encap && x->encap->encap_dport == port));
 
 	if (x)
 		xfrm_state_put(x);
-	return x;
+	return found;
 #else
 	return false;
 #endif
@@ -200,7 +201,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
 	sa = espah_sad_find(&en->sad, &id);
 	if (unlikely(!sa)) {
-		if (is_xfrms(en->net, skb, &id))
+		if (espah_is_xfrms(en->net, skb, &id, 0))
 			return NF_ACCEPT;
 		espah_drop(en, NULL, NULL, ntohl(id.spi) < ESPAH_SPI_MIN ?
 			   ESPAH_DROP_RESERVED_SPI : ESPAH_DROP_NO_SPI, skb);

@@ -56,6 +56,19 @@ static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 	return espah_sad_find(&en->sad, &id);
 }
 
+/* ESP that XFRM may have an SA for; of ESP in UDP, it must have one, since UDP is much else */
+static bool for_xfrm(struct net *net, const struct sk_buff *skb, const struct espah_flow *flow,
+		     int thoff)
+{
+	struct espah_sa_id id = { .dst = flow->dst, .proto = IPPROTO_ESP, .family = flow->family };
+
+	if (flow->proto == IPPROTO_ESP)
+		return true;
+	return flow->proto == IPPROTO_UDP && flow->has_ports &&
+	       !skb_copy_bits(skb, thoff + sizeof(struct udphdr), &id.spi, sizeof(id.spi)) &&
+	       id.spi && espah_is_xfrms(net, skb, &id, htons(flow->dport));
+}
+
 unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 			     const struct nf_hook_state *state)
 {
@@ -86,7 +99,7 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 	}
 	if (espah_flow_is_nd(skb, &flow, thoff))
 		return NF_ACCEPT;
-	if ((flow.proto == IPPROTO_ESP || espah_flow_is_ike(skb, &flow, thoff)) &&
+	if ((for_xfrm(en->net, skb, &flow, thoff) || espah_flow_is_ike(skb, &flow, thoff)) &&
 	    to_this_host(en->net, &flow))
 		return NF_ACCEPT;
 	if (action == ESPAH_ACTION_PROTECT)
