@@ -123,9 +123,8 @@ static void put_port(const struct espah_sa *sa, const struct espah_path *path)
 		espah_encap_port_put(sa->en, path->dport);
 }
 
-static void free_sa(struct work_struct *work)
+static void free_sa(struct espah_sa *sa)
 {
-	struct espah_sa *sa = container_of(to_rcu_work(work), struct espah_sa, free_work);
 	atomic_t *live = &sa->en->sad.live;
 
 	if (sa->aead)
@@ -143,6 +142,20 @@ static void free_sa(struct work_struct *work)
 	/* the waiter may free @live as soon as it is 0; waking up only uses its address */
 	if (atomic_dec_and_test(live))
 		wake_up_var(live);
+}
+
+static void free_later(struct work_struct *work)
+{
+	free_sa(container_of(to_rcu_work(work), struct espah_sa, free_work));
+}
+
+/* Ends the SAD's reference, now that nobody can find the SA any more. */
+static void retire_sa(struct work_struct *work)
+{
+	struct espah_sa *sa = container_of(to_rcu_work(work), struct espah_sa, retire);
+
+	if (refcount_dec_and_test(&sa->refs))
+		free_sa(sa);
 }
 
 void espah_sa_put(struct espah_sa *sa)
@@ -172,7 +185,8 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 	refcount_set(&sa->refs, 1);
 	INIT_LIST_HEAD(&sa->inflight);
 	INIT_LIST_HEAD(&sa->link);
-	INIT_RCU_WORK(&sa->free_work, free_sa);
+	INIT_RCU_WORK(&sa->retire, retire_sa);
+	INIT_RCU_WORK(&sa->free_work, free_later);
 	atomic_inc(&en->sad.live);
 	return sa;
 err_path:
@@ -257,7 +271,7 @@ static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 	sad->count[sa->id.dir]--;
 	changed(sad);
 	espah_life_arm(sa);
-	espah_sa_put(sa);
+	queue_rcu_work(espah_workqueue, &sa->retire);
 }
 
 int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack)

@@ -161,8 +161,10 @@ struct espah_path {
  * @born: the same moment in boot time, which nobody sets
  * @first_used: boot time, once @watch has no ESPAH_WATCH_UNUSED
  * @life: its limits, NULL without any; once there, it stays
- * @refs: 1 for the SAD, 1 for each packet behind the crypto driver
- * @free_work: frees it in process context after a grace period
+ * @refs: 1 for the SAD, until a grace period after the SA left it, so that who finds
+ *	it can take another; 1 for each packet behind the crypto driver
+ * @retire: ends the SAD's reference after a grace period
+ * @free_work: frees it in process context, once nobody touches @lock any more
  */
 struct espah_sa {
 	struct rhash_head node;
@@ -211,6 +213,7 @@ struct espah_sa {
 	ktime_t first_used;
 	struct espah_life *life;
 	refcount_t refs;
+	struct rcu_work retire;
 	struct rcu_work free_work;
 };
 
