@@ -51,11 +51,6 @@ struct espah_shapes {
 	struct espah_entry entries[];
 };
 
-static u64 rank(const struct espah_rule *rule)
-{
-	return (u64)rule->priority << 32 | rule->order;
-}
-
 /* --- keys ---------------------------------------------------------------------------- */
 
 static void fill(u32 *words, u8 family, const union espah_addr *src, const union espah_addr *dst,
@@ -296,8 +291,8 @@ static void count_rule(struct espah_classifier *cls, struct espah_shape *shape,
 {
 	shape->rules += n;
 	WRITE_ONCE(cls->rules, cls->rules + n);
-	if (espah_selector_has_ports(&rule->sel))
-		WRITE_ONCE(cls->port_rules, cls->port_rules + n);
+	if (rule->sel.proto)
+		WRITE_ONCE(cls->proto_rules, cls->proto_rules + n);
 }
 
 static void link_rule(struct espah_cell *cell, struct espah_rule *rule)
@@ -307,7 +302,7 @@ static void link_rule(struct espah_cell *cell, struct espah_rule *rule)
 	rule->cell = cell;
 	/* from the end, because the newest rule is the last of its priority */
 	list_for_each_entry_reverse(other, &cell->rules, link)
-		if (rank(other) < rank(rule))
+		if (espah_rule_rank(other) < espah_rule_rank(rule))
 			break;
 	list_add_rcu(&rule->link, &other->link);
 }
@@ -316,7 +311,7 @@ int espah_classifier_add(struct espah_classifier *cls, struct espah_rule *rule)
 {
 	struct espah_shapes *new = NULL, *old = writer(cls->shapes);
 	struct espah_entry *entry = find_entry(old, &rule->sel);
-	struct espah_entry better = { .bound = rank(rule) };
+	struct espah_entry better = { .bound = espah_rule_rank(rule) };
 	struct espah_cell *fresh = NULL, *cell;
 	struct espah_shape *shape;
 
@@ -435,12 +430,12 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 		if (!cell)
 			continue;
 		list_for_each_entry_rcu(rule, &cell->rules, link) {
-			if (best && rank(rule) > best_rank)
+			if (best && espah_rule_rank(rule) > best_rank)
 				break;
 			if (!espah_selector_match_ports(&rule->sel, flow))
 				continue;
 			best = rule;
-			best_rank = rank(rule);
+			best_rank = espah_rule_rank(rule);
 			break;
 		}
 	}

@@ -39,15 +39,21 @@ struct espah_rule {
 	struct espah_cell *cell;
 };
 
+/* lower is found first */
+static inline u64 espah_rule_rank(const struct espah_rule *rule)
+{
+	return (u64)rule->priority << 32 | rule->order;
+}
+
 /**
  * struct espah_classifier - rules of one direction
  * @shapes: sorted array of the shapes; NULL when there is no rule
- * @port_rules: how many rules speak of ports
+ * @proto_rules: how many rules name a protocol
  * @rules: how many rules there are
  */
 struct espah_classifier {
 	struct espah_shapes __rcu *shapes;
-	unsigned int port_rules;
+	unsigned int proto_rules;
 	unsigned int rules;
 };
 
@@ -85,8 +91,8 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
  * @flow: the flow
  *
  * Of the rules that match, the one of lowest (priority, order). A flow whose
- * ports are opaque matches only rules that do not speak of ports; the caller
- * looks at @cls->port_rules to see whether that may hide a rule.
+ * ports are opaque matches only rules that do not speak of ports; see
+ * espah_spd_lookup() for those that this may hide.
  *
  * Context: RCU reader. No allocation, no lock.
  * Return: the rule, valid until rcu_read_unlock(), or NULL.

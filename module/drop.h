@@ -19,7 +19,9 @@
 	X(NO_SA, "no_sa", XFRM_POLICY, "a policy says protect, and there is no SA for it")         \
 	X(DISCARD_OUT, "discard_out", XFRM_POLICY, "a policy or the default says discard")         \
 	X(OPAQUE_OUT, "opaque_out", XFRM_POLICY,                                                   \
-	  "a fragment without ports, while policies ask for ports")                                \
+	  "a fragment without ports, and a policy that asks for ports comes first")                                \
+	X(FRAGMENT_OUT, "fragment_out", XFRM_POLICY,                                               \
+	  "a fragment, and transport mode takes whole packets only")                               \
 	X(MALFORMED_OUT, "malformed_out", IP_INHDR, "headers of a packet to be sent are broken")   \
 	X(SEQ_OVERFLOW, "seq_overflow", XFRM_POLICY, "the SA ran out of sequence numbers")         \
 	X(TOO_BIG, "too_big", PKT_TOO_BIG, "over the path MTU; the sender was told")               \
@@ -51,7 +53,7 @@
 	X(PLAINTEXT, "plaintext", XFRM_POLICY, "came in clear, and a policy says protect")         \
 	X(DISCARD_IN, "discard_in", XFRM_POLICY, "a policy or the default says discard")           \
 	X(OPAQUE_IN, "opaque_in", XFRM_POLICY,                                                     \
-	  "a fragment without ports, while policies ask for ports")                                \
+	  "a fragment without ports, and a policy that asks for ports comes first")                                \
 	X(MALFORMED_IN, "malformed_in", IP_INHDR, "headers of a received packet are broken")
 
 /** enum espah_drop - why a packet was dropped; ESPAH_DROP_NONE is no drop */

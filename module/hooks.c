@@ -2,7 +2,8 @@
 /*
  * Where packets are met:
  *
- *   PRE_ROUTING    just behind defragmentation: what came in clear
+ *   PRE_ROUTING    just ahead of defragmentation: fragments that came by an SA
+ *                  just behind it: what came in clear
  *   LOCAL_IN       behind all rules of the administrator: ESP to this host, in UDP or not
  *   POST_ROUTING   behind source NAT: what may have to be protected
  *
@@ -22,6 +23,39 @@
 #include "output.h"
 #include "plaintext.h"
 #include "udp_encap.h"
+
+/*
+ * Fragments that came by an SA are reassembled apart from others: or who
+ * guesses an ID puts plaintext of his own between what was authenticated.
+ */
+#define DEFRAG_USER 0x65737061
+
+static unsigned int defrag4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	int err;
+
+	if (likely(!ip_is_fragment(ip_hdr(skb))) || !espah_input_marked(skb))
+		return NF_ACCEPT;
+	local_bh_disable();
+	err = ip_defrag(state->net, skb, DEFRAG_USER);
+	local_bh_enable();
+	if (err)
+		return NF_STOLEN;
+	skb->ignore_df = 1;
+	return NF_ACCEPT;
+}
+
+static unsigned int defrag6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	int err;
+
+	if (likely(!ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) || !espah_input_marked(skb))
+		return NF_ACCEPT;
+	err = nf_ct_frag6_gather(state->net, skb, DEFRAG_USER);
+	if (err && err != -EINPROGRESS)
+		espah_drop(espah_pernet(state->net), NULL, NULL, ESPAH_DROP_INNER, skb);
+	return err ? NF_STOLEN : NF_ACCEPT;
+}
 
 static unsigned int pre_routing(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
@@ -82,6 +116,8 @@ static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 	{ .hook = function, .pf = family, .hooknum = where, .priority = prio }
 
 static const struct nf_hook_ops hooks[] = {
+	HOOK(defrag4, NFPROTO_IPV4, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG - 1),
+	HOOK(defrag6, NFPROTO_IPV6, NF_INET_PRE_ROUTING, NF_IP6_PRI_CONNTRACK_DEFRAG - 1),
 	HOOK(pre_routing, NFPROTO_IPV4, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG + 1),
 	HOOK(pre_routing, NFPROTO_IPV6, NF_INET_PRE_ROUTING, NF_IP6_PRI_CONNTRACK_DEFRAG + 1),
 	HOOK(local_in4, NFPROTO_IPV4, NF_INET_LOCAL_IN, NF_IP_PRI_LAST - 1),

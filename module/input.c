@@ -321,6 +321,8 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_INNER;
 	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_IN, &flow);
 	*policy = pol;
+	if (unlikely(flow.hidden))
+		return ESPAH_DROP_OPAQUE_IN;
 	if (unlikely(!pol || pol->action != ESPAH_ACTION_PROTECT ||
 		     !espah_policy_admits(pol, sa)))
 		return ESPAH_DROP_POLICY;

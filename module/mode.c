@@ -25,7 +25,10 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 		layout->next_header = ip4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 		return ESPAH_DROP_NONE;
 	}
+	/* RFC 4303 3.3.4: only whole datagrams; a socket may refuse to have them reassembled */
 	if (ip4) {
+		if (unlikely(ip_is_fragment(ip_hdr(skb))))
+			return ESPAH_DROP_FRAGMENT_OUT;
 		layout->hdr_len = ip_hdrlen(skb);
 		layout->nh_off = offsetof(struct iphdr, protocol);
 	} else {
@@ -41,7 +44,8 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 	if (!pskb_may_pull(skb, layout->hdr_len))
 		return ESPAH_DROP_MALFORMED_OUT;
 	layout->next_header = skb->data[layout->nh_off];
-	return ESPAH_DROP_NONE;
+	return unlikely(layout->next_header == NEXTHDR_FRAGMENT) ? ESPAH_DROP_FRAGMENT_OUT :
+								   ESPAH_DROP_NONE;
 }
 
 static u8 outer_tos(const struct espah_sa *sa, const struct sk_buff *skb, bool inner4)

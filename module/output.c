@@ -382,7 +382,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	}
 	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_OUT, &flow);
 	action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_OUT]);
-	if (unlikely(flow.opaque && READ_ONCE(en->spd.dir[ESPAH_DIR_OUT].port_rules))) {
+	if (unlikely(flow.hidden)) {
 		espah_drop(en, NULL, pol, ESPAH_DROP_OPAQUE_OUT, skb);
 		return NF_STOLEN;
 	}

@@ -88,8 +88,7 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 	}
 	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_IN, &flow);
 	action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_IN]);
-	if (action == ESPAH_ACTION_BYPASS &&
-	    !(flow.opaque && READ_ONCE(en->spd.dir[ESPAH_DIR_IN].port_rules))) {
+	if (action == ESPAH_ACTION_BYPASS && !flow.hidden) {
 		if (pol) {
 			local_bh_disable();
 			espah_count(pol->counters, 1, skb->len);
@@ -102,12 +101,12 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 	if ((for_xfrm(en->net, skb, &flow, thoff) || espah_flow_is_ike(skb, &flow, thoff)) &&
 	    to_this_host(en->net, &flow))
 		return NF_ACCEPT;
-	if (action == ESPAH_ACTION_PROTECT)
-		reason = ESPAH_DROP_PLAINTEXT;
-	else if (action == ESPAH_ACTION_DISCARD)
-		reason = ESPAH_DROP_DISCARD_IN;
-	else
+	if (flow.hidden)
 		reason = ESPAH_DROP_OPAQUE_IN;
+	else if (action == ESPAH_ACTION_PROTECT)
+		reason = ESPAH_DROP_PLAINTEXT;
+	else
+		reason = ESPAH_DROP_DISCARD_IN;
 	espah_drop(en, NULL, pol, reason, skb);
 	return NF_STOLEN;
 }

@@ -68,7 +68,8 @@ bool espah_selector_equal(const struct espah_selector *a, const struct espah_sel
 	       a->src_len == b->src_len && a->dst_len == b->dst_len &&
 	       espah_addr_equal(&a->src, &b->src) && espah_addr_equal(&a->dst, &b->dst) &&
 	       a->sport_min == b->sport_min && a->sport_max == b->sport_max &&
-	       a->dport_min == b->dport_min && a->dport_max == b->dport_max;
+	       a->dport_min == b->dport_min && a->dport_max == b->dport_max &&
+	       a->opaque == b->opaque;
 }
 
 const char *espah_selector_check(const struct espah_selector *sel)
@@ -91,6 +92,8 @@ const char *espah_selector_check(const struct espah_selector *sel)
 		return "the lowest source port is above the highest";
 	if (sel->dport_min > sel->dport_max)
 		return "the lowest destination port is above the highest";
+	if (espah_selector_has_ports(sel) && sel->opaque)
+		return "opaque ports are not known, so they cannot be given";
 	if (espah_selector_has_ports(sel) && !espah_proto_has_ports(sel->proto))
 		return "ports need a protocol that has them: tcp, udp, sctp, dccp or udplite";
 	return NULL;

@@ -31,6 +31,7 @@ union espah_addr {
  * @has_ports: @sport and @dport come from the packet
  * @sport: source port, host order; or the type of an ICMP message or mobility header
  * @dport: destination port, host order; or the code of an ICMP message
+ * @hidden: set by espah_spd_lookup(): a policy with ports that may apply comes first
  */
 struct espah_flow {
 	union espah_addr src;
@@ -41,6 +42,7 @@ struct espah_flow {
 	bool has_ports;
 	u16 sport;
 	u16 dport;
+	bool hidden;
 };
 
 /**
@@ -55,6 +57,7 @@ struct espah_flow {
  * @sport_max: highest source port
  * @dport_min: lowest destination port
  * @dport_max: highest destination port
+ * @opaque: only flows whose ports are opaque
  */
 struct espah_selector {
 	union espah_addr src;
@@ -67,6 +70,7 @@ struct espah_selector {
 	u16 sport_max;
 	u16 dport_min;
 	u16 dport_max;
+	bool opaque;
 };
 
 /** enum espah_fields - what @sport and @dport of a flow hold, by its protocol */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/netlink.h>
 #include <linux/slab.h>
+#include <net/ipv6.h>
 #include "net.h"
 #include "spd.h"
 
@@ -32,12 +33,22 @@ int espah_policy_set_rules(struct espah_policy *pol, const struct espah_selector
 {
 	unsigned int i;
 
-	pol->rules = kvcalloc(set->n, sizeof(*pol->rules), GFP_KERNEL_ACCOUNT);
+	pol->nsel = set->n;
+	/* all have ports, or none has */
+	pol->nrules = espah_selector_has_ports(set->sel) ? 2 * set->n : set->n;
+	pol->rules = kvcalloc(pol->nrules, sizeof(*pol->rules), GFP_KERNEL_ACCOUNT);
 	if (!pol->rules)
 		return -ENOMEM;
-	pol->nrules = set->n;
-	for (i = 0; i < set->n; i++) {
-		pol->rules[i].sel = set->sel[i];
+	for (i = 0; i < pol->nrules; i++) {
+		struct espah_selector *sel = &pol->rules[i].sel;
+
+		*sel = set->sel[i % set->n];
+		if (i >= set->n) {
+			sel->sport_min = 0;
+			sel->dport_min = 0;
+			sel->sport_max = 0xffff;
+			sel->dport_max = 0xffff;
+		}
 		pol->rules[i].policy = pol;
 		pol->rules[i].priority = pol->priority;
 	}
@@ -65,11 +76,19 @@ static void release_policy(struct espah_net *en, struct espah_policy *pol)
 	call_rcu(&pol->rcu, free_policy_rcu);
 }
 
+/* the classifier that holds a rule of a policy */
+static struct espah_classifier *home(struct espah_spd *spd, const struct espah_policy *pol,
+				     unsigned int i)
+{
+	return i >= pol->nsel || pol->rules[i].sel.opaque ? &spd->opaque[pol->dir] :
+							    &spd->dir[pol->dir];
+}
+
 /* takes out the first @n rules */
 static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned int n)
 {
 	while (n--)
-		espah_classifier_del(&spd->dir[pol->dir], &pol->rules[n]);
+		espah_classifier_del(home(spd, pol, n), &pol->rules[n]);
 }
 
 static int add_new(struct espah_spd *spd, struct espah_policy *pol)
@@ -82,7 +101,7 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 		return err;
 	for (i = 0; i < pol->nrules; i++) {
 		pol->rules[i].order = pol->id;
-		err = espah_classifier_add(&spd->dir[pol->dir], &pol->rules[i]);
+		err = espah_classifier_add(home(spd, pol, i), &pol->rules[i]);
 		if (err) {
 			del_rules(spd, pol, i);
 			xa_erase(&spd->index, pol->id);
@@ -101,7 +120,7 @@ static void replace_old(struct espah_net *en, struct espah_policy *old, struct e
 	pol->id = old->id;
 	/* both have the same selectors in the same order */
 	for (i = 0; i < pol->nrules; i++)
-		espah_classifier_replace(&spd->dir[pol->dir], &old->rules[i], &pol->rules[i]);
+		espah_classifier_replace(home(spd, pol, i), &old->rules[i], &pol->rules[i]);
 	/* the entry is there already, so this needs no memory */
 	xa_store(&spd->index, pol->id, pol, GFP_KERNEL_ACCOUNT);
 	release_policy(en, old);
@@ -161,21 +180,38 @@ static bool has_selectors(const struct espah_policy *pol, const struct espah_sel
 {
 	unsigned int i;
 
-	for (i = 0; i < set->n && i < pol->nrules; i++)
+	for (i = 0; i < set->n && i < pol->nsel; i++)
 		if (!espah_selector_equal(&pol->rules[i].sel, &set->sel[i]))
 			return false;
-	return i == set->n && i == pol->nrules;
+	return i == set->n && i == pol->nsel;
 }
 
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority)
 {
+	struct espah_classifier *cls = set->sel->opaque ? &spd->opaque[dir] : &spd->dir[dir];
 	struct espah_rule *rule = NULL;
 
 	do {
-		rule = espah_classifier_find(&spd->dir[dir], set->sel, priority, rule);
+		rule = espah_classifier_find(cls, set->sel, priority, rule);
 	} while (rule && !has_selectors(rule->policy, set));
 	return rule ? rule->policy : NULL;
+}
+
+struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
+					   struct espah_flow *flow, struct espah_rule *rule)
+{
+	struct espah_rule *other = espah_classify(&spd->opaque[dir], flow);
+
+	if (other && (!rule || espah_rule_rank(other) < espah_rule_rank(rule))) {
+		flow->hidden = !other->sel.opaque;
+		rule = other;
+	}
+	/* extension headers may hide the protocol too (RFC 4301 4.4.1.1, OPAQUE) */
+	if (flow->family == AF_INET6 && ipv6_ext_hdr(flow->proto) &&
+	    (READ_ONCE(spd->dir[dir].proto_rules) || READ_ONCE(spd->opaque[dir].proto_rules)))
+		flow->hidden = true;
+	return rule;
 }
 
 struct espah_sa *espah_policy_sa(struct espah_net *en, const struct espah_policy *pol,

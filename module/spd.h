@@ -23,8 +23,10 @@ struct espah_selectors {
 
 /**
  * struct espah_policy - a policy
- * @rules: its places in the classifier; their order is its id
+ * @rules: its places in the classifiers; their order is its id
  * @nrules: entries of @rules
+ * @nsel: so many of them, the first, are the selectors; the others are what
+ *	these are without their ports
  * @id: POLICY_ID
  * @dir: enum espah_dir
  * @action: enum espah_action
@@ -48,6 +50,7 @@ struct espah_policy {
 	u16 mss;
 	u32 priority;
 	unsigned int nrules;
+	unsigned int nsel;
 	struct espah_rule *rules;
 	void *given;
 	u16 given_len;
@@ -63,6 +66,8 @@ struct espah_policy {
 /**
  * struct espah_spd - the SPD of a network namespace
  * @dir: a classifier for each enum espah_dir
+ * @opaque: a second one for flows with opaque ports: selectors of just these, and
+ *	what those with ports would be without them
  * @index: struct espah_policy by id, for dumps
  * @next: where the next id is looked for; ids are the order of insertion until
  *	they wrap after 2^32 of them
@@ -71,6 +76,7 @@ struct espah_policy {
  */
 struct espah_spd {
 	struct espah_classifier dir[2];
+	struct espah_classifier opaque[2];
 	struct xarray index;
 	u32 next;
 	unsigned int generation;
@@ -112,12 +118,27 @@ struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority);
 
-/* the policy that applies to @flow, or NULL; Context: RCU reader */
+/* goes on with espah_spd_lookup() where ports are opaque; @rule: what the first lookup gave */
+struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
+					   struct espah_flow *flow, struct espah_rule *rule);
+
+/**
+ * espah_spd_lookup - the policy that applies to a flow
+ * @spd: the SPD
+ * @dir: enum espah_dir
+ * @flow: the flow; @flow->hidden is set if its ports are opaque and a policy with
+ *	ports comes first that may be meant (RFC 4301 7): drop it then, whatever the
+ *	policy returned, which is that one, says
+ *
+ * Context: RCU reader. Return: the policy, or NULL.
+ */
 static inline struct espah_policy *espah_spd_lookup(const struct espah_spd *spd, u8 dir,
-						    const struct espah_flow *flow)
+						    struct espah_flow *flow)
 {
 	struct espah_rule *rule = espah_classify(&spd->dir[dir], flow);
 
+	if (unlikely(flow->opaque))
+		rule = espah_spd_lookup_opaque(spd, dir, flow, rule);
 	return rule ? rule->policy : NULL;
 }
 

@@ -23,6 +23,7 @@ const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_DPORT] = ESPAH_NLA(u16),
 	[ESPAH_EXPLAIN_TYPE] = ESPAH_NLA(u8),
 	[ESPAH_EXPLAIN_CODE] = ESPAH_NLA(u8),
+	[ESPAH_EXPLAIN_FRAGMENT] = ESPAH_NLA(flag),
 };
 
 static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netlink_ext_ack *extack)
@@ -51,6 +52,7 @@ static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netli
 				    "types and codes are of ICMP, ICMPv6 or (types) mobility headers");
 		return -EINVAL;
 	}
+	flow->opaque = attrs[ESPAH_EXPLAIN_FRAGMENT];
 	flow->has_ports = sport || dport || type || code;
 	flow->sport = type ? nla_get_u8(type) : sport ? nla_get_u16(sport) : 0;
 	flow->dport = code ? nla_get_u8(code) : dport ? nla_get_u16(dport) : 0;
@@ -129,6 +131,8 @@ static enum espah_drop fate(u8 dir, u8 action, struct espah_sa *sa, const struct
 {
 	bool in = dir == ESPAH_DIR_IN;
 
+	if (flow->hidden)
+		return in ? ESPAH_DROP_OPAQUE_IN : ESPAH_DROP_OPAQUE_OUT;
 	if (action == ESPAH_ACTION_BYPASS)
 		return ESPAH_DROP_NONE;
 	if (action == ESPAH_ACTION_DISCARD)
@@ -157,8 +161,7 @@ static int put_request(struct sk_buff *skb, struct nlattr **attrs)
 }
 
 /* Context: espah_net.lock, which keeps the policy and the SA, and RCU reader. */
-static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir,
-		      const struct espah_flow *flow)
+static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct espah_flow *flow)
 {
 	struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
 	u8 action = pol ? pol->action : en->default_action[dir];

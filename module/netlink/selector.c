@@ -23,6 +23,7 @@ const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
 	[ESPAH_SEL_ICMP_TYPES] = { .type = NLA_BINARY },
 	[ESPAH_SEL_ICMP_CODES] = { .type = NLA_BINARY },
 	[ESPAH_SEL_MH_TYPES] = { .type = NLA_BINARY },
+	[ESPAH_SEL_OPAQUE] = ESPAH_NLA(flag),
 };
 
 /* --- answers --- */
@@ -202,6 +203,8 @@ static const char *multiply(struct espah_selectors *set, const struct nlattr *at
 
 	if (single)
 		return "a part of a selector is one range or a list, not both";
+	if (list->fields && set->sel->opaque)
+		return "opaque ports are not known, so they cannot be given";
 	if (list->fields && list->fields != espah_proto_fields(set->sel->proto))
 		return "the protocol has no such field (tcp, udp: ports; icmp, mobility: types)";
 	if (!left || left % (2 * size) || left / (2 * size) > ESPAH_LIST_MAX)
@@ -225,6 +228,7 @@ static int get_selector(struct espah_selector *sel, struct nlattr **attrs,
 	memset(sel, 0, sizeof(*sel));
 	sel->family = espah_get_u8(attrs[ESPAH_SEL_FAMILY], 0);
 	sel->proto = espah_get_u8(attrs[ESPAH_SEL_PROTO], 0);
+	sel->opaque = attrs[ESPAH_SEL_OPAQUE];
 	err = get_prefix(attrs[ESPAH_SEL_SRC], attrs[ESPAH_SEL_SRC_LEN], &sel->src, &sel->src_len,
 			 &sel->family, extack) ?:
 	      get_prefix(attrs[ESPAH_SEL_DST], attrs[ESPAH_SEL_DST_LEN], &sel->dst, &sel->dst_len,

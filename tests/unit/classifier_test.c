@@ -33,19 +33,14 @@ static void expect_best(const struct espah_flow *flow)
 
 static void expect_counts(void)
 {
-	unsigned int i, ports = 0;
+	unsigned int i, protos = 0;
 
-	for (i = 0; i < model.count; i++) {
-		const struct espah_selector *sel = &model.rules[i]->sel;
-
-		if (sel->sport_min || sel->sport_max != 65535 || sel->dport_min ||
-		    sel->dport_max != 65535)
-			ports++;
-	}
+	for (i = 0; i < model.count; i++)
+		protos += model.rules[i]->sel.proto != 0;
 	CHECK(model.cls.rules == model.count, "counts %u rules of %u", model.cls.rules,
 	      model.count);
-	CHECK(model.cls.port_rules == ports, "counts %u rules with ports of %u",
-	      model.cls.port_rules, ports);
+	CHECK(model.cls.proto_rules == protos, "counts %u rules with a protocol of %u",
+	      model.cls.proto_rules, protos);
 }
 
 static void compare(int flows, u32 spread)
@@ -200,7 +195,7 @@ static void finding_all(void)
 static void refuse_and_retry(struct espah_selector sel, u32 priority, bool once)
 {
 	struct espah_rule *rule = new_rule(sel, priority, model.order++);
-	unsigned int shapes, rules = model.cls.rules, ports = model.cls.port_rules;
+	unsigned int shapes, rules = model.cls.rules, protos = model.cls.proto_rules;
 	long fail_after, live;
 	int err, i;
 
@@ -219,7 +214,7 @@ static void refuse_and_retry(struct espah_selector sel, u32 priority, bool once)
 		rcu_barrier();
 		CHECK(shim_live == live, "%ld allocations leaked", shim_live - live);
 		CHECK(espah_classifier_shapes(&model.cls) == shapes && model.cls.rules == rules &&
-			      model.cls.port_rules == ports,
+			      model.cls.proto_rules == protos,
 		      "a refused rule was counted");
 		CHECK(shim_allocations > fail_after, "refused without a failed allocation");
 		for (i = 0; i < 20; i++) {

@@ -210,9 +210,9 @@ static inline void clear(struct model *model)
 		del_rule(model, below(model->count));
 	rcu_barrier();
 	CHECK(shim_live == 0, "%ld allocations are left without rules", shim_live);
-	CHECK(!model->cls.shapes && !model->cls.rules && !model->cls.port_rules,
-	      "an empty classifier counts %u rules, %u with ports", model->cls.rules,
-	      model->cls.port_rules);
+	CHECK(!model->cls.shapes && !model->cls.rules && !model->cls.proto_rules,
+	      "an empty classifier counts %u rules, %u with a protocol", model->cls.rules,
+	      model->cls.proto_rules);
 }
 
 #endif /* _ESPAH_RULES_H */

@@ -297,6 +297,7 @@ static void sentences(void)
 	EXPECT(sel = selector("::", 0, "::1", 127, 0), "destination address");
 	EXPECT((sel.sport_min = 2, sel.sport_max = 1), "lowest source port");
 	EXPECT((sel.dport_min = 0xffff, sel.dport_max = 0), "lowest destination port");
+	EXPECT((sel.opaque = true, sel.dport_min = 1), "opaque");
 	EXPECT((sel.proto = 0, sel.dport_min = 1), "protocol");
 	EXPECT((sel.proto = IPPROTO_ICMP, sel.sport_max = 7), "protocol");
 	EXPECT((sel.proto = IPPROTO_ESP, sel.sport_min = 7), "protocol");
@@ -331,6 +332,7 @@ static void equality(void)
 	EXPECT(sel.sport_max = 1);
 	EXPECT(sel.dport_min = 1);
 	EXPECT(sel.dport_max = 1);
+	EXPECT(sel.opaque = true);
 #undef EXPECT
 }
 

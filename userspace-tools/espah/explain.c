@@ -12,7 +12,8 @@
 #include "words.h"
 
 const char explain_help[] =
-	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] | [type N] [code N]]]\n"
+	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] | [type N] [code N]]\n"
+	"              [fragment]]\n"
 	"\n"
 	"Tells which policy a packet from SRC to DST would meet and why, the SA that would carry\n"
 	"it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
@@ -21,16 +22,17 @@ const char explain_help[] =
 	"Examples:\n"
 	"  espah explain 10.1.0.5 10.2.0.9 tcp 443\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp sport 53\n"
-	"  espah explain 10.1.0.5 10.2.0.9 icmp type 8 code 0\n";
+	"  espah explain 10.1.0.5 10.2.0.9 icmp type 8 code 0\n"
+	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n";
 
-/** struct field - a number of a flow, if @set */
+/** struct field - a number of a flow, if @set; or just that */
 struct field {
 	bool set;
 	uint32_t value;
 };
 
-/* What of a flow is a number; the words are those of policies. */
-enum { SPORT, DPORT, TYPE, CODE, FIELDS };
+/* What of a flow is a number of @size bytes, or, if that is 0, a word alone. */
+enum { SPORT, DPORT, TYPE, CODE, FRAGMENT, FIELDS };
 
 static const struct {
 	const char *word;
@@ -41,6 +43,7 @@ static const struct {
 	[DPORT] = { "dport", ESPAH_EXPLAIN_DPORT, 2 },
 	[TYPE] = { "type", ESPAH_EXPLAIN_TYPE, 1 },
 	[CODE] = { "code", ESPAH_EXPLAIN_CODE, 1 },
+	[FRAGMENT] = { "fragment", ESPAH_EXPLAIN_FRAGMENT, 0 },
 };
 
 struct flow {
@@ -74,7 +77,7 @@ static int read_fields(struct args *args, struct flow *flow)
 	while ((word = args_next(args))) {
 		for (i = 0; i < FIELDS && strcmp(word, fields[i].word); i++)
 			;
-		value = i < FIELDS ? args_value(args, word) : word;
+		value = i == FIELDS ? word : fields[i].size ? args_value(args, word) : "0";
 		if (!value)
 			return -1;
 		if (i == FIELDS)
@@ -128,7 +131,9 @@ static void put_flow(struct nlmsghdr *nlh, const struct flow *flow)
 	for (i = 0; i < FIELDS; i++) {
 		if (!flow->field[i].set)
 			continue;
-		if (fields[i].size == 1)
+		if (!fields[i].size)
+			mnl_attr_put(nlh, fields[i].attr, 0, NULL);
+		else if (fields[i].size == 1)
 			mnl_attr_put_u8(nlh, fields[i].attr, flow->field[i].value);
 		else
 			mnl_attr_put_u16(nlh, fields[i].attr, flow->field[i].value);
@@ -164,8 +169,10 @@ static void print_flow(const struct flow *flow)
 	if (flow->proto)
 		printf(" %s", word_proto(flow->proto, proto));
 	for (i = 0; i < FIELDS; i++)
-		if (flow->field[i].set)
+		if (flow->field[i].set && fields[i].size)
 			printf(" %s %u", fields[i].word, flow->field[i].value);
+		else if (flow->field[i].set)
+			printf(" %s", fields[i].word);
 	putchar('\n');
 }
 
@@ -270,7 +277,8 @@ static json_t *to_json(const struct nlattr **tb, const struct flow *flow, const 
 		json_set(object, "proto", json_string(word_proto(flow->proto, proto)));
 	for (i = 0; i < FIELDS; i++)
 		if (flow->field[i].set)
-			json_set(object, fields[i].word, json_integer(flow->field[i].value));
+			json_set(object, fields[i].word, fields[i].size ?
+				 json_integer(flow->field[i].value) : json_true());
 	json_set(object, "action", json_string(word_of(WORD_ACTION,
 		 attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff))));
 	attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);

@@ -12,6 +12,7 @@
 	"  [proto] P         tcp, udp, icmp, icmpv6, mh, sctp, ... or, after proto, a number\n" \
 	"  sport, dport A-B  ports: one, a range, or several such as 80,443,1024-2047\n" \
 	"  type, code A-B    of ICMP messages; the type of mobility headers\n" \
+	"  opaque            only fragments, other than the first, whose ports cannot be known\n" \
 	"  priority N        lower is looked at first (default 1000)\n"
 
 const char policy_help[] =
@@ -22,7 +23,7 @@ const char policy_help[] =
 	"  del|get in|out|both SRC DST [SELECT...]\n"
 	"  list [in|out]\n"
 	"  flush [in|out]\n"
-	"SELECT is [proto] P, sport A[-B], dport A[-B], type A[-B], code A[-B] or priority N;\n"
+	"SELECT is [proto] P, sport A[-B], dport A[-B], type A[-B], code A[-B], opaque or priority N;\n"
 	"ACTION is one of\n"
 	"  bypass\n"
 	"  discard\n"

@@ -25,6 +25,7 @@ enum policy_word {
 	POLICY_ID = 1 << 11,
 	POLICY_TYPE = 1 << 12,
 	POLICY_CODE = 1 << 13,
+	POLICY_OPAQUE = 1 << 14,
 };
 
 /**

@@ -14,6 +14,7 @@ static const struct {
 } keywords[] = {
 	{ "in", POLICY_DIR }, { "out", POLICY_DIR }, { "both", POLICY_DIR },
 	{ "proto", POLICY_PROTO }, { "type", POLICY_TYPE }, { "code", POLICY_CODE },
+	{ "opaque", POLICY_OPAQUE },
 	{ "sport", POLICY_SPORT }, { "dport", POLICY_DPORT },
 	{ "priority", POLICY_PRIORITY }, { "inet", POLICY_FAMILY }, { "inet6", POLICY_FAMILY },
 	{ "bypass", POLICY_ACTION }, { "discard", POLICY_ACTION }, { "protect", POLICY_ACTION },
@@ -115,6 +116,9 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 		return read_dir(word, policy);
 	case POLICY_FAMILY:
 		policy->sel.family = strcmp(word, "inet") ? AF_INET6 : AF_INET;
+		return 0;
+	case POLICY_OPAQUE:
+		policy->sel.opaque = true;
 		return 0;
 	case POLICY_ACTION:
 		if (word_parse(WORD_ACTION, "action", word, &policy->action))

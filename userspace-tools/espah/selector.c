@@ -46,6 +46,11 @@ int selector_check(const char *command, const struct selector *sel)
 		error("'code' goes with icmp or icmpv6");
 		return -1;
 	}
+	if (sel->opaque && (sel->sport.size || sel->dport.size || sel->type.size ||
+			    sel->code.size)) {
+		error("'opaque' means that ports and types cannot be known, so none can be given");
+		return -1;
+	}
 	return 0;
 }
 
@@ -111,6 +116,8 @@ void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *se
 			 &sel->type);
 	if (sel->code.size)
 		list_put(nlh, ESPAH_SEL_ICMP_CODES, &sel->code);
+	if (sel->opaque)
+		mnl_attr_put(nlh, ESPAH_SEL_OPAQUE, 0, NULL);
 	mnl_attr_nest_end(nlh, nest);
 }
 
@@ -161,6 +168,7 @@ void selector_get(const struct nlattr *nest, struct selector *sel)
 			 tb[ESPAH_SEL_MH_TYPES], 1, &sel->type);
 	if (tb[ESPAH_SEL_ICMP_CODES])
 		list_get(tb[ESPAH_SEL_ICMP_CODES], 1, &sel->code);
+	sel->opaque = tb[ESPAH_SEL_OPAQUE];
 }
 
 /* "any" alone would not tell the family, and these words can be typed again. */
@@ -199,6 +207,8 @@ const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_
 		if (field(sel, i)->size)
 			used += snprintf(buf + used, size - used, " %s %s", fields[i].word,
 					 list_text(field(sel, i), text));
+	if (sel->opaque)
+		snprintf(buf + used, size - used, " opaque");
 	return buf;
 }
 
@@ -239,6 +249,8 @@ void selector_json(const struct selector *sel, json_t *object)
 	for (i = 0; i < ARRAY_SIZE(fields); i++)
 		if (field(sel, i)->size)
 			json_set(object, fields[i].word, list_json(field(sel, i)));
+	if (sel->opaque)
+		json_set(object, "opaque", json_true());
 }
 
 /** template_mirror() - turn a template into that of the other direction */

@@ -21,6 +21,7 @@
  * @dport: destination ports
  * @type: types of ICMP messages or mobility headers
  * @code: codes of ICMP messages
+ * @opaque: only fragments whose ports cannot be known
  */
 struct selector {
 	uint8_t family;
@@ -31,6 +32,7 @@ struct selector {
 	struct list dport;
 	struct list type;
 	struct list code;
+	bool opaque;
 };
 
 /**

@@ -167,7 +167,7 @@ static const char *const sel_words[] = {
 	[ESPAH_SEL_SRC_RANGES] = "source", [ESPAH_SEL_DST_RANGES] = "destination",
 	[ESPAH_SEL_SPORT_RANGES] = "sport", [ESPAH_SEL_DPORT_RANGES] = "dport",
 	[ESPAH_SEL_ICMP_TYPES] = "type", [ESPAH_SEL_ICMP_CODES] = "code",
-	[ESPAH_SEL_MH_TYPES] = "type",
+	[ESPAH_SEL_MH_TYPES] = "type", [ESPAH_SEL_OPAQUE] = "opaque",
 };
 
 static const char *const tmpl_words[] = {
@@ -181,6 +181,7 @@ static const char *const explain_words[] = {
 	[ESPAH_EXPLAIN_DST] = "destination", [ESPAH_EXPLAIN_PROTO] = "proto",
 	[ESPAH_EXPLAIN_SPORT] = "sport", [ESPAH_EXPLAIN_DPORT] = "dport",
 	[ESPAH_EXPLAIN_TYPE] = "type", [ESPAH_EXPLAIN_CODE] = "code",
+	[ESPAH_EXPLAIN_FRAGMENT] = "fragment",
 };
 
 static const char *at(const char *const *table, size_t count, uint16_t type)

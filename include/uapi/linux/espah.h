@@ -58,7 +58,7 @@
  *     [SEL_FAMILY] [SEL_PROTO] [SEL_SPORT_MIN SEL_SPORT_MAX]
  *     [SEL_DPORT_MIN SEL_DPORT_MAX] [SEL_SRC_RANGES] [SEL_DST_RANGES]
  *     [SEL_SPORT_RANGES] [SEL_DPORT_RANGES] [SEL_ICMP_TYPES] [SEL_ICMP_CODES]
- *     [SEL_MH_TYPES]. What is absent matches everything; the family must be
+ *     [SEL_MH_TYPES] [SEL_OPAQUE]. What is absent matches everything; the family must be
  *     known from an address or from SEL_FAMILY. A flow matches that lies, for
  *     each attribute, within one of its ranges. Answers hold the selector as it
  *     was given. Lists cost memory and shapes, not time for each value: a range
@@ -74,7 +74,7 @@
  * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT]
  * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
- *                        [EXPLAIN_CODE]
+ *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT]
  *     Answers what a packet of this flow would meet; see ESPAH_EXPLAIN_*.
  *
  * Events, to the multicast groups:
@@ -375,6 +375,13 @@ enum espah_sel_attr {
 	ESPAH_SEL_ICMP_CODES,
 	/** @ESPAH_SEL_MH_TYPES: list of u8, types of IPv6 mobility headers (RFC 6275) */
 	ESPAH_SEL_MH_TYPES,
+	/**
+	 * @ESPAH_SEL_OPAQUE: flag, only packets whose ports cannot be known: fragments
+	 * other than the first (RFC 4301 4.4.1.1, OPAQUE). Without it and without ports
+	 * (ANY) these match as others do; with ports they do not, and are dropped
+	 * where a policy with ports that may be meant comes first
+	 */
+	ESPAH_SEL_OPAQUE,
 
 	__ESPAH_SEL_MAX,
 	ESPAH_SEL_MAX = __ESPAH_SEL_MAX - 1
@@ -566,6 +573,8 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_TYPE,
 	/** @ESPAH_EXPLAIN_CODE: u8, ICMP code */
 	ESPAH_EXPLAIN_CODE,
+	/** @ESPAH_EXPLAIN_FRAGMENT: flag, a fragment other than the first, without ports */
+	ESPAH_EXPLAIN_FRAGMENT,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1

@@ -165,6 +165,13 @@ static void lists(void)
 	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 135));
 	CHECK(has_attr(&at, ESPAH_SEL_MH_TYPES, "\5\6", 2));
 	CHECK(at == after);
+	CHECK(!add("in any4 any udp opaque bypass"));
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(at));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	at = mnl_attr_next(mnl_attr_next(at));
+	CHECK(has_attr(&at, ESPAH_SEL_OPAQUE, "", 0));
+	CHECK(at == after);
 	test_end();
 }
 
@@ -205,6 +212,7 @@ static void refusals(void)
 	CHECK(refuses("out 10.0.0.0/8 any tcp type 8 bypass", "'type' goes with icmp"));
 	CHECK(refuses("out 10.0.0.0/8 any type 8 bypass", "'type' goes with icmp"));
 	CHECK(refuses("out 10.0.0.0/8 any mh code 8 bypass", "'code' goes with icmp"));
+	CHECK(refuses("out 10.0.0.0/8 any tcp dport 1 opaque bypass", "cannot be known"));
 	CHECK(refuses("out 10.0.0.0/8 any icmp type 256 bypass", "from 0 to 255"));
 	CHECK(refuses("out 10.0.0.1,10.0.0.2 fd00::1,fd00::2 bypass", "the source is IPv4"));
 	CHECK(refuses("id 7", "does not take 'id'"));
