@@ -48,7 +48,7 @@
 	X(INNER, "inner", IP_INHDR, "headers of the inner packet are broken")                      \
 	X(ECN, "ecn", IP_INHDR, "congestion experienced, inner packet not ECN-capable")            \
 	X(POLICY, "policy", XFRM_POLICY, "no policy lets this inner packet come by this SA")       \
-	X(DELIVER, "deliver", CPU_BACKLOG, "the receive queue of this CPU is full")                \
+	X(DELIVER, "deliver", CPU_BACKLOG, "over net.core.netdev_max_backlog packets wait")            \
 	/* input, plaintext */                                                                     \
 	X(PLAINTEXT, "plaintext", XFRM_POLICY, "came in clear, and a policy says protect")         \
 	X(DISCARD_IN, "discard_in", XFRM_POLICY, "a policy or the default says discard")           \

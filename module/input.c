@@ -3,10 +3,10 @@
 #include <linux/etherdevice.h>
 #include <net/dst_metadata.h>
 #include <net/esp.h>
-#include <net/gro_cells.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/xfrm.h>
+#include "cell.h"
 #include "compat/conntrack.h"
 #include "compat/netdev.h"
 #include "esp.h"
@@ -19,54 +19,6 @@
 #include "output.h"
 #include "tap.h"
 #include "udp_encap.h"
-
-/* Packets out of an SA re-enter the stack through the GRO of the CPU that decrypted them. */
-static struct gro_cells cells;
-static struct net_device *cells_dev;
-
-/*
- * Packets in a GRO cell point to the device that they came by. One that is going
- * away takes no new ones since it is down, and has to wait for those in a cell.
- */
-static int device_event(struct notifier_block *nb, unsigned long event, void *ptr)
-{
-	struct napi_struct *napi;
-
-	if (event == NETDEV_UNREGISTER)
-		list_for_each_entry(napi, &cells_dev->napi_list, dev_list)
-			napi_synchronize(napi);
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block device_notifier = { .notifier_call = device_event };
-
-int espah_input_setup(void)
-{
-	int err;
-
-	cells_dev = espah_dummy_dev_alloc();
-	if (!cells_dev)
-		return -ENOMEM;
-	err = gro_cells_init(&cells, cells_dev);
-	if (err)
-		goto dev;
-	err = register_netdevice_notifier(&device_notifier);
-	if (err)
-		goto cells;
-	return 0;
-cells:
-	gro_cells_destroy(&cells);
-dev:
-	espah_dummy_dev_free(cells_dev);
-	return err;
-}
-
-void espah_input_teardown(void)
-{
-	unregister_netdevice_notifier(&device_notifier);
-	gro_cells_destroy(&cells);
-	espah_dummy_dev_free(cells_dev);
-}
 
 /* Never called: its address tells our metadata dst from everybody else's. */
 static int mark_output(struct net *net, struct sock *sk, struct sk_buff *skb)
@@ -366,7 +318,7 @@ void espah_input_done(struct espah_op *op, int err)
 	skb->pkt_type = PACKET_HOST;
 	skb_clear_hash(skb);
 	len = skb->len;
-	if (unlikely(gro_cells_receive(&cells, skb) != NET_RX_SUCCESS)) {
+	if (unlikely(!espah_cell_receive(sa, skb))) {
 		espah_count_drop(en, sa, pol, ESPAH_DROP_DELIVER, NULL, 1);
 		return;
 	}

@@ -8,10 +8,6 @@
 
 struct espah_op;
 
-int espah_input_setup(void);
-/* waits for what is still to be delivered */
-void espah_input_teardown(void);
-
 /**
  * espah_input - what happens to an ESP packet at LOCAL_IN
  * @en: network namespace

@@ -3,9 +3,9 @@
 #include <linux/module.h>
 #include <net/net_namespace.h>
 #include <net/rtnetlink.h>
+#include "cell.h"
 #include "esp.h"
 #include "hooks.h"
-#include "input.h"
 #include "net.h"
 #include "netlink/netlink.h"
 #include "tap.h"
@@ -68,12 +68,12 @@ static int __init espah_init(void)
 {
 	int err;
 
-	err = espah_input_setup();
+	err = espah_cells_setup();
 	if (err)
 		return err;
 	err = espah_sad_module_setup();
 	if (err)
-		goto input;
+		goto cells;
 	err = register_pernet_subsys(&net_ops);
 	if (err)
 		goto sad;
@@ -90,8 +90,8 @@ pernet:
 	unregister_pernet_subsys(&net_ops);
 sad:
 	espah_sad_module_teardown();
-input:
-	espah_input_teardown();
+cells:
+	espah_cells_teardown();
 	return err;
 }
 
@@ -101,7 +101,7 @@ static void __exit espah_exit(void)
 	espah_tap_teardown();
 	unregister_pernet_subsys(&net_ops);
 	espah_sad_module_teardown();
-	espah_input_teardown();
+	espah_cells_teardown();
 	espah_op_cleanup();
 	rcu_barrier();
 }

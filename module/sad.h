@@ -146,6 +146,7 @@ struct espah_path {
  * @inflight: packets behind the crypto driver, in order; see order.h
  * @inflight_len: how many; 0 lets packets pass without queueing
  * @releasing: somebody is emitting from @inflight
+ * @cell_round: inbound: where its packets are delivered; see cell.c
  * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
  * @pmtu_expires: jiffies until which it is believed
  * @dscp_map: outbound tunnels: ESPAH_DSCP_NUM outer DSCPs, by the inner one; or NULL
@@ -195,6 +196,7 @@ struct espah_sa {
 	struct list_head inflight;
 	unsigned int inflight_len;
 	bool releasing;
+	u64 cell_round;
 
 	u32 pmtu;
 	unsigned long pmtu_expires;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A device that only holds NAPI contexts: Linux 6.10 has a function that makes
- * one. The same version turned the flags of a tunnel key into a bitmap.
+ * one. The same version turned the flags of a tunnel key into a bitmap; the one
+ * before moved net.core.netdev_max_backlog.
  * header_ops.parse was given the device too, within 6.12.
  */
 #ifndef _ESPAH_COMPAT_NETDEV_H
@@ -11,6 +12,12 @@
 #include <linux/slab.h>
 #include <linux/version.h>
 #include <net/ip_tunnels.h>
+#ifdef ESPAH_HAS_NET_HOTDATA
+#include <net/hotdata.h>
+#define espah_max_backlog() READ_ONCE(net_hotdata.max_backlog)
+#else
+#define espah_max_backlog() READ_ONCE(netdev_max_backlog)
+#endif
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/bits.h>
+#include <linux/netdevice.h>
+#include <linux/percpu.h>
+#include "cell.h"
+#include "compat/netdev.h"
+
+/* The lower bits of a round name the CPU, so that one word tells which cell and when. */
+#define ROUND_CPU_BITS 16
+#define ROUND_STEP BIT_ULL(ROUND_CPU_BITS)
+
+/**
+ * struct espah_cell - what a CPU has decrypted
+ * @here: packets that wait; BH disabled on the cell's CPU
+ * @round: changes each time the cell has run empty; under @late.lock
+ * @late: packets that other CPUs decrypted, but that have to follow some in @here
+ * @napi: hands them to the stack
+ *
+ * An SA remembers the round in which it used a cell last. While the cell is still
+ * in that round, it may hold packets of the SA: in @here, @late or GRO.
+ */
+struct espah_cell {
+	struct sk_buff_head here;
+	u64 round;
+	struct sk_buff_head late;
+	struct napi_struct napi;
+};
+
+static struct espah_cell __percpu *cells;
+static struct net_device *cells_dev;
+
+static unsigned int cpu_of(u64 round)
+{
+	return round & (ROUND_STEP - 1);
+}
+
+static bool full(const struct sk_buff_head *queue)
+{
+	return unlikely(skb_queue_len(queue) > espah_max_backlog());
+}
+
+/* Lets packets from other CPUs join; false if there are none. */
+static bool take_late(struct espah_cell *cell)
+{
+	if (likely(skb_queue_empty_lockless(&cell->late)))
+		return false;
+	spin_lock(&cell->late.lock);
+	skb_queue_splice_tail_init(&cell->late, &cell->here);
+	spin_unlock(&cell->late.lock);
+	return true;
+}
+
+static int poll(struct napi_struct *napi, int budget)
+{
+	struct espah_cell *cell = container_of(napi, struct espah_cell, napi);
+	struct sk_buff *skb;
+	bool empty;
+	int n = 0;
+
+	while (n < budget) {
+		skb = __skb_dequeue(&cell->here);
+		if (skb) {
+			napi_gro_receive(napi, skb);
+			n++;
+		} else if (!take_late(cell)) {
+			break;
+		}
+	}
+	if (n == budget || !napi_complete_done(napi, n))
+		return n;
+
+	/* GRO has let go of all of them, too */
+	spin_lock(&cell->late.lock);
+	empty = skb_queue_empty(&cell->late);
+	if (empty)
+		WRITE_ONCE(cell->round, cell->round + ROUND_STEP);
+	spin_unlock(&cell->late.lock);
+	if (!empty)
+		napi_schedule(napi);
+	return n;
+}
+
+/*
+ * Queues a packet behind those of its SA that the cell of @round may hold.
+ * Return: 1; 0 if that round is over; -ENOBUFS.
+ */
+static int follow(u64 round, struct sk_buff *skb)
+{
+	struct espah_cell *cell = per_cpu_ptr(cells, cpu_of(round));
+	int result = 0;
+
+	if (READ_ONCE(cell->round) != round)
+		return 0;
+	spin_lock(&cell->late.lock);
+	/* before the cell ends a round it looks into @late */
+	if (cell->round == round) {
+		result = full(&cell->late) ? -ENOBUFS : 1;
+		if (result > 0)
+			__skb_queue_tail(&cell->late, skb);
+	}
+	spin_unlock(&cell->late.lock);
+	return result;
+}
+
+bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb)
+{
+	struct espah_cell *cell = this_cpu_ptr(cells);
+	u64 round = READ_ONCE(sa->cell_round);
+	int followed = 0;
+
+	if (unlikely(!(skb->dev->flags & IFF_UP)))
+		goto drop;
+	if (round != cell->round) {
+		if (unlikely(cpu_of(round) != cpu_of(cell->round)))
+			followed = follow(round, skb);
+		if (unlikely(followed < 0))
+			goto drop;
+		if (unlikely(followed))
+			return true;
+		WRITE_ONCE(sa->cell_round, cell->round);
+	}
+	take_late(cell);
+	if (full(&cell->here))
+		goto drop;
+	__skb_queue_tail(&cell->here, skb);
+	if (skb_queue_len(&cell->here) == 1)
+		napi_schedule(&cell->napi);
+	return true;
+drop:
+	kfree_skb(skb);
+	return false;
+}
+
+/*
+ * Packets in a cell point to the device that they came by. One that is going
+ * away takes no new ones since it is down, and has to wait for those in a cell.
+ */
+static int device_event(struct notifier_block *nb, unsigned long event, void *ptr)
+{
+	struct espah_cell *cell;
+	int cpu;
+
+	if (event != NETDEV_UNREGISTER)
+		return NOTIFY_DONE;
+	for_each_possible_cpu(cpu) {
+		cell = per_cpu_ptr(cells, cpu);
+		do {
+			napi_synchronize(&cell->napi);
+		} while (!skb_queue_empty_lockless(&cell->late));
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block device_notifier = { .notifier_call = device_event };
+
+static void free_cells(void)
+{
+	struct espah_cell *cell;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		cell = per_cpu_ptr(cells, cpu);
+		napi_disable(&cell->napi);
+		__netif_napi_del(&cell->napi);
+		skb_queue_purge(&cell->here);
+		skb_queue_purge(&cell->late);
+	}
+	synchronize_net();
+	free_percpu(cells);
+	espah_dummy_dev_free(cells_dev);
+}
+
+int espah_cells_setup(void)
+{
+	struct espah_cell *cell;
+	int cpu, err;
+
+	BUILD_BUG_ON(CONFIG_NR_CPUS > ROUND_STEP);
+	cells_dev = espah_dummy_dev_alloc();
+	if (!cells_dev)
+		return -ENOMEM;
+	cells = alloc_percpu(struct espah_cell);
+	if (!cells) {
+		espah_dummy_dev_free(cells_dev);
+		return -ENOMEM;
+	}
+	for_each_possible_cpu(cpu) {
+		cell = per_cpu_ptr(cells, cpu);
+		skb_queue_head_init(&cell->here);
+		skb_queue_head_init(&cell->late);
+		/* an SA that has used none has round 0 */
+		cell->round = ROUND_STEP | cpu;
+		set_bit(NAPI_STATE_NO_BUSY_POLL, &cell->napi.state);
+		netif_napi_add(cells_dev, &cell->napi, poll);
+		napi_enable(&cell->napi);
+	}
+	err = register_netdevice_notifier(&device_notifier);
+	if (err)
+		free_cells();
+	return err;
+}
+
+void espah_cells_teardown(void)
+{
+	unregister_netdevice_notifier(&device_notifier);
+	free_cells();
+}
