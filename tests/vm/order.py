@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Packets of a flow stay in order, on two processors, with drivers that answer at once or later.
+
+    a (espah) 192.0.2.1 ----- veth ----- 192.0.2.2 (espah) b      one SA each way for all flows
+
+A veth with GRO but no TSO is a ring, and hands on in order whoever sends. Otherwise it has a queue
+for each processor, so there a flow has to stay on one.
+"""
+import contextlib
+import os
+import signal
+import socket
+import struct
+import time
+
+import ipsec
+import lab
+import module
+import traffic
+from ipsec import ALGORITHMS, GCM, OURS, Policy, SA
+
+HERE, THERE = "10.1.0.1", "10.2.0.1"
+FLOWS, COUNT = 4, 400  # each way
+CPUS = sorted(os.sched_getaffinity(0))
+UDP_SEGMENT = 103  # makes GSO packets of equal datagrams
+STAMP = struct.Struct("!II")  # flow, number
+
+
+def topology(gro, **options):
+    lab.delete_all()
+    a, b = lab.Netns("a"), lab.Netns("b")
+    lab.link(a, "eth0", b, "eth0")
+    for ns, me, other, mine, theirs in ((a, 1, 2, 1, 2), (b, 2, 1, 2, 1)):
+        ns.ip(f"addr add 192.0.2.{me}/24 dev eth0\nroute add local 10.{mine}.0.0/24 dev lo\n"
+              f"route add 10.{theirs}.0.0/24 via 192.0.2.{other}\n")
+        lab.offloads(ns, "eth0", gro)
+        ns.run("ethtool", "-K", "eth0", "tso", "off")
+    ends = "192.0.2.1", "192.0.2.2"
+    ipsec.configure_pair(a, b, OURS, OURS, [SA(0x1001, *ends, window=4096, **options)],
+                         [SA(0x1002, *ends[::-1], window=4096, **options)],
+                         [Policy("10.1.0.0/24", "10.2.0.0/24", ends)])
+    return a, b
+
+
+def run_on(number):
+    os.sched_setaffinity(0, {CPUS[number % len(CPUS)]})
+
+
+def fork(number, function):
+    """Calls it in a process of its own, on the processor of that number."""
+    process = os.fork()
+    if not process:
+        try:
+            run_on(number)
+            function()
+        finally:
+            os._exit(0)
+    return process
+
+
+class Flow:
+    """Numbered datagrams from a process of its own, on one processor or by turns on each."""
+
+    def __init__(self, source_ns, source, sink_ns, sink, number):
+        self.number = number
+        self.sink = traffic.udp(sink_ns, sink, 7000 + number)
+        self.sink.setsockopt(socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, 32 << 20)
+        self.source = traffic.udp(source_ns, source)
+        self.source.connect((sink, 7000 + number))
+        self.process = None
+
+    def start(self, count=1 << 30, size=200, turns=False):
+        def send():
+            for number in range(count):
+                if turns and number % 5 == 0:
+                    run_on(self.number + number)
+                with contextlib.suppress(OSError):  # after a flush: nobody may listen
+                    self.source.send(STAMP.pack(self.number, number) + bytes(size))
+        self.process = fork(self.number, send)
+
+    def join(self):
+        os.waitpid(self.process, 0)
+        self.process = None
+
+    def close(self):
+        if self.process:
+            os.kill(self.process, signal.SIGKILL)
+            self.join()
+        self.source.close()
+        self.sink.close()
+
+
+def flows(a, b):
+    """As many each way, and on each processor."""
+    return [Flow(*(a, HERE, b, THERE) if number < FLOWS else (b, THERE, a, HERE), number)
+            for number in range(2 * FLOWS)]
+
+
+def check_order(flow, stamps):
+    late = [(before, after) for before, after in zip(stamps, stamps[1:]) if after <= before]
+    lab.true(not late, f"{flow}: {len(late)} of {len(stamps)} out of order or twice, "
+             f"first {late[:1]}")
+
+
+def dropped(ns):
+    """What espah and the veth counted."""
+    count = sum(OURS.drops(ns).values())
+    for name in "rx_dropped", "tx_dropped":
+        with ns:
+            count += int(lab.run("ip", "netns", "exec", str(ns), "cat",
+                                 f"/sys/class/net/eth0/statistics/{name}").stdout)
+    return count
+
+
+def check_flows(a, b, turns, lossless=False):
+    """All that was sent arrives in the order of each flow, but for the drops that are counted."""
+    everyone = flows(a, b)
+    got = {flow.number: [] for flow in everyone}
+    sent = COUNT * len(everyone)
+
+    def arrived():
+        for flow in everyone:
+            for datagram in traffic.drain(flow.sink):
+                number, stamp = STAMP.unpack_from(datagram)
+                lab.equal(number, flow.number, "flow of a datagram")
+                got[flow.number].append(stamp)
+        return sum(map(len, got.values()))
+    try:
+        for flow in everyone:
+            flow.start(COUNT, turns=turns)
+        for flow in everyone:
+            flow.join()
+        with contextlib.suppress(lab.Failed):
+            lab.wait_for(lambda: arrived() + (not lossless and dropped(a) + dropped(b)) >= sent,
+                         "the last datagrams", 5)
+        for number, stamps in got.items():
+            check_order(f"flow {number}", stamps)
+        lost = dropped(a) + dropped(b)
+        lab.equal(arrived() + lost, sent, f"delivered {arrived()} and dropped {lost}, together")
+        lab.true(arrived() > sent / 10, f"only {arrived()} of {sent} arrived")
+        if lossless:
+            lab.equal(arrived(), sent, "delivered")
+    finally:
+        for flow in everyone:
+            flow.close()
+
+
+def check_wire(a, b):
+    """What one flow sends by turns on each processor leaves in the order of its numbers."""
+    with contextlib.closing(Flow(a, HERE, b, THERE, 0)) as flow, \
+            traffic.Wire(a, "eth0", outgoing=True) as wire:
+        flow.start(COUNT, turns=True)
+        flow.join()
+        numbers = []
+
+        def complete():
+            numbers.extend(struct.unpack_from("!I", packet, 24)[0] for packet in wire.packets(50))
+            return len(numbers) + sum(OURS.drops(a).values()) >= COUNT
+        lab.wait_for(complete, "the last packets")
+        check_order("the wire", numbers)
+
+
+def carry_all(name, driver=None, algorithm=GCM):
+    ipsec.need_espah()
+    for gro, esn in (False, True), (True, False):
+        what = f"{name}, GRO and GSO {'on' if gro else 'off'}{', ESN' if esn else ''}"
+        with lab.verdict(f"{what}: {2 * FLOWS} flows through one SA each way, each in order, "
+                         "nothing uncounted"):
+            a, b = topology(gro, algorithm=algorithm, esn=esn)
+            need_driver(a, driver)
+            check_flows(a, b, turns=gro, lossless=not driver)
+        with lab.verdict(f"{what}: TCP carries all bytes both ways"):
+            data = os.urandom(1 << 19)
+            with traffic.Transfer(a, HERE, b, THERE, 8000) as connection:
+                connection.move(data)
+                connection.move(data, backward=True)
+    with lab.verdict(f"{name}: sequence numbers ascend on the wire"):
+        check_wire(*topology(True, algorithm=algorithm))
+
+
+@lab.test("driver that answers at once")
+def synchronous():
+    carry_all("driver that answers at once")
+
+
+SLOW = f"""table inet slow {{
+    chain rules {{ {3000 * "udp length 1 accept;"} }}
+    chain prerouting {{ type filter hook prerouting priority -150; meta l4proto udp jump rules; }}
+}}
+"""
+
+
+def received(ns):
+    """Packets that the device has handed on."""
+    with ns, open("/proc/thread-self/net/dev", encoding="ascii") as file:
+        return next(int(line.split()[2]) for line in file if line.lstrip().startswith("eth0:"))
+
+
+@lab.test("packets that move to another processor do not overtake those that wait to be delivered")
+def moving():
+    bursts, size = 8, 40
+    a, b = topology(True)
+    b.run("nft", "-f", "-", stdin=SLOW)
+    with contextlib.closing(Flow(a, HERE, b, THERE, 0)) as flow:
+        flow.source.setsockopt(socket.SOL_UDP, UDP_SEGMENT, STAMP.size + 200)
+        before = received(b)
+
+        def send(first):
+            """Each second burst, as soon as the last one is decrypted."""
+            for burst in range(first, bursts, 2):
+                numbers = range(burst * size, (burst + 1) * size)
+                lab.wait_for(lambda: received(b) - before >= numbers[0], "the last burst")
+                flow.source.send(b"".join(STAMP.pack(0, number) + bytes(200)
+                                          for number in numbers))
+        for process in [fork(number, lambda number=number: send(number)) for number in (0, 1)]:
+            os.waitpid(process, 0)
+        stamps = []
+
+        def complete():
+            stamps.extend(STAMP.unpack_from(datagram)[1] for datagram in traffic.drain(flow.sink))
+            return len(stamps) >= bursts * size
+        lab.wait_for(complete, "the datagrams")
+        check_order("the flow", stamps)
+
+
+# --- drivers that answer later ------------------------------------------------------------------
+
+def drivers(name):
+    """(priority, name) of the drivers that there are for an algorithm."""
+    with open("/proc/crypto", encoding="ascii") as file:
+        entries = [dict(map(str.strip, line.split(":", 1)) for line in entry.splitlines())
+                   for entry in file.read().strip().split("\n\n")]
+    return sorted((int(entry["priority"]), entry["driver"]) for entry in entries
+                  if entry["name"] == name and entry["internal"] == "no")
+
+
+def instantiate(template, algorithm=GCM):
+    """Puts pcrypt or cryptd over the best driver of an algorithm, as the new best."""
+    def bind(name):
+        with socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET) as sock:
+            sock.bind(("aead", name))
+    bind(algorithm.aead)
+    best = drivers(algorithm.aead)[-1][1]
+    if best.startswith(template):
+        return
+    lab.run("modprobe", template)
+    bind(f"{template}({best})")
+    lab.equal(drivers(algorithm.aead)[-1][1], f"{template}({best})", "best driver")
+
+
+def need_driver(ns, template):
+    used = {sa["driver"] for sa in OURS.sas(ns)}
+    lab.true(all(driver.startswith(f"{template}(") if template else "crypt" not in driver
+                 for driver in used), f"drivers are {used}")
+
+
+@lab.test("driver that answers later, on the processor that asked")
+def cryptd():
+    # it takes no drivers that may answer later themselves, as those of AES-GCM were once
+    algorithm = ALGORITHMS["chacha20poly1305"]
+    instantiate("cryptd", algorithm)
+    carry_all("driver that answers later, on the processor that asked", "cryptd", algorithm)
+
+
+@lab.test("driver that answers later, on another processor")
+def pcrypt():
+    instantiate("pcrypt")
+    carry_all("driver that answers later, on another processor", "pcrypt")
+
+
+@contextlib.contextmanager
+def load(a, b):
+    """Flows that go on while the body runs."""
+    everyone = flows(a, b)
+    try:
+        for flow in everyone:
+            flow.start(size=1000)
+        time.sleep(0.3)
+        yield everyone
+    finally:
+        for flow in everyone:
+            flow.close()
+
+
+def traffic_is_well():
+    """What is set up anew works."""
+    a, b = topology(True)
+    with traffic.udp(a, HERE, 7000) as left, traffic.udp(b, THERE, 7000) as right:
+        traffic.deliver(left, right, [os.urandom(500) for _ in range(50)])
+        traffic.deliver(right, left, [os.urandom(500) for _ in range(50)])
+
+
+@lab.test("driver that answers later: SAs are deleted and added under load, 20 times")
+def delete():
+    ipsec.need_espah()
+    instantiate("pcrypt")
+    a, b = topology(True)
+    need_driver(a, "pcrypt")
+    out, back = SA(0x1001, "192.0.2.1", "192.0.2.2"), SA(0x1002, "192.0.2.2", "192.0.2.1")
+    with load(a, b):
+        for _ in range(20):
+            for ns, there, here in ((a, out, back), (b, back, out)):
+                OURS.batch(ns, [f"sa del out spi {there.spi:#x} dst {there.dst}",
+                                f"sa del in spi {here.spi:#x} dst {here.dst}"])
+                OURS.batch(ns, [OURS.sa_line("out", there), OURS.sa_line("in", here)])
+    traffic_is_well()
+
+
+@lab.test("driver that answers later: everything is flushed under load, 10 times")
+def flush():
+    ipsec.need_espah()
+    instantiate("pcrypt")
+    a, b = topology(True)
+    ends = "192.0.2.1", "192.0.2.2"
+    with load(a, b):
+        for _ in range(10):
+            OURS.flush(a)
+            OURS.flush(b)
+            ipsec.configure_pair(a, b, OURS, OURS, [SA(0x1001, *ends)], [SA(0x1002, *ends[::-1])],
+                                 [Policy("10.1.0.0/24", "10.2.0.0/24", ends)])
+    traffic_is_well()
+
+
+def references():
+    with open("/sys/module/espah/refcnt", encoding="ascii") as file:
+        return int(file.read())
+
+
+@lab.test("driver that answers later: namespaces are deleted under load, 3 times")
+def namespaces():
+    ipsec.need_espah()
+    instantiate("pcrypt")
+    for _ in range(3):
+        a, b = topology(True)
+        with load(a, b):
+            a.delete()
+            b.delete()
+        lab.wait_for(lambda: references() == 0, "the namespaces to end")
+    traffic_is_well()
+
+
+@lab.test("driver that answers later: the module is unloaded under load, 3 times")
+def unload():
+    ipsec.need_espah()
+    instantiate("pcrypt")
+    for _ in range(3):
+        a, b = topology(True)
+        with load(a, b):
+            OURS.flush(a)
+            OURS.flush(b)
+            module.unload()
+        lab.true(not module.loaded(), "the module is still there")
+        module.load()
+    traffic_is_well()
+
+
+if __name__ == "__main__":
+    lab.main()
