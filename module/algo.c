@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <crypto/aead.h>
 #include <crypto/authenc.h>
+#include <linux/in.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
@@ -17,9 +18,9 @@
 
 #define COMBINED_IV(ike, template, hint, key, salt, icv, ivlen, source)                            \
 	{                                                                                          \
-		.name = ike, .aead = template, .missing = MISSING(template, hint),                 \
-		.enc_key_len = key, .salt_len = salt, .iv_len = ivlen, .icv_len = icv,             \
-		.block_len = 4, .iv = source,                                                      \
+		.name = ike, .proto = IPPROTO_ESP, .aead = template,                               \
+		.missing = MISSING(template, hint), .enc_key_len = key, .salt_len = salt,          \
+		.iv_len = ivlen, .icv_len = icv, .block_len = 4, .iv = source,                     \
 	}
 
 #define COMBINED(ike, template, hint, key, salt, icv)                                              \
@@ -41,11 +42,18 @@
 #define CCM(bits) AES_ICVS(bits, "ccm", "rfc4309(ccm(aes))", CCM_HINT, 3)
 #define GCM_IIV(bits) IMPLICIT("aes" #bits "gcm16", "gcm(aes)", GCM_HINT, bits / 8, 4, 16)
 #define CCM_IIV(bits) IMPLICIT("aes" #bits "ccm8", "ccm(aes)", CCM_HINT, bits / 8, 3, 8)
-#define GMAC(bits) COMBINED("aes" #bits "gmac", "rfc4543(gcm(aes))", GCM_HINT, bits / 8, 4, 16)
+/* in AH, too, the IV travels, ahead of the ICV (RFC 4543 section 4) */
+#define GMAC(bits)                                                                                 \
+	COMBINED("aes" #bits "gmac", "rfc4543(gcm(aes))", GCM_HINT, bits / 8, 4, 16),              \
+	{                                                                                          \
+		.name = "aes" #bits "gmac", .proto = IPPROTO_AH, .aead = "gcm(aes)",               \
+		.missing = MISSING("gcm(aes)", GCM_HINT), .enc_key_len = bits / 8, .salt_len = 4,  \
+		.iv_len = 8, .icv_len = 16, .block_len = 1, .iv = ESPAH_IV_SEQ,                    \
+	}
 
 #define PAIR(ike, cipher, mac, hint, key, salt, mac_key, ivlen, icv, block, source)                \
 	{                                                                                          \
-		.name = ike, .aead = "authenc(" mac "," cipher ")",                                \
+		.name = ike, .proto = IPPROTO_ESP, .aead = "authenc(" mac "," cipher ")",          \
 		.aead_esn = "authencesn(" mac "," cipher ")",                                      \
 		.missing = MISSING("authenc or authencesn(" mac "," cipher ")", hint),             \
 		.enc_key_len = key, .salt_len = salt, .auth_key_len = mac_key, .iv_len = ivlen,    \
@@ -69,7 +77,13 @@
 	PAIR("aes256ctr-" ike, "rfc3686(ctr(aes))", mac, PAIR_HINT("ctr", module),                 \
 	     32, 4, mac_key, 8, icv, 4, ESPAH_IV_SEQ),                                             \
 	PAIR("null-" ike, "ecb(cipher_null)", mac, PAIR_HINT("crypto_null", module),               \
-	     0, 0, mac_key, 0, icv, 4, ESPAH_IV_NONE)
+	     0, 0, mac_key, 0, icv, 4, ESPAH_IV_NONE),                                             \
+	{                                                                                          \
+		.name = ike, .proto = IPPROTO_AH, .aead = "authenc(" mac ",ecb(cipher_null))",     \
+		.missing = MISSING("authenc(" mac ",ecb(cipher_null))",                            \
+				   PAIR_HINT("crypto_null", module)),                              \
+		.auth_key_len = mac_key, .icv_len = icv, .block_len = 1, .iv = ESPAH_IV_NONE,      \
+	}
 
 const struct espah_algo espah_algos[] = {
 	GCM(128), GCM(192), GCM(256),
@@ -89,12 +103,12 @@ const struct espah_algo espah_algos[] = {
 
 const unsigned int espah_algo_count = ARRAY_SIZE(espah_algos);
 
-const struct espah_algo *espah_algo_find(const char *name)
+const struct espah_algo *espah_algo_find(const char *name, u8 proto)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(espah_algos); i++)
-		if (!strcmp(espah_algos[i].name, name))
+		if (espah_algos[i].proto == proto && !strcmp(espah_algos[i].name, name))
 			return &espah_algos[i];
 	return NULL;
 }
@@ -144,7 +158,7 @@ struct crypto_aead *espah_algo_alloc(const struct espah_algo *algo, bool esn, co
 		err = set_paired_key(aead, algo, key);
 	else
 		err = crypto_aead_setkey(aead, key, algo->enc_key_len +
-					 (algo->iv == ESPAH_IV_IMPLICIT ? 0 : algo->salt_len));
+					 (espah_algo_own_nonce(algo) ? 0 : algo->salt_len));
 	if (err) {
 		NL_SET_ERR_MSG(extack, "the crypto driver refused the key");
 		goto free;

@@ -23,6 +23,7 @@ enum espah_iv {
 /**
  * struct espah_algo - an algorithm suite
  * @name: IKE keyword, "aes256gcm16"
+ * @proto: IPPROTO_ESP or IPPROTO_AH, which it is for
  * @aead: name in the crypto API without ESN
  * @aead_esn: the same with ESN; NULL: as @aead
  * @missing: module and config option to name if the kernel has no such transform
@@ -31,7 +32,7 @@ enum espah_iv {
  * @auth_key_len: bytes of the integrity key; 0 for combined modes
  * @iv_len: bytes of IV in the packet
  * @icv_len: bytes of ICV in the packet
- * @block_len: what the ciphertext's length is a multiple of, at least 4
+ * @block_len: what the ciphertext's length is a multiple of, at least 4; AH: 1
  * @iv: where IVs come from
  */
 struct espah_algo {
@@ -39,6 +40,7 @@ struct espah_algo {
 	const char *aead;
 	const char *aead_esn;
 	const char *missing;
+	u8 proto;
 	u8 enc_key_len;
 	u8 salt_len;
 	u8 auth_key_len;
@@ -56,8 +58,14 @@ static inline unsigned int espah_algo_key_len(const struct espah_algo *algo)
 	return algo->enc_key_len + algo->salt_len + algo->auth_key_len;
 }
 
-/* the suite of this name, or NULL */
-const struct espah_algo *espah_algo_find(const char *name);
+/* whether the salt is not for the transform, but ours to put before the IV */
+static inline bool espah_algo_own_nonce(const struct espah_algo *algo)
+{
+	return algo->iv == ESPAH_IV_IMPLICIT || algo->proto == IPPROTO_AH;
+}
+
+/* the suite of this name for a protocol, or NULL */
+const struct espah_algo *espah_algo_find(const char *name, u8 proto);
 
 /**
  * espah_algo_alloc - a keyed transform of a suite

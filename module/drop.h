@@ -13,6 +13,8 @@
 	X(CRYPTO, "crypto", NOT_SPECIFIED, "the crypto driver failed")                             \
 	X(QUEUE_FULL, "queue_full", FULL_RING, "too many packets wait for the crypto driver")      \
 	X(SA_GONE, "sa_gone", XFRM_POLICY, "the SA was deleted while the packet was in flight")    \
+	X(AH_HEADERS, "ah_headers", IP_INHDR,                                                      \
+	  "options or extension headers before AH are broken, too long, or unknown to AH")         \
 	X(LARVAL, "larval", XFRM_POLICY, "the SA has no keys yet")                                 \
 	X(EXPIRED, "expired", XFRM_POLICY, "a hard limit of the SA was reached")                   \
 	/* output */                                                                               \
@@ -33,13 +35,14 @@
 	X(UDP, "udp", UDP_CSUM, "ESP in UDP whose UDP length or checksum is wrong")                \
 	X(KEEPALIVE, "keepalive", NOT_SPECIFIED, "a NAT keepalive, as it should be")               \
 	X(ENCAP, "encap", XFRM_POLICY, "ESP in UDP to an SA without it, or the other way round")   \
-	X(SHORT, "short", HDR_TRUNC, "too short for an ESP header, IV and ICV")                    \
+	X(SHORT, "short", HDR_TRUNC, "too short for an ESP or AH header, IV and ICV")              \
 	X(RESERVED_SPI, "reserved_spi", XFRM_POLICY, "SPI below 256")                              \
 	X(NO_SPI, "no_spi", XFRM_POLICY, "no SA has this SPI and destination")                     \
-	X(FRAGMENT, "fragment", XFRM_POLICY, "an ESP fragment that was not reassembled")           \
+	X(FRAGMENT, "fragment", XFRM_POLICY, "an ESP or AH fragment that was not reassembled")     \
 	X(REPLAY, "replay", XFRM_POLICY, "the sequence number was received before")                \
 	X(TOO_OLD, "too_old", XFRM_POLICY, "the sequence number is left of the replay window")     \
-	X(LENGTH, "length", PKT_TOO_SMALL, "the length does not fit the cipher's blocks")          \
+	X(LENGTH, "length", PKT_TOO_SMALL,                                                         \
+	  "the length does not fit the cipher's blocks, or AH's own does not fit its ICV")         \
 	X(ICV, "icv", XFRM_POLICY, "the integrity check failed")                                   \
 	/* input, after authentication */                                                          \
 	X(PADDING, "padding", XFRM_POLICY, "the padding is not 1, 2, 3 ... or overruns")           \

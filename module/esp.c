@@ -11,8 +11,8 @@ static DEFINE_PER_CPU(struct espah_op *, spare_op);
 
 struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 {
-	u32 size = sizeof(struct espah_op) + crypto_aead_reqsize(sa->aead);
 	struct espah_op *op = this_cpu_read(spare_op);
+	u32 size = sa->op_size;
 
 	this_cpu_write(spare_op, NULL);
 	if (unlikely(!op || op->size < size)) {
@@ -97,13 +97,12 @@ void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struc
 	tail[pad_len + 1] = next_header;
 }
 
-static int set_request(struct espah_op *op, int nsg, unsigned int crypt_len)
+static enum espah_drop set_request(struct espah_op *op, int nsg, unsigned int crypt_len)
 {
 	struct espah_sa *sa = op->sa;
 	unsigned int aad_len = sizeof(struct ip_esp_hdr) + sa->iv_len;
 	unsigned int off = op->hdr_off;
 	struct aead_request *req = &op->req;
-	int err;
 
 	/*
 	 * With ESN the AAD is SPI, upper half, lower half. The packet has no
@@ -126,18 +125,17 @@ static int set_request(struct espah_op *op, int nsg, unsigned int crypt_len)
 			op->sg = kmalloc_array(nsg, sizeof(*op->sg), GFP_ATOMIC);
 			if (!op->sg) {
 				op->sg = op->sg_few;
-				return -ENOMEM;
+				return ESPAH_DROP_NOMEM;
 			}
 		}
 		sg_init_table(op->sg, nsg);
-		err = skb_to_sgvec(op->skb, op->sg, off, aad_len + crypt_len);
-		if (err < 0)
-			return err;
+		if (skb_to_sgvec(op->skb, op->sg, off, aad_len + crypt_len) < 0)
+			return ESPAH_DROP_NOMEM;
 	}
 	aead_request_set_tfm(req, sa->aead);
 	aead_request_set_callback(req, 0, espah_order_done, op);
 	aead_request_set_ad(req, aad_len);
-	return 0;
+	return ESPAH_DROP_NONE;
 }
 
 /*
@@ -153,11 +151,10 @@ static void set_nonce(struct espah_op *op)
 	memset(op->iv + 12, 0, 4);
 }
 
-int espah_esp_seal(struct espah_op *op, int nsg)
+enum espah_drop espah_esp_seal(struct espah_op *op, int nsg)
 {
 	struct espah_sa *sa = op->sa;
 	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->hdr_off);
-	int err;
 
 	op->ct_len = op->skb->len - op->hdr_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
 	esp->spi = sa->id.spi;
@@ -173,35 +170,32 @@ int espah_esp_seal(struct espah_op *op, int nsg)
 	} else if (sa->iv == ESPAH_IV_IMPLICIT) {
 		set_nonce(op);
 	}
-	err = set_request(op, nsg, op->ct_len + sa->icv_len);
-	if (err)
-		return err;
+	if (set_request(op, nsg, op->ct_len + sa->icv_len))
+		return ESPAH_DROP_NOMEM;
 	aead_request_set_crypt(&op->req, op->sg, op->sg, op->ct_len, op->iv);
-	return 0;
+	return ESPAH_DROP_NONE;
 }
 
-int espah_esp_open(struct espah_op *op, int nsg)
+enum espah_drop espah_esp_open(struct espah_op *op, int nsg)
 {
 	struct espah_sa *sa = op->sa;
 	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->hdr_off);
-	int err;
 
 	op->ct_len = op->skb->len - op->hdr_off - sizeof(*esp) - sa->iv_len - sa->icv_len;
 	memcpy(op->iv, esp->enc_data, sa->iv_len);
 	if (unlikely(sa->iv == ESPAH_IV_IMPLICIT))
 		set_nonce(op);
-	err = set_request(op, nsg, op->ct_len + sa->icv_len);
-	if (err)
-		return err;
+	if (set_request(op, nsg, op->ct_len + sa->icv_len))
+		return ESPAH_DROP_NOMEM;
 	aead_request_set_crypt(&op->req, op->sg, op->sg, op->ct_len + sa->icv_len, op->iv);
-	return 0;
+	return ESPAH_DROP_NONE;
 }
 
 void espah_esp_restore(struct espah_op *op)
 {
 	__be32 *words;
 
-	if (!espah_sa_esn(op->sa))
+	if (!espah_sa_esn(op->sa) || espah_sa_is_ah(op->sa))
 		return;
 	words = (__be32 *)(op->skb->data + op->hdr_off) - 1;
 	words[1] = words[0];

@@ -23,10 +23,10 @@
  * @done: the driver has answered; under espah_sa.lock
  * @linked: it is in espah_sa.inflight; under espah_sa.lock
  * @size: bytes allocated for it
- * @hdr_off: offset of the ESP header from skb->data
+ * @hdr_off: offset of the ESP or AH header from skb->data
  * @encap_len: bytes of the UDP header before it, or 0
  * @plain_len: output: length of the packet before it was wrapped
- * @ct_len: length of the ciphertext without header, IV and ICV
+ * @ct_len: bytes of ciphertext without header, IV and ICV; AH: bytes that the ICV covers
  * @saved: the word before the ESP header, while the AAD of ESN covers it
  * @sg: the packet for the driver: @sg_few, or allocated when it has more parts
  * @sg_few: enough for most packets
@@ -88,18 +88,18 @@ void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struc
  * @op: with @op->skb laid out (ESP header and IV unwritten), @op->seq and @op->hdr_off set
  * @nsg: what espah_esp_room() said
  *
- * Writes header and IV. Return: 0 or -ENOMEM.
+ * Writes header and IV. Return: ESPAH_DROP_NONE or ESPAH_DROP_NOMEM.
  */
-int espah_esp_seal(struct espah_op *op, int nsg);
+enum espah_drop espah_esp_seal(struct espah_op *op, int nsg);
 
 /**
  * espah_esp_open - prepare the decryption
  * @op: with @op->seq and @op->hdr_off set; lengths have been checked
  * @nsg: what espah_esp_room() said
  *
- * Return: 0 or -ENOMEM.
+ * Return: ESPAH_DROP_NONE or ESPAH_DROP_NOMEM.
  */
-int espah_esp_open(struct espah_op *op, int nsg);
+enum espah_drop espah_esp_open(struct espah_op *op, int nsg);
 
 /* puts the ESP header back in its place after either */
 void espah_esp_restore(struct espah_op *op);

@@ -69,6 +69,29 @@ static int dissect_ip4(const struct sk_buff *skb, struct espah_flow *flow)
 	return thoff;
 }
 
+int espah_skip_exthdr(const struct sk_buff *skb, int off, u8 *nexthdr, __be16 *frag_off)
+{
+	*frag_off = 0;
+	while (*nexthdr == NEXTHDR_HOP || *nexthdr == NEXTHDR_ROUTING ||
+	       *nexthdr == NEXTHDR_FRAGMENT || *nexthdr == NEXTHDR_DEST) {
+		struct frag_hdr buf;
+		const struct frag_hdr *hdr = skb_header_pointer(skb, off, sizeof(buf), &buf);
+
+		if (!hdr)
+			return -1;
+		if (*nexthdr == NEXTHDR_FRAGMENT) {
+			*frag_off = hdr->frag_off;
+			if (hdr->frag_off & htons(IP6_OFFSET))
+				break;
+			off += sizeof(*hdr);
+		} else {
+			off += ipv6_optlen((const struct ipv6_opt_hdr *)hdr);
+		}
+		*nexthdr = hdr->nexthdr;
+	}
+	return off;
+}
+
 static int dissect_ip6(const struct sk_buff *skb, struct espah_flow *flow)
 {
 	int nhoff = skb_network_offset(skb);
@@ -86,7 +109,7 @@ static int dissect_ip6(const struct sk_buff *skb, struct espah_flow *flow)
 	if (!ipv6_ext_hdr(flow->proto))
 		return thoff;
 
-	thoff = ipv6_skip_exthdr(skb, thoff, &flow->proto, &frag_off);
+	thoff = espah_skip_exthdr(skb, thoff, &flow->proto, &frag_off);
 	if (thoff < 0)
 		return -1;
 	if (frag_off & htons(IP6_OFFSET)) {

@@ -19,6 +19,20 @@
  */
 int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow);
 
+/**
+ * espah_skip_exthdr - find what follows the extension headers of an IPv6 packet
+ * @skb: the packet
+ * @off: of the first header from skb->data
+ * @nexthdr: its type; gets the type of what follows
+ * @frag_off: gets the offset and flags of a fragment header, or 0; a fragment that is not
+ *	the first ends the search
+ *
+ * AH counts as an upper layer (RFC 4301 4.4.1.1), unlike in the kernel's own function.
+ *
+ * Return: the offset of what follows, or -1 if a header is not all in the packet.
+ */
+int espah_skip_exthdr(const struct sk_buff *skb, int off, u8 *nexthdr, __be16 *frag_off);
+
 /* neighbour and router discovery (RFC 4861 with hop limit 255): never leaves the link */
 bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff);
 

@@ -4,7 +4,7 @@
  *
  *   PRE_ROUTING    just ahead of defragmentation: fragments that came by an SA
  *                  just behind it: what came in clear
- *   LOCAL_IN       behind all rules of the administrator: ESP to this host, in UDP or not
+ *   LOCAL_IN       behind all rules of the administrator: ESP to this host, in UDP or not, and AH
  *   POST_ROUTING   behind source NAT: what may have to be protected
  *
  * The last two come just ahead of conntrack's confirmation, which
@@ -17,6 +17,7 @@
 #include <net/ipv6.h>
 #include <net/netfilter/ipv4/nf_defrag_ipv4.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include "flow.h"
 #include "hooks.h"
 #include "icmp.h"
 #include "input.h"
@@ -67,13 +68,25 @@ static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_h
 	struct espah_net *en = espah_pernet(state->net);
 	const struct iphdr *iph = ip_hdr(skb);
 
-	if (iph->protocol == IPPROTO_ESP)
-		return espah_input(en, skb, state, ip_hdrlen(skb), 0);
+	if (espah_proto_is_ipsec(iph->protocol))
+		return espah_input(en, skb, state, iph->protocol, ip_hdrlen(skb), 0);
 	if (iph->protocol == IPPROTO_UDP)
 		return espah_encap_input(en, skb, state, ip_hdrlen(skb));
 	if (unlikely(iph->protocol == IPPROTO_ICMP))
 		espah_icmp_input(en, skb, AF_INET, ip_hdrlen(skb));
 	return NF_ACCEPT;
+}
+
+/*
+ * A packet whose routing header is not used up is not for this host, which comes
+ * to know by processing the headers in their order (RFC 8200 4.1).
+ */
+static bool on_its_way(const struct sk_buff *skb)
+{
+	int flags = IP6_FH_F_SKIP_RH;
+	unsigned int off = 0;
+
+	return ipv6_find_hdr(skb, &off, NEXTHDR_ROUTING, NULL, &flags) == NEXTHDR_ROUTING;
 }
 
 static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
@@ -83,12 +96,13 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 	int off = sizeof(struct ipv6hdr);
 	__be16 frag_off;
 
-	if (unlikely(ipv6_ext_hdr(nexthdr)))
-		off = ipv6_skip_exthdr(skb, off, &nexthdr, &frag_off);
-	if (off < 0)
-		return NF_ACCEPT;
-	if (nexthdr == IPPROTO_ESP)
-		return espah_input(en, skb, state, off, 0);
+	if (unlikely(ipv6_ext_hdr(nexthdr))) {
+		off = espah_skip_exthdr(skb, off, &nexthdr, &frag_off);
+		if (off < 0 || on_its_way(skb))
+			return NF_ACCEPT;
+	}
+	if (espah_proto_is_ipsec(nexthdr))
+		return espah_input(en, skb, state, nexthdr, off, 0);
 	if (nexthdr == IPPROTO_UDP)
 		return espah_encap_input(en, skb, state, off);
 	if (unlikely(nexthdr == IPPROTO_ICMPV6))

@@ -8,6 +8,7 @@
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
+#include "flow.h"
 #include "icmp.h"
 
 /* below this the kernel does not believe a path MTU either (sysctl min_pmtu) */
@@ -28,14 +29,16 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 		if (skb_copy_bits(skb, off, &uh, sizeof(uh)))
 			return NULL;
 		off += sizeof(uh);
-	} else if (proto != IPPROTO_ESP) {
+		id->proto = IPPROTO_ESP;
+	} else if (!espah_proto_is_ipsec(proto)) {
 		return NULL;
+	} else {
+		id->proto = proto;
 	}
-	spi = skb_header_pointer(skb, off, sizeof(buf), &buf);
+	spi = skb_header_pointer(skb, off + espah_spi_offset(id->proto), sizeof(buf), &buf);
 	if (!spi)
 		return NULL;
 	id->spi = *spi;
-	id->proto = IPPROTO_ESP;
 	id->dir = ESPAH_DIR_OUT;
 	sa = espah_sad_find(&en->sad, id);
 	if (!sa)
@@ -94,7 +97,7 @@ static void input6(struct espah_net *en, struct sk_buff *skb, int icmp_off)
 	struct ipv6hdr ip_buf;
 	union espah_addr src;
 	int off = icmp_off + sizeof(*icmp);
-	int esp_off = off + sizeof(*quoted);
+	int hdr_off = off + sizeof(*quoted);
 	struct espah_sa *sa;
 	__be16 frag_off;
 	__be32 mtu;
@@ -110,10 +113,10 @@ static void input6(struct espah_net *en, struct sk_buff *skb, int icmp_off)
 	nexthdr = quoted->nexthdr;
 	memcpy(&id.dst, &quoted->daddr, sizeof(id.dst));
 	memcpy(&src, &quoted->saddr, sizeof(src));
-	esp_off = ipv6_skip_exthdr(skb, esp_off, &nexthdr, &frag_off);
-	if (esp_off < 0)
+	hdr_off = espah_skip_exthdr(skb, hdr_off, &nexthdr, &frag_off);
+	if (hdr_off < 0)
 		return;
-	sa = quoted_sa(en, skb, esp_off, nexthdr, &id, &src);
+	sa = quoted_sa(en, skb, hdr_off, nexthdr, &id, &src);
 	if (!sa || ntohl(mtu) < IPV6_MIN_MTU)
 		return;
 	learn(sa, ntohl(mtu));

@@ -9,7 +9,7 @@
 #include "cell.h"
 #include "compat/conntrack.h"
 #include "compat/netdev.h"
-#include "esp.h"
+#include "ah.h"
 #include "flow.h"
 #include "input.h"
 #include "mode.h"
@@ -94,28 +94,38 @@ static enum espah_drop replay_drop(enum espah_replay_verdict verdict)
 	return verdict == ESPAH_REPLAY_OLD ? ESPAH_DROP_TOO_OLD : ESPAH_DROP_REPLAY;
 }
 
+static enum espah_drop check_esp(const struct espah_sa *sa, struct sk_buff *skb,
+				 unsigned int hdr_off, u32 *seq)
+{
+	unsigned int fixed = sizeof(struct ip_esp_hdr) + sa->iv_len + sa->icv_len;
+	unsigned int ct_len;
+
+	if (unlikely(skb->len < hdr_off + fixed + 2 ||
+		     !pskb_may_pull(skb, hdr_off + sizeof(struct ip_esp_hdr) + sa->iv_len)))
+		return ESPAH_DROP_SHORT;
+	ct_len = skb->len - hdr_off - fixed;
+	if (unlikely(ct_len & (sa->block_len - 1)))
+		return ESPAH_DROP_LENGTH;
+	*seq = ntohl(((const struct ip_esp_hdr *)(skb->data + hdr_off))->seq_no);
+	return ESPAH_DROP_NONE;
+}
+
 /* Lengths, and whether the number could be accepted: all that can be said without the key. */
 static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 				unsigned int hdr_off, unsigned int encap_len, u64 *seq)
 {
-	unsigned int fixed = sizeof(struct ip_esp_hdr) + sa->iv_len + sa->icv_len;
-	const struct ip_esp_hdr *esp;
 	enum espah_replay_verdict verdict;
-	unsigned int ct_len;
+	enum espah_drop reason;
 	u32 low;
 
 	if (unlikely(sa->state != ESPAH_SA_STATE_VALID))
 		return ESPAH_DROP_LARVAL;
 	if (unlikely(espah_sa_path(sa)->encap_len != encap_len))
 		return ESPAH_DROP_ENCAP;
-	if (unlikely(skb->len < hdr_off + fixed + 2 ||
-		     !pskb_may_pull(skb, hdr_off + sizeof(*esp) + sa->iv_len)))
-		return ESPAH_DROP_SHORT;
-	ct_len = skb->len - hdr_off - fixed;
-	if (unlikely(ct_len & (sa->block_len - 1)))
-		return ESPAH_DROP_LENGTH;
-	esp = (const struct ip_esp_hdr *)(skb->data + hdr_off);
-	low = ntohl(esp->seq_no);
+	reason = espah_sa_is_ah(sa) ? espah_ah_check(sa, skb, hdr_off, &low) :
+				      check_esp(sa, skb, hdr_off, &low);
+	if (unlikely(reason))
+		return reason;
 	*seq = espah_sa_esn(sa) ?
 	       espah_esn_expand(READ_ONCE(sa->replay->top), sa->replay->window, low) : low;
 	verdict = espah_replay_check(sa->replay, *seq);
@@ -123,11 +133,10 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 }
 
 unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
-			 const struct nf_hook_state *state, unsigned int hdr_off,
+			 const struct nf_hook_state *state, u8 proto, unsigned int hdr_off,
 			 unsigned int encap_len)
 {
-	struct espah_sa_id id = { .proto = IPPROTO_ESP, .family = state->pf,
-				  .dir = ESPAH_DIR_IN };
+	struct espah_sa_id id = { .proto = proto, .family = state->pf, .dir = ESPAH_DIR_IN };
 	enum espah_drop reason = ESPAH_DROP_NONE;
 	struct espah_sa *sa = NULL;
 	struct sk_buff *trailer;
@@ -141,7 +150,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 		espah_drop(en, NULL, NULL, ESPAH_DROP_FRAGMENT, skb);
 		return NF_STOLEN;
 	}
-	spi = skb_header_pointer(skb, hdr_off, sizeof(buf), &buf);
+	spi = skb_header_pointer(skb, hdr_off + espah_spi_offset(proto), sizeof(buf), &buf);
 	if (unlikely(!spi)) {
 		espah_drop(en, NULL, NULL, ESPAH_DROP_SHORT, skb);
 		return NF_STOLEN;
@@ -189,11 +198,15 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	op->seq = seq;
 	op->hdr_off = hdr_off;
 	op->encap_len = encap_len;
-	if (likely(!espah_esp_open(op, nsg))) {
+	if (unlikely(proto == IPPROTO_AH))
+		reason = espah_ah_open(op, nsg);
+	else
+		reason = espah_esp_open(op, nsg);
+	if (likely(!reason)) {
 		espah_order_run(op);
 	} else {
 		espah_op_put(op);
-		espah_drop(en, sa, NULL, ESPAH_DROP_NOMEM, skb);
+		espah_drop(en, sa, NULL, reason, skb);
 	}
 	local_bh_enable();
 	return NF_STOLEN;
@@ -258,7 +271,12 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_EXPIRED;
 	if (unlikely(op->encap_len))
 		espah_encap_check_peer(op);
-	reason = espah_esp_strip(sa, skb, op->hdr_off, &next_header);
+	if (unlikely(espah_sa_is_ah(sa))) {
+		next_header = skb->data[op->hdr_off + offsetof(struct ip_auth_hdr, nexthdr)];
+		reason = ESPAH_DROP_NONE;
+	} else {
+		reason = espah_esp_strip(sa, skb, op->hdr_off, &next_header);
+	}
 	if (unlikely(reason))
 		return reason;
 	reason = espah_mode_unwrap(op, next_header);

@@ -91,8 +91,7 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 		iph->protocol = path->ip_proto;
 		iph->saddr = path->src.ip4;
 		iph->daddr = path->dst.ip4;
-		/* 0 will do for a packet that is never fragmented (RFC 6864 4.1); see output.c */
-		iph->id = 0;
+		iph->id = 0; /* see output.c */
 		skb->protocol = htons(ETH_P_IP);
 	} else {
 		struct ipv6hdr *ip6h = ipv6_hdr(skb);

@@ -13,9 +13,9 @@ struct espah_op;
  * struct espah_layout - how a packet is to be wrapped
  * @path: the SA's, while the packet is being wrapped
  * @head_len: bytes that all headers take which are put on
- * @hdr_len: bytes from skb->data on that stay in front of the ESP header (transport)
+ * @hdr_len: bytes from skb->data on that stay in front of the ESP or AH header (transport)
  * @nh_off: transport: offset of the field that names the upper-layer protocol
- * @next_header: for the ESP trailer
+ * @next_header: for the ESP trailer or AH
  */
 struct espah_layout {
 	struct espah_path *path;
@@ -30,23 +30,23 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 				  struct espah_layout *layout);
 
 /**
- * espah_mode_wrap - make way for ESP header and IV, and write the headers before them
+ * espah_mode_wrap - make way for ESP header and IV or AH, and write the headers before them
  * @sa: the SA
- * @skb: the packet, with room in front; the ESP trailer is on already
+ * @skb: the packet, with room in front; an ESP trailer is on already
  * @layout: from espah_mode_layout()
  * @dst: route of the outer packet
  *
  * IP lengths, checksum and identification are left to the IP layer.
  *
- * Return: offset of the ESP header from skb->data.
+ * Return: offset of the ESP or AH header from skb->data.
  */
 unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
 			     const struct espah_layout *layout, const struct dst_entry *dst);
 
 /**
  * espah_mode_unwrap - take the outer headers off an authenticated packet
- * @op: the packet, trailer already off
- * @next_header: from the ESP trailer
+ * @op: the packet, a trailer already off
+ * @next_header: from the ESP trailer or AH
  *
  * Return: ESPAH_DROP_NONE, with skb->data, network header and protocol those of the inner
  * packet; or a reason.

@@ -8,7 +8,14 @@
 /* bytes that travel with each packet whatever its length: headers, IV, ICV */
 static unsigned int fixed_len(const struct espah_sa *sa)
 {
-	return espah_sa_path(sa)->encap_len + sa->hdr_len + sa->icv_len;
+	return espah_sa_path(sa)->encap_len + sa->hdr_len +
+	       (espah_sa_is_ah(sa) ? 0 : sa->icv_len);
+}
+
+/* ESP's trailer besides padding */
+static unsigned int trailer_len(const struct espah_sa *sa)
+{
+	return espah_sa_is_ah(sa) ? 0 : 2;
 }
 
 static unsigned int outer_len(const struct espah_sa *sa)
@@ -18,18 +25,19 @@ static unsigned int outer_len(const struct espah_sa *sa)
 
 unsigned int espah_sa_overhead(const struct espah_sa *sa)
 {
-	/* the trailer's two bytes, and up to a block less one of padding (RFC 4303 2.4) */
-	return outer_len(sa) + fixed_len(sa) + 2 + sa->block_len - 1;
+	/* up to a block less one of padding (RFC 4303 2.4) */
+	return outer_len(sa) + fixed_len(sa) + trailer_len(sa) + sa->block_len - 1;
 }
 
 unsigned int espah_sa_mtu(const struct espah_sa *sa, unsigned int pmtu, unsigned int hdr_len)
 {
 	unsigned int outer = sa->mode == ESPAH_MODE_TUNNEL ? outer_len(sa) : hdr_len;
+	unsigned int fixed = outer + fixed_len(sa);
 	unsigned int room;
 
-	if (pmtu < outer + fixed_len(sa) + sa->block_len)
+	if (pmtu < fixed + sa->block_len)
 		return 0;
-	room = round_down(pmtu - outer - fixed_len(sa), sa->block_len) - 2;
+	room = round_down(pmtu - fixed, sa->block_len) - trailer_len(sa);
 	return sa->mode == ESPAH_MODE_TUNNEL ? room : hdr_len + room;
 }
 

@@ -11,7 +11,7 @@
 #include <net/route.h>
 #include "compat/conntrack.h"
 #include "compat/gso.h"
-#include "esp.h"
+#include "ah.h"
 #include "flow.h"
 #include "mode.h"
 #include "mss.h"
@@ -157,24 +157,42 @@ static unsigned int reserve(struct espah_sa *sa, unsigned int n, u64 *first)
 	return *first <= limit ? limit - *first + 1 : 0;
 }
 
+/* Fills in what is the IP layer's to do, but covered by AH (RFC 4302 3.3.3.1). */
+static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_entry *dst)
+{
+	struct iphdr *iph = ip_hdr(skb);
+
+	if (skb->protocol != htons(ETH_P_IP)) {
+		ipv6_hdr(skb)->payload_len = htons(skb->len - sizeof(struct ipv6hdr));
+		return;
+	}
+	iph->tot_len = htons(skb->len);
+	/* 0 will do for a packet that is never fragmented (RFC 6864 4.1) */
+	if (!iph->id && (!(iph->frag_off & htons(IP_DF)) || skb->len > dst_mtu(dst)))
+		__ip_select_ident(sa->en->net, iph, 1);
+}
+
 /* Wraps and encrypts one packet. Consumes it. */
 static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 			const struct espah_layout *layout, struct dst_entry *dst, u64 seq)
 {
 	unsigned int payload_len = skb->len - layout->hdr_len;
 	unsigned int head = layout->head_len + LL_RESERVED_SPACE(dst->dev);
+	enum espah_drop reason = ESPAH_DROP_NOMEM;
+	bool ah = espah_sa_is_ah(sa);
 	struct sk_buff *trailer;
 	struct espah_op *op;
 	int nsg;
 
-	nsg = espah_esp_room(skb, head, espah_esp_tail_len(sa, payload_len), &trailer);
+	nsg = espah_esp_room(skb, head, ah ? 0 : espah_esp_tail_len(sa, payload_len), &trailer);
 	if (unlikely(nsg < 0))
-		goto nomem;
+		goto drop;
 	op = espah_op_get(sa, skb);
 	if (unlikely(!op))
-		goto nomem;
+		goto drop;
 	espah_tap(sa, skb, seq);
-	espah_esp_put_trailer(sa, skb, trailer, payload_len, layout->next_header);
+	if (likely(!ah))
+		espah_esp_put_trailer(sa, skb, trailer, payload_len, layout->next_header);
 	op->seq = seq;
 	op->plain_len = payload_len + layout->hdr_len;
 	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
@@ -183,19 +201,19 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 		skb_dst_drop(skb);
 		skb_dst_set_noref(skb, dst);
 	}
-	if (unlikely(espah_esp_seal(op, nsg))) {
+	settle(sa, skb, dst);
+	reason = unlikely(ah) ? espah_ah_seal(op, nsg, layout->next_header) :
+				espah_esp_seal(op, nsg);
+	if (unlikely(READ_ONCE(sa->watch)) && !reason && !espah_life_charge(sa, op->ct_len))
+		reason = ESPAH_DROP_EXPIRED;
+	if (unlikely(reason)) {
 		espah_op_put(op);
-		goto nomem;
-	}
-	if (unlikely(READ_ONCE(sa->watch)) && !espah_life_charge(sa, op->ct_len)) {
-		espah_op_put(op);
-		espah_drop(sa->en, sa, NULL, ESPAH_DROP_EXPIRED, skb);
-		return;
+		goto drop;
 	}
 	espah_order_run(op);
 	return;
-nomem:
-	espah_drop(sa->en, sa, NULL, ESPAH_DROP_NOMEM, skb);
+drop:
+	espah_drop(sa->en, sa, NULL, reason, skb);
 }
 
 /**
@@ -303,21 +321,15 @@ drop:
 /* Leaves it to the IP layer to send an ESP packet. */
 static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 {
-	struct net *net = sa->en->net;
-	const struct dst_entry *dst = skb_dst(skb);
-	struct iphdr *iph = ip_hdr(skb);
-	bool tunnel = sa->mode == ESPAH_MODE_TUNNEL;
 	u16 flags = IPSKB_XFRM_TRANSFORMED;
 
-	if (tunnel)
+	if (sa->mode == ESPAH_MODE_TUNNEL)
 		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 	else if (!READ_ONCE(sa->pmtu))
 		flags |= IPSKB_FORWARDED; /* or a path MTU meant for the plaintext counts */
 	IPCB(skb)->flags |= flags;
 	IPCB(skb)->frag_max_size = 0;
-	if (skb->len > dst_mtu(dst) || (tunnel && !(iph->frag_off & htons(IP_DF))))
-		__ip_select_ident(net, iph, 1);
-	ip_local_out(net, skb->sk, skb);
+	ip_local_out(sa->en->net, skb->sk, skb);
 }
 
 static void emit6(struct espah_sa *sa, struct sk_buff *skb)

@@ -18,12 +18,12 @@ static bool to_this_host(struct net *net, const struct espah_flow *flow)
 }
 
 /*
- * An ESP packet that LOCAL_IN is going to take, in UDP or not; looked at first, since it is
- * the common one.
+ * An ESP or AH packet that LOCAL_IN is going to take, in UDP or not; looked at first, since
+ * it is the common one.
  */
 static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 {
-	struct espah_sa_id id = { .proto = IPPROTO_ESP, .family = family, .dir = ESPAH_DIR_IN };
+	struct espah_sa_id id = { .family = family, .dir = ESPAH_DIR_IN };
 	__be32 buf, *spi;
 	u8 proto;
 	int off;
@@ -38,31 +38,32 @@ static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 		proto = ipv6_hdr(skb)->nexthdr;
 		off = sizeof(struct ipv6hdr);
 		if (ipv6_ext_hdr(proto))
-			off = ipv6_skip_exthdr(skb, off, &proto, &frag_off);
+			off = espah_skip_exthdr(skb, off, &proto, &frag_off);
 		if (off < 0)
 			return false;
 		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
 	}
 	if (proto == IPPROTO_UDP)
 		off = espah_encap_esp_off(en, skb, off);
-	else if (proto != IPPROTO_ESP)
+	else if (!espah_proto_is_ipsec(proto))
 		return false;
 	if (off < 0)
 		return false;
-	spi = skb_header_pointer(skb, off, sizeof(buf), &buf);
+	id.proto = proto == IPPROTO_AH ? IPPROTO_AH : IPPROTO_ESP;
+	spi = skb_header_pointer(skb, off + espah_spi_offset(id.proto), sizeof(buf), &buf);
 	if (!spi)
 		return false;
 	id.spi = *spi;
 	return espah_sad_find(&en->sad, &id);
 }
 
-/* ESP that XFRM may have an SA for; of ESP in UDP, it must have one, since UDP is much else */
+/* ESP or AH that XFRM may have an SA for; of ESP in UDP, it must have one, since UDP is much else */
 static bool for_xfrm(struct net *net, const struct sk_buff *skb, const struct espah_flow *flow,
 		     int thoff)
 {
 	struct espah_sa_id id = { .dst = flow->dst, .proto = IPPROTO_ESP, .family = flow->family };
 
-	if (flow->proto == IPPROTO_ESP)
+	if (espah_proto_is_ipsec(flow->proto))
 		return true;
 	return flow->proto == IPPROTO_UDP && flow->has_ports &&
 	       !skb_copy_bits(skb, thoff + sizeof(struct udphdr), &id.spi, sizeof(id.spi)) &&

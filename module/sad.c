@@ -6,6 +6,7 @@
 #include <linux/wait_bit.h>
 #include <net/dst_metadata.h>
 #include <net/esp.h>
+#include "ah.h"
 #include "net.h"
 #include "sad.h"
 #include "udp_encap.h"
@@ -216,12 +217,18 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 		return PTR_ERR(aead);
 	sa->aead = aead;
 	sa->algo = algo;
-	sa->hdr_len = sizeof(struct ip_esp_hdr) + algo->iv_len;
 	sa->iv_len = algo->iv_len;
 	sa->icv_len = algo->icv_len;
 	sa->block_len = algo->block_len;
 	sa->iv = algo->iv;
-	if (algo->iv == ESPAH_IV_IMPLICIT) {
+	sa->op_size = sizeof(struct espah_op) + crypto_aead_reqsize(aead);
+	if (espah_sa_is_ah(sa)) {
+		sa->hdr_len = espah_ah_len(sa);
+		sa->op_size = ALIGN(sa->op_size, 8) + ESPAH_AH_COPY;
+	} else {
+		sa->hdr_len = sizeof(struct ip_esp_hdr) + algo->iv_len;
+	}
+	if (espah_algo_own_nonce(algo)) {
 		/* CCM's salt has 3 bytes; before it, its nonce says that its counter has 3 + 1 */
 		sa->salt[0] = 3;
 		memcpy(sa->salt + sizeof(sa->salt) - algo->salt_len, key + algo->enc_key_len,
@@ -383,6 +390,10 @@ int espah_sad_move(struct espah_sa *sa, const union espah_addr *src, const union
 	struct espah_slot *slot;
 	struct espah_sa *other;
 
+	if (espah_sa_is_ah(sa) && family != old->family) {
+		NL_SET_ERR_MSG(extack, "AH has another length over another IP version: make a new SA");
+		return -EINVAL;
+	}
 	id.dst = *dst;
 	id.family = family;
 	other = espah_sad_find(sad, &id);

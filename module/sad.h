@@ -27,7 +27,7 @@ struct metadata_dst;
  * struct espah_sa_id - what a packet's SA is found by (RFC 4301 4.1)
  * @dst: destination address of the outer header
  * @spi: security parameter index
- * @proto: IPPROTO_ESP
+ * @proto: IPPROTO_ESP or IPPROTO_AH
  * @family: family of @dst
  * @dir: enum espah_dir
  * @zero: 0, so that the struct can be hashed as it lies in memory
@@ -41,13 +41,24 @@ struct espah_sa_id {
 	u8 zero;
 };
 
+static inline bool espah_proto_is_ipsec(u8 proto)
+{
+	return proto == IPPROTO_ESP || proto == IPPROTO_AH;
+}
+
+/* where the SPI stands in the header of either */
+static inline unsigned int espah_spi_offset(u8 proto)
+{
+	return proto == IPPROTO_AH ? offsetof(struct ip_auth_hdr, spi) : 0;
+}
+
 /**
  * struct espah_slot_id - what ties SAs to the policies that ask for them
  * @src: source address of the SAs
  * @dst: their destination address
  * @reqid: request id
  * @family: family of the addresses
- * @proto: IPPROTO_ESP
+ * @proto: IPPROTO_ESP or IPPROTO_AH
  * @mode: enum espah_mode
  * @dir: enum espah_dir
  */
@@ -123,7 +134,7 @@ struct espah_path {
  * @state: enum espah_sa_state; READ_ONCE by the packet path
  * @mode: enum espah_mode
  * @df: enum espah_df
- * @hdr_len: bytes of ESP header and IV
+ * @hdr_len: bytes of ESP header and IV, or of AH with all in it
  * @iv_len: bytes, copied from @algo so that the packet path touches one cache line
  * @icv_len: bytes
  * @block_len: bytes
@@ -140,6 +151,7 @@ struct espah_path {
  * @en: the namespace that it belongs to
  * @slot: ties it to policies; never NULL
  * @path: never NULL; see espah_sa_path()
+ * @op_size: bytes of a struct espah_op with the driver's part, and a copy of headers for AH
  * @seq: outbound: last sequence number used
  * @lock: inbound: guards @replay; both: guards @inflight
  * @replay: inbound: the receive window
@@ -189,6 +201,7 @@ struct espah_sa {
 	struct espah_net *en;
 	struct espah_slot *slot;
 	struct espah_path __rcu *path;
+	u32 op_size;
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
 	spinlock_t lock; /* see above */
@@ -354,6 +367,11 @@ static inline struct espah_path *espah_sa_path(const struct espah_sa *sa)
 static inline unsigned int espah_path_ip_len(const struct espah_path *path)
 {
 	return path->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
+
+static inline bool espah_sa_is_ah(const struct espah_sa *sa)
+{
+	return sa->id.proto == IPPROTO_AH;
 }
 
 static inline bool espah_sa_esn(const struct espah_sa *sa)

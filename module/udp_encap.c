@@ -100,7 +100,7 @@ static unsigned int input_one(struct espah_net *en, struct sk_buff *skb,
 	if (!word)
 		return NF_ACCEPT;
 	skb_orphan(skb); /* early demultiplexing may have found a socket */
-	return espah_input(en, skb, state, payload_off, sizeof(uh));
+	return espah_input(en, skb, state, IPPROTO_ESP, payload_off, sizeof(uh));
 drop:
 	espah_drop(en, NULL, NULL, reason, skb);
 	return NF_STOLEN;

@@ -5,6 +5,7 @@
 static int put_algo(struct sk_buff *skb, const struct espah_algo *algo, const char *driver)
 {
 	if (nla_put_string(skb, ESPAH_ALGO_NAME, algo->name) ||
+	    nla_put_u8(skb, ESPAH_ALGO_PROTO, algo->proto) ||
 	    nla_put_string(skb, ESPAH_ALGO_KERNEL_NAME, algo->aead) ||
 	    nla_put_u32(skb, ESPAH_ALGO_KEY_LEN, espah_algo_key_len(algo)) ||
 	    nla_put_u32(skb, ESPAH_ALGO_SALT_LEN, algo->salt_len) ||

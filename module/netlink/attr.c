@@ -186,8 +186,8 @@ int espah_check_df(const struct nlattr *attr, struct netlink_ext_ack *extack)
  */
 int espah_check_ipsec(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
-	return check_u8_range(attr, extack, IPPROTO_ESP, IPPROTO_ESP,
-			      "the protocol is 50 (ESP); 51 (AH) comes later");
+	return check_u8_range(attr, extack, IPPROTO_ESP, IPPROTO_AH,
+			      "the protocol is 50 (ESP) or 51 (AH)");
 }
 
 /**

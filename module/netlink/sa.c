@@ -345,13 +345,18 @@ static int get_tunnel(struct espah_sa *sa, struct nlattr **attrs, struct netlink
 }
 
 /* Reads the ports of UDP encapsulation; none are left as they are. */
-static int get_ports(struct nlattr **attrs, __be16 *sport, __be16 *dport,
+static int get_ports(struct nlattr **attrs, u8 proto, __be16 *sport, __be16 *dport,
 		     struct netlink_ext_ack *extack)
 {
 	const struct nlattr *src = attrs[ESPAH_SA_ENCAP_SPORT], *dst = attrs[ESPAH_SA_ENCAP_DPORT];
 
 	if (!src && !dst)
 		return 0;
+	if (proto == IPPROTO_AH) {
+		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
+				    "AH does not pass a NAT, which changes what it covers: only ESP goes in UDP");
+		return -EINVAL;
+	}
 	if (!src || !dst || !nla_get_u16(src) != !nla_get_u16(dst)) {
 		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
 				    "ESPAH_SA_ENCAP_SPORT and _DPORT come together, as ports from 1 to 65535");
@@ -362,12 +367,19 @@ static int get_ports(struct nlattr **attrs, __be16 *sport, __be16 *dport,
 	return 0;
 }
 
-static const struct espah_algo *get_algo(struct nlattr **attrs, struct netlink_ext_ack *extack)
+static const struct espah_algo *get_algo(struct nlattr **attrs, u8 proto,
+					 struct netlink_ext_ack *extack)
 {
 	const char *name = nla_data(attrs[ESPAH_SA_ALG]);
-	const struct espah_algo *algo = espah_algo_find(name);
+	const struct espah_algo *algo = espah_algo_find(name, proto);
 	int len;
 
+	if (!algo && espah_algo_find(name, proto == IPPROTO_AH ? IPPROTO_ESP : IPPROTO_AH)) {
+		espah_err_text(extack, attrs[ESPAH_SA_ALG], proto == IPPROTO_AH ?
+			       "the algorithm is for ESP; AH takes integrity alone, such as sha256" :
+			       "the algorithm is for AH; ESP takes a cipher too, such as null-sha256");
+		return ERR_PTR(-EINVAL);
+	}
 	if (!algo) {
 		espah_err_fmt(extack, attrs[ESPAH_SA_ALG],
 			      "unknown algorithm; `espah algo' lists those that there are",
@@ -404,7 +416,7 @@ static int get_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 		  espah_need(extack, attrs, ESPAH_SA_KEY) ?:
 		  espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST], &path->src,
 				      &sa->id.dst, &sa->id.family, extack) ?:
-		  get_ports(attrs, &path->sport, &path->dport, extack);
+		  get_ports(attrs, sa->id.proto, &path->sport, &path->dport, extack);
 
 	if (err)
 		return err;
@@ -415,7 +427,7 @@ static int get_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 
 static int get_keys(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
-	const struct espah_algo *algo = get_algo(attrs, extack);
+	const struct espah_algo *algo = get_algo(attrs, sa->id.proto, extack);
 	u32 window;
 	u64 seq;
 	int err;
@@ -471,7 +483,7 @@ static int move_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ex
 	__be16 sport = path->sport, dport = path->dport;
 	union espah_addr src = path->src, dst = path->dst;
 	u8 family = path->family;
-	int err = get_ports(attrs, &sport, &dport, extack) ?:
+	int err = get_ports(attrs, sa->id.proto, &sport, &dport, extack) ?:
 		  espah_get_endpoints(src_attr, dst_attr, &src, &dst, &family, extack);
 
 	if (err || !(src_attr || dst_attr || attrs[ESPAH_SA_ENCAP_SPORT]))

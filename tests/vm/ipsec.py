@@ -26,10 +26,16 @@ class Algorithm:
     aead: str = None  # kernel's name of a combined mode
     enc: str = None   # or of a cipher
     auth: str = None  # and of an integrity algorithm
+    proto: str = "esp"
 
     @property
     def key_len(self):
         return self.enc_key + self.salt + self.auth_key
+
+
+INTEGRITY = [("sha1", 20, 12, "hmac(sha1)"), ("sha256", 32, 16, "hmac(sha256)"),
+             ("sha384", 48, 24, "hmac(sha384)"), ("sha512", 64, 32, "hmac(sha512)"),
+             ("aesxcbc", 16, 12, "xcbc(aes)"), ("aescmac", 16, 12, "cmac(aes)")]
 
 
 def _algorithms():
@@ -42,20 +48,21 @@ def _algorithms():
     yield Algorithm("chacha20poly1305", 32, 4, 8, 16, 4, aead="rfc7539esp(chacha20,poly1305)")
     for bits in 128, 192, 256:
         yield Algorithm(f"aes{bits}gmac", bits // 8, 4, 8, 16, 4, aead="rfc4543(gcm(aes))")
-    integrity = [("sha1", 20, 12, "hmac(sha1)"), ("sha256", 32, 16, "hmac(sha256)"),
-                 ("sha384", 48, 24, "hmac(sha384)"), ("sha512", 64, 32, "hmac(sha512)"),
-                 ("aesxcbc", 16, 12, "xcbc(aes)"), ("aescmac", 16, 12, "cmac(aes)")]
     ciphers = [(f"aes{bits}", bits // 8, 0, 16, 16, "cbc(aes)") for bits in (128, 192, 256)]
     ciphers += [(f"aes{bits}ctr", bits // 8, 4, 8, 4, "rfc3686(ctr(aes))")
                 for bits in (128, 192, 256)]
     ciphers += [("null", 0, 0, 0, 4, "ecb(cipher_null)")]
     for cipher, key, salt, iv, block, enc in ciphers:
-        for name, auth_key, icv, auth in integrity:
+        for name, auth_key, icv, auth in INTEGRITY:
             yield Algorithm(f"{cipher}-{name}", key, salt, iv, icv, block, auth_key,
                             enc=enc, auth=auth)
 
 
 ALGORITHMS = {algorithm.name: algorithm for algorithm in _algorithms()}
+AH = {name: Algorithm(name, 0, 0, 0, icv, 1, key, auth=auth, proto="ah")
+      for name, key, icv, auth in INTEGRITY}
+AH |= {f"aes{bits}gmac": Algorithm(f"aes{bits}gmac", bits // 8, 4, 8, 16, 1, proto="ah")
+       for bits in (128, 192, 256)}  # XFRM has none of these
 GCM = ALGORITHMS["aes128gcm16"]
 # RFC 8750; XFRM has none of these
 IMPLICIT_IV = [Algorithm(f"{explicit.name}iiv", explicit.enc_key, explicit.salt, 0, explicit.icv, 4,
@@ -96,6 +103,7 @@ class Policy:
     tunnel: tuple = None   # None: transport mode between the packet's own addresses
     reqid: int = 1
     match: str = ""        # protocol, ports, priority, in espah's words
+    proto: str = "esp"
     extra: str = ""        # options of protect
 
 
@@ -110,7 +118,7 @@ class Espah:
 
     @staticmethod
     def sa_line(direction, sa):
-        words = (f"sa add {direction} esp spi {sa.spi:#x} src {sa.src} dst {sa.dst} {sa.mode} "
+        words = (f"sa add {direction} {sa.algorithm.proto} spi {sa.spi:#x} src {sa.src} dst {sa.dst} {sa.mode} "
                  f"{sa.algorithm.name} key {sa.key.hex()} reqid {sa.reqid}")
         if sa.esn:
             words += " esn"
@@ -125,8 +133,8 @@ class Espah:
     @staticmethod
     def policy_line(direction, policy):
         how = f"tunnel {policy.tunnel[0]} {policy.tunnel[1]}" if policy.tunnel else "transport"
-        return (f"policy add {direction} {policy.src} {policy.dst} {policy.match} protect esp "
-                f"{how} reqid {policy.reqid} {policy.extra}")
+        return (f"policy add {direction} {policy.src} {policy.dst} {policy.match} protect "
+                f"{policy.proto} {how} reqid {policy.reqid} {policy.extra}")
 
     @classmethod
     def configure(cls, ns, outbound=(), inbound=(), out=(), in_=()):
@@ -173,12 +181,14 @@ class Xfrm:
     def family(address):
         return ipaddress.ip_network(address).version
 
-    @staticmethod
-    def state(sa, direction):
+    @classmethod
+    def state(cls, sa, direction):
         algorithm, key = sa.algorithm, "0x" + sa.key.hex()
-        words = (f"xfrm state add src {sa.src} dst {sa.dst} proto esp spi {sa.spi:#x} "
+        words = (f"xfrm state add src {sa.src} dst {sa.dst} proto {algorithm.proto} spi {sa.spi:#x} "
                  f"reqid {sa.reqid} mode {sa.mode}")
-        if algorithm.aead:
+        if algorithm.proto == "ah":
+            words += f" auth-trunc {algorithm.auth} {key} {algorithm.icv * 8}"
+        elif algorithm.aead:
             words += f" aead {algorithm.aead} {key} {algorithm.icv * 8}"
         else:
             cut = algorithm.enc_key + algorithm.salt
@@ -200,14 +210,16 @@ class Xfrm:
             words += f" replay-{side}-hi {sa.seq >> 32}"
         # af-unspec: or else the inner family of a tunnel would have to equal the outer one
         flags = ["af-unspec"] * (sa.mode == "tunnel") + ["esn"] * sa.esn
+        if algorithm.proto == "ah" and cls.family(sa.src) == 4:
+            flags += ["align4"]  # as RFC 4302 2.6 wants it; XFRM's own default is 8 bytes
         return words + (f" flag {' '.join(flags)}" if flags else "")
 
     @staticmethod
     def policy(policy, direction):
         if policy.tunnel:
-            tmpl = f"src {policy.tunnel[0]} dst {policy.tunnel[1]} proto esp mode tunnel"
+            tmpl = f"src {policy.tunnel[0]} dst {policy.tunnel[1]} proto {policy.proto} mode tunnel"
         else:
-            tmpl = "proto esp mode transport"
+            tmpl = f"proto {policy.proto} mode transport"
         return (f"xfrm policy add src {policy.src} dst {policy.dst} {policy.match} dir {direction} "
                 f"tmpl {tmpl} reqid {policy.reqid}")
 

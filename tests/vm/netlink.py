@@ -363,7 +363,15 @@ BAD = [
     # values
     ("direction 2", SA_NEW, sa(DIR=u8(2)), E.EINVAL, "0 (in) or 1 (out), got 2"),
     ("mode 2", SA_NEW, sa(MODE=u8(2)), E.EINVAL, "1 (tunnel), got 2"),
-    ("AH", SA_NEW, sa(PROTO=u8(51)), E.EINVAL, "50 (ESP)"),
+    ("protocol 49", SA_NEW, sa(PROTO=u8(49)), E.EINVAL, "50 (ESP) or 51 (AH), got 49"),
+    ("protocol 52", SA_NEW, sa(PROTO=u8(52)), E.EINVAL, "50 (ESP) or 51 (AH), got 52"),
+    ("AH with a cipher", SA_NEW, sa(PROTO=u8(51)), E.EINVAL, "AH takes integrity alone"),
+    ("ESP without a cipher", SA_NEW, sa(ALG=name("sha256")), E.EINVAL, "ESP takes a cipher too"),
+    ("AH with a key too short", SA_NEW, sa(PROTO=u8(51), ALG=name("sha256"), KEY=bytes(31)),
+     E.EINVAL, "needs a key of 32 bytes (cipher 0, integrity 32), got 31"),
+    ("AH with GMAC's key without salt", SA_NEW,
+     sa(PROTO=u8(51), ALG=name("aes256gmac"), KEY=bytes(32)), E.EINVAL,
+     "needs a key of 36 bytes (32 of key and 4 of salt), got 32"),
     ("SPI 0", SA_NEW, sa(SPI=be32(0)), E.EINVAL, "at least 256 (RFC 4303 2.1), got 0"),
     ("SPI 255", SA_NEW, sa(SPI=be32(255)), E.EINVAL, "got 255"),
     ("source 0.0.0.0", SA_NEW, sa(SRC=bytes(4)), E.EINVAL, "source must be a host's"),
@@ -538,8 +546,8 @@ BAD = [
     ("template, mixed families", POLICY_NEW,
      policy(TEMPLATE=nest((T_MODE, u8(TUNNEL)), (T_SRC, ip("::1")), (T_DST, ip("192.0.2.1")))),
      E.EINVAL, "both be IPv4"),
-    ("template of AH", POLICY_NEW, policy(TEMPLATE=TEMPLATE + attr(T_PROTO, u8(51))), E.EINVAL,
-     "50 (ESP)"),
+    ("template of protocol 52", POLICY_NEW, policy(TEMPLATE=TEMPLATE + attr(T_PROTO, u8(52))),
+     E.EINVAL, "50 (ESP) or 51 (AH), got 52"),
     ("template to multicast", POLICY_NEW,
      policy(TEMPLATE=nest((T_MODE, u8(TUNNEL)), (T_SRC, ip("192.0.2.1")),
                           (T_DST, ip("224.0.0.1")))), E.EINVAL, "destination must be"),
@@ -762,7 +770,29 @@ def good_requests(link):
         check(stats[1] == u32(3) and stats[2] == u32(3), "wrong counts")
         reasons = [dict(parse(entry)) for _, entry in parse(stats[7])]
         check(all({2, 3, 4} <= set(r) for r in reasons) and len(reasons) > 30, "reasons")
-        check(b"aes128gcm16\0" in [dict(a)[1] for a in link.dump(ALGO_GET)], "no aes128gcm16")
+        algorithms = {(dict(a)[1][:-1].decode(), dict(a)[11][0]) for a in link.dump(ALGO_GET)}
+        check(("aes128gcm16", 50) in algorithms, "no aes128gcm16")
+        check({n for n, proto in algorithms if proto == 51} ==
+              {"sha1", "sha256", "sha384", "sha512", "aesxcbc", "aescmac", "aes128gmac",
+               "aes192gmac", "aes256gmac"}, f"of AH: {algorithms}")
+    with test("an SA of AH and one of ESP with one SPI; a policy of AH"):
+        ah = dict(SPI=be32(0x7001), PROTO=u8(51), ALG=name("sha256"), KEY=bytes(32))
+        link.ask(SA_NEW, sa(**ah))
+        link.ask(SA_NEW, sa(SPI=be32(0x7001)))
+        refused(link, SA_NEW, sa(**ah), E.EEXIST, "")
+        both = [dict(s)[PROTO] for s in link.dump(SA_GET, [(SPI, be32(0x7001))])]
+        check(both == [u8(51), u8(50)], f"protocols {both}")
+        check(len(link.dump(SA_GET, [(PROTO, u8(51))])) == 1, "filter by protocol")
+        got = one(link, SA_GET, identity(0x7001) + [(PROTO, u8(51))])
+        check(got[ALG] == b"sha256\0", "algorithm")
+        link.ask(SA_DEL, identity(0x7001) + [(PROTO, u8(51))])
+        check([dict(s)[PROTO] for s in link.dump(SA_GET, [(SPI, be32(0x7001))])] == [u8(50)],
+              "the other one went")
+        link.ask(SA_DEL, identity(0x7001))
+        made = one(link, POLICY_NEW, policy(PRIORITY=u32(77),
+                                            TEMPLATE=TEMPLATE + attr(T_PROTO, u8(51))))
+        check(dict(parse(made[P_TEMPLATE]))[T_PROTO] == u8(51), "template")
+        link.ask(POLICY_DEL, [(P_ID, made[P_ID])])
     with test("EXPLAIN"):
         answer = one(link, EXPLAIN, explain(PROTO=u8(6), DPORT=u16(443)))
         check(answer[X_ACTION] == u8(PROTECT) and X_POLICY in answer, "no policy")
@@ -880,6 +910,7 @@ def contention(link):
 
 SEEDS = COMMANDS + [(cmd, []) for cmd in DUMPS] + [
     (SA_NEW, sa(FLAGS=u32(ESN), WINDOW=u32(64), SEQ=u64(5), PROTO=u8(50), REQID=u32(4))),
+    (SA_NEW, sa(PROTO=u8(51), ALG=name("sha256"), KEY=bytes(32), FLAGS=u32(ESN))),
     (SA_NEW, sa(DIR=u8(OUT), DF=u8(1))),
     # none so short that an SA ends meanwhile
     (SA_NEW, limited((L_PACKETS, u64(9)), (L_TIME, u64(1 << 30 | 1 << 29)), (L_BYTES, u64(5)))),

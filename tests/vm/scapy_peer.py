@@ -32,6 +32,8 @@ AUTHS = {"sha1": "HMAC-SHA1-96", "sha256": "SHA2-256-128", "sha384": "SHA2-384-1
 
 def scapy_names(algorithm):
     """Cipher and integrity algorithm in scapy's words; None if it does not know them."""
+    if algorithm.proto == "ah":
+        return (None, AUTHS[algorithm.name]) if algorithm.name in AUTHS else None
     if algorithm.aead:
         for part in "gcm", "ccm", "chacha":
             if part in algorithm.name and (part != "gcm" or algorithm.icv == 16):
@@ -48,7 +50,9 @@ def association(sa, outer=None):
     cut = sa.algorithm.enc_key + sa.algorithm.salt
     family = 6 if ":" in sa.src else 4
     words = {"crypt_algo": cipher, "crypt_key": sa.key[:cut]}
-    if sa.algorithm.aead:
+    if sa.algorithm.proto == "ah":
+        words = {"auth_algo": auth, "auth_key": sa.key}
+    elif sa.algorithm.aead:
         words["crypt_icv_size"] = sa.algorithm.icv
     else:
         words.update(auth_algo=auth, auth_key=sa.key[cut:])
@@ -56,7 +60,8 @@ def association(sa, outer=None):
         words["nat_t_header"] = UDP(sport=sa.encap[0], dport=sa.encap[1])
     if sa.mode == "tunnel":
         words["tunnel_header"] = outer or HEADER[family](src=sa.src, dst=sa.dst)
-    return scapy_ipsec.SecurityAssociation(scapy_ipsec.ESP, spi=sa.spi, esn_en=sa.esn, **words)
+    proto = scapy_ipsec.AH if sa.algorithm.proto == "ah" else scapy_ipsec.ESP
+    return scapy_ipsec.SecurityAssociation(proto, spi=sa.spi, esn_en=sa.esn, **words)
 
 
 class Peer:
@@ -108,9 +113,11 @@ class Peer:
         stack.batch(self.a, [
             "flush", stack.sa_line("out", self.out), stack.sa_line("in", self.into),
             stack.policy_line("out", Policy(f"{here}/{bits}", f"{there}/{bits}", tunnel, 7,
-                                            match[0])),
+                                            match[0], algorithm.proto)),
             stack.policy_line("in", Policy(f"{there}/{bits}", f"{here}/{bits}",
-                                           tunnel and tunnel[::-1], 7, match[1]))])
+                                           tunnel and tunnel[::-1], 7, match[1],
+                                           algorithm.proto))])
+        self.number = 51 if algorithm.proto == "ah" else 50
         if Peer.socket:
             Peer.socket.close()
         Peer.socket = traffic.udp(self.a, here, 7000)
@@ -214,10 +221,10 @@ class Peer:
     # packets from espah
 
     def take(self, payload=None, family=None):
-        """Lets a send a datagram and returns the ESP packet that came of it."""
+        """Lets a send a datagram and returns the ESP or AH packet that came of it."""
         self.wire.frames()
         self.socket.sendto(payload if payload is not None else b"hello", (self.there, 7001))
-        return self.wire.next(17 if self.out.encap else 50)
+        return self.wire.next(17 if self.out.encap else self.number)
 
     def open(self, packet):
         """The IP packet that scapy finds in an ESP packet, in bytes."""

@@ -186,12 +186,12 @@ def bpf(instructions):
     return struct.pack("HL", len(instructions), ctypes.addressof(buffer)), buffer
 
 
-# All but ESP, neighbour discovery, MLD and ARP: ldh [12]; IPv4: ldb [23]; IPv6: ldb [20], and
-# the ICMPv6 type at [54]. An IPv4 fragment of ESP has protocol 50 as well.
+# All but ESP, AH, neighbour discovery, MLD and ARP: ldh [12]; IPv4: ldb [23]; IPv6: ldb [20],
+# and the ICMPv6 type at [54]. An IPv4 fragment of ESP has protocol 50 as well.
 CLEARTEXT = [
-    (0x28, 0, 0, 12), (0x15, 0, 2, ETH_P_IP), (0x30, 0, 0, 23), (0x15, 12, 11, 50),
-    (0x15, 0, 11, ETH_P_IPV6), (0x30, 0, 0, 20), (0x15, 9, 0, 50),
-    (0x15, 8, 0, 44), (0x15, 7, 0, 0), (0x15, 0, 5, 58), (0x30, 0, 0, 54),
+    (0x28, 0, 0, 12), (0x15, 0, 3, ETH_P_IP), (0x30, 0, 0, 23), (0x15, 14, 0, 50),
+    (0x15, 13, 12, 51), (0x15, 0, 12, ETH_P_IPV6), (0x30, 0, 0, 20), (0x15, 10, 0, 50),
+    (0x15, 9, 0, 51), (0x15, 8, 0, 44), (0x15, 7, 0, 0), (0x15, 0, 5, 58), (0x30, 0, 0, 54),
     (0x35, 0, 3, 128), (0x15, 2, 0, 128), (0x15, 1, 0, 129), (0x35, 1, 0, 133),
     (0x06, 0, 0, 0x40000), (0x06, 0, 0, 0)]
 # What the device sends, not what it receives: the tap sees a packet that was decapsulated

@@ -13,7 +13,7 @@ import sys
 import ipsec
 import lab
 import traffic
-from ipsec import ALGORITHMS, GCM, OURS, Policy, SA, Xfrm
+from ipsec import AH, ALGORITHMS, GCM, OURS, Policy, SA, Xfrm
 
 # mode and families: (name, mode, prefix of a, prefix of b, outer addresses or none)
 OUTER4 = ("192.0.2.1", "192.0.2.2")
@@ -63,7 +63,7 @@ def associate(form, number, algorithm, base, **options):
     out = SA(base, *ends, mode, algorithm, reqid=base, **options)
     back = SA(base + 1, *ends[::-1], mode, algorithm, reqid=base, **options)
     bits = 128 if ":" in here else 32
-    policy = Policy(f"{here}/{bits}", f"{there}/{bits}", outer, reqid=base)
+    policy = Policy(f"{here}/{bits}", f"{there}/{bits}", outer, reqid=base, proto=algorithm.proto)
     return here, there, out, back, policy
 
 
@@ -89,29 +89,41 @@ def exchange(a, b, here, there, name, cell):
         TABLE[(*cell, "espah to XFRM")] = TABLE[(*cell, "XFRM to espah")] = False
 
 
-@lab.test("every algorithm, mode and family")
-def everything():
+def everything(what, variants):
+    """Each form with each of the variants: (name, algorithm, options of the SAs)."""
     a, b = topology()
-    chosen = [ALGORITHMS[name] for name in os.environ.get("ESPAH_LAB_ALGORITHMS", "").split()] \
-        or list(ALGORITHMS.values())
-    pairs = [(form, algorithm,
-              *associate(form, number + 1, algorithm, 0x1000 + 0x200 * row + 2 * number))
-             for row, form in enumerate(FORMS) for number, algorithm in enumerate(chosen)]
+    pairs = [(form, name, *associate(form, number + 1, algorithm,
+                                     0x1000 + 0x200 * row + 2 * number, **options))
+             for row, form in enumerate(FORMS)
+             for number, (name, algorithm, options) in enumerate(variants)]
     ipsec.configure_pair(a, b, OURS, Xfrm, [pair[4] for pair in pairs],
                          [pair[5] for pair in pairs], [pair[6] for pair in pairs])
     with traffic.Wire(a, "eth0", True) as wire, traffic.Wire(b, "eth0", True) as other_wire:
-        for form, algorithm, here, there, *_ in pairs:
-            name = f"{algorithm.name} {form[0]}"
+        for form, variant, here, there, *_ in pairs:
+            name = f"{variant} {form[0]}"
             try:
-                exchange(a, b, here, there, name, (algorithm.name, form[0]))
+                exchange(a, b, here, there, name, (variant, form[0]))
             except OSError as error:
                 lab.report(name, str(error))
-        with lab.verdict("none of all this was seen in clear on the wire"):
+        with lab.verdict(f"{what}: nothing was seen in clear on the wire"):
             lab.equal(len(wire.frames() + other_wire.frames()), 0, "plaintext packets")
     if OURS is ipsec.Espah:
-        with lab.verdict("no packet of all this was dropped"):
+        with lab.verdict(f"{what}: no packet was dropped"):
             lab.equal(OURS.drops(a), {}, "drops")
     lab.delete_all()
+
+
+@lab.test("every algorithm of ESP, mode and family")
+def esp():
+    chosen = [ALGORITHMS[name] for name in os.environ.get("ESPAH_LAB_ALGORITHMS", "").split()] \
+        or list(ALGORITHMS.values())
+    everything("ESP", [(algorithm.name, algorithm, {}) for algorithm in chosen])
+
+
+@lab.test("every algorithm of AH, mode and family, without and with ESN (RFC 4302)")
+def ah():
+    everything("AH", [(f"AH {algorithm.name}{' ESN' * esn}", algorithm, {"esn": esn})
+                      for algorithm in AH.values() if algorithm.auth for esn in (False, True)])
 
 
 def variants():
@@ -130,13 +142,13 @@ def variants():
 @lab.test("windows and sequence numbers (RFC 4303 3.3.3, 3.4.3, appendix A)")
 def windows():
     a, b = topology()
-    names = ["aes128gcm16"] if os.environ.get("ESPAH_LAB_SHORT") else \
-        ["aes128gcm16", "aes256-sha256", "null-sha1"]
+    chosen = [GCM] if os.environ.get("ESPAH_LAB_SHORT") else \
+        [GCM, ALGORITHMS["aes256-sha256"], ALGORITHMS["null-sha1"], AH["sha256"]]
     pairs, number = [], 0
-    for algorithm in (ALGORITHMS[name] for name in names):
+    for algorithm in chosen:
         for what, options in variants():
             number += 1
-            pairs.append((f"{algorithm.name} {what}", options.get("seq", 0),
+            pairs.append((f"{'AH ' * (algorithm.proto == 'ah')}{algorithm.name} {what}", options.get("seq", 0),
                           *associate(FORMS[0], number, algorithm, 0x1000 + 2 * number,
                                      **options)))
     ipsec.configure_pair(a, b, OURS, Xfrm, [pair[4] for pair in pairs],

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* espah algo: which algorithms there are, and what this kernel has for them. */
+#include <netinet/in.h>
+
 #include <linux/espah.h>
 
 #include "print.h"
 #include "queue.h"
+#include "words.h"
 
 const char algo_help[] =
 	"espah algo\n"
 	"\n"
-	"Prints the algorithms that 'sa add' takes: bits of the encryption key, bytes of key\n"
-	"material to supply (salt and integrity key included), bits of the ICV, and the kernel's\n"
-	"driver or the module or option that this kernel lacks.\n"
+	"Prints the algorithms that 'sa add' takes: for ESP or AH, bits of the encryption key,\n"
+	"bytes of key material to supply (salt and integrity key included), bits of the ICV, and\n"
+	"the kernel's driver or the module or option that this kernel lacks.\n"
 	"\n"
 	"Example (a new key for aes256gcm16, which takes 36 bytes):\n"
 	"  espah algo\n"
@@ -36,6 +39,8 @@ static json_t *to_json(const struct nlattr **tb, uint32_t key_bits)
 	unsigned int i;
 
 	json_set(algo, "name", json_string(attr_string(tb[ESPAH_ALGO_NAME], "?")));
+	json_set(algo, "proto", json_string(word_of(WORD_PROTO,
+		 attr_u8(tb[ESPAH_ALGO_PROTO], IPPROTO_ESP))));
 	json_set(algo, "kernel_name", json_string(attr_string(tb[ESPAH_ALGO_KERNEL_NAME], "?")));
 	json_set(algo, "key_bits", json_integer(key_bits));
 	for (i = 0; i < ARRAY_SIZE(numbers); i++)
@@ -62,6 +67,8 @@ static int add(const struct nlmsghdr *nlh, void *data)
 		return 0;
 	}
 	table_cell(&listing->table, "%s", attr_string(tb[ESPAH_ALGO_NAME], "?"));
+	table_cell(&listing->table, "%s", word_of(WORD_PROTO, attr_u8(tb[ESPAH_ALGO_PROTO],
+								       IPPROTO_ESP)));
 	table_cell(&listing->table, "%u", key_bits);
 	table_cell(&listing->table, "%u", key);
 	table_cell(&listing->table, "%u", 8 * attr_u32(tb[ESPAH_ALGO_ICV_LEN], 0));
@@ -78,7 +85,7 @@ static int add(const struct nlmsghdr *nlh, void *data)
 int cmd_algo(struct cli *cli, struct args *args)
 {
 	static const char *const headings[] = {
-		"ALGORITHM", ">KEY BITS", ">KEY BYTES", ">ICV BITS", "KERNEL NAME", "DRIVER", NULL
+		"ALGORITHM", "PROTO", ">KEY BITS", ">KEY BYTES", ">ICV BITS", "KERNEL NAME", "DRIVER", NULL
 	};
 	static struct listing listing;
 	char buf[NL_REQUEST_MAX];

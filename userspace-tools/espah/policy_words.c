@@ -68,12 +68,14 @@ static int read_mss(const char *word, uint16_t *mss)
 	return 0;
 }
 
-/* protect [esp] tunnel ADDR ADDR | protect [esp] transport [ADDR ADDR] */
+/* protect [esp|ah] tunnel ADDR ADDR | protect [esp|ah] transport [ADDR ADDR] */
 static int read_template(struct args *args, struct template *tmpl)
 {
 	const char *word, *next;
 
-	args_take(args, "esp");
+	tmpl->proto = args_take(args, "ah") ? IPPROTO_AH : IPPROTO_ESP;
+	if (tmpl->proto == IPPROTO_ESP)
+		args_take(args, "esp");
 	word = args_next(args);
 	if (!word || !word_value(WORD_MODE, word, &tmpl->mode)) {
 		error("after 'protect' comes tunnel ADDR ADDR or transport, not %s%s%s",

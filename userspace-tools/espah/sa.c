@@ -11,7 +11,7 @@
 #define IDENTITY (SA_DIR | SA_SPI | SA_DST)
 
 #define IDENTITY_HELP \
-	"An SA is named by its direction, SPI and destination.\n"
+	"An SA is named by its direction, protocol (esp if none is given), SPI and destination.\n"
 
 #define LIMIT_HELP \
 	"LIMIT is one or more of the following; of several, the first that is reached counts.\n" \
@@ -25,26 +25,28 @@
 const char sa_help[] =
 	"espah sa COMMAND: security associations, the keys and counters of one direction\n"
 	"\n"
-	"  add in|out spi SPI src ADDR dst ADDR tunnel|transport ALG key-file FILE [...]\n"
-	"  set in|out spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...] [new-src ADDR]\n"
+	"  add in|out [esp|ah] spi SPI src ADDR dst ADDR tunnel|transport ALG key-file FILE [...]\n"
+	"  set in|out [esp|ah] spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...] [new-src ADDR]\n"
 	"      [new-dst ADDR] [encap ...]\n"
-	"  del in|out spi SPI dst ADDR\n"
-	"  get in|out spi SPI dst ADDR [--show-keys]\n"
-	"  list [in|out] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
+	"  del in|out [esp|ah] spi SPI dst ADDR\n"
+	"  get in|out [esp|ah] spi SPI dst ADDR [--show-keys]\n"
+	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
 	"  flush [in|out] [reqid N]\n"
-	"  alloc src ADDR dst ADDR tunnel|transport [reqid N] [min SPI] [max SPI]\n"
+	"  alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI]\n"
 	"\n"
 	"'espah sa COMMAND --help' says more. Example:\n"
 	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file site-b.in\n";
 
 static const char add_help[] =
-	"espah sa add in|out [esp] spi SPI src ADDR dst ADDR tunnel|transport ALG KEY [OPTION...]\n"
+	"espah sa add in|out [esp|ah] spi SPI src ADDR dst ADDR tunnel|transport ALG KEY [OPTION...]\n"
 	"\n"
 	"Adds an SA. Words may come in any order, but ALG stands right after the mode.\n"
 	"  in|out            as seen from this host\n"
+	"  esp|ah            the protocol (default esp)\n"
 	"  spi SPI           256 to 0xffffffff, decimal or 0x and hexadecimal\n"
 	"  src, dst ADDR     addresses of the outer header\n"
-	"  ALG               such as aes256gcm16; 'espah algo' lists them, with key lengths\n"
+	"  ALG               such as aes256gcm16, for AH sha256; 'espah algo' lists them, with\n"
+	"                    the lengths of their keys\n"
 	"KEY is one of\n"
 	"  key-file FILE     hexadecimal digits; blanks, colons and # lines do not count\n"
 	"  key-stdin         the same from standard input ('key-file -' too)\n"
@@ -67,11 +69,12 @@ static const char add_help[] =
 	"  hard LIMIT...     when the SA ends\n"
 	LIMIT_HELP
 	"\n"
-	"Example:\n"
-	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file site-b.out reqid 7 soft time 50m bytes 8G hard time 1h bytes 10G\n";
+	"Examples:\n"
+	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file site-b.out reqid 7 soft time 50m bytes 8G hard time 1h bytes 10G\n"
+	"  espah sa add in ah spi 0x3001 src 198.51.100.7 dst 192.0.2.1 transport sha256 key-file b.in\n";
 
 static const char set_help[] =
-	"espah sa set in|out [esp] spi SPI dst ADDR OPTION...\n"
+	"espah sa set in|out [esp|ah] spi SPI dst ADDR OPTION...\n"
 	"\n"
 	"Changes an SA in place; keys, sequence numbers, replay window, counters and limits that are\n"
 	"not named stay.\n"
@@ -91,7 +94,7 @@ static const char set_help[] =
 	"  espah sa set in spi 0x1001 dst 192.0.2.1 encap udp 61234 4500\n";
 
 static const char del_help[] =
-	"espah sa del in|out [esp] spi SPI dst ADDR\n"
+	"espah sa del in|out [esp|ah] spi SPI dst ADDR\n"
 	"\n"
 	"Deletes an SA. " IDENTITY_HELP
 	"Traffic that a policy protects is dropped, not sent in the clear, while no SA is there.\n"
@@ -100,7 +103,7 @@ static const char del_help[] =
 	"  espah sa del in spi 0x1001 dst 192.0.2.1\n";
 
 static const char get_help[] =
-	"espah sa get in|out [esp] spi SPI dst ADDR [--show-keys]\n"
+	"espah sa get in|out [esp|ah] spi SPI dst ADDR [--show-keys]\n"
 	"\n"
 	"Prints one SA with its counters. " IDENTITY_HELP
 	"\n"
@@ -108,7 +111,7 @@ static const char get_help[] =
 	"  espah sa get in spi 0x1001 dst 192.0.2.1\n";
 
 static const char list_help[] =
-	"espah sa list [in|out] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
+	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
 	"\n"
 	"Prints the SAs that equal each of what is given, in the order in which they were added.\n"
 	"\n"
@@ -126,7 +129,7 @@ static const char flush_sa_help[] =
 	"  espah sa flush reqid 7\n";
 
 static const char alloc_help[] =
-	"espah sa alloc src ADDR dst ADDR tunnel|transport [esp] [reqid N] [min SPI] [max SPI]\n"
+	"espah sa alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI]\n"
 	"\n"
 	"Reserves a free inbound SPI for 60 seconds and prints it. 'sa add in' with that SPI and\n"
 	"dst, within that time, makes it an SA. min and max bound the choice.\n"

@@ -51,6 +51,7 @@ enum sa_word {
 struct sa {
 	uint32_t given;
 	uint8_t dir;
+	uint8_t proto;
 	uint8_t mode;
 	uint8_t df;
 	uint8_t ttl;

@@ -221,8 +221,8 @@ json_t *sa_json(const struct nlattr **tb)
 void sa_table_start(struct table *table)
 {
 	static const char *const headings[] = {
-		"DIR", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID", ">PACKETS",
-		">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", NULL
+		"DIR", "PROTO", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID",
+		">PACKETS", ">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", NULL
 	};
 
 	table_start(table, headings);
@@ -231,13 +231,14 @@ void sa_table_start(struct table *table)
 /** sa_table_row() - an SA as a row of it */
 void sa_table_row(struct table *table, const struct nlattr **tb)
 {
-	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024];
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024], proto[8];
 	uint32_t window = attr_u32(tb[ESPAH_SA_WINDOW], 0);
 	struct addr from, to;
 
 	attr_addr(tb[ESPAH_SA_SRC], &from);
 	attr_addr(tb[ESPAH_SA_DST], &to);
 	table_cell(table, "%s", dir(tb));
+	table_cell(table, "%s", word_proto(attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP), proto));
 	table_cell(table, "0x%08x", spi(tb));
 	table_cell(table, "%s -> %s", addr_text(&from, src), addr_text(&to, dst));
 	table_cell(table, "%s", word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));

@@ -12,7 +12,8 @@ static const struct {
 	const char *word;
 	uint32_t bit;
 } keywords[] = {
-	{ "in", SA_DIR }, { "out", SA_DIR }, { "esp", SA_PROTO }, { "spi", SA_SPI },
+	{ "in", SA_DIR }, { "out", SA_DIR }, { "esp", SA_PROTO }, { "ah", SA_PROTO },
+	{ "spi", SA_SPI },
 	{ "src", SA_SRC }, { "dst", SA_DST }, { "tunnel", SA_MODE }, { "transport", SA_MODE },
 	{ "key-file", SA_KEY }, { "key-stdin", SA_KEY }, { "key", SA_KEY },
 	{ "reqid", SA_REQID }, { "esn", SA_ESN }, { "window", SA_WINDOW }, { "df", SA_DF },
@@ -29,7 +30,7 @@ static const struct {
 } needed[] = {
 	{ SA_DIR, "in or out" }, { SA_SPI, "spi" }, { SA_SRC, "src" }, { SA_DST, "dst" },
 	{ SA_MODE, "tunnel or transport" },
-	{ SA_ALG, "an algorithm after the mode (such as aes256gcm16; 'espah algo' lists them)" },
+	{ SA_ALG, "an algorithm after the mode (such as aes256gcm16, for AH sha256; 'espah algo' lists them)" },
 	{ SA_KEY, "key-file, key-stdin or key" },
 };
 
@@ -209,6 +210,7 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint32
 	case SA_ENCAP:
 		return read_encap(args, takes, sa) ? STATUS_USAGE : STATUS_OK;
 	case SA_PROTO:
+		return word_value(WORD_PROTO, word, &sa->proto) ? STATUS_OK : STATUS_USAGE;
 	case SA_ESN:
 	case SA_NOECN:
 	case SA_DSCP_IN:
@@ -257,7 +259,7 @@ static int check(const char *command, uint32_t needs, const struct sa *sa)
  * @cli: state
  * @args: the words; all are read
  * @command: such as "sa add", for errors
- * @takes: enum sa_word bits that it takes; "esp" always
+ * @takes: enum sa_word bits that it takes; "esp" and "ah" always
  * @needs: those that it cannot do without
  * @sa: result, to be wiped
  *
@@ -302,6 +304,8 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 
 	if (sa->given & SA_DIR)
 		mnl_attr_put_u8(nlh, ESPAH_SA_DIR, sa->dir);
+	if (sa->given & SA_PROTO)
+		mnl_attr_put_u8(nlh, ESPAH_SA_PROTO, sa->proto);
 	if (sa->given & SA_SPI)
 		mnl_attr_put_u32(nlh, ESPAH_SA_SPI, htonl(sa->spi));
 	if (sa->given & SA_SRC)

@@ -267,6 +267,8 @@ void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tm
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
 
+	if (tmpl->proto == IPPROTO_AH)
+		mnl_attr_put_u8(nlh, ESPAH_TMPL_PROTO, tmpl->proto);
 	mnl_attr_put_u8(nlh, ESPAH_TMPL_MODE, tmpl->mode);
 	put_addr(nlh, ESPAH_TMPL_SRC, &tmpl->src);
 	put_addr(nlh, ESPAH_TMPL_DST, &tmpl->dst);
@@ -282,6 +284,7 @@ void template_get(const struct nlattr *nest, struct template *tmpl)
 
 	memset(tmpl, 0, sizeof(*tmpl));
 	attr_nest(nest, tb, ESPAH_TMPL_MAX);
+	tmpl->proto = attr_u8(tb[ESPAH_TMPL_PROTO], IPPROTO_ESP);
 	tmpl->mode = attr_u8(tb[ESPAH_TMPL_MODE], 0xff);
 	attr_addr(tb[ESPAH_TMPL_SRC], &tmpl->src);
 	attr_addr(tb[ESPAH_TMPL_DST], &tmpl->dst);
@@ -296,7 +299,8 @@ const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MA
 	size_t size = SELECTOR_TEXT_MAX;
 	int used;
 
-	used = snprintf(buf, size, "esp %s", word_of(WORD_MODE, tmpl->mode));
+	used = snprintf(buf, size, "%s %s", word_of(WORD_PROTO, tmpl->proto),
+			word_of(WORD_MODE, tmpl->mode));
 	if (tmpl->src.family || tmpl->dst.family)
 		used += snprintf(buf + used, size - used, " %s -> %s", addr_text(&tmpl->src, src),
 				 addr_text(&tmpl->dst, dst));
@@ -310,7 +314,7 @@ json_t *template_json(const struct template *tmpl)
 {
 	json_t *object = json_object();
 
-	json_set(object, "proto", json_string("esp"));
+	json_set(object, "proto", json_string(word_of(WORD_PROTO, tmpl->proto)));
 	json_set(object, "mode", json_string(word_of(WORD_MODE, tmpl->mode)));
 	if (tmpl->src.family)
 		json_set(object, "src", json_addr(&tmpl->src));

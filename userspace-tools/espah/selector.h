@@ -37,6 +37,7 @@ struct selector {
 
 /**
  * struct template - which SAs
+ * @proto: IPPROTO_ESP or IPPROTO_AH
  * @mode: enum espah_mode
  * @src: outer source address, or none
  * @dst: outer destination address, or none
@@ -44,6 +45,7 @@ struct selector {
  * @reqid: as the SA's
  */
 struct template {
+	uint8_t proto;
 	uint8_t mode;
 	struct addr src;
 	struct addr dst;

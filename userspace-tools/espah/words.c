@@ -143,7 +143,7 @@ const char *word_proto(uint8_t proto, char buf[8])
 }
 
 static const char *const sa_words[] = {
-	[ESPAH_SA_DIR] = "in|out", [ESPAH_SA_PROTO] = "esp", [ESPAH_SA_MODE] = "tunnel|transport",
+	[ESPAH_SA_DIR] = "in|out", [ESPAH_SA_PROTO] = "esp|ah", [ESPAH_SA_MODE] = "tunnel|transport",
 	[ESPAH_SA_SPI] = "spi", [ESPAH_SA_SRC] = "src", [ESPAH_SA_DST] = "dst",
 	[ESPAH_SA_REQID] = "reqid", [ESPAH_SA_ALG] = "algorithm", [ESPAH_SA_KEY] = "key",
 	[ESPAH_SA_FLAGS] = "esn|noecn|dscp-in", [ESPAH_SA_WINDOW] = "window", [ESPAH_SA_DF] = "df",
@@ -171,7 +171,7 @@ static const char *const sel_words[] = {
 };
 
 static const char *const tmpl_words[] = {
-	[ESPAH_TMPL_PROTO] = "esp", [ESPAH_TMPL_MODE] = "tunnel|transport",
+	[ESPAH_TMPL_PROTO] = "esp|ah", [ESPAH_TMPL_MODE] = "tunnel|transport",
 	[ESPAH_TMPL_SRC] = "template source", [ESPAH_TMPL_DST] = "template destination",
 	[ESPAH_TMPL_REQID] = "reqid",
 };

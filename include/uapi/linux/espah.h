@@ -213,7 +213,7 @@ enum espah_sa_attr {
 	ESPAH_SA_UNSPEC,
 	/** @ESPAH_SA_DIR: u8, enum espah_dir */
 	ESPAH_SA_DIR,
-	/** @ESPAH_SA_PROTO: u8, IPPROTO_ESP (the default) */
+	/** @ESPAH_SA_PROTO: u8, IPPROTO_ESP (the default) or IPPROTO_AH */
 	ESPAH_SA_PROTO,
 	/** @ESPAH_SA_MODE: u8, enum espah_mode */
 	ESPAH_SA_MODE,
@@ -225,7 +225,7 @@ enum espah_sa_attr {
 	ESPAH_SA_DST,
 	/** @ESPAH_SA_REQID: u32, ties the SA to the policies that name it; default 0 */
 	ESPAH_SA_REQID,
-	/** @ESPAH_SA_ALG: string, IKE keyword such as "aes256gcm16" */
+	/** @ESPAH_SA_ALG: string, IKE keyword such as "aes256gcm16", or "sha256" for AH */
 	ESPAH_SA_ALG,
 	/**
 	 * @ESPAH_SA_KEY: binary, in the order of IKE's key material (RFC 7296
@@ -390,7 +390,7 @@ enum espah_sel_attr {
 /** enum espah_tmpl_attr - which SAs a protect policy asks for */
 enum espah_tmpl_attr {
 	ESPAH_TMPL_UNSPEC,
-	/** @ESPAH_TMPL_PROTO: u8, IPPROTO_ESP (the default) */
+	/** @ESPAH_TMPL_PROTO: u8, IPPROTO_ESP (the default) or IPPROTO_AH */
 	ESPAH_TMPL_PROTO,
 	/** @ESPAH_TMPL_MODE: u8, enum espah_mode */
 	ESPAH_TMPL_MODE,
@@ -491,6 +491,8 @@ enum espah_algo_attr {
 	ESPAH_ALGO_DRIVER,
 	/** @ESPAH_ALGO_MISSING: string, the module or config option to add */
 	ESPAH_ALGO_MISSING,
+	/** @ESPAH_ALGO_PROTO: u8, IPPROTO_ESP or IPPROTO_AH; some names are of both */
+	ESPAH_ALGO_PROTO,
 
 	__ESPAH_ALGO_MAX,
 	ESPAH_ALGO_MAX = __ESPAH_ALGO_MAX - 1

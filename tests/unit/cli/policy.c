@@ -105,6 +105,13 @@ static void encoding(void)
 	CHECK(!policy.tmpl.src.family);
 	CHECK(!add("protect transport 192.0.2.1 192.0.2.2 out any any4 mss off") &&
 	      policy.mss == ESPAH_MSS_OFF && policy.tmpl.dst.byte[3] == 2);
+	CHECK(!add("out any any4 protect ah transport"));
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(mnl_attr_next(at)));
+	CHECK(enters(&at, ESPAH_POLICY_TEMPLATE, &after));
+	CHECK(has_u8(&at, ESPAH_TMPL_PROTO, 51));
+	CHECK(has_u8(&at, ESPAH_TMPL_MODE, ESPAH_MODE_TRANSPORT));
+	CHECK(at == after);
 	CHECK(!add("in any6 any discard"));
 	policy.replace = true;
 	at = encode(&nlh);
@@ -198,7 +205,9 @@ static void refusals(void)
 	CHECK(refuses("out 10.0.0.0/8 any bypass reqid 7", "reqid' goes with protect"));
 	CHECK(refuses("out 10.0.0.0/8 any discard mss 1", "mss' goes with protect"));
 	CHECK(refuses("out 10.0.0.0/8 any protect", "not the end"));
-	CHECK(refuses("out 10.0.0.0/8 any protect ah tunnel", "not 'ah'"));
+	CHECK(refuses("out 10.0.0.0/8 any protect ah tunnel", "come two addresses"));
+	CHECK(refuses("out 10.0.0.0/8 any protect ah esp tunnel", "not 'esp'"));
+	CHECK(refuses("out 10.0.0.0/8 any protect esp ah tunnel", "not 'ah'"));
 	CHECK(refuses("out 10.0.0.0/8 any protect tunnel", "come two addresses"));
 	CHECK(refuses("out 10.0.0.0/8 any protect tunnel reqid 7", "come two addresses"));
 	CHECK(refuses("out 10.0.0.0/8 any protect tunnel 192.0.2.1", "after the outer source 192.0.2.1"));

@@ -132,6 +132,17 @@ static void sa(void)
 	CHECK(strstr(text, "dropped: replay 3\n"));
 	test_end();
 
+	test_begin("an AH SA as text and JSON");
+	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_SA_NEW);
+	mnl_attr_put_u8(nlh, ESPAH_SA_PROTO, 51);
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	capture_start();
+	sa_print(tb);
+	json_print(sa_json(tb));
+	text = capture_end();
+	CHECK(strstr(text, " ah 0x00000000") && strstr(text, "\"proto\": \"ah\""));
+	test_end();
+
 	test_begin("an SA from a broken message: no crash");
 	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_SA_NEW);
 	mnl_attr_put(nlh, ESPAH_SA_DIR, 0, NULL);
@@ -228,6 +239,19 @@ static void policy(void)
 	CHECK(strstr(text, "\"template\": {\"proto\": \"esp\", \"mode\": \"tunnel\", "
 		     "\"src\": \"192.0.2.1\", \"dst\": \"198.51.100.7\", \"reqid\": 7}"));
 	CHECK(strstr(text, "\"mss\": \"off\""));
+	test_end();
+
+	test_begin("a policy of AH");
+	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_POLICY_NEW);
+	CHECK(!policy_read(words("in 192.0.2.1 192.0.2.2 protect ah transport"), "policy add",
+			   true, &p));
+	policy_put(nlh, &p);
+	attr_table(nlh, tb, ESPAH_POLICY_MAX);
+	policy_line(tb, line, sizeof(line));
+	CHECK(strstr(line, "protect ah transport"));
+	capture_start();
+	json_print(policy_json(tb));
+	CHECK(strstr(capture_end(), "\"template\": {\"proto\": \"ah\", \"mode\": \"transport\""));
 	test_end();
 }
 

@@ -46,6 +46,7 @@ static void encoding(void)
 	CHECK(nlh->nlmsg_flags == (NLM_F_REQUEST | NLM_F_ACK));
 	CHECK(genl->cmd == ESPAH_CMD_SA_NEW && genl->version == 1);
 	CHECK(has_u8(&at, ESPAH_SA_DIR, ESPAH_DIR_IN));
+	CHECK(has_u8(&at, ESPAH_SA_PROTO, 50));
 	CHECK(has_attr(&at, ESPAH_SA_SPI, "\0\0\x10\1", 4));
 	CHECK(has_attr(&at, ESPAH_SA_SRC, "\xc6\x33\x64\7", 4));
 	CHECK(has_attr(&at, ESPAH_SA_DST, "\xc0\0\2\1", 4));
@@ -77,6 +78,20 @@ static void encoding(void)
 	CHECK(has_attr(&at, ESPAH_SA_ALG, "null-sha256", 12));
 	CHECK(has_attr(&at, ESPAH_SA_KEY, "\1\2", 2));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+
+	test_begin("sa add: AH");
+	CHECK(!add("ah in transport sha256 key 0102 dst 192.0.2.1 src 192.0.2.2 spi 256"));
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_SA_DIR, ESPAH_DIR_IN));
+	CHECK(has_u8(&at, ESPAH_SA_PROTO, 51));
+	CHECK(has_attr(&at, ESPAH_SA_SPI, "\0\0\1\0", 4));
+	CHECK(!sa_read(&cli, words("ah"), "sa list", 0, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_SA_PROTO, 51));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	CHECK(add("ah esp") == STATUS_USAGE);
+	CHECK(told_of("'esp' comes a second time (or contradicts"));
 	test_end();
 
 	test_begin("sa list: show-keys is a flag, window 0 is sent");
