@@ -84,13 +84,17 @@ unsigned int espah_esp_tail_len(const struct espah_sa *sa, unsigned int payload_
 }
 
 void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struct sk_buff *trailer,
-			   unsigned int payload_len, u8 next_header)
+			   unsigned int payload_len, unsigned int tfc_len, u8 next_header)
 {
-	unsigned int tail_len = espah_esp_tail_len(sa, payload_len);
+	unsigned int tail_len = espah_esp_tail_len(sa, payload_len + tfc_len);
 	unsigned int pad_len = tail_len - sa->icv_len - 2;
-	u8 *tail = pskb_put(skb, trailer, tail_len);
+	u8 *tail = pskb_put(skb, trailer, tfc_len + tail_len);
 	unsigned int i;
 
+	if (unlikely(tfc_len)) {
+		memset(tail, 0, tfc_len);
+		tail += tfc_len;
+	}
 	for (i = 0; i < pad_len; i++)
 		tail[i] = i + 1;
 	tail[pad_len] = pad_len;

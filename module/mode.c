@@ -19,6 +19,7 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 	bool ip4 = skb->protocol == htons(ETH_P_IP);
 
 	layout->hdr_len = 0;
+	layout->dummy = false;
 	layout->head_len = layout->path->encap_len + sa->hdr_len;
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
 		layout->head_len += espah_path_ip_len(layout->path);
@@ -69,16 +70,9 @@ static bool outer_df(const struct espah_sa *sa, const struct sk_buff *skb, bool 
 	}
 }
 
-/* puts an outer header on: the packet begins with the inner IP header */
-static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
-			const struct espah_layout *layout, const struct dst_entry *dst)
+void espah_mode_header(const struct espah_sa *sa, struct sk_buff *skb,
+		       const struct espah_path *path, const struct dst_entry *dst, u8 tos, bool df)
 {
-	const struct espah_path *path = layout->path;
-	bool inner4 = skb->protocol == htons(ETH_P_IP);
-	bool df = outer_df(sa, skb, inner4);
-	u8 tos = outer_tos(sa, skb, inner4);
-
-	__skb_push(skb, layout->head_len);
 	skb_reset_network_header(skb);
 	if (path->family == AF_INET) {
 		struct iphdr *iph = ip_hdr(skb);
@@ -104,6 +98,18 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 		memcpy(&ip6h->daddr, &path->dst, sizeof(ip6h->daddr));
 		skb->protocol = htons(ETH_P_IPV6);
 	}
+}
+
+/* puts an outer header on: the packet begins with the inner IP header */
+static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
+			const struct espah_layout *layout, const struct dst_entry *dst)
+{
+	bool inner4 = skb->protocol == htons(ETH_P_IP);
+	bool df = outer_df(sa, skb, inner4);
+	u8 tos = outer_tos(sa, skb, inner4);
+
+	__skb_push(skb, layout->head_len);
+	espah_mode_header(sa, skb, layout->path, dst, tos, df);
 }
 
 /* moves the IP header ahead: the packet begins with it before and after */

@@ -15,19 +15,37 @@ struct espah_op;
  * @head_len: bytes that all headers take which are put on
  * @hdr_len: bytes from skb->data on that stay in front of the ESP or AH header (transport)
  * @nh_off: transport: offset of the field that names the upper-layer protocol
+ * @pad_to: length up to which the packet is padded, to hide its own (RFC 4303 2.7)
  * @next_header: for the ESP trailer or AH
+ * @dummy: it carries nothing
  */
 struct espah_layout {
 	struct espah_path *path;
 	u16 head_len;
 	u16 hdr_len;
 	u16 nh_off;
+	u16 pad_to;
 	u8 next_header;
+	bool dummy;
 };
 
 /* finds out, from @layout->path; ESPAH_DROP_MALFORMED_OUT if the headers are not all in the packet */
 enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
 				  struct espah_layout *layout);
+
+/**
+ * espah_mode_header - write an IP header without options for a packet of an SA
+ * @sa: the SA
+ * @skb: the packet, which begins with the header; its protocol is set
+ * @path: where it goes
+ * @dst: by which route
+ * @tos: traffic class
+ * @df: IPv4: do not fragment
+ *
+ * Lengths, checksum and IP identification are left to the IP layer.
+ */
+void espah_mode_header(const struct espah_sa *sa, struct sk_buff *skb,
+		       const struct espah_path *path, const struct dst_entry *dst, u8 tos, bool df);
 
 /**
  * espah_mode_wrap - make way for ESP header and IV or AH, and write the headers before them

@@ -2,6 +2,7 @@
 /* From POST_ROUTING into an SA, in the order in which a packet meets it. */
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
+#include <linux/random.h>
 #include <net/esp.h>
 #include <net/icmp.h>
 #include <net/inet_sock.h>
@@ -179,12 +180,17 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	unsigned int payload_len = skb->len - layout->hdr_len;
 	unsigned int head = layout->head_len + LL_RESERVED_SPACE(dst->dev);
 	enum espah_drop reason = ESPAH_DROP_NOMEM;
+	unsigned int tfc_len = 0, tail_len = 0;
 	bool ah = espah_sa_is_ah(sa);
 	struct sk_buff *trailer;
 	struct espah_op *op;
 	int nsg;
 
-	nsg = espah_esp_room(skb, head, ah ? 0 : espah_esp_tail_len(sa, payload_len), &trailer);
+	if (unlikely(layout->pad_to > payload_len))
+		tfc_len = layout->pad_to - payload_len;
+	if (likely(!ah))
+		tail_len = tfc_len + espah_esp_tail_len(sa, payload_len + tfc_len);
+	nsg = espah_esp_room(skb, head, tail_len, &trailer);
 	if (unlikely(nsg < 0))
 		goto drop;
 	op = espah_op_get(sa, skb);
@@ -192,9 +198,9 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 		goto drop;
 	espah_tap(sa, skb, seq);
 	if (likely(!ah))
-		espah_esp_put_trailer(sa, skb, trailer, payload_len, layout->next_header);
+		espah_esp_put_trailer(sa, skb, trailer, payload_len, tfc_len, layout->next_header);
 	op->seq = seq;
-	op->plain_len = payload_len + layout->hdr_len;
+	op->plain_len = layout->dummy ? 0 : payload_len + layout->hdr_len;
 	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
 	op->encap_len = layout->path->encap_len;
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
@@ -266,6 +272,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		reason = ESPAH_DROP_TOO_BIG;
 		goto drop;
 	}
+	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
 	reason = ESPAH_DROP_NOMEM;
 	if (pol->mss) {
 		u16 mss = espah_mss_of_mtu(flow->family, mtu);
@@ -318,6 +325,56 @@ drop:
 	dst_release(held);
 }
 
+bool espah_output_dummy(struct espah_sa *sa)
+{
+	struct espah_path *path = espah_sa_path(sa);
+	struct espah_layout layout = { .path = path };
+	struct dst_entry *dst = espah_path_route(sa, path);
+	unsigned int ip_len = espah_path_ip_len(path);
+	bool ip4 = path->family == AF_INET;
+	struct sk_buff *skb = NULL;
+	unsigned int mtu, len;
+	u64 seq;
+
+	if (!dst)
+		return false;
+	mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), ip_len);
+	if (mtu <= ip_len)
+		goto fail;
+	/* a header, which transport mode needs, and random bytes, as many as chance will have it */
+	len = ip_len + 1 + get_random_u32() % (mtu - ip_len);
+	skb = alloc_skb(MAX_HEADER + len, GFP_ATOMIC);
+	if (!skb)
+		goto fail;
+	skb_reserve(skb, MAX_HEADER);
+	get_random_bytes(skb_put(skb, len), len);
+	skb->protocol = ip4 ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
+	skb->dev = dst->dev;
+	espah_mode_header(sa, skb, path, dst, 0, true);
+	if (ip4) {
+		ip_hdr(skb)->protocol = IPPROTO_NONE;
+		ip_hdr(skb)->tot_len = htons(len);
+		ip_send_check(ip_hdr(skb));
+	} else {
+		ipv6_hdr(skb)->nexthdr = IPPROTO_NONE;
+		ipv6_hdr(skb)->payload_len = htons(len - ip_len);
+	}
+	if (espah_mode_layout(sa, skb, &layout) || !reserve(sa, 1, &seq))
+		goto fail;
+	layout.next_header = IPPROTO_NONE;
+	layout.dummy = true;
+	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
+	skb_dst_set(skb, dst);
+	dst_hold(dst);
+	protect_one(sa, skb, &layout, dst, seq);
+	dst_release(dst);
+	return true;
+fail:
+	kfree_skb(skb);
+	dst_release(dst);
+	return false;
+}
+
 /* Leaves it to the IP layer to send an ESP packet. */
 static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 {
@@ -360,10 +417,12 @@ void espah_output_done(struct espah_op *op, int err)
 		return;
 	}
 	len = op->plain_len;
-	espah_count(sa->counters, 1, len);
-	stats = this_cpu_ptr(en->stats);
-	stats->dir[ESPAH_DIR_OUT].packets++;
-	stats->dir[ESPAH_DIR_OUT].bytes += len;
+	if (likely(len)) { /* no dummy */
+		espah_count(sa->counters, 1, len);
+		stats = this_cpu_ptr(en->stats);
+		stats->dir[ESPAH_DIR_OUT].packets++;
+		stats->dir[ESPAH_DIR_OUT].bytes += len;
+	}
 
 	skb->ip_summed = CHECKSUM_NONE;
 	skb->encapsulation = 0;

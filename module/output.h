@@ -20,6 +20,9 @@ struct espah_op;
 unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state);
 
+/* sends a dummy through an outbound SA; Return: whether; Context: RCU reader, BH disabled */
+bool espah_output_dummy(struct espah_sa *sa);
+
 /* sends an encrypted packet; consumes @op->skb; Context: RCU reader, BH disabled */
 void espah_output_done(struct espah_op *op, int err);
 

@@ -137,6 +137,7 @@ static void free_sa(struct espah_sa *sa)
 	kfree(sa->drops);
 	kfree(sa->dscp_map);
 	kfree(sa->life);
+	kfree(sa->dummy);
 	if (sa->slot)
 		release_slot(sa->slot);
 	kfree(sa);
@@ -278,6 +279,7 @@ static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 	sad->count[sa->id.dir]--;
 	changed(sad);
 	espah_life_arm(sa);
+	espah_dummy_arm(sa);
 	queue_rcu_work(espah_workqueue, &sa->retire);
 }
 
@@ -330,6 +332,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	sad->count[sa->id.dir]++;
 	changed(sad);
 	espah_life_arm(sa);
+	espah_dummy_arm(sa);
 	return 0;
 
 err_port:

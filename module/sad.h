@@ -15,6 +15,7 @@
 #include <net/dst_cache.h>
 #include <linux/espah.h>
 #include "algo.h"
+#include "dummy.h"
 #include "lifetime.h"
 #include "replay.h"
 #include "selector.h"
@@ -139,6 +140,7 @@ struct espah_path {
  * @icv_len: bytes
  * @block_len: bytes
  * @iv: enum espah_iv
+ * @tfc: outbound tunnels: length up to which packets are padded; 0: not
  * @salt: implicit IV: what stands before the sequence number in a nonce
  * @watch: ESPAH_WATCH_*: what packets are counted for; mostly 0
  * @flags: ESPAH_SA_F_*
@@ -174,8 +176,9 @@ struct espah_path {
  * @born: the same moment in boot time, which nobody sets
  * @first_used: boot time, once @watch has no ESPAH_WATCH_UNUSED
  * @life: its limits, NULL without any; once there, it stays
+ * @dummy: the dummies that it sends, NULL if it never did
  * @refs: 1 for the SAD, until a grace period after the SA left it, so that who finds
- *	it can take another; 1 for each packet behind the crypto driver
+ *	it can take another; 1 for each packet behind the crypto driver, and for @dummy
  * @retire: ends the SAD's reference after a grace period
  * @free_work: frees it in process context, once nobody touches @lock any more
  */
@@ -192,6 +195,7 @@ struct espah_sa {
 	u8 iv;
 	u8 watch;
 	u8 salt[4];
+	u16 tfc;
 	u32 flags;
 	u8 ttl;
 	u8 tos_keep;
@@ -227,6 +231,7 @@ struct espah_sa {
 	ktime_t born;
 	ktime_t first_used;
 	struct espah_life *life;
+	struct espah_dummy *dummy;
 	refcount_t refs;
 	struct rcu_work retire;
 	struct rcu_work free_work;

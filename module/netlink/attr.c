@@ -61,6 +61,22 @@ int espah_check_u64(const struct nlattr *attr, struct netlink_ext_ack *extack)
 }
 
 /**
+ * espah_check_dummy - validate an interval between dummies
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_dummy(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	int err = espah_check_u32(attr, extack);
+	u32 us = err ? 0 : nla_get_u32(attr);
+
+	if (err || !us || (us >= 1000 && us <= 3600000000U))
+		return err;
+	got(extack, attr, "an interval is 0 (none) or 1000 to 3600000000 microseconds", "%u", us);
+	return -EINVAL;
+}
+
+/**
  * espah_check_flag - validate that a flag is empty
  * @attr: the attribute
  * @extack: gets a sentence on failure

@@ -17,6 +17,7 @@ int espah_check_u8(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_u16(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_u32(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_u64(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int espah_check_dummy(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_flag(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_name(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_key(const struct nlattr *attr, struct netlink_ext_ack *extack);

@@ -18,6 +18,17 @@
 	[ESPAH_SA_SPI] = ESPAH_NLA(spi),			\
 	[ESPAH_SA_DST] = ESPAH_NLA(addr)
 
+/* what SA_SET changes too */
+#define SETTABLE_POLICY						\
+	[ESPAH_SA_DF] = ESPAH_NLA(df),				\
+	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy), \
+	[ESPAH_SA_HARD] = NLA_POLICY_NESTED(espah_limit_policy), \
+	[ESPAH_SA_ENCAP_SPORT] = ESPAH_NLA(u16),		\
+	[ESPAH_SA_ENCAP_DPORT] = ESPAH_NLA(u16),		\
+	[ESPAH_SA_TFC] = ESPAH_NLA(u16),			\
+	[ESPAH_SA_DUMMY] = ESPAH_NLA(dummy),			\
+	[ESPAH_SA_DUMMY_RANDOM] = ESPAH_NLA(dummy)
+
 const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	IDENTITY_POLICY,
 	[ESPAH_SA_MODE] = ESPAH_NLA(mode),
@@ -27,25 +38,17 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_KEY] = ESPAH_NLA(key),
 	[ESPAH_SA_FLAGS] = ESPAH_NLA(sa_flags),
 	[ESPAH_SA_WINDOW] = ESPAH_NLA(window),
-	[ESPAH_SA_DF] = ESPAH_NLA(df),
 	[ESPAH_SA_SEQ] = ESPAH_NLA(u64),
 	[ESPAH_SA_DSCP] = ESPAH_NLA(dscp),
 	[ESPAH_SA_TTL] = ESPAH_NLA(ttl),
-	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy),
-	[ESPAH_SA_HARD] = NLA_POLICY_NESTED(espah_limit_policy),
-	[ESPAH_SA_ENCAP_SPORT] = ESPAH_NLA(u16),
-	[ESPAH_SA_ENCAP_DPORT] = ESPAH_NLA(u16),
+	SETTABLE_POLICY,
 };
 
 const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1] = {
 	IDENTITY_POLICY,
-	[ESPAH_SA_DF] = ESPAH_NLA(df),
-	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy),
-	[ESPAH_SA_HARD] = NLA_POLICY_NESTED(espah_limit_policy),
+	SETTABLE_POLICY,
 	[ESPAH_SA_NEW_SRC] = ESPAH_NLA(addr),
 	[ESPAH_SA_NEW_DST] = ESPAH_NLA(addr),
-	[ESPAH_SA_ENCAP_SPORT] = ESPAH_NLA(u16),
-	[ESPAH_SA_ENCAP_DPORT] = ESPAH_NLA(u16),
 };
 
 const struct nla_policy espah_sa_del_policy[ESPAH_SA_MAX + 1] = {
@@ -122,6 +125,14 @@ static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	if (!out && nla_put_u32(skb, ESPAH_SA_WINDOW, sa->replay->window))
 		return -EMSGSIZE;
 	if (out && nla_put_u32(skb, ESPAH_SA_PMTU, espah_sa_pmtu(sa)))
+		return -EMSGSIZE;
+	if (sa->tfc && nla_put_u16(skb, ESPAH_SA_TFC, sa->tfc))
+		return -EMSGSIZE;
+	if (sa->dummy &&
+	    (nla_put_u32(skb, sa->dummy->random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
+			 sa->dummy->interval) ||
+	     nla_put_u64_64bit(skb, ESPAH_SA_DUMMIES, atomic64_read(&sa->dummy->sent),
+			       ESPAH_SA_PAD)))
 		return -EMSGSIZE;
 	return sa->mode == ESPAH_MODE_TUNNEL ? put_tunnel(skb, sa) : 0;
 }
@@ -297,10 +308,7 @@ static int set_limits(struct espah_sa *sa, struct nlattr **attrs, struct netlink
 	err = get_limits(sa, attrs, &limits, extack);
 	if (err)
 		return err;
-	err = espah_life_set(sa, &limits);
-	if (err)
-		NL_SET_ERR_MSG(extack, "out of memory for the SA");
-	return err;
+	return espah_life_set(sa, &limits);
 }
 
 #define OUTER_WHY "is for outbound tunnels: other SAs make no outer header"
@@ -308,9 +316,13 @@ static int set_limits(struct espah_sa *sa, struct nlattr **attrs, struct netlink
 static int check_outer(const struct espah_sa *sa, struct nlattr **attrs,
 		       struct netlink_ext_ack *extack)
 {
+	if (sa->id.proto != IPPROTO_ESP &&
+	    espah_refuse(extack, attrs, ESPAH_SA_TFC, "is for ESP: AH hides nothing"))
+		return -EINVAL;
 	if (sa->id.dir == ESPAH_DIR_OUT && sa->mode == ESPAH_MODE_TUNNEL)
 		return 0;
 	return espah_refuse(extack, attrs, ESPAH_SA_DF, OUTER_WHY) ?:
+	       espah_refuse(extack, attrs, ESPAH_SA_TFC, OUTER_WHY) ?:
 	       espah_refuse(extack, attrs, ESPAH_SA_DSCP, OUTER_WHY) ?:
 	       espah_refuse(extack, attrs, ESPAH_SA_TTL, OUTER_WHY);
 }
@@ -321,7 +333,6 @@ static int get_tunnel(struct espah_sa *sa, struct nlattr **attrs, struct netlink
 	u8 ecn = sa->flags & ESPAH_SA_F_NOECN ? 0 : INET_ECN_MASK;
 	const struct nlattr *dscp = attrs[ESPAH_SA_DSCP];
 
-	sa->df = espah_get_u8(attrs[ESPAH_SA_DF], ESPAH_DF_COPY);
 	sa->ttl = espah_get_u8(attrs[ESPAH_SA_TTL], 0);
 	sa->tos_take = ecn;
 	sa->tos_keep = ecn | (u8)~INET_ECN_MASK;
@@ -341,7 +352,41 @@ static int get_tunnel(struct espah_sa *sa, struct nlattr **attrs, struct netlink
 		if (!sa->dscp_map)
 			return -ENOMEM;
 	}
-	return check_outer(sa, attrs, extack);
+	return 0;
+}
+
+static int check_dummy(const struct espah_sa *sa, struct nlattr **attrs,
+		       struct netlink_ext_ack *extack)
+{
+	const struct nlattr *steady = attrs[ESPAH_SA_DUMMY];
+	const struct nlattr *random = attrs[ESPAH_SA_DUMMY_RANDOM];
+
+	if (!(steady && random) && sa->id.dir == ESPAH_DIR_OUT && sa->id.proto == IPPROTO_ESP)
+		return 0;
+	if (!steady && !random)
+		return 0;
+	NL_SET_ERR_MSG_ATTR(extack, steady ?: random,
+			    "dummies are for outbound ESP, and either steady or random");
+	return -EINVAL;
+}
+
+/* What can be changed later. @sa: in the SAD, under espah_net.lock, or not yet */
+static int set_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	const struct nlattr *random = attrs[ESPAH_SA_DUMMY_RANDOM];
+	const struct nlattr *dummy = random ?: attrs[ESPAH_SA_DUMMY];
+	int err = check_outer(sa, attrs, extack) ?: check_dummy(sa, attrs, extack) ?:
+		  set_limits(sa, attrs, extack);
+
+	if (!err && dummy)
+		err = espah_dummy_set(sa, nla_get_u32(dummy), random);
+	if (err)
+		return err;
+	if (attrs[ESPAH_SA_DF])
+		WRITE_ONCE(sa->df, nla_get_u8(attrs[ESPAH_SA_DF]));
+	if (attrs[ESPAH_SA_TFC])
+		WRITE_ONCE(sa->tfc, nla_get_u16(attrs[ESPAH_SA_TFC]));
+	return 0;
 }
 
 /* Reads the ports of UDP encapsulation; none are left as they are. */
@@ -458,7 +503,7 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
 	if (!sa)
 		return -ENOMEM;
 	err = get_sa(sa, attrs, extack) ?: get_keys(sa, attrs, extack) ?:
-	      set_limits(sa, attrs, extack);
+	      set_sa(sa, attrs, extack);
 	if (err) {
 		espah_sa_put(sa);
 		goto out;
@@ -501,7 +546,6 @@ static int move_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ex
 int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
-	struct nlattr *df = info->attrs[ESPAH_SA_DF];
 	struct espah_limits limits;
 	struct espah_sa *sa;
 	int err = 0;
@@ -512,19 +556,14 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 		err = PTR_ERR(sa);
 		goto out;
 	}
-	if (df)
-		err = check_outer(sa, info->attrs, info->extack);
+	/* all that can be wrong first, since a move is not taken back */
+	err = check_outer(sa, info->attrs, info->extack) ?:
+	      check_dummy(sa, info->attrs, info->extack) ?:
+	      get_limits(sa, info->attrs, &limits, info->extack) ?:
+	      move_sa(sa, info->attrs, info->extack) ?:
+	      set_sa(sa, info->attrs, info->extack);
 	if (!err)
-		err = get_limits(sa, info->attrs, &limits, info->extack);
-	if (!err)
-		err = move_sa(sa, info->attrs, info->extack);
-	if (!err)
-		err = set_limits(sa, info->attrs, info->extack);
-	if (err)
-		goto out;
-	if (df)
-		WRITE_ONCE(sa->df, nla_get_u8(df));
-	espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
+		espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
 out:
 	mutex_unlock(&en->lock);
 	return err;

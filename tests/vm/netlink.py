@@ -26,7 +26,8 @@ CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_D
 
 (DIR, PROTO, MODE, SPI, SRC, DST, REQID, ALG, KEY, FLAGS, WINDOW, DF, SEQ, SPI_MIN, SPI_MAX,
  SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD, SOFT,
- HARD, USED, FIRST_USED, LAST_USED) = range(1, 34)
+ HARD, USED, FIRST_USED, LAST_USED, ENCAP_SPORT, ENCAP_DPORT, NEW_SRC, NEW_DST, NEW_SPORT, TFC,
+ DUMMY, DUMMY_RANDOM, DUMMIES) = range(1, 43)
 L_PACKETS, L_BYTES, L_TIME, L_USE, L_IDLE = range(1, 6)
 X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
@@ -188,7 +189,7 @@ class Link:
 
     def snapshot(self):
         """All that a request could have changed."""
-        moving = (PMTU, PACKETS, BYTES, DROPS, USED, LAST_USED)
+        moving = (PMTU, PACKETS, BYTES, DROPS, USED, LAST_USED, DUMMIES)
         return (
             [[a for a in sa if a[0] not in moving] for sa in self.dump(SA_GET, [(SHOW_KEYS, b"")])],
             [[a for a in pol if a[0] not in (P_PACKETS, P_BYTES, P_DROPS)]
@@ -438,6 +439,20 @@ BAD = [
     ("soft below 0x2000's hard limit, then above", SA_SET,
      identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(9)))),
                          (SOFT | NESTED, nest((L_USE, u64(10))))], E.EINVAL, "must not be above"),
+    ("TFC padding inward", SA_NEW, sa(TFC=u16(100)), E.EINVAL, "outbound tunnels"),
+    ("TFC padding in transport mode", SA_NEW, sa(DIR=u8(OUT), MODE=u8(TRANSPORT), TFC=u16(100)),
+     E.EINVAL, "outbound tunnels"),
+    ("TFC padding of 4 bytes", SA_NEW, sa(DIR=u8(OUT), TFC=u32(100)), E.EINVAL, "2 bytes, got 4"),
+    ("dummies inward", SA_NEW, sa(DUMMY=u32(1000)), E.EINVAL, "outbound ESP"),
+    ("dummies both ways", SA_NEW, sa(DIR=u8(OUT), DUMMY=u32(1000), DUMMY_RANDOM=u32(1000)),
+     E.EINVAL, "either steady or random"),
+    ("dummies every 999 us", SA_NEW, sa(DIR=u8(OUT), DUMMY=u32(999)), E.EINVAL, "got 999"),
+    ("dummies every 3600000001 us", SA_NEW, sa(DIR=u8(OUT), DUMMY_RANDOM=u32(3600000001)),
+     E.EINVAL, "got 3600000001"),
+    ("count of dummies", SA_NEW, sa(DIR=u8(OUT)) + [(DUMMIES, u64(1))], E.EINVAL, ""),
+    ("good TFC padding, bad limits", SA_SET, identity(0x2001, OUT, "192.0.2.1")
+     + [(TFC, u16(5)), (DUMMY, u32(5000)), (SOFT | NESTED, nest((L_USE, u64(1 << 32))))], E.EINVAL,
+     "up to 4294967295"),
     # attributes that are missing, unknown, not for this command, or come twice
     *((f"SA_NEW without {k}", SA_NEW, sa(**{k: None}), E.EINVAL, f"ESPAH_SA_{k} is missing")
       for k in ("DIR", "SPI", "SRC", "DST", "MODE", "ALG", "KEY")),
@@ -915,6 +930,7 @@ SEEDS = COMMANDS + [(cmd, []) for cmd in DUMPS] + [
     # none so short that an SA ends meanwhile
     (SA_NEW, limited((L_PACKETS, u64(9)), (L_TIME, u64(1 << 30 | 1 << 29)), (L_BYTES, u64(5)))),
     (SA_SET, identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(3)), (L_BYTES, u64(99))))]),
+    (SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(TFC, u16(500)), (DUMMY, u32(5000))]),
     (SA_ALLOC_SPI, alloc(SPI_MIN=u32(300), SPI_MAX=u32(400))),
     (POLICY_NEW, plain(PRIORITY=u32(2), MSS=u16(0), REPLACE=b"")),
     (POLICY_DEL, [(P_DIR, u8(OUT)), (P_SELECTOR | NESTED, SELECTOR), (P_PRIORITY, u32(2))]),

@@ -12,8 +12,14 @@
 #include "parse.h"
 #include "words.h"
 
-/* Decimal, or hexadecimal after 0x. No sign, no blank, no octal, nothing behind it. */
-static bool read_number(const char *word, uint64_t *value)
+/**
+ * number_read() - decimal, or hexadecimal after 0x; no sign, no blank, nothing behind it
+ * @word: what was typed
+ * @value: result
+ *
+ * Return: whether it is one.
+ */
+bool number_read(const char *word, uint64_t *value)
 {
 	bool hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
 	const char *digits = hex ? word + 2 : word;
@@ -39,7 +45,7 @@ static bool read_number(const char *word, uint64_t *value)
  */
 int parse_number(const char *what, const char *word, uint64_t min, uint64_t max, uint64_t *value)
 {
-	if (read_number(word, value) && *value >= min && *value <= max)
+	if (number_read(word, value) && *value >= min && *value <= max)
 		return 0;
 	error("'%s' cannot be '%s'; it is a number from %" PRIu64 " to %" PRIu64
 	      ", decimal or 0x and hexadecimal", what, word, min, max);
@@ -62,7 +68,7 @@ int parse_spi(const char *what, const char *word, uint32_t *spi)
 {
 	uint64_t n;
 
-	if (read_number(word, &n) && n >= ESPAH_SPI_MIN && n <= UINT32_MAX) {
+	if (number_read(word, &n) && n >= ESPAH_SPI_MIN && n <= UINT32_MAX) {
 		*spi = n;
 		return 0;
 	}
@@ -186,7 +192,7 @@ int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint
 	prefix->len = addr_size(*family) * 8;
 	if (!slash)
 		return 0;
-	if (!read_number(slash + 1, &len) || len > prefix->len) {
+	if (!number_read(slash + 1, &len) || len > prefix->len) {
 		error("the %s '%s' has no valid prefix length; for %s it is a number from 0 to %u",
 		      what, word, family_text(*family), prefix->len);
 		return -1;
@@ -226,8 +232,8 @@ int parse_ports(const char *what, const char *word, struct ports *ports)
 		memcpy(first, word, size);
 		first[size] = '\0';
 	}
-	if (!read_number(first, &a) || a > UINT16_MAX ||
-	    (dash && (!read_number(dash + 1, &b) || b > UINT16_MAX))) {
+	if (!number_read(first, &a) || a > UINT16_MAX ||
+	    (dash && (!number_read(dash + 1, &b) || b > UINT16_MAX))) {
 		error("'%s' cannot be '%s'; it is a port or a range such as 443 or 1024-65535",
 		      what, word);
 		return -1;

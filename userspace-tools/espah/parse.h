@@ -39,6 +39,7 @@ const char *addr_text(const struct addr *addr, char buf[ADDR_TEXT_MAX]);
 const char *prefix_text(const struct prefix *prefix, char buf[ADDR_TEXT_MAX]);
 const char *family_text(uint8_t family);
 
+bool number_read(const char *word, uint64_t *value);
 int parse_number(const char *what, const char *word, uint64_t min, uint64_t max, uint64_t *value);
 int parse_u32(const char *what, const char *word, uint32_t *value);
 int parse_spi(const char *what, const char *word, uint32_t *spi);

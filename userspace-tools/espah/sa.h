@@ -11,6 +11,7 @@
 #include "key.h"
 #include "limit.h"
 #include "print.h"
+#include "tfc.h"
 
 /** enum sa_word - what words can say of an SA; bits of the masks below */
 enum sa_word {
@@ -39,6 +40,8 @@ enum sa_word {
 	SA_ENCAP = 1 << 24,
 	SA_NEW_SRC = 1 << 25,
 	SA_NEW_DST = 1 << 26,
+	SA_TFC = 1 << 22,
+	SA_DUMMY = 1 << 23,
 };
 
 /**
@@ -72,6 +75,8 @@ struct sa {
 	struct key key;
 	struct limits soft;
 	struct limits hard;
+	uint16_t tfc;
+	struct dummies dummies;
 };
 
 /* sa_words.c */

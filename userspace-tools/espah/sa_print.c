@@ -80,7 +80,7 @@ void sa_print(const struct nlattr **tb)
 {
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
 	char line[320], age[24], when[32], drops[1024], dscp[DSCP_TEXT_MAX];
-	char limits[LIMIT_TEXT_MAX];
+	char limits[LIMIT_TEXT_MAX], hidden[TFC_TEXT_MAX];
 	uint64_t added = attr_u64(tb[ESPAH_SA_ADDED], 0);
 
 	sa_line(tb, line, sizeof(line));
@@ -122,6 +122,17 @@ void sa_print(const struct nlattr **tb)
 	putchar('\n');
 	if (tb[ESPAH_SA_KEY])
 		print_key(tb[ESPAH_SA_KEY]);
+	if (tb[ESPAH_SA_TFC] || tb[ESPAH_SA_DUMMIES]) {
+		fputs("   ", stdout);
+		if (tb[ESPAH_SA_TFC])
+			printf(" tfc %s ", tfc_text(attr_u16(tb[ESPAH_SA_TFC], 0), hidden));
+		if (tb[ESPAH_SA_DUMMIES])
+			printf(" dummy %s  dummies sent %" PRIu64,
+			       *dummies_text(tb[ESPAH_SA_DUMMY], tb[ESPAH_SA_DUMMY_RANDOM],
+					     hidden) ? hidden : "off",
+			       attr_u64(tb[ESPAH_SA_DUMMIES], 0));
+		putchar('\n');
+	}
 	if (*limits_text(tb[ESPAH_SA_SOFT], tb[ESPAH_SA_USED], true, limits))
 		printf("    soft: %s\n", limits);
 	if (*limits_text(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED], true, limits))
@@ -155,9 +166,10 @@ json_t *sa_json(const struct nlattr **tb)
 		{ ESPAH_SA_BYTES, "bytes" }, { ESPAH_SA_ADDED, "added" },
 		{ ESPAH_SA_ECN_ODD, "ecn_odd" },
 		{ ESPAH_SA_FIRST_USED, "first_used" }, { ESPAH_SA_LAST_USED, "last_used" },
+		{ ESPAH_SA_DUMMIES, "dummies" },
 	};
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
-	char proto[8], dscp[DSCP_TEXT_MAX];
+	char proto[8], dscp[DSCP_TEXT_MAX], hidden[TFC_TEXT_MAX];
 	json_t *sa = json_object();
 	struct addr addr;
 	unsigned int i;
@@ -206,6 +218,11 @@ json_t *sa_json(const struct nlattr **tb)
 	for (i = 0; i < ARRAY_SIZE(counters); i++)
 		if (tb[counters[i].attr])
 			json_set(sa, counters[i].name, json_u64(attr_u64(tb[counters[i].attr], 0)));
+	if (tb[ESPAH_SA_TFC])
+		json_set(sa, "tfc", attr_u16(tb[ESPAH_SA_TFC], 0) == ESPAH_TFC_MTU ?
+			 json_string("mtu") : json_integer(attr_u16(tb[ESPAH_SA_TFC], 0)));
+	if (*dummies_text(tb[ESPAH_SA_DUMMY], tb[ESPAH_SA_DUMMY_RANDOM], hidden))
+		json_set(sa, "dummy", json_string(hidden));
 	if (tb[ESPAH_SA_SOFT])
 		json_set(sa, "soft", limits_json(tb[ESPAH_SA_SOFT], tb[ESPAH_SA_USED]));
 	if (tb[ESPAH_SA_HARD])

@@ -21,6 +21,7 @@ static const struct {
 	{ "--show-keys", SA_SHOW_KEYS }, { "dscp", SA_DSCP }, { "ttl", SA_TTL },
 	{ "dscp-in", SA_DSCP_IN }, { "soft", SA_SOFT }, { "hard", SA_HARD },
 	{ "encap", SA_ENCAP }, { "new-src", SA_NEW_SRC }, { "new-dst", SA_NEW_DST },
+	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY },
 };
 
 /* What a missing one is called, in the order in which one would type them. */
@@ -138,6 +139,8 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 		return read_window(value, &sa->window);
 	case SA_DF:
 		return word_parse(WORD_DF, word, value, &sa->df);
+	case SA_TFC:
+		return tfc_read(value, &sa->tfc);
 	case SA_SEQ:
 		return parse_number(word, value, 0, UINT64_MAX, &sa->seq);
 	case SA_DSCP:
@@ -209,6 +212,8 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint32
 		return limits_read(args, word, &sa->hard) ? STATUS_USAGE : STATUS_OK;
 	case SA_ENCAP:
 		return read_encap(args, takes, sa) ? STATUS_USAGE : STATUS_OK;
+	case SA_DUMMY:
+		return dummies_read(args, &sa->dummies) ? STATUS_USAGE : STATUS_OK;
 	case SA_PROTO:
 		return word_value(WORD_PROTO, word, &sa->proto) ? STATUS_OK : STATUS_USAGE;
 	case SA_ESN:
@@ -352,6 +357,11 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 	}
 	if (sa->given & SA_SHOW_KEYS)
 		mnl_attr_put(nlh, ESPAH_SA_SHOW_KEYS, 0, NULL);
+	if (sa->given & SA_TFC)
+		mnl_attr_put_u16(nlh, ESPAH_SA_TFC, sa->tfc);
+	if (sa->given & SA_DUMMY)
+		mnl_attr_put_u32(nlh, sa->dummies.random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
+				 sa->dummies.interval);
 	if (sa->given & SA_SOFT)
 		limits_put(nlh, ESPAH_SA_SOFT, &sa->soft);
 	if (sa->given & SA_HARD)

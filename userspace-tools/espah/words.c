@@ -149,7 +149,8 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_FLAGS] = "esn|noecn|dscp-in", [ESPAH_SA_WINDOW] = "window", [ESPAH_SA_DF] = "df",
 	[ESPAH_SA_SEQ] = "seq", [ESPAH_SA_SPI_MIN] = "min", [ESPAH_SA_SPI_MAX] = "max",
 	[ESPAH_SA_SHOW_KEYS] = "--show-keys", [ESPAH_SA_DSCP] = "dscp", [ESPAH_SA_TTL] = "ttl",
-	[ESPAH_SA_SOFT] = "soft", [ESPAH_SA_HARD] = "hard",
+	[ESPAH_SA_SOFT] = "soft", [ESPAH_SA_HARD] = "hard", [ESPAH_SA_TFC] = "tfc",
+	[ESPAH_SA_DUMMY] = "dummy", [ESPAH_SA_DUMMY_RANDOM] = "dummy",
 };
 
 static const char *const policy_words[] = {

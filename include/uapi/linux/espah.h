@@ -14,11 +14,13 @@
  * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
  *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
- *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT]
+ *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
+ *                        [SA_DUMMY or SA_DUMMY_RANDOM]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
- *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT]
+ *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
+ *                        [SA_DUMMY or SA_DUMMY_RANDOM]
  *     Changes an SA in place. Keys, sequence numbers, replay window and counters
  *     stay as they are, and so do limits that are not named; 0 takes one away.
  *     Soft limits are reported again. With SA_NEW_DST it has a new identity from
@@ -205,6 +207,9 @@ enum espah_sa_state {
 /** ESPAH_SPI_MIN - SPIs below are reserved, RFC 4303 2.1 */
 #define ESPAH_SPI_MIN 256
 
+/** ESPAH_TFC_MTU - pad packets to what fits the path MTU */
+#define ESPAH_TFC_MTU 0xffff
+
 /** ESPAH_KEY_MAX - longest SA_KEY, bytes */
 #define ESPAH_KEY_MAX 128
 
@@ -304,6 +309,21 @@ enum espah_sa_attr {
 	ESPAH_SA_NEW_DST,
 	/** @ESPAH_SA_NEW_SPORT: u16, host order, in events: the UDP source port that was seen */
 	ESPAH_SA_NEW_SPORT,
+	/**
+	 * @ESPAH_SA_TFC: u16, length up to which inner packets are padded (RFC 4303
+	 * 2.7, outbound tunnels), bytes; what fits the path MTU at most; 0: none,
+	 * ESPAH_TFC_MTU: always that
+	 */
+	ESPAH_SA_TFC,
+	/**
+	 * @ESPAH_SA_DUMMY: u32, dummy packets (RFC 4303 2.6, outbound) are sent at
+	 * this interval, 1000 to 3600000000 microseconds; 0: none
+	 */
+	ESPAH_SA_DUMMY,
+	/** @ESPAH_SA_DUMMY_RANDOM: u32, the same, at intervals of random length with this mean */
+	ESPAH_SA_DUMMY_RANDOM,
+	/** @ESPAH_SA_DUMMIES: u64, read-only, dummies sent; not among ESPAH_SA_PACKETS */
+	ESPAH_SA_DUMMIES,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1

@@ -69,6 +69,9 @@ static struct nlmsghdr *an_sa(const struct nlattr **tb)
 	mnl_attr_put_u64(nlh, ESPAH_DROP_COUNT, 3);
 	mnl_attr_nest_end(nlh, entry);
 	mnl_attr_nest_end(nlh, drops);
+	mnl_attr_put_u16(nlh, ESPAH_SA_TFC, ESPAH_TFC_MTU);
+	mnl_attr_put_u32(nlh, ESPAH_SA_DUMMY_RANDOM, 333333);
+	mnl_attr_put_u64(nlh, ESPAH_SA_DUMMIES, 12);
 	put_limits(nlh, ESPAH_SA_SOFT, 3600, 20000);
 	put_limits(nlh, ESPAH_SA_HARD, 7200, 5000000);
 	put_limits(nlh, ESPAH_SA_USED, 3660, 18000);
@@ -94,6 +97,8 @@ static void sa(void)
 	CHECK(strstr(text, "\"drops\": [{\"name\": \"replay\", \"count\": 3}]"));
 	CHECK(strstr(text, "\"src\": \"198.51.100.7\""));
 	CHECK(!strstr(text, "key"));
+	CHECK(strstr(text, "\"tfc\": \"mtu\", \"dummy\": \"random 3/s\""));
+	CHECK(strstr(text, "\"dummies\": 12,"));
 	CHECK(strstr(text, "\"soft\": {\"bytes\": {\"limit\": 20000, \"left\": 2000}, "
 		     "\"time\": {\"limit\": 3600, \"left\": 0}}"));
 	CHECK(strstr(text, "\"time\": {\"limit\": 7200, \"left\": 3540}"));
@@ -127,6 +132,7 @@ static void sa(void)
 	CHECK(strstr(text, "in esp 0x00001001  198.51.100.7 -> 192.0.2.1  tunnel  aes256gcm16  "
 		     "reqid 7\n"));
 	CHECK(strstr(text, "packets 9223372036854775808 "));
+	CHECK(strstr(text, " tfc mtu  dummy random 3/s  dummies sent 12\n"));
 	CHECK(strstr(text, "soft: bytes 20.0 kB (2000 B left), time 1h00m (0s left)\n"));
 	CHECK(strstr(text, "hard: bytes 5.0 MB (5.0 MB left), time 2h00m (59m00s left)\n"));
 	CHECK(strstr(text, "dropped: replay 3\n"));

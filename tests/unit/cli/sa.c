@@ -10,7 +10,8 @@
 
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
 #define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
-		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP)
+		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP | \
+		   SA_TFC | SA_DUMMY)
 #define SET_TAKES (SA_DIR | SA_SPI | SA_DST | SA_DF | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST)
 
 static struct cli cli;
@@ -125,7 +126,7 @@ static void encoding(void)
 		   "esn window 64 df clear seq 1 noecn dscp else=1 dscp-in ttl 255 "
 		   "soft packets 1 bytes 1 time 1 use 1 idle 1 "
 		   "hard packets 1 bytes 1 time 1 use 1 idle 1 "
-		   "encap udp 65535 65535"));
+		   "encap udp 65535 65535 tfc mtu dummy steady 1/s"));
 	sa.key.len = ESPAH_KEY_MAX;
 	encode(&nlh);
 	CHECK(nlh->nlmsg_len < NL_REQUEST_MAX);
@@ -211,6 +212,60 @@ static void lifetimes(void)
 	test_end();
 }
 
+static bool hides(const char *line, uint16_t type, const void *data, size_t size)
+{
+	const struct nlattr *at;
+	struct nlmsghdr *nlh;
+
+	if (sa_read(&cli, words(line), "sa set", SA_TFC | SA_DUMMY, 0, &sa))
+		return false;
+	at = encode(&nlh);
+	return has_attr(&at, type, data, size);
+}
+
+static bool tfc(const char *line, uint16_t want)
+{
+	return hides(line, ESPAH_SA_TFC, &want, 2);
+}
+
+static bool dummy(const char *line, uint16_t type, uint32_t want)
+{
+	return hides(line, type, &want, 4);
+}
+
+static void hiding(void)
+{
+	test_begin("TFC padding and dummies: words and rates");
+	CHECK(tfc("tfc 300", 300));
+	CHECK(tfc("tfc 0x100", 256));
+	CHECK(tfc("tfc mtu", ESPAH_TFC_MTU));
+	CHECK(tfc("tfc off", 0));
+	CHECK(dummy("dummy steady 10/s", ESPAH_SA_DUMMY, 100000));
+	CHECK(dummy("dummy random 3/s", ESPAH_SA_DUMMY_RANDOM, 333333));
+	CHECK(dummy("dummy steady 6/m", ESPAH_SA_DUMMY, 10000000));
+	CHECK(dummy("dummy steady 1000/s", ESPAH_SA_DUMMY, 1000));
+	CHECK(dummy("dummy steady 1/h", ESPAH_SA_DUMMY, 3600000000));
+	CHECK(dummy("dummy steady 0.5/s", ESPAH_SA_DUMMY, 2000000));
+	CHECK(dummy("dummy off", ESPAH_SA_DUMMY, 0));
+	test_end();
+
+	test_begin("TFC padding and dummies: a sentence for each mistake");
+	CHECK(!tfc("tfc 0", 0) && told_of("from 1 to 65534 bytes, mtu or off"));
+	CHECK(!tfc("tfc 65535", 0) && told_of("'tfc' cannot be '65535'"));
+	CHECK(!tfc("tfc -1", 0) && !tfc("tfc 5x", 0) && !tfc("tfc", 0));
+	told();
+	CHECK(!dummy("dummy 10/s", 0, 0) && told_of("steady RATE, random RATE, off"));
+	CHECK(!dummy("dummy", 0, 0) && told_of("'dummy' is the last word"));
+	CHECK(!dummy("dummy steady", 0, 0) && told_of("'steady' is the last word"));
+	CHECK(!dummy("dummy steady 10", 0, 0) && told_of("such as 10/s, 6/m or 1/h"));
+	CHECK(!dummy("dummy steady /s", 0, 0) && !dummy("dummy steady 0/s", 0, 0));
+	CHECK(!dummy("dummy steady 1001/s", 0, 0) && !dummy("dummy steady 0.9/h", 0, 0));
+	CHECK(!dummy("dummy steady nan/s", 0, 0) && !dummy("dummy steady inf/s", 0, 0));
+	CHECK(!dummy("dummy steady -1/s", 0, 0) && !dummy("dummy steady 1/d", 0, 0));
+	told();
+	test_end();
+}
+
 static void refusals(void)
 {
 	test_begin("sa add: a sentence for each mistake");
@@ -269,5 +324,6 @@ void test_sa(void)
 {
 	encoding();
 	lifetimes();
+	hiding();
 	refusals();
 }

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Dummy packets that hide when there is traffic (RFC 4303 2.6). */
+#ifndef _ESPAH_DUMMY_H
+#define _ESPAH_DUMMY_H
+
+#include <linux/atomic.h>
+#include <linux/workqueue.h>
+
+struct espah_sa;
+
+/**
+ * struct espah_dummy - the dummies of an outbound SA; others have none
+ * @work: sends those that are due; holds a reference to @sa while it is queued or runs
+ * @sa: the SA
+ * @interval: mean time between two, microseconds; 0: none are sent
+ * @random: at random intervals
+ * @due: when the next one is to be sent
+ * @sent: how many were
+ */
+struct espah_dummy {
+	struct delayed_work work;
+	struct espah_sa *sa;
+	u32 interval;
+	bool random;
+	ktime_t due;
+	atomic64_t sent;
+};
+
+/**
+ * espah_dummy_set - begin or stop to send dummies
+ * @sa: outbound SA, in the SAD (under espah_net.lock) or not yet
+ * @interval: mean time between two, microseconds; 0: none
+ * @random: not always the same time
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int espah_dummy_set(struct espah_sa *sa, u32 interval, bool random);
+
+/* starts or stops the sending, after @sa has come into the SAD or left it */
+void espah_dummy_arm(struct espah_sa *sa);
+
+#endif /* _ESPAH_DUMMY_H */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What hides lengths and amount of traffic: TFC padding and dummies, RFC 4303 2.6 and 2.7. */
+#ifndef ESPAH_TFC_H
+#define ESPAH_TFC_H
+
+#include "attr.h"
+#include "cli.h"
+
+/** TFC_TEXT_MAX - room for either in text */
+#define TFC_TEXT_MAX 32
+
+/** struct dummies - dummies that were asked for; @interval in microseconds, 0: none */
+struct dummies {
+	bool random;
+	uint32_t interval;
+};
+
+int tfc_read(const char *word, uint16_t *tfc);
+const char *tfc_text(uint16_t tfc, char buf[TFC_TEXT_MAX]);
+int dummies_read(struct args *args, struct dummies *dummies);
+const char *dummies_text(const struct nlattr *steady, const struct nlattr *random,
+			 char buf[TFC_TEXT_MAX]);
+
+#endif /* ESPAH_TFC_H */
