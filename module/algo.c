@@ -11,8 +11,9 @@
  * What RFC 8221 sections 5 and 6 list and do not forbid. Names are IKE keywords.
  *
  * Combined modes: GCM RFC 4106, CCM RFC 4309, ChaCha20-Poly1305 RFC 7634, GMAC
- * RFC 4543; the three for which IANA has it also with implicit IV, RFC 8750. Ciphers: CBC RFC 3602, CTR RFC 3686, NULL RFC 2410. Integrity:
- * HMAC-SHA1 RFC 2404, HMAC-SHA2 RFC 4868, AES-XCBC RFC 3566, AES-CMAC RFC 4494.
+ * RFC 4543; the three for which IANA has it also with implicit IV, RFC 8750.
+ * Ciphers: CBC RFC 3602, CTR RFC 3686, NULL RFC 2410. Integrity: HMAC-SHA1
+ * RFC 2404, HMAC-SHA2 RFC 4868, AES-XCBC RFC 3566, AES-CMAC RFC 4494.
  */
 #define MISSING(template, hint) "the kernel has no " template ": " hint
 

@@ -21,7 +21,7 @@
 	X(NO_SA, "no_sa", XFRM_POLICY, "a policy says protect, and there is no SA for it")         \
 	X(DISCARD_OUT, "discard_out", XFRM_POLICY, "a policy or the default says discard")         \
 	X(OPAQUE_OUT, "opaque_out", XFRM_POLICY,                                                   \
-	  "a fragment without ports, and a policy that asks for ports comes first")                                \
+	  "a fragment without ports, and a policy that asks for ports comes first")                \
 	X(FRAGMENT_OUT, "fragment_out", XFRM_POLICY,                                               \
 	  "a fragment, and transport mode takes whole packets only")                               \
 	X(MALFORMED_OUT, "malformed_out", IP_INHDR, "headers of a packet to be sent are broken")   \
@@ -51,12 +51,12 @@
 	X(INNER, "inner", IP_INHDR, "headers of the inner packet are broken")                      \
 	X(ECN, "ecn", IP_INHDR, "congestion experienced, inner packet not ECN-capable")            \
 	X(POLICY, "policy", XFRM_POLICY, "no policy lets this inner packet come by this SA")       \
-	X(DELIVER, "deliver", CPU_BACKLOG, "over net.core.netdev_max_backlog packets wait")            \
+	X(DELIVER, "deliver", CPU_BACKLOG, "over net.core.netdev_max_backlog packets wait")        \
 	/* input, plaintext */                                                                     \
 	X(PLAINTEXT, "plaintext", XFRM_POLICY, "came in clear, and a policy says protect")         \
 	X(DISCARD_IN, "discard_in", XFRM_POLICY, "a policy or the default says discard")           \
 	X(OPAQUE_IN, "opaque_in", XFRM_POLICY,                                                     \
-	  "a fragment without ports, and a policy that asks for ports comes first")                                \
+	  "a fragment without ports, and a policy that asks for ports comes first")                \
 	X(MALFORMED_IN, "malformed_in", IP_INHDR, "headers of a received packet are broken")
 
 /** enum espah_drop - why a packet was dropped; ESPAH_DROP_NONE is no drop */

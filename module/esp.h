@@ -79,7 +79,7 @@ int espah_esp_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
 /* bytes of padding, trailer and ICV behind so many bytes of payload */
 unsigned int espah_esp_tail_len(const struct espah_sa *sa, unsigned int payload_len);
 
-/* appends TFC padding, padding, pad length, next header and room for the ICV (RFC 4303 2.4 to 2.7) */
+/* appends all padding, pad length, next header, room for the ICV (RFC 4303 2.4 to 2.7) */
 void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struct sk_buff *trailer,
 			   unsigned int payload_len, unsigned int tfc_len, u8 next_header);
 

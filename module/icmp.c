@@ -25,16 +25,15 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 	struct espah_sa *sa;
 	__be32 buf, *spi;
 
+	id->proto = proto;
 	if (proto == IPPROTO_UDP) {
 		if (skb_copy_bits(skb, off, &uh, sizeof(uh)))
 			return NULL;
 		off += sizeof(uh);
 		id->proto = IPPROTO_ESP;
-	} else if (!espah_proto_is_ipsec(proto)) {
-		return NULL;
-	} else {
-		id->proto = proto;
 	}
+	if (!espah_proto_is_ipsec(id->proto))
+		return NULL;
 	spi = skb_header_pointer(skb, off + espah_spi_offset(id->proto), sizeof(buf), &buf);
 	if (!spi)
 		return NULL;

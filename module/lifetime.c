@@ -34,6 +34,7 @@ static ktime_t end_of(const struct espah_sa *sa, enum espah_limit limit, u64 at,
 	if (limit == ESPAH_LIMIT_IDLE)
 		start = last_used(sa, now);
 	else if (limit == ESPAH_LIMIT_USE)
+		/* pairs with begin_use(): @first_used is there once the flag is gone */
 		start = smp_load_acquire(&sa->watch) & ESPAH_WATCH_UNUSED ? now : sa->first_used;
 	return ktime_add_ns(start, at * NSEC_PER_SEC);
 }
@@ -190,6 +191,7 @@ int espah_life_set(struct espah_sa *sa, const struct espah_limits *limits)
 	life->limits = *limits;
 	life->told = 0;
 	sa->life = life;
+	/* whoever sees that there are limits sees them */
 	smp_store_release(&sa->watch, (sa->watch & ESPAH_WATCH_UNUSED) | watch);
 	spin_unlock_bh(&sa->en->sad.clock.lock);
 	espah_life_arm(sa);
@@ -201,6 +203,7 @@ static void begin_use(struct espah_sa *sa)
 	spin_lock(&sa->en->sad.clock.lock);
 	if (sa->watch & ESPAH_WATCH_UNUSED) {
 		sa->first_used = ktime_get_boottime();
+		/* pairs with end_of() */
 		smp_store_release(&sa->watch, sa->watch & ~ESPAH_WATCH_UNUSED);
 	}
 	spin_unlock(&sa->en->sad.clock.lock);

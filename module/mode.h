@@ -29,7 +29,7 @@ struct espah_layout {
 	bool dummy;
 };
 
-/* finds out, from @layout->path; ESPAH_DROP_MALFORMED_OUT if the headers are not all in the packet */
+/* finds out, from @layout->path; ESPAH_DROP_MALFORMED_OUT if headers are cut off */
 enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
 				  struct espah_layout *layout);
 

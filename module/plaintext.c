@@ -57,7 +57,7 @@ static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 	return espah_sad_find(&en->sad, &id);
 }
 
-/* ESP or AH that XFRM may have an SA for; of ESP in UDP, it must have one, since UDP is much else */
+/* ESP or AH that XFRM may have an SA for. Of ESP in UDP it must: UDP is much else. */
 static bool for_xfrm(struct net *net, const struct sk_buff *skb, const struct espah_flow *flow,
 		     int thoff)
 {

@@ -394,7 +394,7 @@ int espah_sad_move(struct espah_sa *sa, const union espah_addr *src, const union
 	struct espah_sa *other;
 
 	if (espah_sa_is_ah(sa) && family != old->family) {
-		NL_SET_ERR_MSG(extack, "AH has another length over another IP version: make a new SA");
+		NL_SET_ERR_MSG(extack, "AH differs over another IP version: make a new SA");
 		return -EINVAL;
 	}
 	id.dst = *dst;

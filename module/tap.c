@@ -136,7 +136,7 @@ static void tap_setup(struct net_device *dev)
 {
 	dev->netdev_ops = &tap_ops;
 	dev->header_ops = &tap_header_ops;
-	/* no link-layer header; to libpcap this means "cooked", which shows direction and address */
+	/* no link-layer header; to libpcap it is "cooked", which shows direction and address */
 	dev->type = ARPHRD_PPP;
 	dev->flags = IFF_NOARP;
 	dev->priv_flags |= IFF_NO_QUEUE;

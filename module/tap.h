@@ -3,8 +3,9 @@
  * The tap: a network device of kind "espah" on which packet sockets see what goes
  * into SAs ("outgoing") and what comes out of them ("to us"), in clear, each with
  * its SPI and the low 16 bits of its sequence number as link-layer address. It
- * copies, so that no packet is changed, and carries nothing itself. While no such device is up, the packet
- * paths jump over it; while nobody looks at it, nothing is copied.
+ * copies, so that no packet is changed, and carries nothing itself. While no such
+ * device is up, the packet paths jump over it; while nobody looks at it, nothing is
+ * copied.
  */
 #ifndef _ESPAH_TAP_H
 #define _ESPAH_TAP_H

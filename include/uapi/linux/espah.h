@@ -279,7 +279,7 @@ enum espah_sa_attr {
 	 * bytes: the one that stands at the inner one's place
 	 */
 	ESPAH_SA_DSCP,
-	/** @ESPAH_SA_TTL: u8, 1 to 255: of the outer header (outbound tunnels); absent: the route's */
+	/** @ESPAH_SA_TTL: u8, 1 to 255, outer header (outbound tunnels); absent: the route's */
 	ESPAH_SA_TTL,
 	/**
 	 * @ESPAH_SA_ECN_ODD: u64, read-only, packets with a combination of ECN
