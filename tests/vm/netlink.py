@@ -800,7 +800,13 @@ def good_requests(link):
         check(len(link.dump(SA_GET, [(PROTO, u8(51))])) == 1, "filter by protocol")
         got = one(link, SA_GET, identity(0x7001) + [(PROTO, u8(51))])
         check(got[ALG] == b"sha256\0", "algorithm")
-        link.ask(SA_DEL, identity(0x7001) + [(PROTO, u8(51))])
+        who = identity(0x7001) + [(PROTO, u8(51))]
+        ports = [(ENCAP_SPORT, u16(4500)), (ENCAP_DPORT, u16(4500))]
+        refused(link, SA_NEW, sa(**{**ah, "SPI": be32(0x7002)}) + ports, E.EINVAL, "only ESP goes")
+        refused(link, SA_SET, who + ports, E.EINVAL, "only ESP goes in UDP")
+        refused(link, SA_SET, who + [(NEW_SRC, ip("2001:db8::1")), (NEW_DST, ip("2001:db8::2"))],
+                E.EINVAL, "make a new SA")
+        link.ask(SA_DEL, who)
         check([dict(s)[PROTO] for s in link.dump(SA_GET, [(SPI, be32(0x7001))])] == [u8(50)],
               "the other one went")
         link.ask(SA_DEL, identity(0x7001))

@@ -219,7 +219,7 @@ def bad_padding():
 def any_padding():
     for name in "chacha20poly1305", "aes128-sha256":
         peer = Peer(algorithm=ALGORITHMS[name])
-        for length in range(256):
+        for length in (*range(0, 255, 6), 255):
             inner = raw(peer.plain(bytes((-length - 30) % 16)))
             peer.send(peer.forge(inner, length + 1, 4, padding=bytes(range(1, length + 1))))
             peer.received(bytes((-length - 30) % 16))
