@@ -27,6 +27,8 @@
 	X(MALFORMED_OUT, "malformed_out", IP_INHDR, "headers of a packet to be sent are broken")   \
 	X(SEQ_OVERFLOW, "seq_overflow", XFRM_POLICY, "the SA ran out of sequence numbers")         \
 	X(TOO_BIG, "too_big", PKT_TOO_BIG, "over the path MTU; the sender was told")               \
+	X(ICMP_NO_SA, "icmp_no_sa", XFRM_POLICY,                                                   \
+	  "an ICMP error about a protected flow that has no SA")                                   \
 	X(NO_ROUTE, "no_route", IP_OUTNOROUTES, "no route to the SA's destination")                \
 	X(FAMILY, "family", XFRM_POLICY, "transport mode needs the addresses of the SA")           \
 	X(SEGMENT, "segment", SKB_GSO_SEG, "a GSO packet could not be segmented")                  \
@@ -54,6 +56,8 @@
 	X(DELIVER, "deliver", CPU_BACKLOG, "over net.core.netdev_max_backlog packets wait")        \
 	/* input, plaintext */                                                                     \
 	X(PLAINTEXT, "plaintext", XFRM_POLICY, "came in clear, and a policy says protect")         \
+	X(ICMP_PLAINTEXT, "icmp_plaintext", XFRM_POLICY,                                           \
+	  "an ICMP error in clear about a protected flow")                                         \
 	X(DISCARD_IN, "discard_in", XFRM_POLICY, "a policy or the default says discard")           \
 	X(OPAQUE_IN, "opaque_in", XFRM_POLICY,                                                     \
 	  "a fragment without ports, and a policy that asks for ports comes first")                \

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -50,9 +51,8 @@ static void read_ports(const struct sk_buff *skb, int thoff, struct espah_flow *
 	flow->dport = ntohs(ports[1]);
 }
 
-static int dissect_ip4(const struct sk_buff *skb, struct espah_flow *flow)
+static int dissect_ip4(const struct sk_buff *skb, int nhoff, struct espah_flow *flow)
 {
-	int nhoff = skb_network_offset(skb);
 	struct iphdr buf;
 	const struct iphdr *iph = skb_header_pointer(skb, nhoff, sizeof(buf), &buf);
 	int thoff;
@@ -92,9 +92,8 @@ int espah_skip_exthdr(const struct sk_buff *skb, int off, u8 *nexthdr, __be16 *f
 	return off;
 }
 
-static int dissect_ip6(const struct sk_buff *skb, struct espah_flow *flow)
+static int dissect_ip6(const struct sk_buff *skb, int nhoff, struct espah_flow *flow)
 {
-	int nhoff = skb_network_offset(skb);
 	struct ipv6hdr buf;
 	const struct ipv6hdr *ip6h = skb_header_pointer(skb, nhoff, sizeof(buf), &buf);
 	__be16 frag_off;
@@ -127,14 +126,52 @@ static int dissect_ip6(const struct sk_buff *skb, struct espah_flow *flow)
 
 int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow)
 {
-	int thoff;
+	int nhoff = skb_network_offset(skb), thoff;
 
 	memset(flow, 0, sizeof(*flow));
 	flow->family = family;
-	thoff = family == AF_INET ? dissect_ip4(skb, flow) : dissect_ip6(skb, flow);
+	thoff = family == AF_INET ? dissect_ip4(skb, nhoff, flow) : dissect_ip6(skb, nhoff, flow);
 	if (thoff >= 0)
 		read_ports(skb, thoff, flow);
 	return thoff;
+}
+
+static bool is_error(u8 family, u8 type)
+{
+	if (family == AF_INET6)
+		return icmpv6_is_err(type);
+	return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED ||
+	       type == ICMP_PARAMETERPROB;
+}
+
+int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+		      struct espah_flow *quoted)
+{
+	const u8 *type;
+	u8 buf;
+	int off;
+
+	if (!espah_flow_is_icmp(flow) || flow->opaque)
+		return -1;
+	type = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
+	if (!type || !is_error(flow->family, *type))
+		return -1;
+	memset(quoted, 0, sizeof(*quoted));
+	quoted->family = flow->family;
+	off = thoff + sizeof(struct icmphdr); /* that of ICMPv6 is as long */
+	if (flow->family == AF_INET) {
+		off = dissect_ip4(skb, off, quoted);
+		quoted->opaque = false; /* nor does the stack ask whether it was a fragment */
+	} else {
+		off = dissect_ip6(skb, off, quoted);
+	}
+	if (off < 0)
+		return -1;
+	read_ports(skb, off, quoted);
+	swap(quoted->src, quoted->dst);
+	if (espah_proto_has_ports(quoted->proto))
+		swap(quoted->sport, quoted->dport);
+	return off;
 }
 
 bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff)

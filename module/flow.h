@@ -33,6 +33,27 @@ int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *
  */
 int espah_skip_exthdr(const struct sk_buff *skb, int off, u8 *nexthdr, __be16 *frag_off);
 
+static inline bool espah_flow_is_icmp(const struct espah_flow *flow)
+{
+	return flow->proto == (flow->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
+/**
+ * espah_flow_quoted - read the flow that an ICMP error is about (RFC 4301 6.2)
+ * @skb: the message
+ * @flow: its own flow
+ * @thoff: offset of its ICMP header
+ * @quoted: gets the flow of the packet that it quotes, with addresses and ports
+ *	reversed: that of an answer
+ *
+ * Redirects do not count: they are for this link only, and have no business in an SA.
+ *
+ * Return: offset of the quoted upper-layer header, or -1 if it is no ICMP error or its
+ * quotation is too short.
+ */
+int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+		      struct espah_flow *quoted);
+
 /* neighbour and router discovery (RFC 4861 with hop limit 255): never leaves the link */
 bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff);
 

@@ -2,135 +2,125 @@
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <linux/udp.h>
-#include <net/esp.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
+#include "compat/unaligned.h"
 #include "flow.h"
 #include "icmp.h"
+#include "mtu.h"
 
-/* below this the kernel does not believe a path MTU either (sysctl min_pmtu) */
-#define PMTU_MIN4 552
-/* how long it is believed, as sysctl mtu_expires has it */
-#define PMTU_EXPIRES (10 * 60 * HZ)
+/* how many sequence numbers behind the last one a quoted packet may lie */
+#define RECENT (1U << 20)
 
-/* the outbound SA that quoted headers name; the quoted source must be its own */
-static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *skb, int off,
-				  u8 proto, struct espah_sa_id *id, const union espah_addr *src)
+/* The outbound SA that has sent a quoted packet; to know of it, one must have seen it. */
+static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *skb,
+				  const struct espah_flow *quoted, int off)
 {
+	struct espah_sa_id id = { .dst = quoted->src, .family = quoted->family,
+				  .proto = quoted->proto, .dir = ESPAH_DIR_OUT };
 	const struct espah_path *path;
-	struct udphdr uh = {};
+	__be32 buf[2], *spi_seq;
 	struct espah_sa *sa;
-	__be32 buf, *spi;
+	u64 last;
+	u32 age;
 
-	id->proto = proto;
-	if (proto == IPPROTO_UDP) {
-		if (skb_copy_bits(skb, off, &uh, sizeof(uh)))
-			return NULL;
-		off += sizeof(uh);
-		id->proto = IPPROTO_ESP;
+	if (quoted->proto == IPPROTO_UDP) {
+		id.proto = IPPROTO_ESP;
+		off += sizeof(struct udphdr);
+	} else if (quoted->proto == IPPROTO_AH) {
+		off += offsetof(struct ip_auth_hdr, spi);
 	}
-	if (!espah_proto_is_ipsec(id->proto))
+	spi_seq = skb_header_pointer(skb, off, sizeof(buf), buf);
+	if (!spi_seq)
 		return NULL;
-	spi = skb_header_pointer(skb, off + espah_spi_offset(id->proto), sizeof(buf), &buf);
-	if (!spi)
-		return NULL;
-	id->spi = *spi;
-	id->dir = ESPAH_DIR_OUT;
-	sa = espah_sad_find(&en->sad, id);
+	id.spi = spi_seq[0];
+	sa = espah_sad_find(&en->sad, &id);
 	if (!sa)
 		return NULL;
 	path = espah_sa_path(sa);
-	return path->ip_proto == proto && path->sport == uh.source && path->dport == uh.dest &&
-	       espah_addr_equal(&path->src, src) ? sa : NULL;
+	if (path->ip_proto != quoted->proto || !espah_addr_equal(&path->src, &quoted->dst) ||
+	    path->sport != htons(quoted->dport) || path->dport != htons(quoted->sport))
+		return NULL;
+	last = atomic64_read(&sa->seq);
+	age = (u32)last - ntohl(spi_seq[1]);
+	return age < RECENT && age < last ? sa : NULL;
 }
 
-static void learn(struct espah_sa *sa, u32 mtu)
+bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
+			 const struct espah_flow *flow, int thoff)
 {
-	WRITE_ONCE(sa->pmtu_expires, jiffies + PMTU_EXPIRES);
-	WRITE_ONCE(sa->pmtu, mtu);
+	struct espah_flow quoted;
+	int off = espah_flow_quoted(skb, flow, thoff, &quoted);
+
+	return off >= 0 && quoted_sa(en, skb, &quoted, off);
 }
 
-static void input4(struct espah_net *en, struct sk_buff *skb, int icmp_off)
+struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struct sk_buff *skb,
+				       const struct espah_flow *flow, int thoff,
+				       const struct espah_policy *pol, struct espah_flow *quoted)
 {
-	struct espah_sa_id id = { .family = AF_INET };
-	union espah_addr src = {};
-	const struct icmphdr *icmp;
-	const struct iphdr *quoted;
-	struct icmphdr icmp_buf;
-	struct iphdr ip_buf;
-	int off = icmp_off + sizeof(*icmp);
-	struct espah_sa *sa;
-	u32 mtu;
+	struct espah_policy *of;
 
-	icmp = skb_header_pointer(skb, icmp_off, sizeof(icmp_buf), &icmp_buf);
-	if (!icmp || icmp->type != ICMP_DEST_UNREACH || icmp->code != ICMP_FRAG_NEEDED)
-		return;
-	mtu = ntohs(icmp->un.frag.mtu);
-	quoted = skb_header_pointer(skb, off, sizeof(ip_buf), &ip_buf);
-	if (!quoted || quoted->version != 4 || quoted->ihl < 5)
-		return;
-	id.dst.ip4 = quoted->daddr;
-	src.ip4 = quoted->saddr;
-	sa = quoted_sa(en, skb, off + quoted->ihl * 4, quoted->protocol, &id, &src);
-	if (!sa || !mtu)
-		return;
-	learn(sa, max_t(u32, mtu, PMTU_MIN4));
-
-	/* the route is looked up by the header in front, which has to be the quoted one */
-	if (!pskb_may_pull(skb, off + sizeof(struct iphdr)))
-		return;
-	__skb_pull(skb, off);
-	ipv4_update_pmtu(skb, en->net, mtu, 0, ((struct iphdr *)skb->data)->protocol);
-	__skb_push(skb, off);
+	if (pol && (pol->action == ESPAH_ACTION_DISCARD || espah_policy_names(pol, flow->proto)))
+		return NULL;
+	if (espah_flow_quoted(skb, flow, thoff, quoted) < 0)
+		return NULL;
+	of = espah_spd_lookup(&en->spd, dir, quoted);
+	return of && of->action == ESPAH_ACTION_PROTECT ? of : NULL;
 }
 
-static void input6(struct espah_net *en, struct sk_buff *skb, int icmp_off)
+/* The MTU of a message that a packet was too big; 0: it says something else. */
+static u32 told_mtu(const struct sk_buff *skb, u8 family, int icmp_off)
 {
-	struct espah_sa_id id = { .family = AF_INET6 };
-	const struct ipv6hdr *quoted;
-	const struct icmp6hdr *icmp;
-	struct icmp6hdr icmp_buf;
-	struct ipv6hdr ip_buf;
-	union espah_addr src;
-	int off = icmp_off + sizeof(*icmp);
-	int hdr_off = off + sizeof(*quoted);
-	struct espah_sa *sa;
-	__be16 frag_off;
-	__be32 mtu;
-	u8 nexthdr;
+	u8 buf[8], *icmp = skb_header_pointer(skb, icmp_off, sizeof(buf), buf);
 
-	icmp = skb_header_pointer(skb, icmp_off, sizeof(icmp_buf), &icmp_buf);
-	if (!icmp || icmp->icmp6_type != ICMPV6_PKT_TOOBIG)
-		return;
-	mtu = icmp->icmp6_mtu;
-	quoted = skb_header_pointer(skb, off, sizeof(ip_buf), &ip_buf);
-	if (!quoted || quoted->version != 6)
-		return;
-	nexthdr = quoted->nexthdr;
-	memcpy(&id.dst, &quoted->daddr, sizeof(id.dst));
-	memcpy(&src, &quoted->saddr, sizeof(src));
-	hdr_off = espah_skip_exthdr(skb, hdr_off, &nexthdr, &frag_off);
-	if (hdr_off < 0)
-		return;
-	sa = quoted_sa(en, skb, hdr_off, nexthdr, &id, &src);
-	if (!sa || ntohl(mtu) < IPV6_MIN_MTU)
-		return;
-	learn(sa, ntohl(mtu));
-
-	if (!pskb_may_pull(skb, off + sizeof(struct ipv6hdr)))
-		return;
-	__skb_pull(skb, off);
-	ip6_update_pmtu(skb, en->net, mtu, 0, 0, INVALID_UID);
-	__skb_push(skb, off);
+	if (!icmp)
+		return 0;
+	if (family == AF_INET)
+		return icmp[0] == ICMP_DEST_UNREACH && icmp[1] == ICMP_FRAG_NEEDED ?
+		       get_unaligned_be16(icmp + 6) : 0;
+	return icmp[0] == ICMPV6_PKT_TOOBIG ? get_unaligned_be32(icmp + 4) : 0;
 }
 
 void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int icmp_off)
 {
-	if (family == AF_INET)
-		input4(en, skb, icmp_off);
+	bool ip4 = family == AF_INET;
+	struct espah_flow quoted, flow = { .family = family,
+					   .proto = ip4 ? IPPROTO_ICMP : IPPROTO_ICMPV6 };
+	int quote = icmp_off + sizeof(struct icmphdr);
+	u32 mtu = told_mtu(skb, family, icmp_off), least = IPV6_MIN_MTU;
+	struct net *net = en->net;
+	struct espah_sa *sa;
+	int off, expires;
+
+	if (!mtu)
+		return;
+	off = espah_flow_quoted(skb, &flow, icmp_off, &quoted);
+	sa = off < 0 ? NULL : quoted_sa(en, skb, &quoted, off);
+	if (!sa)
+		return;
+	/* RFC 4301 6.1.1: no less than the least that there may be, and no more than now */
+	if (ip4)
+		least = READ_ONCE(net->ipv4.ip_rt_min_pmtu);
+	else if (mtu < least)
+		return;
+	if (max(mtu, least) >= espah_sa_pmtu(sa))
+		return;
+	/* RFC 4301 8.2.2: it ages */
+	expires = ip4 ? READ_ONCE(net->ipv4.ip_rt_mtu_expires) :
+			READ_ONCE(net->ipv6.sysctl.ip6_rt_mtu_expires);
+	WRITE_ONCE(sa->pmtu_expires, jiffies + expires);
+	WRITE_ONCE(sa->pmtu, max(mtu, least));
+
+	/* the route is looked up by the header in front, which has to be the quoted one */
+	if (!pskb_may_pull(skb, quote + (ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))))
+		return;
+	__skb_pull(skb, quote);
+	if (ip4)
+		ipv4_update_pmtu(skb, net, mtu, 0, quoted.proto);
 	else
-		input6(en, skb, icmp_off);
+		ip6_update_pmtu(skb, net, htonl(mtu), 0, 0, INVALID_UID);
+	__skb_push(skb, quote);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ICMP about our own ESP packets: the path MTU (RFC 4301 8.2). */
+/* ICMP errors: about our own packets (RFC 4301 6.1, 8.2), and about protected flows (6.2). */
 #ifndef _ESPAH_ICMP_H
 #define _ESPAH_ICMP_H
 
@@ -13,9 +13,32 @@
  * @family: AF_INET or AF_INET6
  * @icmp_off: offset of the ICMP header from skb->data
  *
- * If it says that an ESP packet of ours was too big, the path MTU is lowered.
- * Context: RCU reader.
+ * If it says that a packet that an SA of ours has sent of late was too big, the path
+ * MTU is lowered, within bounds. Context: RCU reader.
  */
 void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int icmp_off);
+
+/**
+ * espah_icmp_policy - the policy of the flow that an ICMP error is about
+ * @en: network namespace
+ * @dir: enum espah_dir
+ * @skb: a packet
+ * @flow: its flow
+ * @thoff: offset of its upper-layer header
+ * @pol: what its own header leads to, or NULL
+ * @quoted: gets the flow that it is about, as espah_flow_quoted() has it
+ *
+ * An ICMP error belongs into the SA of what would answer the packet that it quotes,
+ * unless a policy says discard, or names ICMP (RFC 4301 6.2). Context: RCU reader.
+ *
+ * Return: a protect policy; NULL: @pol applies, or it is no ICMP error.
+ */
+struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struct sk_buff *skb,
+				       const struct espah_flow *flow, int thoff,
+				       const struct espah_policy *pol, struct espah_flow *quoted);
+
+/* whether an ICMP error quotes what an SA of ours has sent of late; Context: RCU reader */
+bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
+			 const struct espah_flow *flow, int thoff);
 
 #endif /* _ESPAH_ICMP_H */

@@ -11,6 +11,7 @@
 #include "compat/netdev.h"
 #include "ah.h"
 #include "flow.h"
+#include "icmp.h"
 #include "input.h"
 #include "mode.h"
 #include "mss.h"
@@ -249,6 +250,20 @@ static bool clamp_mss(struct espah_net *en, const struct espah_policy *pol,
 	return espah_mss_clamp(skb, flow, thoff, mss);
 }
 
+/* RFC 4301 6.2: the policy by which an ICMP error may come through an SA that is not its own. */
+static struct espah_policy *icmp_policy(struct espah_net *en, const struct espah_policy *pol,
+					const struct espah_sa *sa, const struct sk_buff *skb,
+					const struct espah_flow *flow, int thoff)
+{
+	struct espah_policy *of;
+	struct espah_flow quoted;
+
+	of = espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted);
+	/* a peer has nothing to say about the flows of another one with the same reqid */
+	return of && !quoted.hidden && espah_policy_admits(of, sa) &&
+	       espah_path_takes(sa, espah_sa_path(sa), &quoted) ? of : NULL;
+}
+
 /* Verify, unwrap, check policy, deliver: the part that only an authenticated packet sees. */
 static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 			      struct espah_policy **policy)
@@ -294,8 +309,12 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	if (unlikely(flow.hidden))
 		return ESPAH_DROP_OPAQUE_IN;
 	if (unlikely(!pol || pol->action != ESPAH_ACTION_PROTECT ||
-		     !espah_policy_admits(pol, sa)))
-		return ESPAH_DROP_POLICY;
+		     !espah_policy_admits(pol, sa))) {
+		pol = icmp_policy(en, pol, sa, skb, &flow, thoff);
+		if (!pol)
+			return ESPAH_DROP_POLICY;
+		*policy = pol;
+	}
 	espah_count(sa->counters, 1, skb->len);
 	espah_count(pol->counters, 1, skb->len);
 	if (unlikely(op->encap_len) && sa->mode == ESPAH_MODE_TRANSPORT &&

@@ -21,6 +21,7 @@ static int __net_init net_init(struct net *net)
 	mutex_init(&en->lock);
 	en->default_action[ESPAH_DIR_IN] = ESPAH_ACTION_BYPASS;
 	en->default_action[ESPAH_DIR_OUT] = ESPAH_ACTION_BYPASS;
+	en->icmp_plaintext = ESPAH_ACTION_DISCARD;
 	en->stats = alloc_percpu(struct espah_net_stats);
 	if (!en->stats)
 		return -ENOMEM;

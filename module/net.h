@@ -20,6 +20,7 @@
  * @spd: its policies
  * @default_action: enum espah_action for what no policy matches, by enum espah_dir
  * @encap_ports: users of each UDP port, see udp_encap.h; changed under @lock
+ * @icmp_plaintext: ESPAH_CONFIG_ICMP
  * @hooked: the netfilter hooks are registered; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
  * @dying: the namespace is going away: nothing is added any more; under @lock
@@ -32,6 +33,7 @@ struct espah_net {
 	struct espah_sad sad;
 	struct espah_spd spd;
 	u8 default_action[2];
+	u8 icmp_plaintext;
 	struct xarray encap_ports;
 	bool hooked;
 	bool pinned;

@@ -9,11 +9,13 @@
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
+#include <net/lwtunnel.h>
 #include <net/route.h>
 #include "compat/conntrack.h"
 #include "compat/gso.h"
 #include "ah.h"
 #include "flow.h"
+#include "icmp.h"
 #include "mode.h"
 #include "mss.h"
 #include "mtu.h"
@@ -73,20 +75,36 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 	return dst;
 }
 
+/* The MTU of a route or its link, without what ICMP made of it. */
+static unsigned int configured_mtu(const struct dst_entry *dst)
+{
+	unsigned int mtu, link = READ_ONCE(dst->dev->mtu);
+
+	if (dst->ops->family == AF_INET) {
+		mtu = dst_metric_raw(dst, RTAX_MTU);
+	} else {
+		/* where ICMP changed an IPv6 route, the one that it was made from tells */
+		const struct rt6_info *rt = (const struct rt6_info *)dst;
+		const struct fib6_info *from = rcu_dereference(rt->from);
+
+		mtu = from ? from->fib6_pmtu : 0;
+		if (rt->rt6i_idev)
+			link = min_t(unsigned int, link, READ_ONCE(rt->rt6i_idev->cnf.mtu6));
+	}
+	return mtu ?: link - lwtunnel_headroom(dst->lwtstate, link);
+}
+
+/*
+ * The path MTU that the IP layer keeps in a route is not ours: it believes ICMP about
+ * packets that anybody can make up (UDP, say), and in transport mode it is what we
+ * told the sender of the plaintext. So the link's counts, and what routers said
+ * about packets of this SA (RFC 4301 8.2).
+ */
 unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst)
 {
-	unsigned int mtu, learned;
+	unsigned int mtu = configured_mtu(dst), learned = READ_ONCE(sa->pmtu);
 
-	if (sa->mode == ESPAH_MODE_TUNNEL)
-		return dst_mtu(dst);
-	/*
-	 * In transport mode the plaintext and the ESP packet share a route, and
-	 * the path MTU in it is what we told the sender of the plaintext. So
-	 * the link's counts, and what routers said about our ESP packets.
-	 */
-	mtu = READ_ONCE(dst->dev->mtu);
-	learned = READ_ONCE(sa->pmtu);
-	if (learned && time_before(jiffies, READ_ONCE(sa->pmtu_expires)))
+	if (unlikely(learned) && time_before(jiffies, READ_ONCE(sa->pmtu_expires)))
 		mtu = min(mtu, learned);
 	return mtu;
 }
@@ -382,8 +400,8 @@ static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 
 	if (sa->mode == ESPAH_MODE_TUNNEL)
 		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	else if (!READ_ONCE(sa->pmtu))
-		flags |= IPSKB_FORWARDED; /* or a path MTU meant for the plaintext counts */
+	if (!READ_ONCE(sa->pmtu))
+		flags |= IPSKB_FORWARDED; /* or the IP layer fragments to its own path MTU */
 	IPCB(skb)->flags |= flags;
 	IPCB(skb)->frag_max_size = 0;
 	ip_local_out(sa->en->net, skb->sk, skb);
@@ -439,8 +457,8 @@ void espah_output_done(struct espah_op *op, int err)
 unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state)
 {
-	struct espah_policy *pol;
-	struct espah_flow flow;
+	struct espah_flow flow, quoted;
+	struct espah_policy *pol, *of = NULL;
 	struct espah_sa *sa;
 	u8 action;
 	int thoff;
@@ -457,7 +475,11 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 		espah_drop(en, NULL, pol, ESPAH_DROP_OPAQUE_OUT, skb);
 		return NF_STOLEN;
 	}
-	if (action == ESPAH_ACTION_BYPASS) {
+	if (unlikely(espah_flow_is_icmp(&flow)) && action != ESPAH_ACTION_PROTECT)
+		of = espah_icmp_policy(en, ESPAH_DIR_OUT, skb, &flow, thoff, pol, &quoted);
+	if (unlikely(of)) {
+		pol = of;
+	} else if (action == ESPAH_ACTION_BYPASS) {
 		if (pol) {
 			local_bh_disable();
 			espah_count(pol->counters, 1, skb->len);
@@ -468,16 +490,17 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	if (espah_flow_is_nd(skb, &flow, thoff) ||
 	    (is_local(skb) && espah_flow_is_ike(skb, &flow, thoff)))
 		return NF_ACCEPT;
-	if (action == ESPAH_ACTION_DISCARD) {
+	if (action == ESPAH_ACTION_DISCARD && !of) {
 		espah_drop(en, NULL, pol, ESPAH_DROP_DISCARD_OUT, skb);
 		return NF_STOLEN;
 	}
 
 	/* resolve */
-	sa = espah_policy_sa(en, pol, &flow);
+	sa = espah_policy_sa(en, pol, of ? &quoted : &flow);
 	if (unlikely(!sa)) {
-		espah_event_acquire(en, pol, &flow);
-		espah_drop(en, NULL, pol, ESPAH_DROP_NO_SA, skb);
+		if (!of) /* RFC 4301 6.2: for an ICMP error no SA is made */
+			espah_event_acquire(en, pol, &flow);
+		espah_drop(en, NULL, pol, of ? ESPAH_DROP_ICMP_NO_SA : ESPAH_DROP_NO_SA, skb);
 		return NF_STOLEN;
 	}
 	skb = skb_share_check(skb, GFP_ATOMIC);

@@ -54,7 +54,7 @@ static inline bool espah_path_takes(const struct espah_sa *sa, const struct espa
 		espah_addr_equal(&flow->src, &path->src));
 }
 
-/* how large an ESP packet of @sa may be on @dst, bytes */
+/* how large an ESP packet of @sa may be on @dst, bytes; Context: RCU reader */
 unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst);
 
 #endif /* _ESPAH_OUTPUT_H */

@@ -6,6 +6,7 @@
 #include <net/ipv6.h>
 #include <net/route.h>
 #include "flow.h"
+#include "icmp.h"
 #include "input.h"
 #include "plaintext.h"
 #include "udp_encap.h"
@@ -70,6 +71,17 @@ static bool for_xfrm(struct net *net, const struct sk_buff *skb, const struct es
 	       id.spi && espah_is_xfrms(net, skb, &id, htons(flow->dport));
 }
 
+/* RFC 4301 6.1.1: whether an ICMP message in clear is let in, where the policy does not object */
+static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
+		       const struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+{
+	struct espah_flow quoted;
+
+	return READ_ONCE(en->icmp_plaintext) == ESPAH_ACTION_BYPASS ||
+	       !espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted) ||
+	       espah_icmp_about_sa(en, skb, flow, thoff);
+}
+
 unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 			     const struct nf_hook_state *state)
 {
@@ -90,6 +102,11 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_IN, &flow);
 	action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_IN]);
 	if (action == ESPAH_ACTION_BYPASS && !flow.hidden) {
+		if (unlikely(espah_flow_is_icmp(&flow)) &&
+		    !admit_icmp(en, pol, skb, &flow, thoff)) {
+			espah_drop(en, NULL, pol, ESPAH_DROP_ICMP_PLAINTEXT, skb);
+			return NF_STOLEN;
+		}
 		if (pol) {
 			local_bh_disable();
 			espah_count(pol->counters, 1, skb->len);
@@ -101,6 +118,10 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 		return NF_ACCEPT;
 	if ((for_xfrm(en->net, skb, &flow, thoff) || espah_flow_is_ike(skb, &flow, thoff)) &&
 	    to_this_host(en->net, &flow))
+		return NF_ACCEPT;
+	/* routers between the gateways cannot but write in clear; see espah_icmp_input() */
+	if (!(pol && espah_policy_names(pol, flow.proto)) &&
+	    espah_icmp_about_sa(en, skb, &flow, thoff))
 		return NF_ACCEPT;
 	if (flow.hidden)
 		reason = ESPAH_DROP_OPAQUE_IN;

@@ -118,6 +118,12 @@ struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority);
 
+/* whether a policy is about this protocol alone */
+static inline bool espah_policy_names(const struct espah_policy *pol, u8 proto)
+{
+	return pol->rules[0].sel.proto == proto;
+}
+
 /* goes on with espah_spd_lookup() where ports are opaque; @rule: what the first lookup gave */
 struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
 					   struct espah_flow *flow, struct espah_rule *rule);

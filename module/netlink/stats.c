@@ -78,7 +78,8 @@ static int put_stats(struct sk_buff *skb, const struct espah_net *en)
 static int put_config(struct sk_buff *skb, const struct espah_net *en)
 {
 	if (nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_IN, en->default_action[ESPAH_DIR_IN]) ||
-	    nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_OUT, en->default_action[ESPAH_DIR_OUT]))
+	    nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_OUT, en->default_action[ESPAH_DIR_OUT]) ||
+	    nla_put_u8(skb, ESPAH_CONFIG_ICMP, en->icmp_plaintext))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -131,12 +132,13 @@ int espah_cmd_stats_get(struct sk_buff *skb, struct genl_info *info)
  */
 int espah_cmd_config_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return answer(info, ESPAH_CMD_CONFIG_GET, 2 * nla_total_size(sizeof(u8)), put_config);
+	return answer(info, ESPAH_CMD_CONFIG_GET, ESPAH_CONFIG_MAX * nla_total_size(sizeof(u8)), put_config);
 }
 
 const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
 	[ESPAH_CONFIG_DEFAULT_IN] = ESPAH_NLA(default),
 	[ESPAH_CONFIG_DEFAULT_OUT] = ESPAH_NLA(default),
+	[ESPAH_CONFIG_ICMP] = ESPAH_NLA(default),
 };
 
 static void set_defaults(struct espah_net *en, u8 in, u8 out)
@@ -167,6 +169,9 @@ int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
 	if (err) {
 		NL_SET_ERR_MSG(info->extack, "the netfilter hooks could not be registered");
 		set_defaults(en, old_in, old_out);
+	} else {
+		WRITE_ONCE(en->icmp_plaintext, espah_get_u8(info->attrs[ESPAH_CONFIG_ICMP],
+							    en->icmp_plaintext));
 	}
 	mutex_unlock(&en->lock);
 	return err;

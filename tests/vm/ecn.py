@@ -14,7 +14,7 @@ import ipsec
 import lab
 import traffic
 from ipsec import Espah, Policy, SA, Xfrm
-from scapy_peer import HERE, THERE, IP, IPv6, Peer, Raw, UDP, raw
+from scapy_peer import BEHIND, HERE, OUTSIDE, THERE, Gateway, IP, IPv6, Raw, UDP, raw
 
 NOT_ECT, ECT1, ECT0, CE = range(4)  # RFC 3168 section 5
 NAME = {NOT_ECT: "Not-ECT", ECT1: "ECT(1)", ECT0: "ECT(0)", CE: "CE"}
@@ -35,8 +35,6 @@ INGRESS = {"": {NOT_ECT: NOT_ECT, ECT0: ECT0, ECT1: ECT1, CE: CE},
            "noecn": {NOT_ECT: NOT_ECT, ECT0: NOT_ECT, ECT1: NOT_ECT, CE: NOT_ECT}}
 
 FORMS = ((4, 4), (6, 6), (4, 6), (6, 4))  # inner, outer
-BEHIND = {4: "10.3.0.2", 6: "fd03::2"}     # h
-FAR = {4: "10.2.0.1", 6: "fd02::1"}        # behind b
 
 
 # --- packets --------------------------------------------------------------------------------------
@@ -75,44 +73,12 @@ def checksum_good(packet):
     return packet[0] >> 4 == 6 or (words & 0xffff) + (words >> 16) == 0xffff
 
 
-class Lab(Peer):
-    """Peer with a host h behind a; packets can be put on h's link and into the tunnel."""
-
-    h = None
-
-    def __init__(self, inner=4, outer=4, extra_out="", extra_in=""):
-        if Lab.h is None:
-            Lab.build()
-        super().__init__("tunnel", inner, outer)
-        ends = self.out.src, self.out.dst
-        Espah.batch(self.a, [
-            "sa flush",
-            Espah.sa_line("out", self.out) + " " + extra_out,
-            Espah.sa_line("in", self.into) + " " + extra_in,
-            f"policy add both {BEHIND[inner]} {FAR[inner]} protect tunnel {ends[0]} {ends[1]} "
-            "reqid 7"])
-        self.seq = 0
-
-    @classmethod
-    def build(cls):
-        Peer.topology()
-        Lab.h = lab.Netns("h")
-        lab.link(Lab.h, "eth0", Peer.a, "lan")
-        for name in "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding":
-            Peer.a.sysctl(name, 1)
-        Lab.h.ip("addr add 10.3.0.2/24 dev eth0\naddr add fd03::2/64 dev eth0\n"
-                 "route add default via 10.3.0.1\nroute add default via fd03::1\n")
-        Peer.a.ip("addr add 10.3.0.1/24 dev lan\naddr add fd03::1/64 dev lan\n")
-        Lab.lan = traffic.Injector(Lab.h, "eth0", Peer.a, "lan")
-        Lab.sight = traffic.Wire(Lab.h, "eth0")
-        with Lab.h:
-            address = ":".join(f"{byte:02x}" for byte in traffic.mac("eth0"))
-        Peer.a.ip(f"neigh add 10.3.0.2 lladdr {address} dev lan\n"
-                  f"neigh add fd03::2 lladdr {address} dev lan\n")
+class Lab(Gateway):
+    """A gateway between whose sides packets with chosen headers go."""
 
     def outward(self, **fields):
         """Lets a forward a packet of h's; returns the ESP packet and what scapy finds in it."""
-        packet = header(self.inner, BEHIND[self.inner], FAR[self.inner], **fields)
+        packet = header(self.inner, BEHIND[self.inner], OUTSIDE[self.inner], **fields)
         self.wire.frames()
         self.lan.send(raw(packet / UDP(sport=7000, dport=7001) / Raw(b"outward")))
         esp = self.wire.next(50)
@@ -121,7 +87,7 @@ class Lab(Peer):
     def seal(self, outer_tos, payload=b"inward", **fields):
         """An ESP packet for h."""
         self.seq += 1
-        packet = header(self.inner, FAR[self.inner], BEHIND[self.inner], **fields)
+        packet = header(self.inner, OUTSIDE[self.inner], BEHIND[self.inner], **fields)
         plain = packet / UDP(sport=7001, dport=7000) / Raw(payload)
         return with_tos(self.esp(seq=self.seq, packet=plain), outer_tos)
 

@@ -36,7 +36,7 @@ X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
  S_DPORT_MAX, S_SRC_RANGES, S_DST_RANGES, S_SPORT_RANGES, S_DPORT_RANGES, S_ICMP_TYPES,
  S_ICMP_CODES, S_MH_TYPES) = range(1, 18)
 T_PROTO, T_MODE, T_SRC, T_DST, T_REQID = range(1, 6)
-C_IN, C_OUT = 1, 2
+C_IN, C_OUT, C_ICMP = 1, 2, 3
 (X_DIR, X_SRC, X_DST, X_PROTO, X_SPORT, X_DPORT, X_ACTION, X_POLICY, X_SA, X_DROP, X_OVERHEAD,
  X_MTU, X_MSS, X_EXEMPT) = range(1, 15)
 A_POLICY_ID, A_TEMPLATE, A_FLOW = 1, 2, 3
@@ -580,6 +580,9 @@ BAD = [
     ("default protect", CONFIG_SET, [(C_IN, u8(PROTECT))], E.EINVAL, "0 (discard) or 1"),
     ("one default good, one bad", CONFIG_SET, [(C_IN, u8(DISCARD)), (C_OUT, u8(7))], E.EINVAL,
      "got 7"),
+    ("ICMP protect", CONFIG_SET, [(C_ICMP, u8(PROTECT))], E.EINVAL, "0 (discard) or 1"),
+    ("one default good, ICMP bad", CONFIG_SET, [(C_IN, u8(DISCARD)), (C_ICMP, b"")], E.EINVAL,
+     "takes 1 bytes"),
     ("STATS_GET with an attribute", STATS_GET, [(1, u32(1))], E.EINVAL, ""),
     ("CONFIG_GET with an attribute", CONFIG_GET, [(1, u8(1))], E.EINVAL, ""),
     ("EXPLAIN without source", EXPLAIN, explain(SRC=None), E.EINVAL, "EXPLAIN_SRC is missing"),

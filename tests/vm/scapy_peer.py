@@ -248,3 +248,55 @@ def with_length(packet, length):
     header = IP(cut[:start])
     del header.len, header.chksum
     return raw(header / Raw(cut[start:]))
+
+
+# --- a gateway: a host behind it, whose packets it forwards ---------------------------------------
+
+BEHIND = {4: "10.3.0.2", 6: "fd03::2"}  # h, see below
+
+
+class Gateway(Peer):
+    """Peer with a host h behind a; any packet can be put on h's link and into the tunnel.
+
+        h 10.3.0.2 -- 10.3.0.1 a 192.0.2.1 ---- 192.0.2.2 b
+    """
+
+    h = None
+
+    def __init__(self, inner=4, outer=4, extra_out="", extra_in="", policies=None):
+        """extra_out, extra_in: words for the SAs; policies: lines, instead of h to OUTSIDE."""
+        if Gateway.h is None:
+            Gateway.build()
+        super().__init__("tunnel", inner, outer)
+        self.template = f"protect tunnel {self.out.src} {self.out.dst} reqid 7"
+        if policies is None:
+            policies = [f"policy add both {BEHIND[inner]} {OUTSIDE[inner]} {self.template}"]
+        stack = ipsec.Espah
+        stack.batch(self.a, ["flush", "default in bypass out bypass icmp discard",
+                             stack.sa_line("out", self.out) + " " + extra_out,
+                             stack.sa_line("in", self.into) + " " + extra_in,
+                             *(policy.format(tmpl=self.template) for policy in policies)])
+        self.seq = 0
+
+    @classmethod
+    def build(cls):
+        Peer.topology()
+        h, a = lab.Netns("h"), Peer.a
+        lab.link(h, "eth0", a, "lan")
+        for name in "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding":
+            a.sysctl(name, 1)
+        with h:
+            address = ":".join(f"{byte:02x}" for byte in traffic.mac("eth0"))
+        h.ip("link set eth0 arp off\n")  # the tests speak for h, nobody else
+        h.sysctl("net.ipv6.conf.eth0.disable_ipv6", 1)
+        a.ip("addr add 10.3.0.1/24 dev lan\naddr add fd03::1/64 dev lan nodad\n"
+             f"neigh add 10.3.0.2 lladdr {address} dev lan\n"
+             f"neigh add fd03::2 lladdr {address} dev lan\n")
+        cls.lan = traffic.Injector(h, "eth0", a, "lan")
+        cls.sight = traffic.Wire(h, "eth0")
+        Gateway.h = h
+
+    def enter(self, packet):
+        """Sends a packet to a through the tunnel, as ESP of scapy's."""
+        self.seq += 1
+        self.injector.send(self.esp(seq=self.seq, packet=packet))

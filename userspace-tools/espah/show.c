@@ -59,14 +59,12 @@ static int dump(struct cli *cli, uint8_t cmd, uint16_t id_attr, nl_cb cb, struct
 	return nl_dump(cli->nl, nlh, "show", id_attr, cb, view);
 }
 
-static int show_json(struct cli *cli, struct view *view, const uint8_t action[2])
+static int show_json(struct cli *cli, struct view *view, const uint8_t action[DEFAULT_NUM])
 {
 	int status;
 
 	fputs("{\"default\": ", stdout);
-	json_print_inline(json_pack("{s:s,s:s}", "in",
-				    word_of(WORD_ACTION, action[ESPAH_DIR_IN]), "out",
-				    word_of(WORD_ACTION, action[ESPAH_DIR_OUT])));
+	json_print_inline(default_json(action));
 	fputs(",\n\"policies\": ", stdout);
 	json_list_start(&view->list);
 	status = dump(cli, ESPAH_CMD_POLICY_GET, ESPAH_POLICY_ID, add_policy, view);
@@ -80,7 +78,7 @@ static int show_json(struct cli *cli, struct view *view, const uint8_t action[2]
 	return status;
 }
 
-static int show_text(struct cli *cli, struct view *view, const uint8_t action[2])
+static int show_text(struct cli *cli, struct view *view, const uint8_t action[DEFAULT_NUM])
 {
 	int status;
 
@@ -105,7 +103,7 @@ static int show_text(struct cli *cli, struct view *view, const uint8_t action[2]
 int cmd_show(struct cli *cli, struct args *args)
 {
 	static struct view view;
-	uint8_t action[2] = { 0xff, 0xff };
+	uint8_t action[DEFAULT_NUM];
 	int status = args_end(args, "show");
 
 	if (!status)

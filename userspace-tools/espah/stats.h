@@ -3,10 +3,19 @@
 #ifndef ESPAH_STATS_H
 #define ESPAH_STATS_H
 
+#include <jansson.h>
+
 #include "nl.h"
 
 int stats_ask(struct cli *cli, nl_cb cb, void *data);
 int stats_reason(struct cli *cli, const char *name, char *buf, size_t size);
-int default_ask(struct cli *cli, const char *what, uint8_t action[2]);
+
+/** DEFAULT_ICMP - index of ESPAH_CONFIG_ICMP, behind the two directions */
+#define DEFAULT_ICMP 2
+/** DEFAULT_NUM - how many default actions there are */
+#define DEFAULT_NUM 3
+
+int default_ask(struct cli *cli, const char *what, uint8_t action[DEFAULT_NUM]);
+json_t *default_json(const uint8_t action[DEFAULT_NUM]);
 
 #endif /* ESPAH_STATS_H */

@@ -73,7 +73,7 @@
  * ESPAH_CMD_ALGO_GET     dump: one message an algorithm, ESPAH_ALGO_*
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
  * ESPAH_CMD_CONFIG_GET   do: one message, ESPAH_CONFIG_*
- * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT]
+ * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT] [CONFIG_ICMP]
  * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
  *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT]
@@ -551,6 +551,12 @@ enum espah_config_attr {
 	ESPAH_CONFIG_DEFAULT_IN,
 	/** @ESPAH_CONFIG_DEFAULT_OUT: u8, bypass or discard */
 	ESPAH_CONFIG_DEFAULT_OUT,
+	/**
+	 * @ESPAH_CONFIG_ICMP: u8, bypass or discard (the default), for ICMP errors that come
+	 * in clear and quote a packet of a protected flow (RFC 4301 6.1.1); what is about
+	 * the SA's own packets is not meant
+	 */
+	ESPAH_CONFIG_ICMP,
 
 	__ESPAH_CONFIG_MAX,
 	ESPAH_CONFIG_MAX = __ESPAH_CONFIG_MAX - 1

@@ -62,6 +62,10 @@ expect 2 "a value must follow" export wireshark
 expect 2 "comes right after 'wireshark'" export wireshark --show-keys "$dir/table"
 expect 2 "say --show-keys" export wireshark "$dir/table" in
 expect 2 "is not a word of export" export wireshark "$dir/table" both
+expect 2 "did you mean 'icmp'?" default icpm discard
+expect 2 "one of: in, out, icmp" default both discard
+expect 2 "a default action is bypass or discard" default icmp protect
+expect 2 "'icmp' comes a second time" default icmp discard icmp bypass
 
 printf '# nothing\n\n   # here\n' >"$dir/empty"
 expect 0 '' -b "$dir/empty"
