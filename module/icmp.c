@@ -12,7 +12,7 @@
 #include "mtu.h"
 
 /* how many sequence numbers behind the last one a quoted packet may lie */
-#define RECENT (1U << 20)
+#define RECENT BIT(20)
 
 /* The outbound SA that has sent a quoted packet; to know of it, one must have seen it. */
 static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *skb,

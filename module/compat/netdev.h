@@ -62,6 +62,6 @@ static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
 #define espah_header_parse(without_dev, with_dev)					\
 	__builtin_choose_expr(								\
 		__builtin_types_compatible_p(typeof(((struct header_ops *)0)->parse),	\
-					     typeof(&(without_dev))), without_dev, with_dev)
+					     typeof(without_dev) *), without_dev, with_dev)
 
 #endif /* _ESPAH_COMPAT_NETDEV_H */

@@ -132,7 +132,8 @@ int espah_cmd_stats_get(struct sk_buff *skb, struct genl_info *info)
  */
 int espah_cmd_config_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return answer(info, ESPAH_CMD_CONFIG_GET, ESPAH_CONFIG_MAX * nla_total_size(sizeof(u8)), put_config);
+	return answer(info, ESPAH_CMD_CONFIG_GET, ESPAH_CONFIG_MAX * nla_total_size(sizeof(u8)),
+		      put_config);
 }
 
 const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {

@@ -269,10 +269,12 @@ class Gateway(Peer):
             Gateway.build()
         super().__init__("tunnel", inner, outer)
         self.template = f"protect tunnel {self.out.src} {self.out.dst} reqid 7"
+        flush = "flush"
         if policies is None:
+            flush = "sa flush"  # the policies of the gateway's own packets stay
             policies = [f"policy add both {BEHIND[inner]} {OUTSIDE[inner]} {self.template}"]
         stack = ipsec.Espah
-        stack.batch(self.a, ["flush", "default in bypass out bypass icmp discard",
+        stack.batch(self.a, [flush, "default in bypass out bypass icmp discard",
                              stack.sa_line("out", self.out) + " " + extra_out,
                              stack.sa_line("in", self.into) + " " + extra_in,
                              *(policy.format(tmpl=self.template) for policy in policies)])
