@@ -516,5 +516,32 @@ def joined(feature):
     lab.equal(here.dropped(), {}, "drops")
 
 
+@lab.test("a narrow link behind the NAT: its ICMP about ESP in UDP lowers the path MTU", 4)
+@lab.test("the same over IPv6", 6)
+def narrow(outer):
+    here = Lab.clean()
+    here.connect(here.x, "tunnel", outer, 4)
+    here.nat.ip("link set x mtu 1300\n")
+    here.x.netns.ip("link set eth0 mtu 1300\n")
+    try:
+        with traffic.Transfer(here.x.netns, here.x.inside[4], here.a, INSIDE[4], 7002) as flow:
+            flow.move(os.urandom(200000), backward=True)
+        with traffic.udp(here.a, INSIDE[4], 7000) as sock:
+            sock.setsockopt(socket.IPPROTO_IP, traffic.IP_MTU_DISCOVER, traffic.IP_PMTUDISC_DO)
+
+            def refused():
+                try:
+                    sock.sendto(bytes(1300), (here.x.inside[4], 7001))
+                except OSError:
+                    return True
+                return False
+            lab.wait_for(refused, "a datagram that is too big to be refused")
+        lab.equal([sa["pmtu"] for sa in Espah.sas(here.a, "out")], [1300], "path MTU")
+    finally:
+        here.a.ip("route flush cache\n")  # in clear, too, a path MTU is believed for ten minutes
+        here.nat.ip("link set x mtu 1500\n")
+        here.x.netns.ip("link set eth0 mtu 1500\n")
+
+
 if __name__ == "__main__":
     lab.main()
