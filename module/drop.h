@@ -53,6 +53,8 @@
 	X(INNER, "inner", IP_INHDR, "headers of the inner packet are broken")                      \
 	X(ECN, "ecn", IP_INHDR, "congestion experienced, inner packet not ECN-capable")            \
 	X(POLICY, "policy", XFRM_POLICY, "no policy lets this inner packet come by this SA")       \
+	X(BUNDLE, "bundle", XFRM_POLICY,                                                           \
+	  "came by other SAs than all that its policy asks for, in their order")                   \
 	X(DELIVER, "deliver", CPU_BACKLOG, "over net.core.netdev_max_backlog packets wait")        \
 	/* input, plaintext */                                                                     \
 	X(PLAINTEXT, "plaintext", XFRM_POLICY, "came in clear, and a policy says protect")         \

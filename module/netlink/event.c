@@ -77,7 +77,7 @@ void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard)
 		     GFP_KERNEL);
 }
 
-void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd)
+void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd)
 {
 	void *hdr;
 	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, cmd, &hdr, GFP_KERNEL);
@@ -113,7 +113,7 @@ static bool due(unsigned long *when)
 	return cmpxchg(when, last, now) == last;
 }
 
-static int put_acquire(struct sk_buff *skb, const struct espah_policy *pol,
+static int put_acquire(struct sk_buff *skb, struct espah_policy *pol,
 		       const struct espah_flow *flow)
 {
 	u8 bits = flow->family == AF_INET ? 32 : 128;
@@ -121,7 +121,6 @@ static int put_acquire(struct sk_buff *skb, const struct espah_policy *pol,
 		.src = flow->src, .dst = flow->dst, .family = flow->family, .proto = flow->proto,
 		.src_len = bits, .dst_len = bits, .sport_max = 0xffff, .dport_max = 0xffff,
 	};
-	struct espah_slot_id tmpl = pol->tmpl;
 
 	if (flow->has_ports && !flow->opaque) {
 		sel.sport_min = flow->sport;
@@ -129,12 +128,8 @@ static int put_acquire(struct sk_buff *skb, const struct espah_policy *pol,
 		sel.dport_min = flow->dport;
 		sel.dport_max = flow->dport;
 	}
-	if (!pol->slot) {
-		tmpl.src = flow->src;
-		tmpl.dst = flow->dst;
-	}
 	return nla_put_u32(skb, ESPAH_ACQUIRE_POLICY_ID, pol->id) ?:
-	       espah_put_template(skb, ESPAH_ACQUIRE_TEMPLATE, &tmpl) ?:
+	       espah_put_template(skb, ESPAH_ACQUIRE_TEMPLATE, pol, flow) ?:
 	       espah_put_selector(skb, ESPAH_ACQUIRE_FLOW, &sel);
 }
 

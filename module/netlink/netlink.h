@@ -90,11 +90,12 @@ int espah_put_life(struct sk_buff *skb, const struct espah_sa *sa);
 int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 		     struct netlink_ext_ack *extack);
 /* the attributes of a policy; Context: espah_net.lock or RCU reader */
-int espah_put_policy(struct sk_buff *skb, const struct espah_policy *pol);
+int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol);
 /* the selector of one flow, as a nest of the given type */
 int espah_put_selector(struct sk_buff *skb, int type, const struct espah_selector *sel);
-/* a template, as a nest of the given type */
-int espah_put_template(struct sk_buff *skb, int type, const struct espah_slot_id *tmpl);
+/* a policy's templates, as a nest of the given type; @flow: for a packet of it, or NULL */
+int espah_put_template(struct sk_buff *skb, int type, struct espah_policy *pol,
+		       const struct espah_flow *flow);
 /* the drops of an SA or a policy that are not 0, as a nest of the given type; none: no nest */
 int espah_put_drops(struct sk_buff *skb, int type, const struct espah_drops *drops);
 
@@ -107,7 +108,7 @@ void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard);
 /* @attrs is the request's: SA_DIR, SA_REQID */
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs);
 /* @cmd: ESPAH_CMD_POLICY_NEW or _DEL */
-void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd);
+void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd);
 /* @attrs is the request's: POLICY_DIR */
 void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);
 

@@ -81,20 +81,20 @@ static void acquire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *
 {
 	const struct nlattr *tb[ESPAH_ACQUIRE_MAX + 1];
 	char flow_text[SELECTOR_TEXT_MAX], tmpl_text[SELECTOR_TEXT_MAX];
-	struct template tmpl;
+	struct template tmpl[ESPAH_BUNDLE_MAX];
 	struct selector flow;
 	json_t *inner;
 
 	attr_table(nlh, tb, ESPAH_ACQUIRE_MAX);
-	template_get(tb[ESPAH_ACQUIRE_TEMPLATE], &tmpl);
+	template_get(tb[ESPAH_ACQUIRE_TEMPLATE], tmpl);
 	selector_get(tb[ESPAH_ACQUIRE_FLOW], &flow);
 	snprintf(buf, size, "policy %u has no SA for %s; it needs %s",
 		 attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0), selector_text(&flow, flow_text),
-		 template_text(&tmpl, tmpl_text));
+		 template_text(tmpl, tmpl_text));
 	if (!object)
 		return;
 	json_set(object, "policy", json_integer(attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0)));
-	json_set(object, "template", template_json(&tmpl));
+	json_set(object, "template", template_json(tmpl));
 	inner = json_object();
 	selector_json(&flow, inner);
 	json_set(object, "flow", inner);

@@ -5,6 +5,8 @@
 
 #include <jansson.h>
 
+#include <linux/espah.h>
+
 #include "attr.h"
 #include "list.h"
 
@@ -36,8 +38,8 @@ struct selector {
 };
 
 /**
- * struct template - which SAs
- * @proto: IPPROTO_ESP or IPPROTO_AH
+ * struct template - which SAs; of several, in an array, each takes what the one before has made
+ * @proto: IPPROTO_ESP or IPPROTO_AH; 0 ends an array that is not full
  * @mode: enum espah_mode
  * @src: outer source address, or none
  * @dst: outer destination address, or none
@@ -62,10 +64,11 @@ const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MA
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 void selector_json(const struct selector *sel, json_t *object);
 
-void template_mirror(struct template *tmpl);
-void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tmpl);
-void template_get(const struct nlattr *nest, struct template *tmpl);
-const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MAX]);
-json_t *template_json(const struct template *tmpl);
+unsigned int template_count(const struct template tmpl[ESPAH_BUNDLE_MAX]);
+void template_mirror(struct template tmpl[ESPAH_BUNDLE_MAX]);
+void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template tmpl[ESPAH_BUNDLE_MAX]);
+void template_get(const struct nlattr *nest, struct template tmpl[ESPAH_BUNDLE_MAX]);
+const char *template_text(const struct template tmpl[ESPAH_BUNDLE_MAX], char buf[SELECTOR_TEXT_MAX]);
+json_t *template_json(const struct template tmpl[ESPAH_BUNDLE_MAX]);
 
 #endif /* ESPAH_SELECTOR_H */

@@ -67,8 +67,10 @@
  *     of addresses is cut into prefixes, and these, multiplied by the ranges of
  *     ports, make at most ESPAH_RULES_MAX rules.
  *     POLICY_TEMPLATE nests TMPL_MODE [TMPL_PROTO] [TMPL_SRC] [TMPL_DST]
- *     [TMPL_REQID]. Addresses are needed in tunnel mode; in transport mode
- *     they default to the packet's own.
+ *     [TMPL_REQID] [TMPL_OUTER]. Addresses are needed in tunnel mode; in transport
+ *     mode they default to the packet's own. TMPL_OUTER nests the same again: another
+ *     SA, which takes what this one has made (RFC 4301 4.5), up to ESPAH_BUNDLE_MAX
+ *     in all. A packet is let in only if it came by all of them, and no others.
  *
  * ESPAH_CMD_ALGO_GET     dump: one message an algorithm, ESPAH_ALGO_*
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
@@ -407,6 +409,9 @@ enum espah_sel_attr {
 	ESPAH_SEL_MAX = __ESPAH_SEL_MAX - 1
 };
 
+/** ESPAH_BUNDLE_MAX - most SAs that a policy may ask for */
+#define ESPAH_BUNDLE_MAX 4
+
 /** enum espah_tmpl_attr - which SAs a protect policy asks for */
 enum espah_tmpl_attr {
 	ESPAH_TMPL_UNSPEC,
@@ -420,6 +425,11 @@ enum espah_tmpl_attr {
 	ESPAH_TMPL_DST,
 	/** @ESPAH_TMPL_REQID: u32, equal to the SA's; default 0 */
 	ESPAH_TMPL_REQID,
+	/**
+	 * @ESPAH_TMPL_OUTER: nested, enum espah_tmpl_attr: the SA that takes what this
+	 * one has made; in transport mode with the same addresses
+	 */
+	ESPAH_TMPL_OUTER,
 
 	__ESPAH_TMPL_MAX,
 	ESPAH_TMPL_MAX = __ESPAH_TMPL_MAX - 1
@@ -581,7 +591,9 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_ACTION,
 	/** @ESPAH_EXPLAIN_POLICY: nested, answer: enum espah_policy_attr; absent: by default */
 	ESPAH_EXPLAIN_POLICY,
-	/** @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys */
+	/** @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys; several if the
+	 * policy asks for several: each takes what the one before has made
+	 */
 	ESPAH_EXPLAIN_SA,
 	/**
 	 * @ESPAH_EXPLAIN_DROP: string, answer: the reason under which it would be
@@ -589,7 +601,7 @@ enum espah_explain_attr {
 	 * EXPLAIN_EXEMPT: if it is not what that says
 	 */
 	ESPAH_EXPLAIN_DROP,
-	/** @ESPAH_EXPLAIN_OVERHEAD: u32, answer: most bytes that the SA adds to a packet */
+	/** @ESPAH_EXPLAIN_OVERHEAD: u32, answer: most bytes that the SAs add to a packet */
 	ESPAH_EXPLAIN_OVERHEAD,
 	/** @ESPAH_EXPLAIN_MTU: u32, answer: largest packet that needs no fragment, bytes */
 	ESPAH_EXPLAIN_MTU,
@@ -613,7 +625,7 @@ enum espah_acquire_attr {
 	ESPAH_ACQUIRE_UNSPEC,
 	/** @ESPAH_ACQUIRE_POLICY_ID: u32, the policy that matched */
 	ESPAH_ACQUIRE_POLICY_ID,
-	/** @ESPAH_ACQUIRE_TEMPLATE: nested, enum espah_tmpl_attr, addresses filled in */
+	/** @ESPAH_ACQUIRE_TEMPLATE: nested, the policy's, addresses filled in */
 	ESPAH_ACQUIRE_TEMPLATE,
 	/** @ESPAH_ACQUIRE_FLOW: nested, enum espah_sel_attr, the packet's own values */
 	ESPAH_ACQUIRE_FLOW,

@@ -102,9 +102,9 @@ static void encoding(void)
 	CHECK(!add("in any 10.0.0.0/8 bypass") && policy.sel.family == AF_INET);
 	CHECK(!add("out 0.0.0.0/0 any bypass") && policy.sel.family == AF_INET);
 	CHECK(!add("out any any4 protect transport mss auto") && policy.mss == ESPAH_MSS_AUTO);
-	CHECK(!policy.tmpl.src.family);
+	CHECK(!policy.tmpl->src.family);
 	CHECK(!add("protect transport 192.0.2.1 192.0.2.2 out any any4 mss off") &&
-	      policy.mss == ESPAH_MSS_OFF && policy.tmpl.dst.byte[3] == 2);
+	      policy.mss == ESPAH_MSS_OFF && policy.tmpl->dst.byte[3] == 2);
 	CHECK(!add("out any any4 protect ah transport"));
 	at = encode(&nlh);
 	at = mnl_attr_next(mnl_attr_next(mnl_attr_next(at)));
