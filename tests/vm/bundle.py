@@ -321,6 +321,7 @@ def scapy():
                             kind(scapy_peer.raw(packet)), seq_num=number)))
                     injector.send(scapy_peer.raw(packet))
                     lab.equal(left.recv(100), b"from scapy %d" % number, "payload")
+                wire.frames()
                 left.sendto(b"to scapy", (pair.there, 7000))
                 packet = wire.next(50)
                 for sa in pair.out[::-1]:

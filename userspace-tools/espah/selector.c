@@ -254,7 +254,7 @@ void selector_json(const struct selector *sel, json_t *object)
 }
 
 /** template_count() - Return: how many templates there are */
-unsigned int template_count(const struct template tmpl[ESPAH_BUNDLE_MAX])
+unsigned int template_count(const struct template *tmpl)
 {
 	unsigned int n = 0;
 
@@ -264,7 +264,7 @@ unsigned int template_count(const struct template tmpl[ESPAH_BUNDLE_MAX])
 }
 
 /** template_mirror() - turn templates into those of the other direction */
-void template_mirror(struct template tmpl[ESPAH_BUNDLE_MAX])
+void template_mirror(struct template *tmpl)
 {
 	unsigned int i;
 
@@ -277,7 +277,7 @@ void template_mirror(struct template tmpl[ESPAH_BUNDLE_MAX])
 }
 
 /** template_put() - put templates as a nest of type @type, each nested in the one before */
-void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template tmpl[ESPAH_BUNDLE_MAX])
+void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tmpl)
 {
 	unsigned int i, n = template_count(tmpl);
 	struct nlattr *nests[ESPAH_BUNDLE_MAX];
@@ -297,7 +297,7 @@ void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template tmp
 }
 
 /** template_get() - read templates; @nest may be NULL */
-void template_get(const struct nlattr *nest, struct template tmpl[ESPAH_BUNDLE_MAX])
+void template_get(const struct nlattr *nest, struct template *tmpl)
 {
 	const struct nlattr *tb[ESPAH_TMPL_MAX + 1];
 	struct template *end = tmpl + ESPAH_BUNDLE_MAX;
@@ -316,7 +316,7 @@ void template_get(const struct nlattr *nest, struct template tmpl[ESPAH_BUNDLE_M
 }
 
 /** template_text() - Return: such as "esp tunnel 192.0.2.1 -> 198.51.100.7 reqid 7" */
-const char *template_text(const struct template tmpl[ESPAH_BUNDLE_MAX], char buf[SELECTOR_TEXT_MAX])
+const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MAX])
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
 	size_t size = SELECTOR_TEXT_MAX;
@@ -338,7 +338,7 @@ const char *template_text(const struct template tmpl[ESPAH_BUNDLE_MAX], char buf
 }
 
 /** template_json() - Return: the first template as an object, with the others as its "outer" */
-json_t *template_json(const struct template tmpl[ESPAH_BUNDLE_MAX])
+json_t *template_json(const struct template *tmpl)
 {
 	json_t *all = NULL, *object;
 	unsigned int n;

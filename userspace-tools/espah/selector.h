@@ -64,11 +64,11 @@ const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MA
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 void selector_json(const struct selector *sel, json_t *object);
 
-unsigned int template_count(const struct template tmpl[ESPAH_BUNDLE_MAX]);
-void template_mirror(struct template tmpl[ESPAH_BUNDLE_MAX]);
-void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template tmpl[ESPAH_BUNDLE_MAX]);
-void template_get(const struct nlattr *nest, struct template tmpl[ESPAH_BUNDLE_MAX]);
-const char *template_text(const struct template tmpl[ESPAH_BUNDLE_MAX], char buf[SELECTOR_TEXT_MAX]);
-json_t *template_json(const struct template tmpl[ESPAH_BUNDLE_MAX]);
+unsigned int template_count(const struct template *tmpl);
+void template_mirror(struct template *tmpl);
+void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tmpl);
+void template_get(const struct nlattr *nest, struct template *tmpl);
+const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MAX]);
+json_t *template_json(const struct template *tmpl);
 
 #endif /* ESPAH_SELECTOR_H */
