@@ -64,7 +64,7 @@ static inline bool espah_policy_admits(struct espah_policy *pol, const struct es
 	return espah_bundle_admits(pol, op);
 }
 
-/* the SA of an ESP or AH packet to this host that came out of another, or NULL; Context: as above */
+/* the SA of an ESP or AH packet to us that came out of another, or NULL; Context: as above */
 struct espah_sa *espah_bundle_next(struct espah_net *en, const struct sk_buff *skb,
 				   const struct espah_flow *flow, int thoff);
 

@@ -6,6 +6,8 @@
 #ifndef _ESPAH_DROP_H
 #define _ESPAH_DROP_H
 
+#include <linux/bits.h>
+
 /* X(enumerator, name, nearest reason of the kernel's own, sentence) */
 #define ESPAH_DROPS(X)                                                                             \
 	/* either direction */                                                                     \
@@ -73,6 +75,18 @@ enum espah_drop {
 #undef X
 	ESPAH_DROP_NUM
 };
+
+#define AUDITED(id) BIT_ULL(ESPAH_DROP_##id)
+/*
+ * The auditable ones: RFC 4301 4.4.1.1, 5.2, 6.1, 6.2, 7; RFC 4302 and 4303 3.3.3 (numbers ran
+ * out), 3.4.1 (fragment), 3.4.2 (no SA), 3.4.3 (replay), 3.4.4 (ICV)
+ */
+#define ESPAH_DROPS_AUDITED							\
+	(AUDITED(NO_SA) | AUDITED(OPAQUE_OUT) | AUDITED(SEQ_OVERFLOW) |		\
+	 AUDITED(RESERVED_SPI) | AUDITED(NO_SPI) | AUDITED(FRAGMENT) |		\
+	 AUDITED(REPLAY) | AUDITED(TOO_OLD) | AUDITED(ICV) | AUDITED(POLICY) |	\
+	 AUDITED(BUNDLE) | AUDITED(PLAINTEXT) | AUDITED(ICMP_PLAINTEXT) |	\
+	 AUDITED(OPAQUE_IN))
 
 extern const char *const espah_drop_names[ESPAH_DROP_NUM];
 extern const char *const espah_drop_texts[ESPAH_DROP_NUM];

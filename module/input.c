@@ -398,8 +398,8 @@ void espah_input_done(struct espah_op *op, int err)
 	unsigned int len;
 	int hdr_off;
 
+	espah_esp_restore(op); /* whatever came of it: an audit event looks at the headers */
 	if (likely(!err)) {
-		espah_esp_restore(op);
 		skb->ip_summed = CHECKSUM_NONE;
 		reason = accept(en, op, &pol, &next, &hdr_off);
 	} else if (err == -EBADMSG) {

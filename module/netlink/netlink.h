@@ -24,6 +24,7 @@ enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_ACQUIRE,
 	ESPAH_MCGRP_INDEX_EXPIRE,
 	ESPAH_MCGRP_INDEX_MAPPING,
+	ESPAH_MCGRP_INDEX_AUDIT,
 };
 
 extern struct genl_family espah_family;
@@ -132,5 +133,19 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
  * At most one event a second for each SA. Context: RCU reader, BH disabled.
  */
 void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport);
+
+/**
+ * espah_event_audit - tell of a dropped packet that RFC 4301 to 4303 want audited
+ * @en: network namespace
+ * @sa: the SA concerned, or NULL
+ * @pol: the policy concerned, or NULL
+ * @reason: one of ESPAH_DROPS_AUDITED
+ * @skb: the packet
+ *
+ * At most ten events a second for each reason. Context: RCU reader.
+ */
+void espah_event_audit(struct espah_net *en, const struct espah_sa *sa,
+		       const struct espah_policy *pol, enum espah_drop reason,
+		       const struct sk_buff *skb);
 
 #endif /* _ESPAH_NETLINK_H */

@@ -93,6 +93,8 @@
  *              an inbound SA with UDP encapsulation came from another address or
  *              port than the SA says, as when a NAT on the way has forgotten us.
  *              The SA stays as it is until SA_SET. At most one a second for each.
+ *   "audit"    ESPAH_CMD_AUDIT, ESPAH_AUDIT_*: a packet was dropped for a reason that
+ *              RFC 4301 to 4303 call auditable. At most ten a second for each reason.
  */
 #ifndef _UAPI_LINUX_ESPAH_H
 #define _UAPI_LINUX_ESPAH_H
@@ -105,6 +107,7 @@
 #define ESPAH_MCGRP_ACQUIRE "acquire"
 #define ESPAH_MCGRP_EXPIRE "expire"
 #define ESPAH_MCGRP_MAPPING "mapping"
+#define ESPAH_MCGRP_AUDIT "audit"
 
 /** enum espah_cmd - commands and events; the grammar is at the top of this file */
 enum espah_cmd {
@@ -127,6 +130,7 @@ enum espah_cmd {
 	ESPAH_CMD_ACQUIRE,
 	ESPAH_CMD_EXPIRE,
 	ESPAH_CMD_MAPPING,
+	ESPAH_CMD_AUDIT,
 
 	__ESPAH_CMD_MAX,
 	ESPAH_CMD_MAX = __ESPAH_CMD_MAX - 1
@@ -646,6 +650,37 @@ enum espah_expire_attr {
 
 	__ESPAH_EXPIRE_MAX,
 	ESPAH_EXPIRE_MAX = __ESPAH_EXPIRE_MAX - 1
+};
+
+/** enum espah_audit_attr - the event that a packet was dropped for an auditable reason */
+enum espah_audit_attr {
+	ESPAH_AUDIT_UNSPEC,
+	/** @ESPAH_AUDIT_REASON: string, as ESPAH_DROP_NAME */
+	ESPAH_AUDIT_REASON,
+	/** @ESPAH_AUDIT_TIME: u64, nanoseconds since the epoch */
+	ESPAH_AUDIT_TIME,
+	/** @ESPAH_AUDIT_SPI: be32, of the packet or of the SA that it came by or was to take */
+	ESPAH_AUDIT_SPI,
+	/** @ESPAH_AUDIT_PROTO: u8, IPPROTO_ESP or IPPROTO_AH, with SPI */
+	ESPAH_AUDIT_PROTO,
+	/** @ESPAH_AUDIT_SEQ: u32, the sequence number in the packet, if it still has one */
+	ESPAH_AUDIT_SEQ,
+	/** @ESPAH_AUDIT_FLOW_LABEL: u32, of an IPv6 packet */
+	ESPAH_AUDIT_FLOW_LABEL,
+	/**
+	 * @ESPAH_AUDIT_FLOW: nested, enum espah_sel_attr, the packet's own values: of the
+	 * outer packet until it is authenticated, of the inner one then
+	 */
+	ESPAH_AUDIT_FLOW,
+	/** @ESPAH_AUDIT_POLICY_ID: u32, the policy concerned */
+	ESPAH_AUDIT_POLICY_ID,
+	/** @ESPAH_AUDIT_MISSED: u32, packets dropped for this reason that no event told of */
+	ESPAH_AUDIT_MISSED,
+	/** @ESPAH_AUDIT_PAD: alignment of 64-bit attributes */
+	ESPAH_AUDIT_PAD,
+
+	__ESPAH_AUDIT_MAX,
+	ESPAH_AUDIT_MAX = __ESPAH_AUDIT_MAX - 1
 };
 
 #endif /* _UAPI_LINUX_ESPAH_H */
