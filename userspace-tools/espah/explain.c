@@ -9,6 +9,7 @@
 
 #include "policy.h"
 #include "queue.h"
+#include "reason.h"
 #include "sa.h"
 #include "stats.h"
 #include "words.h"
@@ -16,15 +17,18 @@
 const char explain_help[] =
 	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] | [type N] [code N]]\n"
 	"              [fragment]]\n"
+	"espah explain reason NAME\n"
 	"\n"
 	"Tells which policy a packet from SRC to DST would meet and why, the SA that would carry\n"
 	"it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
 	"are the addresses inside the tunnel. 'out' is meant if no direction is given.\n"
+	"'reason' tells what a drop reason of 'espah stats' means, and what to check.\n"
 	"\n"
 	"Examples:\n"
 	"  espah explain 10.1.0.5 10.2.0.9 tcp 443\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp sport 53\n"
 	"  espah explain 10.1.0.5 10.2.0.9 icmp type 8 code 0\n"
+	"  espah explain reason no_spi\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n";
 
 /** struct field - a number of a flow, if @set; or just that */
@@ -350,6 +354,8 @@ int cmd_explain(struct cli *cli, struct args *args)
 	struct flow flow;
 	int status;
 
+	if (args_take(args, "reason"))
+		return cmd_explain_reason(cli, args);
 	if (read_flow(args, &flow))
 		return STATUS_USAGE;
 	status = queue_barrier(cli);
