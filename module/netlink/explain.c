@@ -191,6 +191,8 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	exempt = exemption(en->net, dir, flow, &partly);
 	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, sas, n, flow);
 	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, action) ||
+	    (en->hooked && nla_put_string(skb, ESPAH_EXPLAIN_HOOK, dir == ESPAH_DIR_IN ?
+					  "PRE_ROUTING" : "POST_ROUTING")) ||
 	    (pol && put_nested_policy(skb, pol)) ||
 	    put_sas(skb, sas, n, flow) ||
 	    (drop && nla_put_string(skb, ESPAH_EXPLAIN_DROP, espah_drop_names[drop])) ||

@@ -39,6 +39,7 @@ T_PROTO, T_MODE, T_SRC, T_DST, T_REQID, T_OUTER = range(1, 7)
 C_IN, C_OUT, C_ICMP = 1, 2, 3
 (X_DIR, X_SRC, X_DST, X_PROTO, X_SPORT, X_DPORT, X_ACTION, X_POLICY, X_SA, X_DROP, X_OVERHEAD,
  X_MTU, X_MSS, X_EXEMPT) = range(1, 15)
+X_HOOK = 18
 A_POLICY_ID, A_TEMPLATE, A_FLOW = 1, 2, 3
 
 IN, OUT = 0, 1
@@ -870,6 +871,7 @@ def good_requests(link):
         answer = one(link, EXPLAIN, explain(PROTO=u8(6), DPORT=u16(443)))
         check(answer[X_ACTION] == u8(PROTECT) and X_POLICY in answer, "no policy")
         check(dict(parse(answer[X_SA]))[SPI] == be32(0x2001), "no SA")
+        check(answer[X_HOOK] == b"POST_ROUTING\0", f"hook {answer[X_HOOK]}")
         # the namespace has neither addresses nor routes
         check(answer[X_DROP] == b"no_route\0" and X_OVERHEAD in answer, "route or no overhead")
         answer = one(link, EXPLAIN, explain(SRC=ip("10.9.0.1")))

@@ -19,8 +19,8 @@ const char explain_help[] =
 	"              [fragment]]\n"
 	"espah explain reason NAME\n"
 	"\n"
-	"Tells which policy a packet from SRC to DST would meet and why, the SA that would carry\n"
-	"it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
+	"Tells which policy a packet from SRC to DST would meet, in which hook and why, the SAs that\n"
+	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
 	"are the addresses inside the tunnel. 'out' is meant if no direction is given.\n"
 	"'reason' tells what a drop reason of 'espah stats' means, and what to check.\n"
 	"\n"
@@ -210,6 +210,20 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 		       "is accepted");
 }
 
+/* Where that is decided, and what stands before. */
+static void print_hook(const struct nlattr **tb, const struct flow *flow)
+{
+	const char *hook = attr_string(tb[ESPAH_EXPLAIN_HOOK], NULL);
+
+	if (!hook)
+		puts("espah has no hooks here: there is neither policy nor SA.");
+	else if (flow->dir == ESPAH_DIR_OUT)
+		printf("The hook is %s, behind source NAT.\n", hook);
+	else
+		printf("The hook is %s, behind defragmentation and before destination NAT; ESP and AH are taken in LOCAL_IN, behind INPUT rules.\n",
+		       hook);
+}
+
 /* Columns are for lists, not for sentences. */
 static void squeeze(char *text)
 {
@@ -260,6 +274,7 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 
 	print_flow(flow);
 	print_policy(tb, flow, action);
+	print_hook(tb, flow);
 	print_sas(tb, sas, flow);
 	if (in && !tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_EXEMPT])
 		puts("There is no SA yet that would bring it in.");
@@ -310,6 +325,8 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 		if (tb[numbers[i].attr])
 			json_set(object, numbers[i].name,
 				 json_integer(attr_u32(tb[numbers[i].attr], 0)));
+	if (tb[ESPAH_EXPLAIN_HOOK])
+		json_set(object, "hook", json_string(attr_string(tb[ESPAH_EXPLAIN_HOOK], "?")));
 	if (tb[ESPAH_EXPLAIN_EXEMPT])
 		json_set(object, "exempt",
 			 json_string(attr_string(tb[ESPAH_EXPLAIN_EXEMPT], "?")));

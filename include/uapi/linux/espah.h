@@ -595,7 +595,8 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_ACTION,
 	/** @ESPAH_EXPLAIN_POLICY: nested, answer: enum espah_policy_attr; absent: by default */
 	ESPAH_EXPLAIN_POLICY,
-	/** @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys; several if the
+	/**
+	 * @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys; several if the
 	 * policy asks for several: each takes what the one before has made
 	 */
 	ESPAH_EXPLAIN_SA,
@@ -619,6 +620,11 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_CODE,
 	/** @ESPAH_EXPLAIN_FRAGMENT: flag, a fragment other than the first, without ports */
 	ESPAH_EXPLAIN_FRAGMENT,
+	/**
+	 * @ESPAH_EXPLAIN_HOOK: string, answer: the netfilter hook in which the policy is asked;
+	 * absent: in none, as there is neither policy nor SA nor a default that discards
+	 */
+	ESPAH_EXPLAIN_HOOK,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
