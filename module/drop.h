@@ -6,6 +6,8 @@
 #ifndef _ESPAH_DROP_H
 #define _ESPAH_DROP_H
 
+#include <linux/bits.h>
+
 /* X(enumerator, name, nearest reason of the kernel's own, sentence) */
 #define ESPAH_DROPS(X)                                                                             \
 	/* either direction */                                                                     \
@@ -53,6 +55,8 @@
 	X(INNER, "inner", IP_INHDR, "headers of the inner packet are broken")                      \
 	X(ECN, "ecn", IP_INHDR, "congestion experienced, inner packet not ECN-capable")            \
 	X(POLICY, "policy", XFRM_POLICY, "no policy lets this inner packet come by this SA")       \
+	X(BUNDLE, "bundle", XFRM_POLICY,                                                           \
+	  "came by other SAs than all that its policy asks for, in their order")                   \
 	X(DELIVER, "deliver", CPU_BACKLOG, "over net.core.netdev_max_backlog packets wait")        \
 	/* input, plaintext */                                                                     \
 	X(PLAINTEXT, "plaintext", XFRM_POLICY, "came in clear, and a policy says protect")         \
@@ -71,6 +75,18 @@ enum espah_drop {
 #undef X
 	ESPAH_DROP_NUM
 };
+
+#define AUDITED(id) BIT_ULL(ESPAH_DROP_##id)
+/*
+ * The auditable ones: RFC 4301 4.4.1.1, 5.2, 6.1, 6.2, 7; RFC 4302 and 4303 3.3.3 (numbers ran
+ * out), 3.4.1 (fragment), 3.4.2 (no SA), 3.4.3 (replay), 3.4.4 (ICV)
+ */
+#define ESPAH_DROPS_AUDITED							\
+	(AUDITED(NO_SA) | AUDITED(OPAQUE_OUT) | AUDITED(SEQ_OVERFLOW) |		\
+	 AUDITED(RESERVED_SPI) | AUDITED(NO_SPI) | AUDITED(FRAGMENT) |		\
+	 AUDITED(REPLAY) | AUDITED(TOO_OLD) | AUDITED(ICV) | AUDITED(POLICY) |	\
+	 AUDITED(BUNDLE) | AUDITED(PLAINTEXT) | AUDITED(ICMP_PLAINTEXT) |	\
+	 AUDITED(OPAQUE_IN))
 
 extern const char *const espah_drop_names[ESPAH_DROP_NUM];
 extern const char *const espah_drop_texts[ESPAH_DROP_NUM];

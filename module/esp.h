@@ -26,6 +26,11 @@
  * @hdr_off: offset of the ESP or AH header from skb->data
  * @encap_len: bytes of the UDP header before it, or 0
  * @plain_len: output: length of the packet before it was wrapped
+ * @first_len: output: the same, before the first of several SAs; 0: there was none before
+ * @policy_id: output: the policy by which another SA follows; 0: none does
+ * @depth: how many SAs the packet has been through before this one
+ * @own: input: so many of these were all that a policy asked for the packet then
+ * @before: input: which they were, by espah_sa.index, the outermost first
  * @ct_len: bytes of ciphertext without header, IV and ICV; AH: bytes that the ICV covers
  * @saved: the word before the ESP header, while the AAD of ESN covers it
  * @sg: the packet for the driver: @sg_few, or allocated when it has more parts
@@ -46,11 +51,16 @@ struct espah_op {
 	bool done;
 	bool linked;
 	u8 encap_len;
+	u8 depth;
+	u8 own;
+	u32 policy_id;
 	u32 size;
 	u32 hdr_off;
 	u32 plain_len;
+	u32 first_len;
 	u32 ct_len;
 	__be32 saved;
+	u32 before[ESPAH_BUNDLE_MAX - 1];
 	struct scatterlist *sg;
 	struct scatterlist sg_few[ESPAH_OP_SG];
 	u8 iv[16];

@@ -6,6 +6,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/xfrm.h>
+#include "bundle.h"
 #include "cell.h"
 #include "compat/conntrack.h"
 #include "compat/netdev.h"
@@ -133,6 +134,50 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 	return likely(verdict == ESPAH_REPLAY_OK) ? ESPAH_DROP_NONE : replay_drop(verdict);
 }
 
+/**
+ * decrypt - check a packet's ICV, then go on with espah_input_done()
+ * @sa: the SA
+ * @skb: the packet, checked and not shared; consumed
+ * @hdr_off: offset of its ESP or AH header
+ * @encap_len: bytes of the UDP header before it, or 0
+ * @seq: its sequence number
+ * @outer: the packet that it was in, if that came by an SA, too
+ *
+ * Context: RCU reader, BH disabled.
+ */
+static void decrypt(struct espah_sa *sa, struct sk_buff *skb, unsigned int hdr_off,
+		    unsigned int encap_len, u64 seq, const struct espah_op *outer)
+{
+	enum espah_drop reason = ESPAH_DROP_NOMEM;
+	struct sk_buff *trailer;
+	struct espah_op *op;
+	int nsg = espah_esp_room(skb, 0, 0, &trailer);
+
+	if (unlikely(nsg < 0))
+		goto drop;
+	skb_dst_drop(skb);
+	op = espah_op_get(sa, skb);
+	if (unlikely(!op))
+		goto drop;
+	if (unlikely(outer)) {
+		memcpy(op->before, outer->before, sizeof(op->before));
+		op->before[outer->depth] = outer->sa->index;
+		op->depth = outer->depth + 1;
+		op->own = outer->own;
+	}
+	op->seq = seq;
+	op->hdr_off = hdr_off;
+	op->encap_len = encap_len;
+	reason = unlikely(espah_sa_is_ah(sa)) ? espah_ah_open(op, nsg) : espah_esp_open(op, nsg);
+	if (likely(!reason)) {
+		espah_order_run(op);
+		return;
+	}
+	espah_op_put(op);
+drop:
+	espah_drop(sa->en, sa, NULL, reason, skb);
+}
+
 unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 			 const struct nf_hook_state *state, u8 proto, unsigned int hdr_off,
 			 unsigned int encap_len)
@@ -140,11 +185,8 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	struct espah_sa_id id = { .proto = proto, .family = state->pf, .dir = ESPAH_DIR_IN };
 	enum espah_drop reason = ESPAH_DROP_NONE;
 	struct espah_sa *sa = NULL;
-	struct sk_buff *trailer;
-	struct espah_op *op;
 	__be32 buf, *spi;
 	u64 seq;
-	int nsg;
 
 	/* look up */
 	if (unlikely(is_fragment(skb))) {
@@ -180,35 +222,13 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	}
 
 	/* transform */
-	reason = ESPAH_DROP_NOMEM;
 	skb = skb_share_check(skb, GFP_ATOMIC);
 	if (unlikely(!skb)) {
 		espah_count_drop(en, sa, NULL, ESPAH_DROP_NOMEM, NULL, 1);
 		return NF_STOLEN;
 	}
-	nsg = espah_esp_room(skb, 0, 0, &trailer);
-	if (unlikely(nsg < 0))
-		goto drop;
-	skb_dst_drop(skb);
 	local_bh_disable();
-	op = espah_op_get(sa, skb);
-	if (unlikely(!op)) {
-		local_bh_enable();
-		goto drop;
-	}
-	op->seq = seq;
-	op->hdr_off = hdr_off;
-	op->encap_len = encap_len;
-	if (unlikely(proto == IPPROTO_AH))
-		reason = espah_ah_open(op, nsg);
-	else
-		reason = espah_esp_open(op, nsg);
-	if (likely(!reason)) {
-		espah_order_run(op);
-	} else {
-		espah_op_put(op);
-		espah_drop(en, sa, NULL, reason, skb);
-	}
+	decrypt(sa, skb, hdr_off, encap_len, seq, NULL);
 	local_bh_enable();
 	return NF_STOLEN;
 drop:
@@ -216,15 +236,24 @@ drop:
 	return NF_STOLEN;
 }
 
-/* The SYN of a connection through the tunnel tells us what the far end may send back. */
-static bool clamp_mss(struct espah_net *en, const struct espah_policy *pol,
-		      const struct espah_sa *sa, struct sk_buff *skb, const struct espah_flow *flow,
-		      int thoff)
+/* The SA for answers to what came by @sa, or NULL. */
+static struct espah_sa *reverse(const struct espah_sa *sa)
 {
 	struct espah_slot_id id = READ_ONCE(sa->slot)->id;
 	struct espah_slot *slot;
-	struct espah_sa *back;
-	unsigned int mtu;
+
+	swap(id.src, id.dst);
+	id.dir = ESPAH_DIR_OUT;
+	slot = espah_slot_find(&sa->en->sad, &id);
+	return slot ? rcu_dereference(slot->sa) : NULL;
+}
+
+/* The SYN of a connection through the tunnel tells us what the far end may send back. */
+static bool clamp_mss(const struct espah_policy *pol, const struct espah_op *op,
+		      struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+{
+	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
+	unsigned int mtu, n, i;
 	u16 mss = pol->mss;
 
 	if (flow->proto != IPPROTO_TCP || flow->opaque || mss == ESPAH_MSS_OFF)
@@ -236,13 +265,12 @@ static bool clamp_mss(struct espah_net *en, const struct espah_policy *pol,
 		tcp = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
 		if (!tcp || !tcp->syn)
 			return true;
-		swap(id.src, id.dst);
-		id.dir = ESPAH_DIR_OUT;
-		slot = espah_slot_find(&en->sad, &id);
-		back = slot ? rcu_dereference(slot->sa) : NULL;
-		if (!back)
+		n = espah_bundle_came_by(op, sas);
+		for (i = 0; i < n && sas[i]; i++)
+			sas[i] = reverse(sas[i]);
+		if (!i || !sas[i - 1])
 			return true;
-		mtu = espah_sa_mtu(back, espah_sa_pmtu(back), thoff);
+		mtu = espah_sas_mtu(sas, n, espah_sa_pmtu(sas[n - 1]), thoff);
 		if (!mtu)
 			return true;
 		mss = espah_mss_of_mtu(flow->family, mtu);
@@ -252,26 +280,45 @@ static bool clamp_mss(struct espah_net *en, const struct espah_policy *pol,
 
 /* RFC 4301 6.2: the policy by which an ICMP error may come through an SA that is not its own. */
 static struct espah_policy *icmp_policy(struct espah_net *en, const struct espah_policy *pol,
-					const struct espah_sa *sa, const struct sk_buff *skb,
+					const struct espah_op *op, const struct sk_buff *skb,
 					const struct espah_flow *flow, int thoff)
 {
+	const struct espah_sa *sa = op->sa;
 	struct espah_policy *of;
 	struct espah_flow quoted;
 
 	of = espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted);
 	/* a peer has nothing to say about the flows of another one with the same reqid */
-	return of && !quoted.hidden && espah_policy_admits(of, sa) &&
+	return of && !quoted.hidden && espah_policy_admits(of, op) &&
 	       espah_path_takes(sa, espah_sa_path(sa), &quoted) ? of : NULL;
 }
 
-/* Verify, unwrap, check policy, deliver: the part that only an authenticated packet sees. */
+/* Goes on with an ESP or AH packet to us that came out of an SA. Consumes the packet. */
+static void decrypt_next(struct espah_sa *sa, struct espah_op *outer, unsigned int hdr_off)
+{
+	struct sk_buff *skb = outer->skb;
+	enum espah_drop reason;
+	u64 seq;
+
+	reason = precheck(sa, skb, hdr_off, 0, &seq);
+	if (unlikely(reason))
+		espah_drop(sa->en, sa, NULL, reason, skb);
+	else
+		decrypt(sa, skb, hdr_off, 0, seq, outer);
+}
+
+/*
+ * Verify, unwrap, check policy, deliver: the part that only an authenticated packet sees.
+ * Where another SA comes next, it is put to @next with the offset of its header, and the
+ * policy will be asked when the packet has been through.
+ */
 static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
-			      struct espah_policy **policy)
+			      struct espah_policy **policy, struct espah_sa **next, int *hdr_off)
 {
 	struct espah_sa *sa = op->sa;
 	struct sk_buff *skb = op->skb;
 	enum espah_replay_verdict verdict;
-	struct espah_policy *pol;
+	struct espah_policy *pol, *of;
 	struct espah_flow flow;
 	enum espah_drop reason;
 	u8 next_header, family;
@@ -308,19 +355,33 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	*policy = pol;
 	if (unlikely(flow.hidden))
 		return ESPAH_DROP_OPAQUE_IN;
+	if (unlikely(espah_proto_is_ipsec(flow.proto) && op->depth < ESPAH_BUNDLE_MAX - 1)) {
+		*next = espah_bundle_next(en, skb, &flow, thoff);
+		*hdr_off = thoff;
+	}
 	if (unlikely(!pol || pol->action != ESPAH_ACTION_PROTECT ||
-		     !espah_policy_admits(pol, sa))) {
-		pol = icmp_policy(en, pol, sa, skb, &flow, thoff);
-		if (!pol)
-			return ESPAH_DROP_POLICY;
+		     !espah_policy_admits(pol, op))) {
+		if (*next) {
+			espah_count(sa->counters, 1, skb->len);
+			return ESPAH_DROP_NONE;
+		}
+		of = icmp_policy(en, pol, op, skb, &flow, thoff);
+		if (!of)
+			return pol && (pol->nouter || op->depth) ? ESPAH_DROP_BUNDLE :
+								   ESPAH_DROP_POLICY;
+		pol = of;
 		*policy = pol;
 	}
 	espah_count(sa->counters, 1, skb->len);
 	espah_count(pol->counters, 1, skb->len);
+	if (unlikely(*next)) {
+		op->own = op->depth + 1;
+		return ESPAH_DROP_NONE;
+	}
 	if (unlikely(op->encap_len) && sa->mode == ESPAH_MODE_TRANSPORT &&
 	    !espah_encap_fix_checksum(skb, &flow, thoff))
 		return ESPAH_DROP_NOMEM;
-	if (unlikely(!clamp_mss(en, pol, sa, skb, &flow, thoff) || !mark(sa, skb)))
+	if (unlikely(!clamp_mss(pol, op, skb, &flow, thoff) || !mark(sa, skb)))
 		return ESPAH_DROP_NOMEM;
 	return ESPAH_DROP_NONE;
 }
@@ -332,13 +393,15 @@ void espah_input_done(struct espah_op *op, int err)
 	struct sk_buff *skb = op->skb;
 	struct espah_policy *pol = NULL;
 	struct espah_net_stats *stats;
+	struct espah_sa *next = NULL;
 	enum espah_drop reason;
 	unsigned int len;
+	int hdr_off;
 
+	espah_esp_restore(op); /* whatever came of it: an audit event looks at the headers */
 	if (likely(!err)) {
-		espah_esp_restore(op);
 		skb->ip_summed = CHECKSUM_NONE;
-		reason = accept(en, op, &pol);
+		reason = accept(en, op, &pol, &next, &hdr_off);
 	} else if (err == -EBADMSG) {
 		reason = ESPAH_DROP_ICV;
 	} else {
@@ -347,6 +410,10 @@ void espah_input_done(struct espah_op *op, int err)
 	}
 	if (unlikely(reason)) {
 		espah_drop(en, sa, pol, reason, skb);
+		return;
+	}
+	if (unlikely(next)) {
+		decrypt_next(next, op, hdr_off);
 		return;
 	}
 

@@ -16,7 +16,10 @@ struct espah_op;
  * @hdr_len: bytes from skb->data on that stay in front of the ESP or AH header (transport)
  * @nh_off: transport: offset of the field that names the upper-layer protocol
  * @pad_to: length up to which the packet is padded, to hide its own (RFC 4303 2.7)
+ * @first_len: bytes before the first of several SAs wrapped it, or 0
+ * @policy_id: the policy by which another SA follows; 0: none does
  * @next_header: for the ESP trailer or AH
+ * @depth: how many SAs were before
  * @dummy: it carries nothing
  */
 struct espah_layout {
@@ -25,7 +28,10 @@ struct espah_layout {
 	u16 hdr_len;
 	u16 nh_off;
 	u16 pad_to;
+	u16 first_len;
+	u32 policy_id;
 	u8 next_header;
+	u8 depth;
 	bool dummy;
 };
 

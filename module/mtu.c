@@ -41,6 +41,20 @@ unsigned int espah_sa_mtu(const struct espah_sa *sa, unsigned int pmtu, unsigned
 	return sa->mode == ESPAH_MODE_TUNNEL ? room : hdr_len + room;
 }
 
+unsigned int espah_sas_mtu(struct espah_sa *const *sas, unsigned int n, unsigned int pmtu,
+			   unsigned int hdr_len)
+{
+	unsigned int i, inside;
+
+	while (n--) {
+		/* a header that a tunnel puts on is what transport mode finds behind it */
+		for (i = n, inside = 0; i-- && !inside;)
+			inside = outer_len(sas[i]);
+		pmtu = espah_sa_mtu(sas[n], pmtu, inside ?: hdr_len);
+	}
+	return pmtu;
+}
+
 unsigned int espah_sa_pmtu(struct espah_sa *sa)
 {
 	struct dst_entry *dst;

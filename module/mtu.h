@@ -21,6 +21,18 @@ unsigned int espah_sa_overhead(const struct espah_sa *sa);
  */
 unsigned int espah_sa_mtu(const struct espah_sa *sa, unsigned int pmtu, unsigned int hdr_len);
 
+/**
+ * espah_sas_mtu - the largest plaintext packet that fits through several SAs
+ * @sas: outbound SAs, the innermost first
+ * @n: how many, at least 1
+ * @pmtu: path MTU to the destination of the last one, bytes
+ * @hdr_len: as for espah_sa_mtu(), of the first one
+ *
+ * Return: as espah_sa_mtu().
+ */
+unsigned int espah_sas_mtu(struct espah_sa *const *sas, unsigned int n, unsigned int pmtu,
+			   unsigned int hdr_len);
+
 /* path MTU of the route to @sa's destination, or 0 without a route; takes RCU itself */
 unsigned int espah_sa_pmtu(struct espah_sa *sa);
 

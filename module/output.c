@@ -14,6 +14,7 @@
 #include "compat/conntrack.h"
 #include "compat/gso.h"
 #include "ah.h"
+#include "bundle.h"
 #include "flow.h"
 #include "icmp.h"
 #include "mode.h"
@@ -177,7 +178,8 @@ static unsigned int reserve(struct espah_sa *sa, unsigned int n, u64 *first)
 }
 
 /* Fills in what is the IP layer's to do, but covered by AH (RFC 4302 3.3.3.1). */
-static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_entry *dst)
+static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_entry *dst,
+		   bool last)
 {
 	struct iphdr *iph = ip_hdr(skb);
 
@@ -187,7 +189,7 @@ static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_en
 	}
 	iph->tot_len = htons(skb->len);
 	/* 0 will do for a packet that is never fragmented (RFC 6864 4.1) */
-	if (!iph->id && (!(iph->frag_off & htons(IP_DF)) || skb->len > dst_mtu(dst)))
+	if (!iph->id && (!(iph->frag_off & htons(IP_DF)) || skb->len > dst_mtu(dst) || !last))
 		__ip_select_ident(sa->en->net, iph, 1);
 }
 
@@ -218,6 +220,9 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	if (likely(!ah))
 		espah_esp_put_trailer(sa, skb, trailer, payload_len, tfc_len, layout->next_header);
 	op->seq = seq;
+	op->policy_id = layout->policy_id;
+	op->depth = layout->depth;
+	op->first_len = layout->first_len;
 	op->plain_len = layout->dummy ? 0 : payload_len + layout->hdr_len;
 	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
 	op->encap_len = layout->path->encap_len;
@@ -225,7 +230,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 		skb_dst_drop(skb);
 		skb_dst_set_noref(skb, dst);
 	}
-	settle(sa, skb, dst);
+	settle(sa, skb, dst, !layout->policy_id);
 	reason = unlikely(ah) ? espah_ah_seal(op, nsg, layout->next_header) :
 				espah_esp_seal(op, nsg);
 	if (unlikely(READ_ONCE(sa->watch)) && !reason && !espah_life_charge(sa, op->ct_len))
@@ -238,6 +243,33 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	return;
 drop:
 	espah_drop(sa->en, sa, NULL, reason, skb);
+}
+
+/**
+ * lay_out - find out how an SA would wrap a packet
+ * @sa: the SA
+ * @skb: the packet
+ * @flow: its flow
+ * @layout: with @path; the rest that espah_mode_layout() knows is filled in
+ * @dst: gets the route of the wrapped packet
+ * @held: gets what the caller has to release
+ *
+ * Return: ESPAH_DROP_NONE, or why the SA cannot take it.
+ */
+static enum espah_drop lay_out(struct espah_sa *sa, struct sk_buff *skb,
+			       const struct espah_flow *flow, struct espah_layout *layout,
+			       struct dst_entry **dst, struct dst_entry **held)
+{
+	*held = NULL;
+	if (unlikely(!espah_path_takes(sa, layout->path, flow)))
+		return ESPAH_DROP_FAMILY;
+	if (sa->mode == ESPAH_MODE_TUNNEL) {
+		*held = espah_path_route(sa, layout->path);
+		*dst = *held;
+	} else {
+		*dst = skb_dst(skb);
+	}
+	return likely(*dst) ? espah_mode_layout(sa, skb, layout) : ESPAH_DROP_NO_ROUTE;
 }
 
 /**
@@ -256,35 +288,23 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		    struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 		    const struct nf_hook_state *state)
 {
-	enum espah_drop reason = ESPAH_DROP_NOMEM;
-	struct espah_path *path = espah_sa_path(sa);
+	struct espah_layout layout = { .path = espah_sa_path(sa) };
+	enum espah_drop reason;
 	struct sk_buff *segs, *next;
-	struct espah_layout layout;
-	struct dst_entry *dst, *held = NULL;
+	struct dst_entry *dst, *held;
 	unsigned int mtu, n = 1, usable, bytes = 0;
 	u64 seq;
 
-	layout.path = path;
-	if (unlikely(!espah_path_takes(sa, path, flow))) {
-		espah_drop(en, sa, pol, ESPAH_DROP_FAMILY, skb);
-		return;
-	}
-
 	/* fit */
-	if (sa->mode == ESPAH_MODE_TUNNEL) {
-		held = espah_path_route(sa, path);
-		dst = held;
-	} else {
-		dst = skb_dst(skb);
-	}
-	if (unlikely(!dst)) {
-		espah_drop(en, sa, pol, ESPAH_DROP_NO_ROUTE, skb);
-		return;
-	}
-	reason = espah_mode_layout(sa, skb, &layout);
+	reason = lay_out(sa, skb, flow, &layout, &dst, &held);
 	if (unlikely(reason))
 		goto drop;
-	mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout.hdr_len);
+	if (likely(!pol->nouter)) {
+		mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout.hdr_len);
+	} else {
+		mtu = espah_bundle_mtu(en, pol, flow, layout.hdr_len);
+		layout.policy_id = pol->id;
+	}
 	if (unlikely(!fits(skb, mtu) && !may_fragment(sa, skb))) {
 		refuse_size(skb, mtu);
 		reason = ESPAH_DROP_TOO_BIG;
@@ -393,6 +413,51 @@ fail:
 	return false;
 }
 
+/* Lets the next SA of a bundle take what the last one has made. Consumes the packet. */
+static void protect_more(const struct espah_op *op)
+{
+	struct espah_layout layout = { .depth = op->depth + 1, .policy_id = op->policy_id,
+				       .first_len = op->first_len ?: op->plain_len };
+	struct espah_net *en = op->sa->en;
+	/* by its number, as a driver may have kept the packet for longer than the policy lived */
+	struct espah_policy *pol = espah_spd_by_id(&en->spd, op->policy_id);
+	bool ip4 = op->skb->protocol == htons(ETH_P_IP);
+	enum espah_drop reason = ESPAH_DROP_NO_SA;
+	struct dst_entry *dst, *held = NULL;
+	struct sk_buff *skb = op->skb;
+	struct espah_sa *sa = NULL;
+	struct espah_flow flow;
+	u64 seq;
+
+	if (espah_flow_dissect(skb, ip4 ? AF_INET : AF_INET6, &flow) >= 0 && pol &&
+	    layout.depth <= pol->nouter)
+		sa = espah_template_sa(en, espah_policy_tmpl(pol, layout.depth), &flow);
+	if (unlikely(!sa))
+		goto drop;
+	layout.path = espah_sa_path(sa);
+	if (layout.depth == pol->nouter)
+		layout.policy_id = 0;
+	if (op->sa->mode == ESPAH_MODE_TUNNEL)
+		memset(skb->cb, 0, sizeof(skb->cb)); /* says something about the inner header */
+	if (ip4)
+		ip_send_check(ip_hdr(skb));
+	reason = lay_out(sa, skb, &flow, &layout, &dst, &held);
+	if (unlikely(reason))
+		goto drop;
+	reason = ESPAH_DROP_TOO_BIG;
+	if (unlikely(skb->len + espah_sa_overhead(sa) > IP_MAX_MTU))
+		goto drop;
+	reason = ESPAH_DROP_SEQ_OVERFLOW;
+	if (unlikely(!reserve(sa, 1, &seq)))
+		goto drop;
+	protect_one(sa, skb, &layout, dst, seq);
+	dst_release(held);
+	return;
+drop:
+	espah_drop(en, sa ?: op->sa, pol, reason, skb);
+	dst_release(held);
+}
+
 /* Leaves it to the IP layer to send an ESP packet. */
 static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 {
@@ -437,9 +502,11 @@ void espah_output_done(struct espah_op *op, int err)
 	len = op->plain_len;
 	if (likely(len)) { /* no dummy */
 		espah_count(sa->counters, 1, len);
-		stats = this_cpu_ptr(en->stats);
-		stats->dir[ESPAH_DIR_OUT].packets++;
-		stats->dir[ESPAH_DIR_OUT].bytes += len;
+		if (likely(!op->policy_id)) {
+			stats = this_cpu_ptr(en->stats);
+			stats->dir[ESPAH_DIR_OUT].packets++;
+			stats->dir[ESPAH_DIR_OUT].bytes += op->first_len ?: len;
+		}
 	}
 
 	skb->ip_summed = CHECKSUM_NONE;
@@ -448,7 +515,9 @@ void espah_output_done(struct espah_op *op, int err)
 	nf_reset_ct(skb);
 	if (unlikely(op->encap_len))
 		espah_encap_finish(skb);
-	if (skb->protocol == htons(ETH_P_IP))
+	if (unlikely(op->policy_id))
+		protect_more(op);
+	else if (skb->protocol == htons(ETH_P_IP))
 		emit4(sa, skb);
 	else
 		emit6(sa, skb);

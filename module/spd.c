@@ -25,6 +25,7 @@ void espah_policy_free(struct espah_policy *pol)
 	free_percpu(pol->counters);
 	kfree(pol->drops);
 	kfree(pol->given);
+	kfree(pol->outer);
 	kvfree(pol->rules);
 	kfree(pol);
 }
@@ -67,12 +68,40 @@ static void changed(struct espah_spd *spd)
 		spd->generation = 1;
 }
 
+static void put_slots(struct espah_net *en, struct espah_policy *pol)
+{
+	unsigned int i;
+
+	for (i = 0; i <= pol->nouter; i++) {
+		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
+
+		if (tmpl->slot)
+			espah_slot_put(&en->sad, tmpl->slot);
+	}
+}
+
+/* Return: 0 or -ENOMEM, with nothing to undo but put_slots() */
+static int get_slots(struct espah_net *en, struct espah_policy *pol)
+{
+	unsigned int i;
+
+	for (i = 0; i <= pol->nouter; i++) {
+		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
+
+		if (espah_addr_any(&tmpl->id.dst))
+			continue;
+		tmpl->slot = espah_slot_get(&en->sad, &tmpl->id);
+		if (!tmpl->slot)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* What is left to do for a policy that the classifier no longer finds. */
 static void release_policy(struct espah_net *en, struct espah_policy *pol)
 {
-	/* the slot outlives readers of @pol: it too is freed after a grace period */
-	if (pol->slot)
-		espah_slot_put(&en->sad, pol->slot);
+	/* slots outlive readers of @pol: they too are freed after a grace period */
+	put_slots(en, pol);
 	call_rcu(&pol->rcu, free_policy_rcu);
 }
 
@@ -105,6 +134,7 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 		if (err) {
 			del_rules(spd, pol, i);
 			xa_erase(&spd->index, pol->id);
+			synchronize_rcu(); /* packets may have met the first rules */
 			return err;
 		}
 	}
@@ -138,11 +168,8 @@ int espah_spd_add(struct espah_net *en, struct espah_policy *pol,
 			       "a policy with this direction, selector and priority exists");
 		return -EEXIST;
 	}
-	if (pol->action == ESPAH_ACTION_PROTECT && !espah_addr_any(&pol->tmpl.dst)) {
-		pol->slot = espah_slot_get(&en->sad, &pol->tmpl);
-		if (!pol->slot)
-			err = -ENOMEM;
-	}
+	if (pol->action == ESPAH_ACTION_PROTECT)
+		err = get_slots(en, pol);
 	if (!err) {
 		if (old)
 			replace_old(en, old, pol);
@@ -151,9 +178,7 @@ int espah_spd_add(struct espah_net *en, struct espah_policy *pol,
 	}
 	if (err) {
 		NL_SET_ERR_MSG(extack, "out of memory for the policy");
-		if (pol->slot)
-			espah_slot_put(&en->sad, pol->slot);
-		pol->slot = NULL;
+		put_slots(en, pol);
 		return err;
 	}
 	changed(&en->spd);
@@ -214,13 +239,13 @@ struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
 	return rule;
 }
 
-struct espah_sa *espah_policy_sa(struct espah_net *en, const struct espah_policy *pol,
-				 const struct espah_flow *flow)
+struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
+				   const struct espah_flow *flow)
 {
-	struct espah_slot *slot = pol->slot;
+	struct espah_slot *slot = tmpl->slot;
 
 	if (!slot) {
-		struct espah_slot_id id = pol->tmpl;
+		struct espah_slot_id id = tmpl->id;
 
 		id.src = flow->src;
 		id.dst = flow->dst;
@@ -230,13 +255,13 @@ struct espah_sa *espah_policy_sa(struct espah_net *en, const struct espah_policy
 	return slot ? rcu_dereference(slot->sa) : NULL;
 }
 
-bool espah_policy_admits(const struct espah_policy *pol, const struct espah_sa *sa)
+bool espah_template_admits(const struct espah_template *tmpl, const struct espah_sa *sa)
 {
 	const struct espah_slot *slot = READ_ONCE(sa->slot);
-	const struct espah_slot_id *has = &slot->id, *wants = &pol->tmpl;
+	const struct espah_slot_id *has = &slot->id, *wants = &tmpl->id;
 
-	if (pol->slot)
-		return pol->slot == slot;
+	if (tmpl->slot)
+		return tmpl->slot == slot;
 	return has->reqid == wants->reqid && has->family == wants->family &&
 	       has->proto == wants->proto && has->mode == wants->mode && has->dir == wants->dir;
 }

@@ -22,6 +22,17 @@ struct espah_selectors {
 };
 
 /**
+ * struct espah_template - which SAs a protect policy asks for
+ * @id: the slot that they meet in. Addresses that are all zero (transport mode) stand
+ *	for the packet's own.
+ * @slot: it; NULL if its addresses depend on the packet
+ */
+struct espah_template {
+	struct espah_slot_id id;
+	struct espah_slot *slot;
+};
+
+/**
  * struct espah_policy - a policy
  * @rules: its places in the classifiers; their order is its id
  * @nrules: entries of @rules
@@ -34,9 +45,9 @@ struct espah_selectors {
  * @given: the selectors as POLICY_SELECTOR had them, for answers
  * @given_len: bytes of @given
  * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
- * @tmpl: with protect: the slot that its SAs meet in. Addresses that are all
- *	zero (transport mode) stand for the packet's own.
- * @slot: the slot of @tmpl; NULL if its addresses depend on the packet
+ * @tmpl: with protect: the SA that takes the packet
+ * @nouter: how many more SAs take it after that, at most ESPAH_BUNDLE_MAX - 1
+ * @outer: these, in their order (RFC 4301 4.5); see bundle.h
  * @acquired: jiffies of the last acquire event
  * @counters: packets that it let through
  * @drops: allocated by the first drop
@@ -54,8 +65,9 @@ struct espah_policy {
 	struct espah_rule *rules;
 	void *given;
 	u16 given_len;
-	struct espah_slot_id tmpl;
-	struct espah_slot *slot;
+	u8 nouter;
+	struct espah_template tmpl;
+	struct espah_template *outer;
 	unsigned long acquired;
 	struct espah_counters __percpu *counters;
 	struct espah_drops *drops;
@@ -148,11 +160,17 @@ static inline struct espah_policy *espah_spd_lookup(const struct espah_spd *spd,
 	return rule ? rule->policy : NULL;
 }
 
-/* the newest SA for a packet of @flow under protect policy @pol, or NULL; Context: RCU reader */
-struct espah_sa *espah_policy_sa(struct espah_net *en, const struct espah_policy *pol,
-				 const struct espah_flow *flow);
+/* the templates of a policy, 0 to @nouter */
+static inline struct espah_template *espah_policy_tmpl(struct espah_policy *pol, unsigned int i)
+{
+	return i ? &pol->outer[i - 1] : &pol->tmpl;
+}
 
-/* whether packets of inbound @sa may come under protect policy @pol; Context: RCU reader */
-bool espah_policy_admits(const struct espah_policy *pol, const struct espah_sa *sa);
+/* the newest SA of a template for a packet of @flow, or NULL; Context: RCU reader */
+struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
+				   const struct espah_flow *flow);
+
+/* whether inbound @sa is one of those that a template asks for; Context: RCU reader */
+bool espah_template_admits(const struct espah_template *tmpl, const struct espah_sa *sa);
 
 #endif /* _ESPAH_SPD_H */

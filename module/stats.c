@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/slab.h>
 #include "net.h"
+#include "netlink/netlink.h"
 #include "stats.h"
 
 #define CREATE_TRACE_POINTS
@@ -87,6 +88,9 @@ void espah_count_drop(struct espah_net *en, struct espah_sa *sa, struct espah_po
 	if (pol)
 		count_in(&pol->drops, reason, n);
 	trace_drop(en->net, sa, pol, reason, skb, n);
+	BUILD_BUG_ON(ESPAH_DROP_NUM > 64);
+	if (skb && ESPAH_DROPS_AUDITED & BIT_ULL(reason))
+		espah_event_audit(en, sa, pol, reason, skb);
 }
 
 void espah_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,

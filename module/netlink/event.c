@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/udp.h>
+#include <net/ipv6.h>
+#include "../flow.h"
 #include "attr.h"
 #include "netlink.h"
+
+/* audit events a second for each reason */
+#define AUDIT_RATE 10
 
 /* The beginning of an event, or NULL if nobody listens or there is no memory. */
 static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cmd, void **hdr,
@@ -77,7 +84,7 @@ void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard)
 		     GFP_KERNEL);
 }
 
-void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd)
+void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd)
 {
 	void *hdr;
 	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, cmd, &hdr, GFP_KERNEL);
@@ -102,26 +109,25 @@ void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs)
 	send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr, err, GFP_KERNEL);
 }
 
-/* True once a second for each @when, on one CPU. */
-static bool due(unsigned long *when)
+/* True once in so many jiffies for each @when, on one CPU. */
+static bool due(unsigned long *when, unsigned long interval)
 {
 	unsigned long last = READ_ONCE(*when), now = jiffies ?: 1;
 
 	/* 0: never */
-	if (last && time_before(now, last + HZ))
+	if (last && time_before(now, last + interval))
 		return false;
 	return cmpxchg(when, last, now) == last;
 }
 
-static int put_acquire(struct sk_buff *skb, const struct espah_policy *pol,
-		       const struct espah_flow *flow)
+/* The packet's own values, as a nest of the given type that holds a selector. */
+static int put_flow(struct sk_buff *skb, int type, const struct espah_flow *flow)
 {
 	u8 bits = flow->family == AF_INET ? 32 : 128;
 	struct espah_selector sel = {
 		.src = flow->src, .dst = flow->dst, .family = flow->family, .proto = flow->proto,
 		.src_len = bits, .dst_len = bits, .sport_max = 0xffff, .dport_max = 0xffff,
 	};
-	struct espah_slot_id tmpl = pol->tmpl;
 
 	if (flow->has_ports && !flow->opaque) {
 		sel.sport_min = flow->sport;
@@ -129,13 +135,15 @@ static int put_acquire(struct sk_buff *skb, const struct espah_policy *pol,
 		sel.dport_min = flow->dport;
 		sel.dport_max = flow->dport;
 	}
-	if (!pol->slot) {
-		tmpl.src = flow->src;
-		tmpl.dst = flow->dst;
-	}
+	return espah_put_selector(skb, type, &sel);
+}
+
+static int put_acquire(struct sk_buff *skb, struct espah_policy *pol,
+		       const struct espah_flow *flow)
+{
 	return nla_put_u32(skb, ESPAH_ACQUIRE_POLICY_ID, pol->id) ?:
-	       espah_put_template(skb, ESPAH_ACQUIRE_TEMPLATE, &tmpl) ?:
-	       espah_put_selector(skb, ESPAH_ACQUIRE_FLOW, &sel);
+	       espah_put_template(skb, ESPAH_ACQUIRE_TEMPLATE, pol, flow) ?:
+	       put_flow(skb, ESPAH_ACQUIRE_FLOW, flow);
 }
 
 void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
@@ -145,7 +153,7 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 	void *hdr;
 
 	if (!genl_has_listeners(&espah_family, en->net, ESPAH_MCGRP_INDEX_ACQUIRE) ||
-	    !due(&pol->acquired))
+	    !due(&pol->acquired, HZ))
 		return;
 	skb = begin(en, ESPAH_MCGRP_INDEX_ACQUIRE, ESPAH_CMD_ACQUIRE, &hdr, GFP_ATOMIC);
 	if (skb)
@@ -178,9 +186,81 @@ void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be1
 	struct sk_buff *skb;
 	void *hdr;
 
-	if (!genl_has_listeners(&espah_family, en->net, group) || !due(&sa->mapped))
+	if (!genl_has_listeners(&espah_family, en->net, group) || !due(&sa->mapped, HZ))
 		return;
 	skb = begin(en, group, ESPAH_CMD_MAPPING, &hdr, GFP_ATOMIC);
 	if (skb)
 		send(en, group, skb, hdr, put_mapping(skb, sa, src, sport), GFP_ATOMIC);
+}
+
+/* SPI and sequence number, if the packet still has its ESP or AH header. */
+static int put_header(struct sk_buff *event, const struct espah_sa *sa, enum espah_drop reason,
+		      const struct sk_buff *skb, const struct espah_flow *flow, int off)
+{
+	bool encap = sa ? sa->id.dir == ESPAH_DIR_IN && espah_sa_path(sa)->encap_len :
+			  reason == ESPAH_DROP_NO_SPI || reason == ESPAH_DROP_RESERVED_SPI;
+	__be32 spi = sa ? sa->id.spi : 0, buf[2], *spi_seq;
+	u8 proto = sa ? sa->id.proto : flow->proto == IPPROTO_UDP ? IPPROTO_ESP : flow->proto;
+
+	if (flow->proto == IPPROTO_UDP)
+		off = encap ? off + (int)sizeof(struct udphdr) : -1;
+	else if (!espah_proto_is_ipsec(flow->proto) || (sa && flow->proto != sa->id.proto))
+		off = -1;
+	if (off >= 0) {
+		spi_seq = skb_header_pointer(skb, off + espah_spi_offset(proto), sizeof(buf), buf);
+		if (spi_seq && (!sa || spi_seq[0] == sa->id.spi)) {
+			spi = spi_seq[0];
+			if (nla_put_u32(event, ESPAH_AUDIT_SEQ, ntohl(spi_seq[1])))
+				return -EMSGSIZE;
+		}
+	}
+	if (!spi)
+		return 0;
+	return nla_put_be32(event, ESPAH_AUDIT_SPI, spi) ?:
+	       nla_put_u8(event, ESPAH_AUDIT_PROTO, proto);
+}
+
+static int put_audit(struct sk_buff *event, const struct espah_sa *sa,
+		     const struct espah_policy *pol, enum espah_drop reason,
+		     const struct sk_buff *skb, u32 missed)
+{
+	bool ip4 = skb->protocol == htons(ETH_P_IP);
+	struct espah_flow flow;
+	int off = espah_flow_dissect(skb, ip4 ? AF_INET : AF_INET6, &flow);
+
+	if (nla_put_string(event, ESPAH_AUDIT_REASON, espah_drop_names[reason]) ||
+	    nla_put_u64_64bit(event, ESPAH_AUDIT_TIME, ktime_get_real_ns(), ESPAH_AUDIT_PAD) ||
+	    (missed && nla_put_u32(event, ESPAH_AUDIT_MISSED, missed)) ||
+	    (pol && nla_put_u32(event, ESPAH_AUDIT_POLICY_ID, pol->id)))
+		return -EMSGSIZE;
+	if (off < 0)
+		return sa ? nla_put_be32(event, ESPAH_AUDIT_SPI, sa->id.spi) : 0;
+	if (!ip4 && nla_put_u32(event, ESPAH_AUDIT_FLOW_LABEL,
+				ntohl(ip6_flowlabel(ipv6_hdr(skb)))))
+		return -EMSGSIZE;
+	return put_header(event, sa, reason, skb, &flow, off) ?:
+	       put_flow(event, ESPAH_AUDIT_FLOW, &flow);
+}
+
+/* RFC 4301 to 4303, from what is left of the packet */
+void espah_event_audit(struct espah_net *en, const struct espah_sa *sa,
+		       const struct espah_policy *pol, enum espah_drop reason,
+		       const struct sk_buff *skb)
+{
+	struct espah_audit *audit = &en->audit[reason];
+	struct sk_buff *event;
+	u32 missed;
+	void *hdr;
+
+	if (!genl_has_listeners(&espah_family, en->net, ESPAH_MCGRP_INDEX_AUDIT))
+		return;
+	if (!due(&audit->last, HZ / AUDIT_RATE)) {
+		atomic_inc(&audit->missed);
+		return;
+	}
+	missed = atomic_xchg(&audit->missed, 0);
+	event = begin(en, ESPAH_MCGRP_INDEX_AUDIT, ESPAH_CMD_AUDIT, &hdr, GFP_ATOMIC);
+	if (event)
+		send(en, ESPAH_MCGRP_INDEX_AUDIT, event, hdr,
+		     put_audit(event, sa, pol, reason, skb, missed), GFP_ATOMIC);
 }

@@ -8,6 +8,7 @@
 #include <net/route.h>
 #include "attr.h"
 #include "netlink.h"
+#include "../bundle.h"
 #include "../mtu.h"
 #include "../output.h"
 
@@ -91,7 +92,7 @@ static const char *exemption(struct net *net, u8 dir, const struct espah_flow *f
 	return NULL;
 }
 
-static int put_nested_policy(struct sk_buff *skb, const struct espah_policy *pol)
+static int put_nested_policy(struct sk_buff *skb, struct espah_policy *pol)
 {
 	struct nlattr *nest = nla_nest_start(skb, ESPAH_EXPLAIN_POLICY);
 
@@ -101,13 +102,17 @@ static int put_nested_policy(struct sk_buff *skb, const struct espah_policy *pol
 	return 0;
 }
 
-static int put_sizes(struct sk_buff *skb, struct espah_sa *sa, const struct espah_flow *flow)
+static int put_sizes(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
+		     const struct espah_flow *flow)
 {
 	unsigned int ip_len = flow->family == AF_INET ? sizeof(struct iphdr) :
 							sizeof(struct ipv6hdr);
-	unsigned int mtu = espah_sa_mtu(sa, espah_sa_pmtu(sa), ip_len);
+	unsigned int mtu = espah_sas_mtu(sas, n, espah_sa_pmtu(sas[n - 1]), ip_len);
+	unsigned int overhead = 0;
 
-	if (nla_put_u32(skb, ESPAH_EXPLAIN_OVERHEAD, espah_sa_overhead(sa)))
+	while (n--)
+		overhead += espah_sa_overhead(sas[n]);
+	if (nla_put_u32(skb, ESPAH_EXPLAIN_OVERHEAD, overhead))
 		return -EMSGSIZE;
 	/* 0: there is no route now */
 	if (mtu <= ip_len + sizeof(struct tcphdr))
@@ -116,20 +121,27 @@ static int put_sizes(struct sk_buff *skb, struct espah_sa *sa, const struct espa
 	       nla_put_u32(skb, ESPAH_EXPLAIN_MSS, mtu - ip_len - sizeof(struct tcphdr));
 }
 
-static int put_nested_sa(struct sk_buff *skb, struct espah_sa *sa, const struct espah_flow *flow)
+static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
+		   const struct espah_flow *flow)
 {
-	struct nlattr *nest = nla_nest_start(skb, ESPAH_EXPLAIN_SA);
+	unsigned int i;
 
-	if (!nest || espah_put_sa(skb, sa, false))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return sa->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sa, flow) : 0;
+	for (i = 0; i < n; i++) {
+		struct nlattr *nest = nla_nest_start(skb, ESPAH_EXPLAIN_SA);
+
+		if (!nest || espah_put_sa(skb, sas[i], false))
+			return -EMSGSIZE;
+		nla_nest_end(skb, nest);
+	}
+	return n && sas[0]->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sas, n, flow) : 0;
 }
 
 /* ESPAH_DROP_NONE, or under which reason a packet in the clear ends. */
-static enum espah_drop fate(u8 dir, u8 action, struct espah_sa *sa, const struct espah_flow *flow)
+static enum espah_drop fate(u8 dir, u8 action, struct espah_sa **sas, unsigned int n,
+			    const struct espah_flow *flow)
 {
 	bool in = dir == ESPAH_DIR_IN;
+	unsigned int i;
 
 	if (flow->hidden)
 		return in ? ESPAH_DROP_OPAQUE_IN : ESPAH_DROP_OPAQUE_OUT;
@@ -139,14 +151,17 @@ static enum espah_drop fate(u8 dir, u8 action, struct espah_sa *sa, const struct
 		return in ? ESPAH_DROP_DISCARD_IN : ESPAH_DROP_DISCARD_OUT;
 	if (in)
 		return ESPAH_DROP_PLAINTEXT;
-	if (!sa)
+	if (!n)
 		return ESPAH_DROP_NO_SA;
-	if (!espah_path_takes(sa, espah_sa_path(sa), flow))
+	if (!espah_path_takes(sas[0], espah_sa_path(sas[0]), flow))
 		return ESPAH_DROP_FAMILY;
-	if (sa->mode == ESPAH_MODE_TUNNEL && !espah_sa_pmtu(sa))
-		return ESPAH_DROP_NO_ROUTE;
-	return (u64)atomic64_read(&sa->seq) < espah_sa_seq_limit(sa) ? ESPAH_DROP_NONE :
-								      ESPAH_DROP_SEQ_OVERFLOW;
+	for (i = 0; i < n; i++) {
+		if (sas[i]->mode == ESPAH_MODE_TUNNEL && !espah_sa_pmtu(sas[i]))
+			return ESPAH_DROP_NO_ROUTE;
+		if ((u64)atomic64_read(&sas[i]->seq) >= espah_sa_seq_limit(sas[i]))
+			return ESPAH_DROP_SEQ_OVERFLOW;
+	}
+	return ESPAH_DROP_NONE;
 }
 
 static int put_request(struct sk_buff *skb, struct nlattr **attrs)
@@ -165,18 +180,21 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 {
 	struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
 	u8 action = pol ? pol->action : en->default_action[dir];
-	struct espah_sa *sa = NULL;
+	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
+	unsigned int n = 0;
 	enum espah_drop drop;
 	const char *exempt;
 	bool partly;
 
 	if (action == ESPAH_ACTION_PROTECT)
-		sa = espah_policy_sa(en, pol, flow);
+		n = espah_bundle_sas(en, pol, flow, sas);
 	exempt = exemption(en->net, dir, flow, &partly);
-	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, sa, flow);
+	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, sas, n, flow);
 	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, action) ||
+	    (en->hooked && nla_put_string(skb, ESPAH_EXPLAIN_HOOK, dir == ESPAH_DIR_IN ?
+					  "PRE_ROUTING" : "POST_ROUTING")) ||
 	    (pol && put_nested_policy(skb, pol)) ||
-	    (sa && put_nested_sa(skb, sa, flow)) ||
+	    put_sas(skb, sas, n, flow) ||
 	    (drop && nla_put_string(skb, ESPAH_EXPLAIN_DROP, espah_drop_names[drop])) ||
 	    (exempt && nla_put_string(skb, ESPAH_EXPLAIN_EXEMPT, exempt)))
 		return -EMSGSIZE;
@@ -197,7 +215,7 @@ int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
 
 	if (err)
 		return err;
-	answer = genlmsg_new(ESPAH_MSG_SIZE + ESPAH_POLICY_SIZE, GFP_KERNEL);
+	answer = genlmsg_new(ESPAH_BUNDLE_MAX * ESPAH_MSG_SIZE + ESPAH_POLICY_SIZE, GFP_KERNEL);
 	if (!answer)
 		return -ENOMEM;
 	hdr = genlmsg_put_reply(answer, info, &espah_family, 0, ESPAH_CMD_EXPLAIN);

@@ -24,6 +24,7 @@ enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_ACQUIRE,
 	ESPAH_MCGRP_INDEX_EXPIRE,
 	ESPAH_MCGRP_INDEX_MAPPING,
+	ESPAH_MCGRP_INDEX_AUDIT,
 };
 
 extern struct genl_family espah_family;
@@ -90,11 +91,12 @@ int espah_put_life(struct sk_buff *skb, const struct espah_sa *sa);
 int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 		     struct netlink_ext_ack *extack);
 /* the attributes of a policy; Context: espah_net.lock or RCU reader */
-int espah_put_policy(struct sk_buff *skb, const struct espah_policy *pol);
+int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol);
 /* the selector of one flow, as a nest of the given type */
 int espah_put_selector(struct sk_buff *skb, int type, const struct espah_selector *sel);
-/* a template, as a nest of the given type */
-int espah_put_template(struct sk_buff *skb, int type, const struct espah_slot_id *tmpl);
+/* a policy's templates, as a nest of the given type; @flow: for a packet of it, or NULL */
+int espah_put_template(struct sk_buff *skb, int type, struct espah_policy *pol,
+		       const struct espah_flow *flow);
 /* the drops of an SA or a policy that are not 0, as a nest of the given type; none: no nest */
 int espah_put_drops(struct sk_buff *skb, int type, const struct espah_drops *drops);
 
@@ -107,7 +109,7 @@ void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard);
 /* @attrs is the request's: SA_DIR, SA_REQID */
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs);
 /* @cmd: ESPAH_CMD_POLICY_NEW or _DEL */
-void espah_event_policy(struct espah_net *en, const struct espah_policy *pol, u8 cmd);
+void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd);
 /* @attrs is the request's: POLICY_DIR */
 void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);
 
@@ -131,5 +133,19 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
  * At most one event a second for each SA. Context: RCU reader, BH disabled.
  */
 void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport);
+
+/**
+ * espah_event_audit - tell of a dropped packet that RFC 4301 to 4303 want audited
+ * @en: network namespace
+ * @sa: the SA concerned, or NULL
+ * @pol: the policy concerned, or NULL
+ * @reason: one of ESPAH_DROPS_AUDITED
+ * @skb: the packet
+ *
+ * At most ten events a second for each reason. Context: RCU reader.
+ */
+void espah_event_audit(struct espah_net *en, const struct espah_sa *sa,
+		       const struct espah_policy *pol, enum espah_drop reason,
+		       const struct sk_buff *skb);
 
 #endif /* _ESPAH_NETLINK_H */

@@ -3,12 +3,15 @@
 #include "attr.h"
 #include "netlink.h"
 
+static const struct nla_policy template_policy[ESPAH_TMPL_MAX + 1];
+
 static const struct nla_policy template_policy[ESPAH_TMPL_MAX + 1] = {
 	[ESPAH_TMPL_PROTO] = ESPAH_NLA(ipsec),
 	[ESPAH_TMPL_MODE] = ESPAH_NLA(mode),
 	[ESPAH_TMPL_SRC] = ESPAH_NLA(addr),
 	[ESPAH_TMPL_DST] = ESPAH_NLA(addr),
 	[ESPAH_TMPL_REQID] = ESPAH_NLA(u32),
+	[ESPAH_TMPL_OUTER] = NLA_POLICY_NESTED(template_policy),
 };
 
 const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1] = {
@@ -35,24 +38,40 @@ const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1] = {
 
 /* --- answers --- */
 
-int espah_put_template(struct sk_buff *skb, int type, const struct espah_slot_id *tmpl)
+int espah_put_template(struct sk_buff *skb, int type, struct espah_policy *pol,
+		       const struct espah_flow *flow)
 {
-	struct nlattr *nest = nla_nest_start(skb, type);
+	struct nlattr *nests[ESPAH_BUNDLE_MAX];
+	const union espah_addr *src, *dst;
+	unsigned int i;
 
-	if (!nest ||
-	    nla_put_u8(skb, ESPAH_TMPL_PROTO, tmpl->proto) ||
-	    nla_put_u8(skb, ESPAH_TMPL_MODE, tmpl->mode) ||
-	    nla_put_u32(skb, ESPAH_TMPL_REQID, tmpl->reqid))
-		return -EMSGSIZE;
-	if (!espah_addr_any(&tmpl->dst) &&
-	    (espah_put_addr(skb, ESPAH_TMPL_SRC, &tmpl->src, tmpl->family) ||
-	     espah_put_addr(skb, ESPAH_TMPL_DST, &tmpl->dst, tmpl->family)))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
+	for (i = 0; i <= pol->nouter; i++) {
+		const struct espah_slot_id *tmpl = &espah_policy_tmpl(pol, i)->id;
+
+		nests[i] = nla_nest_start(skb, i ? ESPAH_TMPL_OUTER : type);
+		if (!nests[i] ||
+		    nla_put_u8(skb, ESPAH_TMPL_PROTO, tmpl->proto) ||
+		    nla_put_u8(skb, ESPAH_TMPL_MODE, tmpl->mode) ||
+		    nla_put_u32(skb, ESPAH_TMPL_REQID, tmpl->reqid))
+			return -EMSGSIZE;
+		src = &tmpl->src;
+		dst = &tmpl->dst;
+		if (espah_addr_any(dst)) {
+			if (!flow)
+				continue;
+			src = &flow->src;
+			dst = &flow->dst;
+		}
+		if (espah_put_addr(skb, ESPAH_TMPL_SRC, src, tmpl->family) ||
+		    espah_put_addr(skb, ESPAH_TMPL_DST, dst, tmpl->family))
+			return -EMSGSIZE;
+	}
+	while (i--)
+		nla_nest_end(skb, nests[i]);
 	return 0;
 }
 
-int espah_put_policy(struct sk_buff *skb, const struct espah_policy *pol)
+int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
 {
 	struct espah_counters sum = espah_counters_sum(pol->counters);
 
@@ -66,14 +85,14 @@ int espah_put_policy(struct sk_buff *skb, const struct espah_policy *pol)
 	    nla_put_u64_64bit(skb, ESPAH_POLICY_ADDED, pol->added, ESPAH_POLICY_PAD))
 		return -EMSGSIZE;
 	if (pol->action == ESPAH_ACTION_PROTECT &&
-	    (espah_put_template(skb, ESPAH_POLICY_TEMPLATE, &pol->tmpl) ||
+	    (espah_put_template(skb, ESPAH_POLICY_TEMPLATE, pol, NULL) ||
 	     nla_put_u16(skb, ESPAH_POLICY_MSS, pol->mss)))
 		return -EMSGSIZE;
 	return espah_put_drops(skb, ESPAH_POLICY_DROPS, espah_drops_get(&pol->drops));
 }
 
 static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
-		       struct netlink_callback *cb, const struct espah_policy *pol)
+		       struct netlink_callback *cb, struct espah_policy *pol)
 {
 	void *hdr = genlmsg_put(skb, portid, seq, &espah_family, flags, ESPAH_CMD_POLICY_NEW);
 
@@ -90,6 +109,23 @@ static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
 }
 
 /* --- selectors and templates of requests --- */
+
+/* What a transport template takes over from the one inside of it. */
+static int get_inside_addrs(struct espah_slot_id *tmpl, const struct nlattr *nest,
+			    const struct espah_slot_id *inside, struct netlink_ext_ack *extack)
+{
+	if (!espah_addr_any(&tmpl->dst) &&
+	    (tmpl->family != inside->family || !espah_addr_equal(&tmpl->src, &inside->src) ||
+	     !espah_addr_equal(&tmpl->dst, &inside->dst))) {
+		NL_SET_ERR_MSG_ATTR(extack, nest,
+				    "transport mode keeps the addresses, so an outer transport template has those of the template inside of it, or none");
+		return -EINVAL;
+	}
+	tmpl->family = inside->family;
+	tmpl->src = inside->src;
+	tmpl->dst = inside->dst;
+	return 0;
+}
 
 static int get_template_addrs(struct espah_slot_id *tmpl, const struct nlattr *nest,
 			      struct nlattr **attrs, u8 family, struct netlink_ext_ack *extack)
@@ -122,15 +158,27 @@ static int get_template_addrs(struct espah_slot_id *tmpl, const struct nlattr *n
 	return 0;
 }
 
-static int get_template(const struct nlattr *nest, struct espah_policy *pol,
-			struct netlink_ext_ack *extack)
+/**
+ * get_template - read one of nested templates
+ * @nest: the attribute
+ * @tmpl: filled in
+ * @inside: the one that it is nested in: its SA takes the packet before; or NULL
+ * @pol: the policy, with @dir and rules
+ * @outer: gets what is nested in it, or NULL
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0 or -EINVAL.
+ */
+static int get_template(const struct nlattr *nest, struct espah_slot_id *tmpl,
+			const struct espah_slot_id *inside, const struct espah_policy *pol,
+			const struct nlattr **outer, struct netlink_ext_ack *extack)
 {
 	struct nlattr *attrs[ESPAH_TMPL_MAX + 1];
-	struct espah_slot_id *tmpl = &pol->tmpl;
 	int err = espah_parse_nest(attrs, ESPAH_TMPL_MAX, nest, template_policy, extack);
 
 	if (err)
 		return err;
+	*outer = attrs[ESPAH_TMPL_OUTER];
 	if (!attrs[ESPAH_TMPL_MODE]) {
 		NL_SET_ERR_MSG_ATTR(extack, nest, "ESPAH_TMPL_MODE is missing");
 		NL_SET_ERR_ATTR_MISS(extack, (struct nlattr *)nest, ESPAH_TMPL_MODE);
@@ -140,7 +188,36 @@ static int get_template(const struct nlattr *nest, struct espah_policy *pol,
 	tmpl->mode = nla_get_u8(attrs[ESPAH_TMPL_MODE]);
 	tmpl->proto = espah_get_u8(attrs[ESPAH_TMPL_PROTO], IPPROTO_ESP);
 	tmpl->reqid = espah_get_u32(attrs[ESPAH_TMPL_REQID], 0);
-	return get_template_addrs(tmpl, nest, attrs, pol->rules->sel.family, extack);
+	err = get_template_addrs(tmpl, nest, attrs, inside ? inside->family :
+				 pol->rules->sel.family, extack);
+	if (!err && inside && tmpl->mode == ESPAH_MODE_TRANSPORT)
+		err = get_inside_addrs(tmpl, nest, inside, extack);
+	return err;
+}
+
+static int get_templates(const struct nlattr *nest, struct espah_policy *pol,
+			 struct netlink_ext_ack *extack)
+{
+	struct espah_template *outer;
+	int err = get_template(nest, &pol->tmpl.id, NULL, pol, &nest, extack);
+
+	while (!err && nest) {
+		if (pol->nouter == ESPAH_BUNDLE_MAX - 1) {
+			NL_SET_ERR_MSG_ATTR(extack, nest, "a policy asks for at most "
+					    __stringify(ESPAH_BUNDLE_MAX) " SAs");
+			return -EINVAL;
+		}
+		outer = krealloc(pol->outer, (pol->nouter + 1) * sizeof(*outer),
+				 GFP_KERNEL_ACCOUNT);
+		if (!outer)
+			return -ENOMEM;
+		pol->outer = outer;
+		memset(&outer[pol->nouter], 0, sizeof(*outer));
+		err = get_template(nest, &outer[pol->nouter].id,
+				   &espah_policy_tmpl(pol, pol->nouter)->id, pol, &nest, extack);
+		pol->nouter++;
+	}
+	return err;
 }
 
 /* --- requests --- */
@@ -158,7 +235,7 @@ static int get_protection(struct espah_policy *pol, struct nlattr **attrs,
 		       espah_refuse(extack, attrs, ESPAH_POLICY_MSS,
 				    "goes with the action protect only");
 	err = espah_need(extack, attrs, ESPAH_POLICY_TEMPLATE) ?:
-	      get_template(attrs[ESPAH_POLICY_TEMPLATE], pol, extack);
+	      get_templates(attrs[ESPAH_POLICY_TEMPLATE], pol, extack);
 	if (err)
 		return err;
 	pol->mss = attrs[ESPAH_POLICY_MSS] ? nla_get_u16(attrs[ESPAH_POLICY_MSS]) : ESPAH_MSS_AUTO;

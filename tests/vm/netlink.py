@@ -35,10 +35,11 @@ X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (S_FAMILY, S_SRC, S_SRC_LEN, S_DST, S_DST_LEN, S_PROTO, S_SPORT_MIN, S_SPORT_MAX, S_DPORT_MIN,
  S_DPORT_MAX, S_SRC_RANGES, S_DST_RANGES, S_SPORT_RANGES, S_DPORT_RANGES, S_ICMP_TYPES,
  S_ICMP_CODES, S_MH_TYPES) = range(1, 18)
-T_PROTO, T_MODE, T_SRC, T_DST, T_REQID = range(1, 6)
+T_PROTO, T_MODE, T_SRC, T_DST, T_REQID, T_OUTER = range(1, 7)
 C_IN, C_OUT, C_ICMP = 1, 2, 3
 (X_DIR, X_SRC, X_DST, X_PROTO, X_SPORT, X_DPORT, X_ACTION, X_POLICY, X_SA, X_DROP, X_OVERHEAD,
  X_MTU, X_MSS, X_EXEMPT) = range(1, 15)
+X_HOOK = 18
 A_POLICY_ID, A_TEMPLATE, A_FLOW = 1, 2, 3
 
 IN, OUT = 0, 1
@@ -227,6 +228,24 @@ def alloc(**changes):
 SELECTOR = nest((S_SRC, ip("10.1.0.0")), (S_SRC_LEN, u8(16)),
                 (S_DST, ip("10.2.0.0")), (S_DST_LEN, u8(16)))
 TEMPLATE = nest((T_MODE, u8(TUNNEL)), (T_SRC, ip("192.0.2.2")), (T_DST, ip("192.0.2.1")))
+TRANSPORT_TEMPLATE = nest((T_MODE, u8(TRANSPORT)))
+
+
+def outer(template):
+    """A transport template whose SA's packets another template's SA takes."""
+    return TRANSPORT_TEMPLATE + attr(T_OUTER | NESTED, template)
+
+
+def within(template):
+    """TEMPLATE, and another one around it."""
+    return TEMPLATE + attr(T_OUTER | NESTED, template)
+
+
+def deep(count):
+    template = TRANSPORT_TEMPLATE
+    for _ in range(count):
+        template = outer(template)
+    return template
 
 
 def policy(**changes):
@@ -566,6 +585,25 @@ BAD = [
     ("template to multicast", POLICY_NEW,
      policy(TEMPLATE=nest((T_MODE, u8(TUNNEL)), (T_SRC, ip("192.0.2.1")),
                           (T_DST, ip("224.0.0.1")))), E.EINVAL, "destination must be"),
+    ("outer template without mode", POLICY_NEW, policy(TEMPLATE=within(nest((T_REQID, u32(1))))),
+     E.EINVAL, "ESPAH_TMPL_MODE is missing"),
+    ("outer tunnel template without addresses", POLICY_NEW,
+     policy(TEMPLATE=within(nest((T_MODE, u8(TUNNEL))))), E.EINVAL, "needs ESPAH_TMPL_SRC"),
+    ("outer transport template with other addresses", POLICY_NEW,
+     policy(TEMPLATE=within(nest((T_MODE, u8(TRANSPORT)), (T_SRC, ip("192.0.2.1")),
+                                 (T_DST, ip("192.0.2.2"))))), E.EINVAL, "keeps the addresses"),
+    ("outer transport template with addresses where the inner one has none", POLICY_NEW,
+     policy(TEMPLATE=nest((T_MODE, u8(TRANSPORT)),
+                          (T_OUTER | NESTED, nest((T_MODE, u8(TRANSPORT)),
+                                                  (T_SRC, ip("192.0.2.1")),
+                                                  (T_DST, ip("192.0.2.2")))))),
+     E.EINVAL, "keeps the addresses"),
+    ("outer template twice", POLICY_NEW,
+     policy(TEMPLATE=within(TRANSPORT_TEMPLATE) + attr(T_OUTER | NESTED, TRANSPORT_TEMPLATE)),
+     E.EINVAL, ""),
+    ("five templates", POLICY_NEW,
+     policy(TEMPLATE=within(outer(outer(outer(TRANSPORT_TEMPLATE))))), E.EINVAL, "at most 4 SAs"),
+    ("twenty templates", POLICY_NEW, policy(TEMPLATE=within(deep(18))), E.EINVAL, ""),
     ("POLICY_DEL of none by id", POLICY_DEL, [(P_ID, u32(4000000000))], E.ENOENT,
      "the id 4000000000"),
     ("POLICY_DEL of id 0", POLICY_DEL, [(P_ID, u32(0))], E.ENOENT, "the id 0"),
@@ -817,10 +855,23 @@ def good_requests(link):
                                             TEMPLATE=TEMPLATE + attr(T_PROTO, u8(51))))
         check(dict(parse(made[P_TEMPLATE]))[T_PROTO] == u8(51), "template")
         link.ask(POLICY_DEL, [(P_ID, made[P_ID])])
+    with test("four templates, each within the one before, are shown as they were given"):
+        made = one(link, POLICY_NEW, policy(
+            PRIORITY=u32(78), TEMPLATE=within(outer(outer(TRANSPORT_TEMPLATE)))))
+        shown, modes = dict(parse(made[P_TEMPLATE])), []
+        while True:
+            modes.append((shown[T_MODE], shown[T_DST]))
+            if T_OUTER not in shown:
+                break
+            shown = dict(parse(shown[T_OUTER]))
+        ends = dict(parse(TEMPLATE))[T_DST]
+        check(modes == [(u8(TUNNEL), ends)] + 3 * [(u8(TRANSPORT), ends)], f"{modes}")
+        link.ask(POLICY_DEL, [(P_ID, made[P_ID])])
     with test("EXPLAIN"):
         answer = one(link, EXPLAIN, explain(PROTO=u8(6), DPORT=u16(443)))
         check(answer[X_ACTION] == u8(PROTECT) and X_POLICY in answer, "no policy")
         check(dict(parse(answer[X_SA]))[SPI] == be32(0x2001), "no SA")
+        check(answer[X_HOOK] == b"POST_ROUTING\0", f"hook {answer[X_HOOK]}")
         # the namespace has neither addresses nor routes
         check(answer[X_DROP] == b"no_route\0" and X_OVERHEAD in answer, "route or no overhead")
         answer = one(link, EXPLAIN, explain(SRC=ip("10.9.0.1")))

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* espah explain: what would happen to a packet, and why. */
+#include <libmnl/libmnl.h>
+#include <linux/genetlink.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +9,7 @@
 
 #include "policy.h"
 #include "queue.h"
+#include "reason.h"
 #include "sa.h"
 #include "stats.h"
 #include "words.h"
@@ -14,15 +17,18 @@
 const char explain_help[] =
 	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] | [type N] [code N]]\n"
 	"              [fragment]]\n"
+	"espah explain reason NAME\n"
 	"\n"
-	"Tells which policy a packet from SRC to DST would meet and why, the SA that would carry\n"
-	"it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
+	"Tells which policy a packet from SRC to DST would meet, in which hook and why, the SAs that\n"
+	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
 	"are the addresses inside the tunnel. 'out' is meant if no direction is given.\n"
+	"'reason' tells what a drop reason of 'espah stats' means, and what to check.\n"
 	"\n"
 	"Examples:\n"
 	"  espah explain 10.1.0.5 10.2.0.9 tcp 443\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp sport 53\n"
 	"  espah explain 10.1.0.5 10.2.0.9 icmp type 8 code 0\n"
+	"  espah explain reason no_spi\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n";
 
 /** struct field - a number of a flow, if @set; or just that */
@@ -204,6 +210,20 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 		       "is accepted");
 }
 
+/* Where that is decided, and what stands before. */
+static void print_hook(const struct nlattr **tb, const struct flow *flow)
+{
+	const char *hook = attr_string(tb[ESPAH_EXPLAIN_HOOK], NULL);
+
+	if (!hook)
+		puts("espah has no hooks here: there is neither policy nor SA.");
+	else if (flow->dir == ESPAH_DIR_OUT)
+		printf("The hook is %s, behind source NAT.\n", hook);
+	else
+		printf("The hook is %s, behind defragmentation and before destination NAT; ESP and AH are taken in LOCAL_IN, behind INPUT rules.\n",
+		       hook);
+}
+
 /* Columns are for lists, not for sentences. */
 static void squeeze(char *text)
 {
@@ -215,20 +235,27 @@ static void squeeze(char *text)
 	*to = '\0';
 }
 
-static void print_sa(const struct nlattr **tb, const struct flow *flow)
+static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const struct flow *flow)
 {
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
+	bool out = flow->dir == ESPAH_DIR_OUT;
 	char line[320];
+	unsigned int i;
 
-	if (tb[ESPAH_EXPLAIN_SA]) {
-		attr_nest(tb[ESPAH_EXPLAIN_SA], sa, ESPAH_SA_MAX);
+	for (i = 0; i < ESPAH_BUNDLE_MAX && sas[i]; i++) {
+		attr_nest(sas[i], sa, ESPAH_SA_MAX);
 		sa_line(sa, line, sizeof(line));
 		squeeze(line);
-		printf("%s this SA: %s.\n", flow->dir == ESPAH_DIR_OUT ? "It leaves through" :
-		       "It is accepted only through", line);
+		if (i)
+			printf("%s this one: %s.\n", out ? "What comes of that, through" :
+			       "inside of", line);
+		else
+			printf("%s this SA: %s.\n", out ? "It leaves through" :
+			       "It is accepted only through", line);
 	}
 	if (tb[ESPAH_EXPLAIN_OVERHEAD])
-		printf("The SA adds at most %u bytes.\n", attr_u32(tb[ESPAH_EXPLAIN_OVERHEAD], 0));
+		printf("The SA%s at most %u bytes.\n", i > 1 ? "s add" : " adds",
+		       attr_u32(tb[ESPAH_EXPLAIN_OVERHEAD], 0));
 	if (tb[ESPAH_EXPLAIN_MTU])
 		printf("Packets of up to %u bytes need no fragment",
 		       attr_u32(tb[ESPAH_EXPLAIN_MTU], 0));
@@ -238,7 +265,8 @@ static void print_sa(const struct nlattr **tb, const struct flow *flow)
 		puts(".");
 }
 
-static void print_text(const struct nlattr **tb, const struct flow *flow, const char *reason)
+static void print_text(const struct nlattr **tb, const struct nlattr **sas,
+		       const struct flow *flow, const char *reason)
 {
 	uint8_t action = attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff);
 	bool in = flow->dir == ESPAH_DIR_IN && action == ESPAH_ACTION_PROTECT;
@@ -246,7 +274,8 @@ static void print_text(const struct nlattr **tb, const struct flow *flow, const 
 
 	print_flow(flow);
 	print_policy(tb, flow, action);
-	print_sa(tb, flow);
+	print_hook(tb, flow);
+	print_sas(tb, sas, flow);
 	if (in && !tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_EXEMPT])
 		puts("There is no SA yet that would bring it in.");
 	if (tb[ESPAH_EXPLAIN_DROP])
@@ -256,7 +285,8 @@ static void print_text(const struct nlattr **tb, const struct flow *flow, const 
 		       end && reason[end - 1] == '.' ? "" : ".");
 }
 
-static json_t *to_json(const struct nlattr **tb, const struct flow *flow, const char *reason)
+static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
+		       const struct flow *flow, const char *reason)
 {
 	static const struct {
 		uint8_t attr;
@@ -266,7 +296,7 @@ static json_t *to_json(const struct nlattr **tb, const struct flow *flow, const 
 		{ ESPAH_EXPLAIN_MSS, "mss" },
 	};
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1], *sa[ESPAH_SA_MAX + 1];
-	json_t *object = json_object();
+	json_t *object = json_object(), *outer = NULL;
 	char proto[8];
 	unsigned int i;
 
@@ -282,13 +312,21 @@ static json_t *to_json(const struct nlattr **tb, const struct flow *flow, const 
 	json_set(object, "action", json_string(word_of(WORD_ACTION,
 		 attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff))));
 	attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
-	attr_nest(tb[ESPAH_EXPLAIN_SA], sa, ESPAH_SA_MAX);
+	attr_nest(sas[0], sa, ESPAH_SA_MAX);
 	json_set(object, "policy", tb[ESPAH_EXPLAIN_POLICY] ? policy_json(policy) : json_null());
-	json_set(object, "sa", tb[ESPAH_EXPLAIN_SA] ? sa_json(sa) : json_null());
+	json_set(object, "sa", sas[0] ? sa_json(sa) : json_null());
+	if (sas[0] && sas[1])
+		json_set(object, "outer_sas", outer = json_array());
+	for (i = 1; i < ESPAH_BUNDLE_MAX && sas[i]; i++) {
+		attr_nest(sas[i], sa, ESPAH_SA_MAX);
+		json_array_append_new(outer, sa_json(sa));
+	}
 	for (i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (tb[numbers[i].attr])
 			json_set(object, numbers[i].name,
 				 json_integer(attr_u32(tb[numbers[i].attr], 0)));
+	if (tb[ESPAH_EXPLAIN_HOOK])
+		json_set(object, "hook", json_string(attr_string(tb[ESPAH_EXPLAIN_HOOK], "?")));
 	if (tb[ESPAH_EXPLAIN_EXEMPT])
 		json_set(object, "exempt",
 			 json_string(attr_string(tb[ESPAH_EXPLAIN_EXEMPT], "?")));
@@ -301,7 +339,8 @@ static json_t *to_json(const struct nlattr **tb, const struct flow *flow, const 
 
 static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 {
-	const struct nlattr *tb[ESPAH_EXPLAIN_MAX + 1];
+	const struct nlattr *tb[ESPAH_EXPLAIN_MAX + 1], *sas[ESPAH_BUNDLE_MAX] = {}, *attr;
+	unsigned int n = 0;
 	char buf[NL_REQUEST_MAX], reason[256] = "";
 	struct nlmsghdr *nlh;
 	int status;
@@ -312,13 +351,16 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 	if (status || !answer->nlh)
 		return status;
 	attr_table(answer->nlh, tb, ESPAH_EXPLAIN_MAX);
+	mnl_attr_for_each(attr, answer->nlh, sizeof(struct genlmsghdr))
+		if (mnl_attr_get_type(attr) == ESPAH_EXPLAIN_SA && n < ESPAH_BUNDLE_MAX)
+			sas[n++] = attr;
 	if (tb[ESPAH_EXPLAIN_DROP])
 		status = stats_reason(cli, attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), reason,
 				      sizeof(reason));
 	if (cli->json)
-		json_print(to_json(tb, flow, reason));
+		json_print(to_json(tb, sas, flow, reason));
 	else
-		print_text(tb, flow, reason);
+		print_text(tb, sas, flow, reason);
 	return status;
 }
 
@@ -329,6 +371,8 @@ int cmd_explain(struct cli *cli, struct args *args)
 	struct flow flow;
 	int status;
 
+	if (args_take(args, "reason"))
+		return cmd_explain_reason(cli, args);
 	if (read_flow(args, &flow))
 		return STATUS_USAGE;
 	status = queue_barrier(cli);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* espah monitor: events as they happen, a line each. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -12,15 +13,17 @@
 #include "words.h"
 
 const char monitor_help[] =
-	"espah monitor [sa] [policy] [acquire] [expire] [mapping]\n"
+	"espah monitor [sa] [policy] [acquire] [expire] [mapping] [audit]\n"
 	"\n"
 	"Prints changes of SAs and policies, packets that met a policy without an SA (acquire), SAs\n"
 	"that reached a limit (expire), and SAs in UDP whose peer got a new address or port from a\n"
 	"NAT (mapping), a line each with the local time, until Ctrl-C. With -j each line is a JSON\n"
-	"object.\n"
+	"object. Packets that were dropped for a reason that RFC 4301 to 4303 want audited come only\n"
+	"if asked for (audit), at most ten a second for each reason.\n"
 	"\n"
 	"Example:\n"
-	"  espah monitor acquire expire\n";
+	"  espah monitor acquire expire\n"
+	"  espah -j monitor audit\n";
 
 static void print_now(bool json, char *buf, size_t size)
 {
@@ -46,7 +49,7 @@ static const char *event_name(uint8_t cmd)
 		[ESPAH_CMD_POLICY_NEW] = "policy add", [ESPAH_CMD_POLICY_DEL] = "policy del",
 		[ESPAH_CMD_POLICY_FLUSH] = "policy flush", [ESPAH_CMD_ACQUIRE] = "acquire",
 		[ESPAH_CMD_EXPIRE] = "expire",
-		[ESPAH_CMD_MAPPING] = "mapping",
+		[ESPAH_CMD_MAPPING] = "mapping", [ESPAH_CMD_AUDIT] = "audit",
 	};
 
 	return cmd < ARRAY_SIZE(names) ? names[cmd] : NULL;
@@ -81,20 +84,20 @@ static void acquire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *
 {
 	const struct nlattr *tb[ESPAH_ACQUIRE_MAX + 1];
 	char flow_text[SELECTOR_TEXT_MAX], tmpl_text[SELECTOR_TEXT_MAX];
-	struct template tmpl;
+	struct template tmpl[ESPAH_BUNDLE_MAX];
 	struct selector flow;
 	json_t *inner;
 
 	attr_table(nlh, tb, ESPAH_ACQUIRE_MAX);
-	template_get(tb[ESPAH_ACQUIRE_TEMPLATE], &tmpl);
+	template_get(tb[ESPAH_ACQUIRE_TEMPLATE], tmpl);
 	selector_get(tb[ESPAH_ACQUIRE_FLOW], &flow);
 	snprintf(buf, size, "policy %u has no SA for %s; it needs %s",
 		 attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0), selector_text(&flow, flow_text),
-		 template_text(&tmpl, tmpl_text));
+		 template_text(tmpl, tmpl_text));
 	if (!object)
 		return;
 	json_set(object, "policy", json_integer(attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0)));
-	json_set(object, "template", template_json(&tmpl));
+	json_set(object, "template", template_json(tmpl));
 	inner = json_object();
 	selector_json(&flow, inner);
 	json_set(object, "flow", inner);
@@ -138,6 +141,61 @@ static void mapping(const struct nlattr **tb, char *buf, size_t size, json_t *ob
 	json_set(object, "new_sport", json_integer(attr_u16(tb[ESPAH_SA_NEW_SPORT], 0)));
 }
 
+static void audit(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)
+{
+	static const struct {
+		uint8_t attr;
+		const char *name;
+		const char *text;
+	} numbers[] = {
+		{ ESPAH_AUDIT_SEQ, "seq", "  seq %u" },
+		{ ESPAH_AUDIT_FLOW_LABEL, "flow_label", "  flow label %#x" },
+		{ ESPAH_AUDIT_POLICY_ID, "policy", "  policy %u" },
+		{ ESPAH_AUDIT_MISSED, "missed", "  (and %u before that were not told)" },
+	};
+	const struct nlattr *tb[ESPAH_AUDIT_MAX + 1];
+	char text[SELECTOR_TEXT_MAX] = "?", spi[16];
+	struct selector flow;
+	json_t *inner;
+	unsigned int i;
+	int used;
+
+	attr_table(nlh, tb, ESPAH_AUDIT_MAX);
+	if (tb[ESPAH_AUDIT_FLOW]) {
+		selector_get(tb[ESPAH_AUDIT_FLOW], &flow);
+		selector_text(&flow, text);
+	}
+	used = snprintf(buf, size, "%s: %s", attr_string(tb[ESPAH_AUDIT_REASON], "?"), text);
+	if (object)
+		json_set(object, "reason", json_string(attr_string(tb[ESPAH_AUDIT_REASON], "?")));
+	if (object && tb[ESPAH_AUDIT_FLOW]) {
+		inner = json_object();
+		selector_json(&flow, inner);
+		json_set(object, "flow", inner);
+	}
+	if (object)
+		json_set(object, "time_ns", json_u64(attr_u64(tb[ESPAH_AUDIT_TIME], 0)));
+	if (tb[ESPAH_AUDIT_SPI]) {
+		const char *proto = word_of(WORD_PROTO, attr_u8(tb[ESPAH_AUDIT_PROTO], 0));
+
+		snprintf(spi, sizeof(spi), "0x%08x", ntohl(attr_u32(tb[ESPAH_AUDIT_SPI], 0)));
+		used += snprintf(buf + used, size - used, "  %s spi %s", proto, spi);
+		if (object) {
+			json_set(object, "proto", json_string(proto));
+			json_set(object, "spi", json_string(spi));
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		uint32_t n = attr_u32(tb[numbers[i].attr], 0);
+
+		if (!tb[numbers[i].attr])
+			continue;
+		used += snprintf(buf + used, size - used, numbers[i].text, n);
+		if (object)
+			json_set(object, numbers[i].name, json_integer(n));
+	}
+}
+
 /* What the event is about, as text and, if @object is there, as its members. */
 static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t size,
 		     json_t *object)
@@ -161,6 +219,9 @@ static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t 
 		return;
 	case ESPAH_CMD_MAPPING:
 		mapping(sa, buf, size, object);
+		return;
+	case ESPAH_CMD_AUDIT:
+		audit(nlh, buf, size, object);
 		return;
 	case ESPAH_CMD_POLICY_NEW:
 	case ESPAH_CMD_POLICY_DEL:
@@ -201,7 +262,7 @@ static int join(struct cli *cli, struct args *args)
 {
 	static const char *const groups[] = {
 		ESPAH_MCGRP_SA, ESPAH_MCGRP_POLICY, ESPAH_MCGRP_ACQUIRE, ESPAH_MCGRP_EXPIRE,
-		ESPAH_MCGRP_MAPPING
+		ESPAH_MCGRP_MAPPING, ESPAH_MCGRP_AUDIT
 	};
 	bool all = !args_peek(args);
 	const char *word;
@@ -211,14 +272,15 @@ static int join(struct cli *cli, struct args *args)
 		for (i = 0; i < ARRAY_SIZE(groups) && strcmp(groups[i], word); i++)
 			;
 		if (i == ARRAY_SIZE(groups)) {
-			error("'%s' is no kind of event; they are sa, policy, acquire, expire and mapping",
+			error("'%s' is no kind of event; they are sa, policy, acquire, expire, mapping and audit",
 			      word);
 			return STATUS_USAGE;
 		}
 		if (!nl_get(cli) || nl_join(cli->nl, word))
 			return STATUS_REFUSED;
 	}
-	for (i = 0; all && i < ARRAY_SIZE(groups); i++)
+	/* but audit events, of which others can make as many as they like */
+	for (i = 0; all && i < ARRAY_SIZE(groups) - 1; i++)
 		if (!nl_get(cli) || nl_join(cli->nl, groups[i]))
 			return STATUS_REFUSED;
 	return STATUS_OK;

@@ -29,6 +29,7 @@ const char policy_help[] =
 	"  discard\n"
 	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [mss auto|off|N]\n"
 	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [mss auto|off|N]\n"
+	"  protect with several SAs, the innermost first, such as esp transport ah transport\n"
 	"\n"
 	"'espah policy COMMAND --help' says more. Example:\n"
 	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n";
@@ -48,9 +49,13 @@ static const char add_help[] =
 	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [mss auto|off|N]\n"
 	"                    only through an SA with these outer addresses and this reqid; mss\n"
 	"                    bounds the MSS that TCP agrees on (default auto: what fits)\n"
+	"  protect [esp|ah] MODE... [esp|ah] MODE... with up to 4 SAs, each with its reqid: the\n"
+	"                    packet goes through the first, what comes of it through the next;\n"
+	"                    a packet that did not come by all of them, in order, is dropped\n"
 	"\n"
 	"Examples:\n"
 	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
+	"  espah policy add both 192.0.2.1 198.51.100.7 protect esp transport reqid 1 ah transport reqid 2\n"
 	"  espah policy add out any 10.2.0.0/16 tcp dport 22,80 priority 10 bypass\n"
 	"  espah policy add in 10.2.0.5-10.2.0.9,10.3.0.0/16 any icmp type 0,8 bypass\n";
 

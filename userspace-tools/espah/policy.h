@@ -45,7 +45,7 @@ struct policy {
 	uint32_t id;
 	uint32_t priority;
 	struct selector sel;
-	struct template tmpl;
+	struct template tmpl[ESPAH_BUNDLE_MAX];
 };
 
 /* policy_words.c */

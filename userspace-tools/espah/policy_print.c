@@ -14,19 +14,19 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 	uint8_t action = attr_u8(tb[ESPAH_POLICY_ACTION], 0xff);
 	uint16_t mss = attr_u16(tb[ESPAH_POLICY_MSS], ESPAH_MSS_AUTO);
 	char text[SELECTOR_TEXT_MAX], clamp[24] = "";
-	struct template tmpl;
+	struct template tmpl[ESPAH_BUNDLE_MAX];
 
 	if (action != ESPAH_ACTION_PROTECT) {
 		snprintf(buf, size, "%s", word_of(WORD_ACTION, action));
 		return buf;
 	}
-	template_get(tb[ESPAH_POLICY_TEMPLATE], &tmpl);
+	template_get(tb[ESPAH_POLICY_TEMPLATE], tmpl);
 	/* shown only where it is not what one would expect */
 	if (mss == ESPAH_MSS_OFF)
 		snprintf(clamp, sizeof(clamp), " mss off");
 	else if (mss != ESPAH_MSS_AUTO)
 		snprintf(clamp, sizeof(clamp), " mss %u", mss);
-	snprintf(buf, size, "protect %s%s", template_text(&tmpl, text), clamp);
+	snprintf(buf, size, "protect %s%s", template_text(tmpl, text), clamp);
 	return buf;
 }
 
@@ -65,7 +65,7 @@ json_t *policy_json(const struct nlattr **tb)
 {
 	json_t *policy = json_object();
 	struct selector sel;
-	struct template tmpl;
+	struct template tmpl[ESPAH_BUNDLE_MAX];
 
 	json_set(policy, "id", json_integer(attr_u32(tb[ESPAH_POLICY_ID], 0)));
 	json_set(policy, "dir",
@@ -81,8 +81,8 @@ json_t *policy_json(const struct nlattr **tb)
 		json_set(policy, "action", json_string(word_of(WORD_ACTION,
 			 attr_u8(tb[ESPAH_POLICY_ACTION], 0xff))));
 	if (tb[ESPAH_POLICY_TEMPLATE]) {
-		template_get(tb[ESPAH_POLICY_TEMPLATE], &tmpl);
-		json_set(policy, "template", template_json(&tmpl));
+		template_get(tb[ESPAH_POLICY_TEMPLATE], tmpl);
+		json_set(policy, "template", template_json(tmpl));
 	}
 	if (tb[ESPAH_POLICY_MSS])
 		json_set(policy, "mss", mss(tb[ESPAH_POLICY_MSS]));

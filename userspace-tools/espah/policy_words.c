@@ -68,7 +68,7 @@ static int read_mss(const char *word, uint16_t *mss)
 	return 0;
 }
 
-/* protect [esp|ah] tunnel ADDR ADDR | protect [esp|ah] transport [ADDR ADDR] */
+/* [esp|ah] tunnel ADDR ADDR | [esp|ah] transport [ADDR ADDR] */
 static int read_template(struct args *args, struct template *tmpl)
 {
 	const char *word, *next;
@@ -111,6 +111,7 @@ static int read_template(struct args *args, struct template *tmpl)
 /* Return: 0, or -1 and told. */
 static int read_keyword(struct args *args, const char *word, uint32_t bit, struct policy *policy)
 {
+	struct template *tmpl;
 	const char *value;
 
 	switch (bit) {
@@ -126,7 +127,7 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 		if (word_parse(WORD_ACTION, "action", word, &policy->action))
 			return -1;
 		return policy->action == ESPAH_ACTION_PROTECT ?
-		       read_template(args, &policy->tmpl) : 0;
+		       read_template(args, policy->tmpl) : 0;
 	}
 	value = args_value(args, word);
 	if (!value)
@@ -145,8 +146,12 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 	case POLICY_PRIORITY:
 		return parse_u32(word, value, &policy->priority);
 	case POLICY_REQID:
-		policy->tmpl.has_reqid = true;
-		return parse_u32(word, value, &policy->tmpl.reqid);
+		/* of the SA that was named last */
+		tmpl = &policy->tmpl[template_count(policy->tmpl)];
+		if (tmpl != policy->tmpl)
+			tmpl--;
+		tmpl->has_reqid = true;
+		return parse_u32(word, value, &tmpl->reqid);
 	case POLICY_MSS:
 		return read_mss(value, &policy->mss);
 	case POLICY_ID:
@@ -159,6 +164,33 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 static bool is_proto(const char *word, uint8_t *proto)
 {
 	return strcmp(word, "any") && word_value(WORD_PROTO, word, proto);
+}
+
+/* Whether a template begins with this word and the next, after another one. */
+static bool is_outer(const struct args *args, const char *word, const struct policy *policy)
+{
+	const char *next = args_peek(args);
+	uint8_t value;
+
+	if (!policy->tmpl->proto)
+		return false;
+	if (!strcmp(word, "esp") || !strcmp(word, "ah"))
+		word = next;
+	return word && word_value(WORD_MODE, word, &value);
+}
+
+/* Another SA, which takes what the last one has made. Return: 0, or -1 and told. */
+static int read_outer(struct args *args, struct policy *policy)
+{
+	unsigned int n = template_count(policy->tmpl);
+
+	if (n == ESPAH_BUNDLE_MAX) {
+		error("a policy asks for at most %u SAs", ESPAH_BUNDLE_MAX);
+		return -1;
+	}
+	args->at--;
+	policy->given &= ~POLICY_REQID;
+	return read_template(args, &policy->tmpl[n]);
 }
 
 /* A word that is no keyword: source, then destination. */
@@ -246,6 +278,11 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 
 	memset(policy, 0, sizeof(*policy));
 	while ((word = args_next(args))) {
+		if (is_outer(args, word, policy)) {
+			if (read_outer(args, policy))
+				return STATUS_USAGE;
+			continue;
+		}
 		bit = keyword(word);
 		bare = !bit && is_proto(word, &policy->sel.proto);
 		if (bare)
@@ -283,7 +320,7 @@ void policy_mirror(struct policy *policy)
 {
 	policy->dir = policy->dir == ESPAH_DIR_OUT ? ESPAH_DIR_IN : ESPAH_DIR_OUT;
 	selector_mirror(&policy->sel);
-	template_mirror(&policy->tmpl);
+	template_mirror(policy->tmpl);
 }
 
 /** policy_put() - put what was given to a request */
@@ -300,7 +337,7 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy)
 	if (policy->given & POLICY_PRIORITY)
 		mnl_attr_put_u32(nlh, ESPAH_POLICY_PRIORITY, policy->priority);
 	if (policy->given & POLICY_ACTION && policy->action == ESPAH_ACTION_PROTECT)
-		template_put(nlh, ESPAH_POLICY_TEMPLATE, &policy->tmpl);
+		template_put(nlh, ESPAH_POLICY_TEMPLATE, policy->tmpl);
 	if (policy->given & POLICY_MSS)
 		mnl_attr_put_u16(nlh, ESPAH_POLICY_MSS, policy->mss);
 	if (policy->replace)

@@ -253,43 +253,66 @@ void selector_json(const struct selector *sel, json_t *object)
 		json_set(object, "opaque", json_true());
 }
 
-/** template_mirror() - turn a template into that of the other direction */
+/** template_count() - Return: how many templates there are */
+unsigned int template_count(const struct template *tmpl)
+{
+	unsigned int n = 0;
+
+	while (n < ESPAH_BUNDLE_MAX && tmpl[n].proto)
+		n++;
+	return n;
+}
+
+/** template_mirror() - turn templates into those of the other direction */
 void template_mirror(struct template *tmpl)
 {
-	struct addr addr = tmpl->src;
+	unsigned int i;
 
-	tmpl->src = tmpl->dst;
-	tmpl->dst = addr;
+	for (i = 0; i < template_count(tmpl); i++) {
+		struct addr addr = tmpl[i].src;
+
+		tmpl[i].src = tmpl[i].dst;
+		tmpl[i].dst = addr;
+	}
 }
 
-/** template_put() - put a template as a nest of type @type */
+/** template_put() - put templates as a nest of type @type, each nested in the one before */
 void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tmpl)
 {
-	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
+	unsigned int i, n = template_count(tmpl);
+	struct nlattr *nests[ESPAH_BUNDLE_MAX];
 
-	if (tmpl->proto == IPPROTO_AH)
-		mnl_attr_put_u8(nlh, ESPAH_TMPL_PROTO, tmpl->proto);
-	mnl_attr_put_u8(nlh, ESPAH_TMPL_MODE, tmpl->mode);
-	put_addr(nlh, ESPAH_TMPL_SRC, &tmpl->src);
-	put_addr(nlh, ESPAH_TMPL_DST, &tmpl->dst);
-	if (tmpl->has_reqid)
-		mnl_attr_put_u32(nlh, ESPAH_TMPL_REQID, tmpl->reqid);
-	mnl_attr_nest_end(nlh, nest);
+	for (i = 0; i < n; i++) {
+		nests[i] = mnl_attr_nest_start(nlh, i ? ESPAH_TMPL_OUTER : type);
+		if (tmpl[i].proto == IPPROTO_AH)
+			mnl_attr_put_u8(nlh, ESPAH_TMPL_PROTO, tmpl[i].proto);
+		mnl_attr_put_u8(nlh, ESPAH_TMPL_MODE, tmpl[i].mode);
+		put_addr(nlh, ESPAH_TMPL_SRC, &tmpl[i].src);
+		put_addr(nlh, ESPAH_TMPL_DST, &tmpl[i].dst);
+		if (tmpl[i].has_reqid)
+			mnl_attr_put_u32(nlh, ESPAH_TMPL_REQID, tmpl[i].reqid);
+	}
+	while (n--)
+		mnl_attr_nest_end(nlh, nests[n]);
 }
 
-/** template_get() - read a template; @nest may be NULL */
+/** template_get() - read templates; @nest may be NULL */
 void template_get(const struct nlattr *nest, struct template *tmpl)
 {
 	const struct nlattr *tb[ESPAH_TMPL_MAX + 1];
+	struct template *end = tmpl + ESPAH_BUNDLE_MAX;
 
-	memset(tmpl, 0, sizeof(*tmpl));
-	attr_nest(nest, tb, ESPAH_TMPL_MAX);
-	tmpl->proto = attr_u8(tb[ESPAH_TMPL_PROTO], IPPROTO_ESP);
-	tmpl->mode = attr_u8(tb[ESPAH_TMPL_MODE], 0xff);
-	attr_addr(tb[ESPAH_TMPL_SRC], &tmpl->src);
-	attr_addr(tb[ESPAH_TMPL_DST], &tmpl->dst);
-	tmpl->has_reqid = tb[ESPAH_TMPL_REQID];
-	tmpl->reqid = attr_u32(tb[ESPAH_TMPL_REQID], 0);
+	memset(tmpl, 0, ESPAH_BUNDLE_MAX * sizeof(*tmpl));
+	do {
+		attr_nest(nest, tb, ESPAH_TMPL_MAX);
+		tmpl->proto = attr_u8(tb[ESPAH_TMPL_PROTO], IPPROTO_ESP);
+		tmpl->mode = attr_u8(tb[ESPAH_TMPL_MODE], 0xff);
+		attr_addr(tb[ESPAH_TMPL_SRC], &tmpl->src);
+		attr_addr(tb[ESPAH_TMPL_DST], &tmpl->dst);
+		tmpl->has_reqid = tb[ESPAH_TMPL_REQID];
+		tmpl->reqid = attr_u32(tb[ESPAH_TMPL_REQID], 0);
+		nest = tb[ESPAH_TMPL_OUTER];
+	} while (nest && ++tmpl < end);
 }
 
 /** template_text() - Return: such as "esp tunnel 192.0.2.1 -> 198.51.100.7 reqid 7" */
@@ -297,29 +320,41 @@ const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MA
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
 	size_t size = SELECTOR_TEXT_MAX;
-	int used;
+	unsigned int i;
+	int used = 0;
 
-	used = snprintf(buf, size, "%s %s", word_of(WORD_PROTO, tmpl->proto),
-			word_of(WORD_MODE, tmpl->mode));
-	if (tmpl->src.family || tmpl->dst.family)
-		used += snprintf(buf + used, size - used, " %s -> %s", addr_text(&tmpl->src, src),
-				 addr_text(&tmpl->dst, dst));
-	if (tmpl->reqid)
-		snprintf(buf + used, size - used, " reqid %u", tmpl->reqid);
+	for (i = 0; i < template_count(tmpl); i++) {
+		used += snprintf(buf + used, size - used, "%s%s %s", i ? ", " : "",
+				 word_of(WORD_PROTO, tmpl[i].proto),
+				 word_of(WORD_MODE, tmpl[i].mode));
+		if (tmpl[i].src.family || tmpl[i].dst.family)
+			used += snprintf(buf + used, size - used, " %s -> %s",
+					 addr_text(&tmpl[i].src, src),
+					 addr_text(&tmpl[i].dst, dst));
+		if (tmpl[i].reqid)
+			used += snprintf(buf + used, size - used, " reqid %u", tmpl[i].reqid);
+	}
 	return buf;
 }
 
-/** template_json() - Return: a template as an object */
+/** template_json() - Return: the first template as an object, with the others as its "outer" */
 json_t *template_json(const struct template *tmpl)
 {
-	json_t *object = json_object();
+	json_t *all = NULL, *object;
+	unsigned int n;
 
-	json_set(object, "proto", json_string(word_of(WORD_PROTO, tmpl->proto)));
-	json_set(object, "mode", json_string(word_of(WORD_MODE, tmpl->mode)));
-	if (tmpl->src.family)
-		json_set(object, "src", json_addr(&tmpl->src));
-	if (tmpl->dst.family)
-		json_set(object, "dst", json_addr(&tmpl->dst));
-	json_set(object, "reqid", json_integer(tmpl->reqid));
-	return object;
+	for (n = template_count(tmpl); n--;) {
+		object = json_object();
+		json_set(object, "proto", json_string(word_of(WORD_PROTO, tmpl[n].proto)));
+		json_set(object, "mode", json_string(word_of(WORD_MODE, tmpl[n].mode)));
+		if (tmpl[n].src.family)
+			json_set(object, "src", json_addr(&tmpl[n].src));
+		if (tmpl[n].dst.family)
+			json_set(object, "dst", json_addr(&tmpl[n].dst));
+		json_set(object, "reqid", json_integer(tmpl[n].reqid));
+		if (all)
+			json_set(object, "outer", all);
+		all = object;
+	}
+	return all;
 }

@@ -5,6 +5,8 @@
 
 #include <jansson.h>
 
+#include <linux/espah.h>
+
 #include "attr.h"
 #include "list.h"
 
@@ -36,8 +38,8 @@ struct selector {
 };
 
 /**
- * struct template - which SAs
- * @proto: IPPROTO_ESP or IPPROTO_AH
+ * struct template - which SAs; of several, in an array, each takes what the one before has made
+ * @proto: IPPROTO_ESP or IPPROTO_AH; 0 ends an array that is not full
  * @mode: enum espah_mode
  * @src: outer source address, or none
  * @dst: outer destination address, or none
@@ -62,6 +64,7 @@ const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MA
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 void selector_json(const struct selector *sel, json_t *object);
 
+unsigned int template_count(const struct template *tmpl);
 void template_mirror(struct template *tmpl);
 void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tmpl);
 void template_get(const struct nlattr *nest, struct template *tmpl);

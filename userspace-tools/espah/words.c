@@ -174,7 +174,7 @@ static const char *const sel_words[] = {
 static const char *const tmpl_words[] = {
 	[ESPAH_TMPL_PROTO] = "esp|ah", [ESPAH_TMPL_MODE] = "tunnel|transport",
 	[ESPAH_TMPL_SRC] = "template source", [ESPAH_TMPL_DST] = "template destination",
-	[ESPAH_TMPL_REQID] = "reqid",
+	[ESPAH_TMPL_REQID] = "reqid", [ESPAH_TMPL_OUTER] = "outer template",
 };
 
 static const char *const explain_words[] = {

@@ -67,8 +67,10 @@
  *     of addresses is cut into prefixes, and these, multiplied by the ranges of
  *     ports, make at most ESPAH_RULES_MAX rules.
  *     POLICY_TEMPLATE nests TMPL_MODE [TMPL_PROTO] [TMPL_SRC] [TMPL_DST]
- *     [TMPL_REQID]. Addresses are needed in tunnel mode; in transport mode
- *     they default to the packet's own.
+ *     [TMPL_REQID] [TMPL_OUTER]. Addresses are needed in tunnel mode; in transport
+ *     mode they default to the packet's own. TMPL_OUTER nests the same again: another
+ *     SA, which takes what this one has made (RFC 4301 4.5), up to ESPAH_BUNDLE_MAX
+ *     in all. A packet is let in only if it came by all of them, and no others.
  *
  * ESPAH_CMD_ALGO_GET     dump: one message an algorithm, ESPAH_ALGO_*
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
@@ -91,6 +93,8 @@
  *              an inbound SA with UDP encapsulation came from another address or
  *              port than the SA says, as when a NAT on the way has forgotten us.
  *              The SA stays as it is until SA_SET. At most one a second for each.
+ *   "audit"    ESPAH_CMD_AUDIT, ESPAH_AUDIT_*: a packet was dropped for a reason that
+ *              RFC 4301 to 4303 call auditable. At most ten a second for each reason.
  */
 #ifndef _UAPI_LINUX_ESPAH_H
 #define _UAPI_LINUX_ESPAH_H
@@ -103,6 +107,7 @@
 #define ESPAH_MCGRP_ACQUIRE "acquire"
 #define ESPAH_MCGRP_EXPIRE "expire"
 #define ESPAH_MCGRP_MAPPING "mapping"
+#define ESPAH_MCGRP_AUDIT "audit"
 
 /** enum espah_cmd - commands and events; the grammar is at the top of this file */
 enum espah_cmd {
@@ -125,6 +130,7 @@ enum espah_cmd {
 	ESPAH_CMD_ACQUIRE,
 	ESPAH_CMD_EXPIRE,
 	ESPAH_CMD_MAPPING,
+	ESPAH_CMD_AUDIT,
 
 	__ESPAH_CMD_MAX,
 	ESPAH_CMD_MAX = __ESPAH_CMD_MAX - 1
@@ -407,6 +413,9 @@ enum espah_sel_attr {
 	ESPAH_SEL_MAX = __ESPAH_SEL_MAX - 1
 };
 
+/** ESPAH_BUNDLE_MAX - most SAs that a policy may ask for */
+#define ESPAH_BUNDLE_MAX 4
+
 /** enum espah_tmpl_attr - which SAs a protect policy asks for */
 enum espah_tmpl_attr {
 	ESPAH_TMPL_UNSPEC,
@@ -420,6 +429,11 @@ enum espah_tmpl_attr {
 	ESPAH_TMPL_DST,
 	/** @ESPAH_TMPL_REQID: u32, equal to the SA's; default 0 */
 	ESPAH_TMPL_REQID,
+	/**
+	 * @ESPAH_TMPL_OUTER: nested, enum espah_tmpl_attr: the SA that takes what this
+	 * one has made; in transport mode with the same addresses
+	 */
+	ESPAH_TMPL_OUTER,
 
 	__ESPAH_TMPL_MAX,
 	ESPAH_TMPL_MAX = __ESPAH_TMPL_MAX - 1
@@ -581,7 +595,10 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_ACTION,
 	/** @ESPAH_EXPLAIN_POLICY: nested, answer: enum espah_policy_attr; absent: by default */
 	ESPAH_EXPLAIN_POLICY,
-	/** @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys */
+	/**
+	 * @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys; several if the
+	 * policy asks for several: each takes what the one before has made
+	 */
 	ESPAH_EXPLAIN_SA,
 	/**
 	 * @ESPAH_EXPLAIN_DROP: string, answer: the reason under which it would be
@@ -589,7 +606,7 @@ enum espah_explain_attr {
 	 * EXPLAIN_EXEMPT: if it is not what that says
 	 */
 	ESPAH_EXPLAIN_DROP,
-	/** @ESPAH_EXPLAIN_OVERHEAD: u32, answer: most bytes that the SA adds to a packet */
+	/** @ESPAH_EXPLAIN_OVERHEAD: u32, answer: most bytes that the SAs add to a packet */
 	ESPAH_EXPLAIN_OVERHEAD,
 	/** @ESPAH_EXPLAIN_MTU: u32, answer: largest packet that needs no fragment, bytes */
 	ESPAH_EXPLAIN_MTU,
@@ -603,6 +620,11 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_CODE,
 	/** @ESPAH_EXPLAIN_FRAGMENT: flag, a fragment other than the first, without ports */
 	ESPAH_EXPLAIN_FRAGMENT,
+	/**
+	 * @ESPAH_EXPLAIN_HOOK: string, answer: the netfilter hook in which the policy is asked;
+	 * absent: in none, as there is neither policy nor SA nor a default that discards
+	 */
+	ESPAH_EXPLAIN_HOOK,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
@@ -613,7 +635,7 @@ enum espah_acquire_attr {
 	ESPAH_ACQUIRE_UNSPEC,
 	/** @ESPAH_ACQUIRE_POLICY_ID: u32, the policy that matched */
 	ESPAH_ACQUIRE_POLICY_ID,
-	/** @ESPAH_ACQUIRE_TEMPLATE: nested, enum espah_tmpl_attr, addresses filled in */
+	/** @ESPAH_ACQUIRE_TEMPLATE: nested, the policy's, addresses filled in */
 	ESPAH_ACQUIRE_TEMPLATE,
 	/** @ESPAH_ACQUIRE_FLOW: nested, enum espah_sel_attr, the packet's own values */
 	ESPAH_ACQUIRE_FLOW,
@@ -634,6 +656,37 @@ enum espah_expire_attr {
 
 	__ESPAH_EXPIRE_MAX,
 	ESPAH_EXPIRE_MAX = __ESPAH_EXPIRE_MAX - 1
+};
+
+/** enum espah_audit_attr - the event that a packet was dropped for an auditable reason */
+enum espah_audit_attr {
+	ESPAH_AUDIT_UNSPEC,
+	/** @ESPAH_AUDIT_REASON: string, as ESPAH_DROP_NAME */
+	ESPAH_AUDIT_REASON,
+	/** @ESPAH_AUDIT_TIME: u64, nanoseconds since the epoch */
+	ESPAH_AUDIT_TIME,
+	/** @ESPAH_AUDIT_SPI: be32, of the packet or of the SA that it came by or was to take */
+	ESPAH_AUDIT_SPI,
+	/** @ESPAH_AUDIT_PROTO: u8, IPPROTO_ESP or IPPROTO_AH, with SPI */
+	ESPAH_AUDIT_PROTO,
+	/** @ESPAH_AUDIT_SEQ: u32, the sequence number in the packet, if it still has one */
+	ESPAH_AUDIT_SEQ,
+	/** @ESPAH_AUDIT_FLOW_LABEL: u32, of an IPv6 packet */
+	ESPAH_AUDIT_FLOW_LABEL,
+	/**
+	 * @ESPAH_AUDIT_FLOW: nested, enum espah_sel_attr, the packet's own values: of the
+	 * outer packet until it is authenticated, of the inner one then
+	 */
+	ESPAH_AUDIT_FLOW,
+	/** @ESPAH_AUDIT_POLICY_ID: u32, the policy concerned */
+	ESPAH_AUDIT_POLICY_ID,
+	/** @ESPAH_AUDIT_MISSED: u32, packets dropped for this reason that no event told of */
+	ESPAH_AUDIT_MISSED,
+	/** @ESPAH_AUDIT_PAD: alignment of 64-bit attributes */
+	ESPAH_AUDIT_PAD,
+
+	__ESPAH_AUDIT_MAX,
+	ESPAH_AUDIT_MAX = __ESPAH_AUDIT_MAX - 1
 };
 
 #endif /* _UAPI_LINUX_ESPAH_H */

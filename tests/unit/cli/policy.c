@@ -102,9 +102,9 @@ static void encoding(void)
 	CHECK(!add("in any 10.0.0.0/8 bypass") && policy.sel.family == AF_INET);
 	CHECK(!add("out 0.0.0.0/0 any bypass") && policy.sel.family == AF_INET);
 	CHECK(!add("out any any4 protect transport mss auto") && policy.mss == ESPAH_MSS_AUTO);
-	CHECK(!policy.tmpl.src.family);
+	CHECK(!policy.tmpl->src.family);
 	CHECK(!add("protect transport 192.0.2.1 192.0.2.2 out any any4 mss off") &&
-	      policy.mss == ESPAH_MSS_OFF && policy.tmpl.dst.byte[3] == 2);
+	      policy.mss == ESPAH_MSS_OFF && policy.tmpl->dst.byte[3] == 2);
 	CHECK(!add("out any any4 protect ah transport"));
 	at = encode(&nlh);
 	at = mnl_attr_next(mnl_attr_next(mnl_attr_next(at)));
@@ -112,6 +112,26 @@ static void encoding(void)
 	CHECK(has_u8(&at, ESPAH_TMPL_PROTO, 51));
 	CHECK(has_u8(&at, ESPAH_TMPL_MODE, ESPAH_MODE_TRANSPORT));
 	CHECK(at == after);
+	CHECK(!add("out any any4 protect transport reqid 1 ah tunnel 192.0.2.1 192.0.2.2 reqid 2 "
+		   "esp transport mss off"));
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(mnl_attr_next(at)));
+	CHECK(enters(&at, ESPAH_POLICY_TEMPLATE, &after));
+	CHECK(has_u8(&at, ESPAH_TMPL_MODE, ESPAH_MODE_TRANSPORT));
+	CHECK(has_u32(&at, ESPAH_TMPL_REQID, 1));
+	CHECK(enters(&at, ESPAH_TMPL_OUTER, &after));
+	CHECK(has_u8(&at, ESPAH_TMPL_PROTO, 51));
+	CHECK(has_u8(&at, ESPAH_TMPL_MODE, ESPAH_MODE_TUNNEL));
+	CHECK(has_attr(&at, ESPAH_TMPL_SRC, "\xc0\0\2\1", 4));
+	CHECK(has_attr(&at, ESPAH_TMPL_DST, "\xc0\0\2\2", 4));
+	CHECK(has_u32(&at, ESPAH_TMPL_REQID, 2));
+	CHECK(enters(&at, ESPAH_TMPL_OUTER, &after));
+	CHECK(has_u8(&at, ESPAH_TMPL_MODE, ESPAH_MODE_TRANSPORT));
+	CHECK(at == after);
+	CHECK(has_u16(&at, ESPAH_POLICY_MSS, ESPAH_MSS_OFF));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	policy_mirror(&policy);
+	CHECK(policy.tmpl[1].src.byte[3] == 2 && policy.tmpl[1].dst.byte[3] == 1);
 	CHECK(!add("in any6 any discard"));
 	policy.replace = true;
 	at = encode(&nlh);
@@ -214,6 +234,11 @@ static void refusals(void)
 	CHECK(refuses("out 10.0.0.0/8 any protect tunnel 192.0.2.1 mss off",
 		      "after the outer source 192.0.2.1"));
 	CHECK(refuses("out 10.0.0.0/8 any protect tunnel 192.0.2.1 ::1", "outer source is IPv4"));
+	CHECK(refuses("out 10.0.0.0/8 any protect esp transport ah tunnel", "come two addresses"));
+	CHECK(refuses("out 10.0.0.0/8 any protect transport reqid 1 reqid 2", "a second time"));
+	CHECK(refuses("out 10.0.0.0/8 any protect transport transport ah transport transport "
+		      "transport", "at most 4 SAs"));
+	CHECK(refuses("out 10.0.0.0/8 any bypass transport", "not a word of"));
 	CHECK(refuses("out 10.0.0.0/8 any protect transport mss 0", "'mss' cannot be '0'"));
 	CHECK(refuses("out 10.0.0.0/8 any protect transport mss 65535", "'mss' cannot"));
 	CHECK(refuses("out 10.0.0.0/8 any protect transport mss x", "auto, off or"));

@@ -259,6 +259,20 @@ static void policy(void)
 	json_print(policy_json(tb));
 	CHECK(strstr(capture_end(), "\"template\": {\"proto\": \"ah\", \"mode\": \"transport\""));
 	test_end();
+
+	test_begin("a policy of two SAs");
+	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_POLICY_NEW);
+	CHECK(!policy_read(words("in 192.0.2.1 192.0.2.2 protect transport reqid 1 ah transport"),
+			   "policy add", true, &p));
+	policy_put(nlh, &p);
+	attr_table(nlh, tb, ESPAH_POLICY_MAX);
+	policy_line(tb, line, sizeof(line));
+	CHECK(strstr(line, "protect esp transport reqid 1, ah transport"));
+	capture_start();
+	json_print(policy_json(tb));
+	CHECK(strstr(capture_end(), "\"reqid\": 1, \"outer\": {\"proto\": \"ah\", "
+		     "\"mode\": \"transport\", \"reqid\": 0}}"));
+	test_end();
 }
 
 void test_print(void)

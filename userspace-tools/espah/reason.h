@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef ESPAH_REASON_H
+#define ESPAH_REASON_H
+
+#include "cli.h"
+
+int cmd_explain_reason(struct cli *cli, struct args *args);
+
+#endif /* ESPAH_REASON_H */
