@@ -11,6 +11,9 @@ module:
 cli:
 	$(MAKE) -C userspace-tools/espah
 
+strongswan: ## the plugin that lets strongSwan's charon drive espah
+	$(MAKE) -C userspace-tools/strongswan
+
 demo: ## two sites talk through a tunnel in a virtual machine (Linux 6.12)
 	scripts/dependencies
 	$(MAKE) -s cli
@@ -39,9 +42,10 @@ uninstall: ## undo install
 clean: ## remove what was built here
 	rm -rf build
 	$(MAKE) -C userspace-tools/espah clean
+	rm -rf userspace-tools/strongswan/.obj userspace-tools/strongswan/*.so
 	find module -name '*.o' -delete -o -name '*.ko' -delete -o -name '*.mod*' -delete -o -name '.*.cmd' -delete
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli demo test check install uninstall clean help
+.PHONY: all module cli strongswan demo test check install uninstall clean help
