@@ -25,6 +25,7 @@ void espah_policy_free(struct espah_policy *pol)
 	free_percpu(pol->counters);
 	kfree(pol->drops);
 	kfree(pol->given);
+	kfree(pol->label);
 	kvfree(pol->rules);
 	kfree(pol);
 }

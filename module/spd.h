@@ -33,6 +33,7 @@ struct espah_selectors {
  * @priority: lower is looked at first
  * @given: the selectors as POLICY_SELECTOR had them, for answers
  * @given_len: bytes of @given
+ * @label: ESPAH_POLICY_LABEL, or NULL
  * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
  * @tmpl: with protect: the slot that its SAs meet in. Addresses that are all
  *	zero (transport mode) stand for the packet's own.
@@ -54,6 +55,7 @@ struct espah_policy {
 	struct espah_rule *rules;
 	void *given;
 	u16 given_len;
+	char *label;
 	struct espah_slot_id tmpl;
 	struct espah_slot *slot;
 	unsigned long acquired;

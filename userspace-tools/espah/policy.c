@@ -48,6 +48,7 @@ static const char add_help[] =
 	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [mss auto|off|N]\n"
 	"                    only through an SA with these outer addresses and this reqid; mss\n"
 	"                    bounds the MSS that TCP agrees on (default auto: what fits)\n"
+	"and 'label TEXT' may stand anywhere: whose it is, to be shown.\n"
 	"\n"
 	"Examples:\n"
 	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
