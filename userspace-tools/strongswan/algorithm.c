@@ -60,10 +60,7 @@ const char *algorithm_name(uint8_t proto, uint16_t enc, size_t enc_key_len, uint
 	if (i == countof(ciphers) || (ciphers[i].integrity && !integrity) ||
 	    enc_key_len < ciphers[i].salt)
 		return NULL;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	used = snprintf(buf, size, ciphers[i].format, (enc_key_len - ciphers[i].salt) * 8);
-#pragma GCC diagnostic pop
 	if (ciphers[i].integrity)
 		snprintf(buf + used, size - used, "-%s", integrity);
 	return buf;

@@ -117,6 +117,7 @@ kernel_ipsec_t *espah_backend(void)
 	nl = nl_open(why, sizeof(why));
 	if (!nl)
 		return refusing_backend(why);
+	label_clear_all(nl);
 	INIT(this,
 		.public = {
 			.get_features = _get_features,

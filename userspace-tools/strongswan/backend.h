@@ -20,6 +20,13 @@ kernel_ipsec_t *espah_backend(void);
 const char *algorithm_name(uint8_t proto, uint16_t enc, size_t enc_key_len, uint16_t integ,
 			   char *buf, size_t size);
 
+/*
+ * label.c: marks what is ours, with the peer's identity; and, when charon begins, takes away
+ * what an earlier one has left behind. Others' SAs and policies stay.
+ */
+void label_put(struct nlmsghdr *nlh, uint16_t type);
+void label_clear_all(struct nl *nl);
+
 /* selector.c: between the traffic selectors of IKE and those of the module */
 void selector_put(struct nlmsghdr *nlh, uint16_t type, traffic_selector_t *src,
 		  traffic_selector_t *dst);

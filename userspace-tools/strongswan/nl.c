@@ -88,9 +88,11 @@ void nl_put_host(struct nlmsghdr *nlh, uint16_t type, host_t *host)
 
 struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags)
 {
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct genlmsghdr *genl;
+	struct nlmsghdr *nlh;
 
+	memset(buf, 0, NL_REQUEST_MAX); /* padding too: requests are compared */
+	nlh = mnl_nlmsg_put_header(buf);
 	nlh->nlmsg_type = nl->family;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
 	genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
