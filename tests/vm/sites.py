@@ -102,14 +102,14 @@ class Lab:
         return {name: count - self.before.get(name, 0)
                 for name, count in Espah.drops(self.a).items() if count != self.before.get(name, 0)}
 
-    def pair(self, outer, children, b_stack="xfrm", **options):
+    def pair(self, outer, children, a_stack="espah", b_stack="xfrm", options="", **more):
         """A charon at each gateway. children: {name: (nets of a, nets of b, more)}."""
         def side(mine, theirs, flip):
             sections = {name: f"local_ts = {nets[flip]}\nremote_ts = {nets[1 - flip]}\n{nets[2]}"
                         for name, nets in children.items()}
-            return connection(mine, theirs, sections, **options)
+            return connection(mine, theirs, sections, **more)
         b = Charon(self.b, b_stack, side(B[outer], A[outer], 1))
-        return Charon(self.a, "espah", side(A[outer], B[outer], 0)), b
+        return Charon(self.a, a_stack, side(A[outer], B[outer], 0), options=options), b
 
 
 def esp(proposal, more=""):

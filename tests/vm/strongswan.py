@@ -27,6 +27,35 @@ def net2net():
     lab.wait_for(lambda: here.left() == ([], []), "all SAs and policies to go")
 
 
+@lab.test("routes: table 220 has what charon installs for XFRM, while the tunnel is up; none with "
+          "install_routes = no")
+def routes():
+    here = Lab.clean()
+    children = {"net": (NET_A[4], NET_B[4], GCM), "six": (NET_A[6], NET_B[6], GCM),
+                "host": (A[4], B[4], GCM + "mode = transport\n"),
+                "tcp": (NET_A[4] + "[tcp]", "10.2.1.0/24[tcp]", GCM)}
+
+    def table():
+        return [here.a.run("ip", family, "route", "show", "table", "220", check=False).stdout
+                for family in ("-4", "-6")]
+    seen = {}
+    for stack, options in ("xfrm", ""), ("espah", ""), ("espah", "install_routes = no"):
+        here = Lab.clean()
+        a, _ = here.pair(4, children, a_stack=stack, options=options)
+        for child in children:
+            a.initiate(child)
+        seen[stack + options] = table()
+        if stack == "espah" and not options:
+            with here.a:  # whatever source address the route gives
+                lab.run("ping", "-n", "-c", "1", "-W", "10", T[4])
+            lab.equal(here.in_clear(), 0, "packets in clear")
+        a.swanctl("--terminate", "--ike", "gw")
+        lab.wait_for(lambda: not any(table()), "the routes to go")
+    lab.true(all(seen["xfrm"]), f"no routes over XFRM: {seen}")
+    lab.equal(seen["espah"], seen["xfrm"], "table 220, IPv4 and IPv6")
+    lab.equal(seen["espahinstall_routes = no"], ["", ""], "table 220 with install_routes = no")
+
+
 for outer_, inner_ in (6, 6), (4, 6), (6, 4):
     lab.test(f"net2net: IPv{inner_} in IPv{outer_} carries pings and TCP both ways")(
         lambda outer=outer_, inner=inner_: tunnel(Lab.clean(), "net", outer, inner))
