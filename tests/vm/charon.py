@@ -37,6 +37,7 @@ charon-systemd {{
     }} }}
     syslog {{ daemon {{ default = -1 }} }}
 }}
+swanctl {{ load = pem openssl random }}
 """
 
 
