@@ -217,8 +217,10 @@ def monitored(here, event):
     """`espah monitor` has told the event in the meantime, in a line of its own, with the time."""
     path = f"{RUN}/monitor"
     with open(path, "w") as file:
-        here.a.start(CLI, "monitor", event, stdout=file)
+        monitor = here.a.start(CLI, "monitor", event, stdout=file)
     yield
+    monitor.kill()
+    monitor.wait()
     with open(path) as file:
         lines = file.read().splitlines()
     line = rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}}  {event} +\S.*"
