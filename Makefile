@@ -11,14 +11,22 @@ module:
 cli:
 	$(MAKE) -C userspace-tools/espah
 
+strongswan: ## the plugin that lets strongSwan's charon drive espah
+	$(MAKE) -C userspace-tools/strongswan
+
 demo: ## two sites talk through a tunnel in a virtual machine (Linux 6.12)
 	scripts/dependencies
 	$(MAKE) -s cli
 	scripts/vm 6.12 -- scripts/demo
 
+demo-ike: ## strongSwan keys two gateways, with espah and XFRM, in a virtual machine
+	scripts/dependencies
+	$(MAKE) -s cli strongswan
+	ESPAH_STRONGSWAN=$$(scripts/strongswan) scripts/vm 6.12 -- scripts/demo-ike
+
 test: ## install what is missing, build, run all tests
 	scripts/dependencies
-	$(MAKE) -s cli
+	$(MAKE) -s cli strongswan
 	tests/run
 
 check: ## build with all warnings and sparse, and run checkpatch.pl
@@ -39,9 +47,10 @@ uninstall: ## undo install
 clean: ## remove what was built here
 	rm -rf build
 	$(MAKE) -C userspace-tools/espah clean
+	rm -rf userspace-tools/strongswan/.obj userspace-tools/strongswan/*.so
 	find module -name '*.o' -delete -o -name '*.ko' -delete -o -name '*.mod*' -delete -o -name '.*.cmd' -delete
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli demo test check install uninstall clean help
+.PHONY: all module cli strongswan demo demo-ike test check install uninstall clean help

@@ -136,6 +136,7 @@ static void free_sa(struct espah_sa *sa)
 	free_percpu(sa->counters);
 	kfree(sa->drops);
 	kfree(sa->dscp_map);
+	kfree(sa->label);
 	kfree(sa->life);
 	kfree(sa->dummy);
 	if (sa->slot)

@@ -170,6 +170,7 @@ struct espah_path {
  * @drops: allocated by the first drop
  * @algo: the suite; NULL while larval
  * @key: for those who ask with ESPAH_SA_SHOW_KEYS; kfree_sensitive()
+ * @label: ESPAH_SA_LABEL, or NULL
  * @link: in @slot; empty while not in the SAD
  * @index: number in the SAD, in the order of addition
  * @added: ktime_get_real_seconds()
@@ -225,6 +226,7 @@ struct espah_sa {
 
 	const struct espah_algo *algo;
 	u8 *key;
+	char *label;
 	struct list_head link;
 	u32 index;
 	time64_t added;

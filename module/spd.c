@@ -26,6 +26,7 @@ void espah_policy_free(struct espah_policy *pol)
 	kfree(pol->drops);
 	kfree(pol->given);
 	kfree(pol->outer);
+	kfree(pol->label);
 	kvfree(pol->rules);
 	kfree(pol);
 }

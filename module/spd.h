@@ -44,6 +44,7 @@ struct espah_template {
  * @priority: lower is looked at first
  * @given: the selectors as POLICY_SELECTOR had them, for answers
  * @given_len: bytes of @given
+ * @label: ESPAH_POLICY_LABEL, or NULL
  * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
  * @tmpl: with protect: the SA that takes the packet
  * @nouter: how many more SAs take it after that, at most ESPAH_BUNDLE_MAX - 1
@@ -65,6 +66,7 @@ struct espah_policy {
 	struct espah_rule *rules;
 	void *given;
 	u16 given_len;
+	char *label;
 	u8 nouter;
 	struct espah_template tmpl;
 	struct espah_template *outer;

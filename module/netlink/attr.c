@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/bitmap.h>
+#include <linux/ctype.h>
 #include <linux/in.h>
 #include <net/ipv6.h>
 #include "attr.h"
@@ -99,6 +100,27 @@ int espah_check_name(const struct nlattr *attr, struct netlink_ext_ack *extack)
 		return 0;
 	got(extack, attr, "a name is 1 to 63 characters and a NUL", "%d bytes", len);
 	return -EINVAL;
+}
+
+/**
+ * espah_check_label - validate a name that can be printed
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_label(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	int err = espah_check_name(attr, extack);
+	const char *c;
+
+	if (err)
+		return err;
+	for (c = nla_data(attr); *c; c++) {
+		if (isascii(*c) && isprint(*c))
+			continue;
+		got(extack, attr, "a label is of printable ASCII", "the byte %#04x", (u8)*c);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 /**

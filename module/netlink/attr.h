@@ -20,6 +20,7 @@ int espah_check_u64(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_dummy(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_flag(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_name(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int espah_check_label(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_key(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_dir(const struct nlattr *attr, struct netlink_ext_ack *extack);

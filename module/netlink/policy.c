@@ -22,6 +22,7 @@ const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_TEMPLATE] = NLA_POLICY_NESTED(template_policy),
 	[ESPAH_POLICY_MSS] = ESPAH_NLA(mss),
 	[ESPAH_POLICY_REPLACE] = ESPAH_NLA(flag),
+	[ESPAH_POLICY_LABEL] = ESPAH_NLA(label),
 };
 
 /* for DEL and GET */
@@ -87,6 +88,8 @@ int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
 	if (pol->action == ESPAH_ACTION_PROTECT &&
 	    (espah_put_template(skb, ESPAH_POLICY_TEMPLATE, pol, NULL) ||
 	     nla_put_u16(skb, ESPAH_POLICY_MSS, pol->mss)))
+		return -EMSGSIZE;
+	if (pol->label && nla_put_string(skb, ESPAH_POLICY_LABEL, pol->label))
 		return -EMSGSIZE;
 	return espah_put_drops(skb, ESPAH_POLICY_DROPS, espah_drops_get(&pol->drops));
 }
@@ -258,6 +261,11 @@ static int get_policy(struct espah_policy *pol, struct nlattr **attrs,
 	pol->priority = espah_get_u32(attrs[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT);
 	pol->given = kmemdup(nla_data(selector), nla_len(selector), GFP_KERNEL_ACCOUNT);
 	pol->given_len = nla_len(selector);
+	if (attrs[ESPAH_POLICY_LABEL]) {
+		pol->label = nla_strdup(attrs[ESPAH_POLICY_LABEL], GFP_KERNEL_ACCOUNT);
+		if (!pol->label)
+			return -ENOMEM;
+	}
 	err = pol->given ? espah_policy_set_rules(pol, set) : -ENOMEM;
 	return err ?: get_protection(pol, attrs, extack);
 }

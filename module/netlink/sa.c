@@ -41,6 +41,7 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_SEQ] = ESPAH_NLA(u64),
 	[ESPAH_SA_DSCP] = ESPAH_NLA(dscp),
 	[ESPAH_SA_TTL] = ESPAH_NLA(ttl),
+	[ESPAH_SA_LABEL] = ESPAH_NLA(label),
 	SETTABLE_POLICY,
 };
 
@@ -168,6 +169,8 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	if (path->encap_len &&
 	    (nla_put_u16(skb, ESPAH_SA_ENCAP_SPORT, ntohs(path->sport)) ||
 	     nla_put_u16(skb, ESPAH_SA_ENCAP_DPORT, ntohs(path->dport))))
+		return -EMSGSIZE;
+	if (sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label))
 		return -EMSGSIZE;
 	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, keys))
 		return -EMSGSIZE;
@@ -467,6 +470,11 @@ static int get_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 		return err;
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
 	sa->flags = espah_get_u32(attrs[ESPAH_SA_FLAGS], 0);
+	if (attrs[ESPAH_SA_LABEL]) {
+		sa->label = nla_strdup(attrs[ESPAH_SA_LABEL], GFP_KERNEL_ACCOUNT);
+		if (!sa->label)
+			return -ENOMEM;
+	}
 	return get_tunnel(sa, attrs, extack);
 }
 

@@ -27,11 +27,11 @@ CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_D
 (DIR, PROTO, MODE, SPI, SRC, DST, REQID, ALG, KEY, FLAGS, WINDOW, DF, SEQ, SPI_MIN, SPI_MAX,
  SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD, SOFT,
  HARD, USED, FIRST_USED, LAST_USED, ENCAP_SPORT, ENCAP_DPORT, NEW_SRC, NEW_DST, NEW_SPORT, TFC,
- DUMMY, DUMMY_RANDOM, DUMMIES) = range(1, 43)
+ DUMMY, DUMMY_RANDOM, DUMMIES, LABEL) = range(1, 44)
 L_PACKETS, L_BYTES, L_TIME, L_USE, L_IDLE = range(1, 6)
 X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
- P_ADDED, P_DROPS, P_PAD) = range(1, 14)
+ P_ADDED, P_DROPS, P_PAD, P_LABEL) = range(1, 15)
 (S_FAMILY, S_SRC, S_SRC_LEN, S_DST, S_DST_LEN, S_PROTO, S_SPORT_MIN, S_SPORT_MAX, S_DPORT_MIN,
  S_DPORT_MAX, S_SRC_RANGES, S_DST_RANGES, S_SPORT_RANGES, S_DPORT_RANGES, S_ICMP_TYPES,
  S_ICMP_CODES, S_MH_TYPES) = range(1, 18)
@@ -469,6 +469,14 @@ BAD = [
     ("dummies every 3600000001 us", SA_NEW, sa(DIR=u8(OUT), DUMMY_RANDOM=u32(3600000001)),
      E.EINVAL, "got 3600000001"),
     ("count of dummies", SA_NEW, sa(DIR=u8(OUT)) + [(DUMMIES, u64(1))], E.EINVAL, ""),
+    ("a label of 64 characters", SA_NEW, sa(LABEL=name("l" * 64)), E.EINVAL, "1 to 63"),
+    ("an empty label", SA_NEW, sa(LABEL=b"\0"), E.EINVAL, "1 to 63"),
+    ("a label without an end", SA_NEW, sa(LABEL=b"label"), E.EINVAL, "1 to 63"),
+    ("a label with an escape", SA_NEW, sa(LABEL=name("\x1b[1m")), E.EINVAL, "printable ASCII"),
+    ("a label of UTF-8", SA_NEW, sa(LABEL=b"\xc3\xa4\0"), E.EINVAL, "printable ASCII"),
+    ("a label for SA_SET", SA_SET, identity(0x2000) + [(LABEL, name("x"))], E.EINVAL, ""),
+    ("a policy's label with a newline", POLICY_NEW, plain(LABEL=name("a\nb")), E.EINVAL,
+     "printable ASCII"),
     ("good TFC padding, bad limits", SA_SET, identity(0x2001, OUT, "192.0.2.1")
      + [(TFC, u16(5)), (DUMMY, u32(5000)), (SOFT | NESTED, nest((L_USE, u64(1 << 32))))], E.EINVAL,
      "up to 4294967295"),
@@ -986,13 +994,13 @@ def contention(link):
 SEEDS = COMMANDS + [(cmd, []) for cmd in DUMPS] + [
     (SA_NEW, sa(FLAGS=u32(ESN), WINDOW=u32(64), SEQ=u64(5), PROTO=u8(50), REQID=u32(4))),
     (SA_NEW, sa(PROTO=u8(51), ALG=name("sha256"), KEY=bytes(32), FLAGS=u32(ESN))),
-    (SA_NEW, sa(DIR=u8(OUT), DF=u8(1))),
+    (SA_NEW, sa(DIR=u8(OUT), DF=u8(1), LABEL=name("charon b.example.org"))),
     # none so short that an SA ends meanwhile
     (SA_NEW, limited((L_PACKETS, u64(9)), (L_TIME, u64(1 << 30 | 1 << 29)), (L_BYTES, u64(5)))),
     (SA_SET, identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(3)), (L_BYTES, u64(99))))]),
     (SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(TFC, u16(500)), (DUMMY, u32(5000))]),
     (SA_ALLOC_SPI, alloc(SPI_MIN=u32(300), SPI_MAX=u32(400))),
-    (POLICY_NEW, plain(PRIORITY=u32(2), MSS=u16(0), REPLACE=b"")),
+    (POLICY_NEW, plain(PRIORITY=u32(2), MSS=u16(0), REPLACE=b"", LABEL=name("x"))),
     (POLICY_DEL, [(P_DIR, u8(OUT)), (P_SELECTOR | NESTED, SELECTOR), (P_PRIORITY, u32(2))]),
     (EXPLAIN, explain(PROTO=u8(17), SPORT=u16(1), DPORT=u16(2))),
 ]

@@ -63,6 +63,21 @@ int parse_u32(const char *what, const char *word, uint32_t *value)
 	return 0;
 }
 
+/** parse_label() - printable ASCII, as the kernel takes it */
+int parse_label(const char *word, const char **label)
+{
+	size_t len = strlen(word), i;
+
+	for (i = 0; i < len && word[i] >= ' ' && word[i] <= '~'; i++)
+		;
+	if (len && i == len && len < 64) {
+		*label = word;
+		return 0;
+	}
+	error("a label is 1 to 63 characters of printable ASCII");
+	return -1;
+}
+
 /** parse_spi() - an SPI that RFC 4303 2.1 does not reserve */
 int parse_spi(const char *what, const char *word, uint32_t *spi)
 {

@@ -42,6 +42,7 @@ const char *family_text(uint8_t family);
 bool number_read(const char *word, uint64_t *value);
 int parse_number(const char *what, const char *word, uint64_t min, uint64_t max, uint64_t *value);
 int parse_u32(const char *what, const char *word, uint32_t *value);
+int parse_label(const char *word, const char **label);
 int parse_spi(const char *what, const char *word, uint32_t *spi);
 int parse_addr(const char *what, const char *word, struct addr *addr);
 int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint8_t *family);

@@ -52,6 +52,7 @@ static const char add_help[] =
 	"  protect [esp|ah] MODE... [esp|ah] MODE... with up to 4 SAs, each with its reqid: the\n"
 	"                    packet goes through the first, what comes of it through the next;\n"
 	"                    a packet that did not come by all of them, in order, is dropped\n"
+	"and 'label TEXT' may stand anywhere: whose it is, to be shown.\n"
 	"\n"
 	"Examples:\n"
 	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"

@@ -26,6 +26,7 @@ enum policy_word {
 	POLICY_TYPE = 1 << 12,
 	POLICY_CODE = 1 << 13,
 	POLICY_OPAQUE = 1 << 14,
+	POLICY_LABEL = 1 << 15,
 };
 
 /**
@@ -44,6 +45,7 @@ struct policy {
 	uint16_t mss;
 	uint32_t id;
 	uint32_t priority;
+	const char *label;
 	struct selector sel;
 	struct template tmpl[ESPAH_BUNDLE_MAX];
 };

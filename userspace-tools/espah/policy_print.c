@@ -47,8 +47,11 @@ void policy_line(const struct nlattr **tb, char *buf, size_t size)
 		used += snprintf(buf + used, size - used, "  priority %u",
 				 attr_u32(tb[ESPAH_POLICY_PRIORITY], 0));
 	if (tb[ESPAH_POLICY_ACTION])
-		snprintf(buf + used, size - used, "  %s",
-			 policy_verdict(tb, verdict, sizeof(verdict)));
+		used += snprintf(buf + used, size - used, "  %s",
+				 policy_verdict(tb, verdict, sizeof(verdict)));
+	if (tb[ESPAH_POLICY_LABEL])
+		snprintf(buf + used, size - used, "  label '%.63s'",
+			 attr_string(tb[ESPAH_POLICY_LABEL], "?"));
 }
 
 static json_t *mss(const struct nlattr *attr)
@@ -86,6 +89,8 @@ json_t *policy_json(const struct nlattr **tb)
 	}
 	if (tb[ESPAH_POLICY_MSS])
 		json_set(policy, "mss", mss(tb[ESPAH_POLICY_MSS]));
+	if (tb[ESPAH_POLICY_LABEL])
+		json_set(policy, "label", json_string(attr_string(tb[ESPAH_POLICY_LABEL], "?")));
 	if (tb[ESPAH_POLICY_PACKETS])
 		json_set(policy, "packets", json_u64(attr_u64(tb[ESPAH_POLICY_PACKETS], 0)));
 	if (tb[ESPAH_POLICY_BYTES])
@@ -102,7 +107,7 @@ void policy_table_start(struct table *table)
 {
 	static const char *const headings[] = {
 		">ID", "DIR", ">PRIO", "SOURCE -> DESTINATION", "TRAFFIC", ">PACKETS", ">BYTES",
-		"ACTION", "DROPPED", NULL
+		"ACTION", "DROPPED", "LABEL", NULL
 	};
 
 	table_start(table, headings);
@@ -125,4 +130,5 @@ void policy_table_row(struct table *table, const struct nlattr **tb)
 	table_cell(table, "%s", policy_verdict(tb, text, sizeof(text)));
 	table_cell(table, "%s",
 		   *drops_text(tb[ESPAH_POLICY_DROPS], text, sizeof(text)) ? text : "-");
+	table_cell(table, "%s", attr_string(tb[ESPAH_POLICY_LABEL], "-"));
 }

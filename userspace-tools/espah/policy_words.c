@@ -19,6 +19,7 @@ static const struct {
 	{ "priority", POLICY_PRIORITY }, { "inet", POLICY_FAMILY }, { "inet6", POLICY_FAMILY },
 	{ "bypass", POLICY_ACTION }, { "discard", POLICY_ACTION }, { "protect", POLICY_ACTION },
 	{ "reqid", POLICY_REQID }, { "mss", POLICY_MSS }, { "id", POLICY_ID },
+	{ "label", POLICY_LABEL },
 };
 
 static const char *keyword_name(unsigned int i)
@@ -156,6 +157,8 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 		return read_mss(value, &policy->mss);
 	case POLICY_ID:
 		return parse_u32(word, value, &policy->id);
+	case POLICY_LABEL:
+		return parse_label(value, &policy->label);
 	}
 	return -1;
 }
@@ -270,7 +273,7 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
  */
 int policy_read(struct args *args, const char *command, bool with_action, struct policy *policy)
 {
-	const uint32_t only_add = POLICY_ACTION | POLICY_REQID | POLICY_MSS;
+	const uint32_t only_add = POLICY_ACTION | POLICY_REQID | POLICY_MSS | POLICY_LABEL;
 	uint32_t refused = with_action ? POLICY_ID : only_add, bit;
 	uint8_t family = AF_UNSPEC, side;
 	const char *word;
@@ -340,6 +343,8 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy)
 		template_put(nlh, ESPAH_POLICY_TEMPLATE, policy->tmpl);
 	if (policy->given & POLICY_MSS)
 		mnl_attr_put_u16(nlh, ESPAH_POLICY_MSS, policy->mss);
+	if (policy->given & POLICY_LABEL)
+		mnl_attr_put_strz(nlh, ESPAH_POLICY_LABEL, policy->label);
 	if (policy->replace)
 		mnl_attr_put(nlh, ESPAH_POLICY_REPLACE, 0, NULL);
 }

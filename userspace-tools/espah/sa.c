@@ -13,6 +13,9 @@
 #define IDENTITY_HELP \
 	"An SA is named by its direction, protocol (esp if none is given), SPI and destination.\n"
 
+#define LABEL_HELP \
+	"  label TEXT        whose it is, to be shown, up to 63 characters\n"
+
 #define HIDING_HELP \
 	"  tfc N|mtu|off     out, tunnel: pad inner packets to N bytes, or to what fits the path MTU\n" \
 	"  dummy steady|random RATE\n" \
@@ -70,6 +73,7 @@ static const char add_help[] =
 	"  ttl N             out, tunnel: TTL or hop limit of the outer header (default: the route's)\n"
 	"  encap udp SPORT DPORT  ESP in UDP, to pass NATs (RFC 3948); the SA's packets go from port\n"
 	"                    SPORT to port DPORT, both 4500 unless a NAT changed one\n"
+	LABEL_HELP
 	HIDING_HELP
 	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
 	"  hard LIMIT...     when the SA ends\n"
@@ -162,7 +166,7 @@ static int add(struct cli *cli, struct args *args)
 
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
 			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
-			 SA_ENCAP | SA_TFC | SA_DUMMY, needs, &sa);
+			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL, needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);

@@ -42,6 +42,7 @@ enum sa_word {
 	SA_NEW_DST = 1 << 26,
 	SA_TFC = 1 << 22,
 	SA_DUMMY = 1 << 23,
+	SA_LABEL = 1 << 27,
 };
 
 /**
@@ -72,6 +73,7 @@ struct sa {
 	uint16_t sport;
 	uint16_t dport;
 	const char *alg;
+	const char *label;
 	struct key key;
 	struct limits soft;
 	struct limits hard;

@@ -60,8 +60,11 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 				 attr_u16(tb[ESPAH_SA_ENCAP_SPORT], 0),
 				 attr_u16(tb[ESPAH_SA_ENCAP_DPORT], 0));
 	if (tb[ESPAH_SA_REQID])
-		snprintf(buf + used, size - used, "  reqid %u",
-			 attr_u32(tb[ESPAH_SA_REQID], 0));
+		used += snprintf(buf + used, size - used, "  reqid %u",
+				 attr_u32(tb[ESPAH_SA_REQID], 0));
+	if (tb[ESPAH_SA_LABEL])
+		snprintf(buf + used, size - used, "  label '%.63s'",
+			 attr_string(tb[ESPAH_SA_LABEL], "?"));
 }
 
 static void print_key(const struct nlattr *key)
@@ -195,6 +198,8 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "alg", json_string(attr_string(tb[ESPAH_SA_ALG], "?")));
 	if (tb[ESPAH_SA_REQID])
 		json_set(sa, "reqid", json_integer(attr_u32(tb[ESPAH_SA_REQID], 0)));
+	if (tb[ESPAH_SA_LABEL])
+		json_set(sa, "label", json_string(attr_string(tb[ESPAH_SA_LABEL], "?")));
 	if (tb[ESPAH_SA_STATE])
 		json_set(sa, "state",
 			 json_string(word_of(WORD_STATE, attr_u8(tb[ESPAH_SA_STATE], 0xff))));
@@ -239,7 +244,7 @@ void sa_table_start(struct table *table)
 {
 	static const char *const headings[] = {
 		"DIR", "PROTO", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID",
-		">PACKETS", ">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", NULL
+		">PACKETS", ">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", "LABEL", NULL
 	};
 
 	table_start(table, headings);
@@ -276,4 +281,5 @@ void sa_table_row(struct table *table, const struct nlattr **tb)
 	table_cell(table, "%s", *limits_text(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED], false, text) ?
 		   text : "-");
 	table_cell(table, "%s", *drops_text(tb[ESPAH_SA_DROPS], text, sizeof(text)) ? text : "-");
+	table_cell(table, "%s", attr_string(tb[ESPAH_SA_LABEL], "-"));
 }

@@ -21,7 +21,7 @@ static const struct {
 	{ "--show-keys", SA_SHOW_KEYS }, { "dscp", SA_DSCP }, { "ttl", SA_TTL },
 	{ "dscp-in", SA_DSCP_IN }, { "soft", SA_SOFT }, { "hard", SA_HARD },
 	{ "encap", SA_ENCAP }, { "new-src", SA_NEW_SRC }, { "new-dst", SA_NEW_DST },
-	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY },
+	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY }, { "label", SA_LABEL },
 };
 
 /* What a missing one is called, in the order in which one would type them. */
@@ -147,6 +147,8 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 		return dscp_parse(value, &sa->dscp);
 	case SA_TTL:
 		return read_ttl(value, &sa->ttl);
+	case SA_LABEL:
+		return parse_label(value, &sa->label);
 	}
 	return -1;
 }
@@ -355,6 +357,8 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, sa->sport);
 		mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, sa->dport);
 	}
+	if (sa->given & SA_LABEL)
+		mnl_attr_put_strz(nlh, ESPAH_SA_LABEL, sa->label);
 	if (sa->given & SA_SHOW_KEYS)
 		mnl_attr_put(nlh, ESPAH_SA_SHOW_KEYS, 0, NULL);
 	if (sa->given & SA_TFC)

@@ -15,7 +15,7 @@
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
  *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
- *                        [SA_DUMMY or SA_DUMMY_RANDOM]
+ *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
@@ -46,7 +46,7 @@
  *
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
- *                        [POLICY_REPLACE]
+ *                        [POLICY_REPLACE] [POLICY_LABEL]
  *     Adds a policy and answers with ESPAH_CMD_POLICY_NEW, so that the caller
  *     learns its POLICY_ID. -EEXIST if one with the same direction, selector
  *     and priority exists; with POLICY_REPLACE that one is replaced, keeps its
@@ -330,6 +330,11 @@ enum espah_sa_attr {
 	ESPAH_SA_DUMMY_RANDOM,
 	/** @ESPAH_SA_DUMMIES: u64, read-only, dummies sent; not among ESPAH_SA_PACKETS */
 	ESPAH_SA_DUMMIES,
+	/**
+	 * @ESPAH_SA_LABEL: string, 1 to 63 printable ASCII characters: whose the SA is, as
+	 * who adds it says, such as an IKE daemon and its peer; shown, and nothing else
+	 */
+	ESPAH_SA_LABEL,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
@@ -476,6 +481,8 @@ enum espah_policy_attr {
 	ESPAH_POLICY_DROPS,
 	/** @ESPAH_POLICY_PAD: alignment of 64-bit attributes */
 	ESPAH_POLICY_PAD,
+	/** @ESPAH_POLICY_LABEL: string, as ESPAH_SA_LABEL */
+	ESPAH_POLICY_LABEL,
 
 	__ESPAH_POLICY_MAX,
 	ESPAH_POLICY_MAX = __ESPAH_POLICY_MAX - 1

@@ -72,6 +72,7 @@ static struct nlmsghdr *an_sa(const struct nlattr **tb)
 	mnl_attr_put_u16(nlh, ESPAH_SA_TFC, ESPAH_TFC_MTU);
 	mnl_attr_put_u32(nlh, ESPAH_SA_DUMMY_RANDOM, 333333);
 	mnl_attr_put_u64(nlh, ESPAH_SA_DUMMIES, 12);
+	mnl_attr_put_strz(nlh, ESPAH_SA_LABEL, "charon b.example.org");
 	put_limits(nlh, ESPAH_SA_SOFT, 3600, 20000);
 	put_limits(nlh, ESPAH_SA_HARD, 7200, 5000000);
 	put_limits(nlh, ESPAH_SA_USED, 3660, 18000);
@@ -99,6 +100,7 @@ static void sa(void)
 	CHECK(!strstr(text, "key"));
 	CHECK(strstr(text, "\"tfc\": \"mtu\", \"dummy\": \"random 3/s\""));
 	CHECK(strstr(text, "\"dummies\": 12,"));
+	CHECK(strstr(text, "\"label\": \"charon b.example.org\""));
 	CHECK(strstr(text, "\"soft\": {\"bytes\": {\"limit\": 20000, \"left\": 2000}, "
 		     "\"time\": {\"limit\": 3600, \"left\": 0}}"));
 	CHECK(strstr(text, "\"time\": {\"limit\": 7200, \"left\": 3540}"));
@@ -121,7 +123,8 @@ static void sa(void)
 	sa_print(tb);
 	text = capture_end();
 	CHECK(strstr(text, " dscp ef  ttl 9  ecn-odd 3 "));
-	CHECK(strstr(text, "tunnel  aes256gcm16  encap udp 4500 65535  reqid 7\n"));
+	CHECK(strstr(text, "tunnel  aes256gcm16  encap udp 4500 65535  reqid 7  "
+		     "label 'charon b.example.org'\n"));
 	test_end();
 
 	test_begin("an SA as text");
@@ -130,7 +133,7 @@ static void sa(void)
 	sa_print(tb);
 	text = capture_end();
 	CHECK(strstr(text, "in esp 0x00001001  198.51.100.7 -> 192.0.2.1  tunnel  aes256gcm16  "
-		     "reqid 7\n"));
+		     "reqid 7  label 'charon b.example.org'\n"));
 	CHECK(strstr(text, "packets 9223372036854775808 "));
 	CHECK(strstr(text, " tfc mtu  dummy random 3/s  dummies sent 12\n"));
 	CHECK(strstr(text, "soft: bytes 20.0 kB (2000 B left), time 1h00m (0s left)\n"));

@@ -11,7 +11,7 @@
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
 #define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
 		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP | \
-		   SA_TFC | SA_DUMMY)
+		   SA_TFC | SA_DUMMY | SA_LABEL)
 #define SET_TAKES (SA_DIR | SA_SPI | SA_DST | SA_DF | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST)
 
 static struct cli cli;
@@ -40,7 +40,7 @@ static void encoding(void)
 	test_begin("sa add: each word's attribute");
 	CHECK(!add("in esp spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key 00ff "
 		   "reqid 7 esn window 64 df clear seq 0xffffffff00000001 noecn "
-		   "dscp ef dscp-in ttl 9"));
+		   "dscp ef dscp-in ttl 9 label b.example.org"));
 	at = encode(&nlh);
 	genl = mnl_nlmsg_get_payload(nlh);
 	CHECK(nlh->nlmsg_type == 77 && nlh->nlmsg_seq == 5);
@@ -62,6 +62,7 @@ static void encoding(void)
 	CHECK(has_attr(&at, ESPAH_SA_SEQ, &seq, 8));
 	CHECK(has_u8(&at, ESPAH_SA_DSCP, 46));
 	CHECK(has_u8(&at, ESPAH_SA_TTL, 9));
+	CHECK(has_attr(&at, ESPAH_SA_LABEL, "b.example.org", 14));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	test_end();
 

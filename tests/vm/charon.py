@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""strongSwan's charon in a namespace, over espah or over XFRM, as Debian builds it."""
+import os
+import re
+import shutil
+import subprocess
+
+import ipsec
+import lab
+
+PLUGIN = f"{ipsec.ROOT}/userspace-tools/strongswan"
+RUN = "/run/espah-charon"
+PSK = "0sNd0ZQrsKGz0Xc7kYaHQ2mxpT"
+# short retransmission times: a test that waits for a peer that is gone waits for these
+CONF = """
+charon-systemd {{
+    load_modular = yes
+    install_virtual_ip = yes
+    retransmit_tries = 3
+    retransmit_timeout = {timeout}
+    retransmit_base = 1.2
+    half_open_timeout = 60
+    {options}
+    plugins {{
+        include /etc/strongswan.d/charon/*.conf
+        bypass-lan {{ load = no }}
+        vici {{ socket = unix://{run}/{name}.vici }}
+        kernel-espah {{ load = {load} }}
+        {plugins}
+    }}
+    filelog {{ log {{
+        path = {run}/{name}.log
+        time_format = %T
+        default = {log}
+        knl = {log_kernel}
+        flush_line = yes
+    }} }}
+    syslog {{ daemon {{ default = -1 }} }}
+}}
+swanctl {{ load = pem openssl random }}
+"""
+
+
+def install():
+    """Debian's binaries, and the plugin, into the file system of this virtual machine."""
+    if os.path.exists("/usr/sbin/charon-systemd.installed"):
+        return
+    root = os.environ.get("ESPAH_STRONGSWAN") or lab.run(f"{ipsec.ROOT}/scripts/strongswan",
+                                                         timeout=60).stdout.strip()
+    lab.run("cp", "-a", f"{root}/root/usr", f"{root}/root/etc", "/", timeout=300)
+    for kind, name, target in (
+            ("plugin", "libstrongswan-kernel-espah.so", "/usr/lib/ipsec/plugins/"),
+            ("settings", "kernel-espah.conf", "/etc/strongswan.d/charon/")):
+        lab.true(os.path.exists(f"{PLUGIN}/{name}"), f"no {kind}: make -C {PLUGIN}")
+        shutil.copy(f"{PLUGIN}/{name}", target)
+    os.makedirs(RUN, exist_ok=True)
+    open("/usr/sbin/charon-systemd.installed", "w").close()
+
+
+class Charon:
+    """A daemon. stack: espah or xfrm; conf: for swanctl.conf, without its secrets."""
+
+    running = []
+
+    def __init__(self, ns, stack="espah", conf="", options="", plugins="", timeout=2,
+                 program="/usr/sbin/charon-systemd", start_timeout=60, log=1):
+        install()
+        self.ns, self.stack, self.name = ns, stack, str(ns)
+        self.log_path = f"{RUN}/{self.name}.log"
+        self.program, self.start_timeout = program, start_timeout
+        with open(f"{RUN}/{self.name}.conf", "w") as file:
+            file.write(CONF.format(run=RUN, name=self.name, options=options, plugins=plugins,
+                                   timeout=timeout, log=log, log_kernel=max(log * 2, -1),
+                                   load=100 if stack == "espah" else "no"))
+        self.folder = f"{RUN}/{self.name}"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
+        self.process = None
+        self.start()
+        if conf:
+            self.load(conf)
+
+    def start(self):
+        for path in self.log_path, f"{RUN}/{self.name}.vici":
+            if os.path.exists(path):
+                os.unlink(path)
+        environment = {**os.environ, "STRONGSWAN_CONF": f"{RUN}/{self.name}.conf"}
+        self.process = self.ns.start(*self.program.split(), env=environment,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        Charon.running.append(self)
+        lab.wait_for(lambda: os.path.exists(f"{RUN}/{self.name}.vici"),
+                     f"charon in {self.name}", self.start_timeout)
+
+    def stop(self, kill=False):
+        if self.process.poll() is None:
+            (self.process.kill if kill else self.process.terminate)()
+        self.process.wait(60)
+        Charon.running.remove(self)
+
+    @classmethod
+    def stop_all(cls):
+        for charon in list(cls.running):
+            charon.stop(kill=True)
+
+    def log(self):
+        try:
+            with open(self.log_path) as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def swanctl(self, *words, check=True, timeout=60):
+        with self.ns:
+            result = subprocess.run(
+                ["/usr/sbin/swanctl", *words, "--uri", f"unix://{RUN}/{self.name}.vici"],
+                text=True, capture_output=True, timeout=timeout, check=False,
+                env={**os.environ, "SWANCTL_DIR": self.folder,
+                     "STRONGSWAN_CONF": f"{RUN}/{self.name}.conf"})
+        if check and result.returncode:
+            raise lab.Failed(f"swanctl {' '.join(words)} at {self.name} ({self.stack}): "
+                             f"{(result.stdout + result.stderr)[-400:]}")
+        return result.stdout
+
+    def load(self, conf):
+        with open(f"{self.folder}/swanctl.conf", "w") as file:
+            file.write(conf + f"\nsecrets {{ ike-all {{ secret = {PSK} }} }}\n")
+        self.swanctl("--load-all", "--noprompt", timeout=120)
+
+    def initiate(self, child="net", **options):
+        return self.swanctl("--initiate", "--child", child, "--timeout", "40", **options)
+
+    def sas(self):
+        return self.swanctl("--list-sas", "--raw")
+
+    def children(self, state="INSTALLED"):
+        """How many CHILD_SAs are in a state."""
+        return len(re.findall(rf"\bstate={state}\b", self.sas()))
+
+    def counters(self, what="bytes"):
+        """What came in and went out, as swanctl shows it, of all CHILD_SAs together."""
+        text = self.sas()
+        return tuple(sum(map(int, re.findall(rf"\b{what}-{way}=(\d+)", text)))
+                     for way in ("in", "out"))
+
+    def wait_log(self, text, timeout=40):
+        lab.wait_for(lambda: text in self.log(), f"'{text}' in the log of charon in {self.name}",
+                     timeout)
+
+
+def connection(local, remote, children, name="gw", extra="", ike="aes128-sha256-x25519"):
+    """A connection with a pre-shared key; children: {name: text of its section}."""
+    sections = "\n".join(f"{child} {{ {text} }}" for child, text in children.items())
+    return (f"connections {{ {name} {{\nversion = 2\nlocal_addrs = {local}\n"
+            f"remote_addrs = {remote}\nproposals = {ike}\n{extra}\n"
+            f"local {{ auth = psk }}\nremote {{ auth = psk }}\n"
+            f"children {{\n{sections}\n}} }} }}\n")

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Two sites behind two gateways, keyed by strongSwan: a over espah, b over XFRM.
+
+   s 10.1.0.2 -- a 192.0.2.1 ===== 192.0.2.254 m 198.51.100.254 ===== b 198.51.100.1 -- t 10.2.0.2
+     fd01::2    2001:db8:1::1                             2001:db8:2::1    fd02::2
+
+m is a router; what crosses it and is neither ESP, AH nor IKE is plaintext, and is counted.
+"""
+import contextlib
+import re
+import threading
+import time
+
+import lab
+import traffic
+from charon import RUN, Charon, connection
+from ipsec import CLI, Espah, Xfrm
+
+A = {4: "192.0.2.1", 6: "2001:db8:1::1"}
+B = {4: "198.51.100.1", 6: "2001:db8:2::1"}
+S = {4: "10.1.0.2", 6: "fd01::2"}
+T = {4: "10.2.0.2", 6: "fd02::2"}
+NET_A = {4: "10.1.0.0/24", 6: "fd01::/64"}
+NET_B = {4: "10.2.0.0/24", 6: "fd02::/64"}
+
+WIRE = """
+table inet wire {
+    counter clear { }
+    chain forward {
+        type filter hook forward priority 0;
+        meta l4proto { esp, ah } accept
+        udp dport { 500, 4500 } accept
+        udp sport { 500, 4500 } accept
+        icmp type { destination-unreachable } accept
+        counter name clear
+    }
+}
+"""
+
+
+class Lab:
+    """All that is drawn above; made once, and found clean by each test."""
+
+    only = None
+
+    @classmethod
+    def clean(cls):
+        if not cls.only:
+            lab.delete_all()
+            cls.only = cls()
+        here = cls.only
+        Charon.stop_all()
+        for ns in here.a, here.b:
+            Espah.flush(ns)
+            Xfrm.flush(ns)
+            for family in "-4", "-6":
+                ns.run("ip", family, "route", "flush", "table", "220", check=False)
+        here.m.run("nft", "reset", "counters", "table", "inet", "wire")
+        here.before = Espah.drops(here.a)
+        return here
+
+    def __init__(self):
+        self.s, self.t = lab.Netns("s"), lab.Netns("t")
+        self.a, self.b = lab.Netns("a", forward=True), lab.Netns("b", forward=True)
+        self.m = lab.Netns("m", forward=True)
+        for ns in self.a, self.b:
+            # a second address stays when the first one goes
+            ns.sysctl("net.ipv4.conf.all.promote_secondaries", 1)
+        lab.link(self.s, "eth0", self.a, "lan")
+        lab.link(self.a, "wan", self.m, "west")
+        lab.link(self.m, "east", self.b, "wan")
+        lab.link(self.b, "lan", self.t, "eth0")
+        for ns, number in (self.s, 1), (self.t, 2):
+            ns.ip(f"addr add 10.{number}.0.2/24 dev eth0\n"
+                  f"addr add fd0{number}::2/64 dev eth0 nodad\n"
+                  f"route add default via 10.{number}.0.1\n"
+                  f"route add default via fd0{number}::1\n")
+        for ns, number, net in (self.a, 1, "192.0.2"), (self.b, 2, "198.51.100"):
+            ns.ip(f"addr add 10.{number}.0.1/24 dev lan\n"
+                  f"addr add fd0{number}::1/64 dev lan nodad\n"
+                  f"addr add {net}.1/24 dev wan\n"
+                  f"addr add 2001:db8:{number}::1/64 dev wan nodad\n"
+                  f"route add default via {net}.254\n"
+                  f"route add default via 2001:db8:{number}::fe\n")
+        self.m.ip("addr add 192.0.2.254/24 dev west\naddr add 2001:db8:1::fe/64 dev west nodad\n"
+                  "addr add 198.51.100.254/24 dev east\naddr add 2001:db8:2::fe/64 dev east nodad\n"
+                  "route add 10.1.0.0/24 via 192.0.2.1\nroute add 10.2.0.0/24 via 198.51.100.1\n"
+                  "route add fd01::/64 via 2001:db8:1::1\nroute add fd02::/64 via 2001:db8:2::1\n")
+        with self.m:
+            lab.run("nft", "-f", "-", stdin=WIRE)
+
+    def in_clear(self):
+        """Packets that crossed the router in clear."""
+        text = self.m.run("nft", "list", "counter", "inet", "wire", "clear").stdout
+        return int(text.split("packets ")[1].split()[0])
+
+    def left(self):
+        """SAs and policies of a."""
+        return Espah.sas(self.a), Espah.json(self.a, "policy", "list")
+
+    def dropped(self):
+        return {name: count - self.before.get(name, 0)
+                for name, count in Espah.drops(self.a).items() if count != self.before.get(name, 0)}
+
+    def pair(self, outer, children, a_stack="espah", b_stack="xfrm", options="", **more):
+        """A charon at each gateway. children: {name: (nets of a, nets of b, more)}."""
+        def side(mine, theirs, flip):
+            sections = {name: f"local_ts = {nets[flip]}\nremote_ts = {nets[1 - flip]}\n{nets[2]}"
+                        for name, nets in children.items()}
+            return connection(mine, theirs, sections, **more)
+        b = Charon(self.b, b_stack, side(B[outer], A[outer], 1))
+        return Charon(self.a, a_stack, side(A[outer], B[outer], 0), options=options), b
+
+
+def esp(proposal, more=""):
+    return f"esp_proposals = {proposal}\n{more}"
+
+
+GCM = esp("aes128gcm16")
+
+
+def tunnel(here, name, outer, inner, text=GCM, **options):
+    """A tunnel that carries pings and TCP both ways, and nothing in clear."""
+    a, _ = here.pair(outer, {name: (NET_A[inner], NET_B[inner], text)}, **options)
+    a.initiate(name)
+    carry(here, inner)
+    return a
+
+
+def carry(here, inner=4):
+    traffic.ping(here.s, S[inner], T[inner])
+    traffic.ping(here.t, T[inner], S[inner])
+    with traffic.Transfer(here.s, S[inner], here.t, T[inner], 7000) as transfer:
+        transfer.move(bytes(range(256)) * 400)
+        transfer.move(bytes(range(256)) * 400, backward=True)
+    lab.equal(here.in_clear(), 0, "packets in clear")
+    lab.equal(here.dropped(), {}, "drops")
+
+
+def reply(here, source=S[4], target=T[4]):
+    """Whether a ping comes through, soon."""
+    return here.s.run("ping", "-n", "-c", "1", "-W", "1", "-I", source, target,
+                      check=False).returncode == 0
+
+
+# limits of the tests' own are far away, for machines are slow
+LONG = "life_time = 1h\nrekey_time = 50m\n"
+NEVER = "rekey_time = 0\nlife_time = 0\n"
+
+
+def net(more="", rekey=LONG):
+    return {"net": (NET_A[4], NET_B[4], GCM + rekey + more)}
+
+
+def sides(text_a, text_b, a_addrs=A[4], b_addrs=B[4], **options):
+    """The two configurations, each with its own text for the child."""
+    return (connection(a_addrs, B[4], {"net": f"local_ts = {NET_A[4]}\nremote_ts = {NET_B[4]}\n"
+                                              f"{GCM}{text_a}"}, **options),
+            connection(b_addrs, a_addrs, {"net": f"local_ts = {NET_B[4]}\nremote_ts = {NET_A[4]}\n"
+                                                 f"{GCM}{text_b}"}, **options))
+
+
+class Flow:
+    """Numbered datagrams between s and t in both directions, at up to 1,000 a second each."""
+
+    def __init__(self, here):
+        self.ends = {"s to t": (traffic.udp(here.s, S[4], 9000), traffic.udp(here.t, T[4], 9000))}
+        self.ends["t to s"] = self.ends["s to t"][::-1]
+        self.sent = {name: 0 for name in self.ends}
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(name,)) for name in self.ends]
+
+    def run(self, name):
+        source, sink = self.ends[name]
+        target = sink.getsockname()
+        while not self.stop.is_set():
+            source.sendto(b"%012d" % self.sent[name] * 8, target)
+            self.sent[name] += 1
+            time.sleep(0.001)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        time.sleep(0.5)  # what was sent last is on its way
+        self.lost, self.twice = {}, {}
+        for name, (_, sink) in self.ends.items():
+            got = [int(data[:12]) for data in traffic.drain(sink)]
+            self.lost[name] = self.sent[name] - len(set(got))
+            self.twice[name] = len(got) - len(set(got))
+        for sock in self.ends["s to t"]:
+            sock.close()
+
+
+def check_flow(here, flow):
+    print(f"# {sum(flow.sent.values())} datagrams: lost {flow.lost}, twice {flow.twice}, "
+          f"in clear {here.in_clear()}")
+    nothing = {name: 0 for name in flow.sent}
+    lab.equal(flow.lost, nothing, "lost")
+    lab.equal(flow.twice, nothing, "arrived twice")
+    lab.equal(here.in_clear(), 0, "packets in clear")
+    lab.equal(here.dropped(), {}, "drops")
+
+
+def established(charon):
+    """How many times a CHILD_SA was."""
+    return len(re.findall(r"CHILD_SA net\{\d+\} established", charon.log()))
+
+
+@contextlib.contextmanager
+def monitored(here, event):
+    """`espah monitor` has told the event in the meantime, in a line of its own, with the time."""
+    path = f"{RUN}/monitor"
+    with open(path, "w") as file:
+        monitor = here.a.start(CLI, "monitor", event, stdout=file)
+    yield
+    monitor.kill()
+    monitor.wait()
+    with open(path) as file:
+        lines = file.read().splitlines()
+    line = rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}}  {event} +\S.*"
+    lab.true(lines and all(re.fullmatch(line, text) for text in lines),
+             f"espah monitor {event} printed {lines}")

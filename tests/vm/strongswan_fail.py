@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What goes wrong with strongSwan: peers that vanish, crashes, a plugin that cannot work.
+
+See sites.py for the topology; a is over espah, b over XFRM.
+"""
+import os
+
+import lab
+import module
+from charon import RUN, Charon
+from ipsec import Espah
+from sites import LONG, T, Lab, carry, net, reply, sides
+
+
+# --- peers and daemons that vanish ------------------------------------------------------------
+
+@lab.test("dead peer detection: the peer vanishes, its SAs and policies go, nothing is left")
+def vanished():
+    here = Lab.clean()
+    a, b = here.pair(4, net("dpd_action = clear\n"), extra="dpd_delay = 2s")
+    a.initiate()
+    carry(here)
+    b.stop(kill=True)
+    lab.wait_for(lambda: here.left() == ([], []), "all SAs and policies to go", 120)
+
+
+@lab.test("charon killed: nothing in clear while it is away; started again, it clears what it finds")
+def killed():
+    here = Lab.clean()
+    a, _ = here.pair(4, net("start_action = trap\n"))
+    lab.wait_for(lambda: reply(here), "an answer", 60)
+    Espah.batch(here.a, [
+        "sa add out spi 0x4242 src 203.0.113.1 dst 203.0.113.2 tunnel aes128gcm16 key "
+        + "ab" * 20, "policy add out 10.77.0.0/16 10.78.0.0/16 discard"])
+    a.stop(kill=True)
+    for _ in range(20):
+        here.s.run("ping", "-n", "-c", "1", "-W", "0.05", T[4], check=False)
+    lab.equal(here.in_clear(), 0, "packets in clear while charon was away")
+    stale = {sa["spi"] for sa in Espah.sas(here.a)}
+    lab.equal(len(stale), 3, "SAs while charon was away")
+    a.start()
+    lab.wait_for(lambda: len(Espah.sas(here.a)) == 1 and
+                 len(Espah.json(here.a, "policy", "list")) == 1,
+                 "charon to clear its own SAs and policies, and no others")
+    a.swanctl("--load-all", "--noprompt")
+    lab.wait_for(lambda: reply(here), "an answer", 60)
+    lab.equal(len(Espah.sas(here.a)), 3, "SAs after the restart")
+    lab.equal(stale & {sa["spi"] for sa in Espah.sas(here.a)}, {"0x00004242"},
+              "SAs from before the crash")
+
+
+# --- failures that charon's log explains --------------------------------------------------------
+
+def refused(here, why, **options):
+    """charon starts, and neither keys XFRM behind our back."""
+    a = Charon(here.a, "espah", **options)
+    a.wait_log(f"kernel-espah: {why}")
+    Charon(here.b, "xfrm", sides(LONG, LONG)[1])
+    a.load(sides(LONG, LONG)[0])
+    a.initiate(check=False)
+    lab.true("no SA or policy can be installed" in a.log(), "no complaint in charon's log")
+    lab.equal(here.a.run("ip", "xfrm", "state").stdout, "", "XFRM's SAs")
+
+
+@lab.test("the plugin is of another version than charon: its log says so, and XFRM is not used instead")
+def version():
+    here = Lab.clean()
+    with open("/usr/sbin/charon-systemd", "rb") as file:
+        program = file.read()
+    lab.true(b"5.9.8" in program, "this charon is not 5.9.8")
+    with open(f"{RUN}/other-charon", "wb") as file:
+        file.write(program.replace(b"5.9.8", b"5.9.7"))
+    os.chmod(f"{RUN}/other-charon", 0o755)
+    refused(here, "the plugin is built for strongSwan 5.9.8", program=f"{RUN}/other-charon")
+
+
+@lab.test("the module is not loaded: charon's log says so, and XFRM is not used instead")
+def unloaded():
+    here = Lab.clean()
+    module.unload()
+    try:
+        refused(here, "the kernel module espah is not loaded")
+    finally:
+        Charon.stop_all()
+        module.load()
+
+
+@lab.test("charon lacks CAP_NET_ADMIN: its log says so")
+def privilege():
+    here = Lab.clean()
+    path = f"{RUN}/a.log"
+    try:
+        Charon(here.a, "espah", program="setpriv --bounding-set -net_admin --inh-caps -net_admin "
+               "/usr/sbin/charon-systemd", start_timeout=10)
+    except lab.Failed:
+        pass  # kernel-netlink needs it as well, for addresses, and charon ends
+    with open(path) as file:
+        log = file.read()
+    lab.true("kernel-espah: charon lacks CAP_NET_ADMIN" in log, f"the log says: {log[-400:]}")
+
+
+if __name__ == "__main__":
+    lab.main()

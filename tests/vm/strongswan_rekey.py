@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""strongSwan brings SAs up when packets ask for them, and replaces them under load.
+
+See sites.py for the topology; a is over espah, b over XFRM.
+"""
+import re
+
+import lab
+import traffic
+from charon import Charon
+from ipsec import Espah
+from sites import (NEVER, S, T, Flow, Lab, carry, check_flow, established, monitored, net, reply,
+                   sides)
+
+
+# --- traps --------------------------------------------------------------------------------
+
+@lab.test("a trap policy: the first packet raises the acquire, then traffic passes, none in clear")
+def trap():
+    here = Lab.clean()
+    a, _ = here.pair(4, net("start_action = trap\n"))
+    lab.wait_for(lambda: len(here.left()[1]) == 2, "the trap policies")
+    lab.equal(Espah.sas(here.a), [], "SAs before the first packet")
+    with monitored(here, "acquire"):
+        lab.wait_for(lambda: reply(here), "an answer", 60)
+    carried = here.dropped()
+    lab.equal(set(carried), {"no_sa"}, "drops")
+    traffic.ping(here.s, S[4], T[4], count=5)
+    lab.equal(here.dropped(), carried, "drops once the SAs are there")
+    lab.equal(here.in_clear(), 0, "packets in clear")
+    lab.equal(len(Espah.sas(here.a)), 2, "SAs")
+    lab.true("creating acquire job for policy" in a.log(), "no acquire in charon's log")
+    a.swanctl("--terminate", "--ike", "gw")
+    lab.wait_for(lambda: [len(what) for what in here.left()] == [0, 2],
+                 "the SAs to go, and the trap policies to stay")
+
+
+# --- rekeying -----------------------------------------------------------------------------
+
+FAST = "rekey_time = 4s\nlife_time = 10m\nrand_time = 0\n"
+IKE_FAST = "rekey_time = 6s\nover_time = 10m\nrand_time = 0\n"
+
+for who, texts in (("espah's end", (FAST, NEVER)), ("XFRM's end", (NEVER, FAST))):
+    @lab.test(f"rekeying of CHILD_SA and IKE_SA by {who}, under a flow both ways: none lost, "
+              "none twice, none in clear", *texts)
+    def rekey(text_a, text_b):
+        here = Lab.clean()
+        conf = sides(text_a, text_b)
+        ike = [IKE_FAST if text == FAST else "rekey_time = 0\n" for text in (text_a, text_b)]
+        conf = [text.replace("version = 2", "version = 2\n" + more)
+                for text, more in zip(conf, ike)]
+        Charon(here.b, "xfrm", conf[1])
+        a = Charon(here.a, "espah", conf[0])
+        a.initiate()
+        carry(here)
+        with Flow(here) as flow:
+            lab.wait_for(lambda: established(a) >= 6, "five rekeyings", 120)
+        rekeyed = len(re.findall(r"IKE_SA gw\[\d+\] rekeyed", a.log()))
+        lab.true(rekeyed, "the IKE_SA was not rekeyed")
+        print(f"# {established(a) - 1} rekeyings of the CHILD_SA, {rekeyed} of the IKE_SA")
+        check_flow(here, flow)
+        # charon keeps what was replaced for another five seconds
+        sas, policies = here.left()
+        lab.true(len(sas) <= 8, f"{len(sas)} SAs are left")
+        lab.equal(len(policies), 2, "policies")
+
+
+for unit, limit in ("packets", 200), ("bytes", 40000):
+    @lab.test(f"rekeying by {unit}: a new CHILD_SA after {limit} of them, none lost", unit, limit)
+    def volume(unit_, limit_):
+        here = Lab.clean()
+        text = f"rekey_{unit_} = {limit_}\nlife_{unit_} = 1000000000\nrand_{unit_} = 0\n" + NEVER
+        conf = sides(text, NEVER)
+        Charon(here.b, "xfrm", conf[1])
+        a = Charon(here.a, "espah", conf[0])
+        a.initiate()
+        lab.equal(established(a), 1, "CHILD_SAs before")
+        with monitored(here, "expire"), Flow(here) as flow:
+            lab.wait_for(lambda: established(a) > 1, "a rekeying", 60)
+        check_flow(here, flow)
+
+
+if __name__ == "__main__":
+    lab.main()

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the module reports, told to charon. */
+#include "backend.h"
+
+#include <errno.h>
+#include <processing/watcher.h>
+
+struct events {
+	struct nl *nl;
+};
+
+static void acquire(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[ESPAH_ACQUIRE_MAX + 1], *tmpl[ESPAH_TMPL_MAX + 1];
+	kernel_acquire_data_t data = {};
+	uint32_t reqid;
+
+	nl_attrs(nlh, tb, ESPAH_ACQUIRE_MAX);
+	nl_nest(tb[ESPAH_ACQUIRE_TEMPLATE], tmpl, ESPAH_TMPL_MAX);
+	reqid = nl_u32(tmpl[ESPAH_TMPL_REQID]);
+	data.src = selector_side(tb[ESPAH_ACQUIRE_FLOW], TRUE);
+	data.dst = selector_side(tb[ESPAH_ACQUIRE_FLOW], FALSE);
+	if (data.src && data.dst)
+		charon->kernel->acquire(charon->kernel, reqid, &data);
+	DESTROY_IF(data.src);
+	DESTROY_IF(data.dst);
+}
+
+static void expire(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[ESPAH_EXPIRE_MAX + 1], *sa[ESPAH_SA_MAX + 1];
+	host_t *dst;
+
+	nl_attrs(nlh, tb, ESPAH_EXPIRE_MAX);
+	nl_nest(tb[ESPAH_EXPIRE_SA], sa, ESPAH_SA_MAX);
+	dst = nl_host(sa[ESPAH_SA_DST], 0);
+	/* an SPI that was reserved and got no keys is nobody's */
+	if (dst && nl_u8(sa[ESPAH_SA_STATE]) == ESPAH_SA_STATE_VALID)
+		charon->kernel->expire(charon->kernel, nl_u8(sa[ESPAH_SA_PROTO]),
+				       nl_u32(sa[ESPAH_SA_SPI]), dst,
+				       nl_u8(tb[ESPAH_EXPIRE_HARD]));
+	DESTROY_IF(dst);
+}
+
+static void mapping(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *sa[ESPAH_SA_MAX + 1];
+	host_t *dst, *peer;
+
+	nl_attrs(nlh, sa, ESPAH_SA_MAX);
+	dst = nl_host(sa[ESPAH_SA_DST], nl_u16(sa[ESPAH_SA_ENCAP_DPORT]));
+	peer = nl_host(sa[ESPAH_SA_NEW_SRC], nl_u16(sa[ESPAH_SA_NEW_SPORT]));
+	if (dst && peer)
+		charon->kernel->mapping(charon->kernel, nl_u8(sa[ESPAH_SA_PROTO]),
+					nl_u32(sa[ESPAH_SA_SPI]), dst, peer);
+	DESTROY_IF(dst);
+	DESTROY_IF(peer);
+}
+
+static void tell(const struct nlmsghdr *nlh, void *data)
+{
+	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
+
+	switch (genl->cmd) {
+	case ESPAH_CMD_ACQUIRE:
+		acquire(nlh);
+		break;
+	case ESPAH_CMD_EXPIRE:
+		expire(nlh);
+		break;
+	case ESPAH_CMD_MAPPING:
+		mapping(nlh);
+		break;
+	}
+}
+
+CALLBACK(readable, bool, struct events *this, int fd, watcher_event_t event)
+{
+	int error = nl_events(this->nl, tell, NULL);
+
+	if (error)
+		DBG1(DBG_KNL, "kernel-espah: events of the module are lost: %s", strerror(error));
+	return TRUE;
+}
+
+struct events *events_create(char *why, size_t size)
+{
+	static const char *const groups[] = {
+		ESPAH_MCGRP_ACQUIRE, ESPAH_MCGRP_EXPIRE, ESPAH_MCGRP_MAPPING
+	};
+	struct nl *nl = nl_open(why, size);
+	struct events *this;
+	unsigned int i;
+	int error;
+
+	if (!nl)
+		return NULL;
+	for (i = 0; i < countof(groups); i++) {
+		error = nl_join(nl, groups[i]);
+		if (error) {
+			snprintf(why, size, "the events '%s' cannot be received: %s", groups[i],
+				 strerror(error));
+			nl_close(nl);
+			return NULL;
+		}
+	}
+	INIT(this, .nl = nl);
+	lib->watcher->add(lib->watcher, nl_fd(nl), WATCHER_READ, (watcher_cb_t)readable, this);
+	return this;
+}
+
+void events_destroy(struct events *this)
+{
+	lib->watcher->remove(lib->watcher, nl_fd(this->nl));
+	nl_close(this->nl);
+	free(this);
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Policies. A CHILD_SA that replaces another one has the same: charon adds them again before
+ * it takes the old ones away. So each is kept with its users, and the module has what the
+ * newest of them wants. Policies of another priority (traps, fallbacks) stand beside it there.
+ */
+#include "backend.h"
+
+#include <collections/hashtable.h>
+#include <collections/linked_list.h>
+#include <threading/mutex.h>
+
+/* distance between the classes of priorities; what a user sets by hand is compared with these */
+#define PRIORITY_STEP 200000
+
+struct policies {
+	struct nl *nl;
+	mutex_t *mutex;
+	hashtable_t *table;
+	struct routes *routes;
+};
+
+/* Those who want a policy. */
+struct user {
+	policy_type_t type;
+	ipsec_mode_t mode;
+	uint32_t reqid;
+	uint8_t proto;
+	host_t *src, *dst;
+	struct route *route;
+};
+
+/* @key: direction, priority and selector, as they are sent */
+struct policy {
+	chunk_t key;
+	linked_list_t *users;
+};
+
+static u_int hash(const void *key)
+{
+	return chunk_hash(*(const chunk_t *)key);
+}
+
+static bool equals(const void *a, const void *b)
+{
+	return chunk_equals(*(const chunk_t *)a, *(const chunk_t *)b);
+}
+
+static uint32_t priority(kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_policy_t *data)
+{
+	uint32_t class = data->prio == POLICY_PRIORITY_PASS ? 1 :
+			 data->prio == POLICY_PRIORITY_FALLBACK ? 3 : 2;
+
+	if (data->manual_prio)
+		return data->manual_prio;
+	/* narrow selectors first, and what is there before what asks for it */
+	return class * PRIORITY_STEP - selector_weight(id->src_ts, id->dst_ts) * 2 -
+	       (data->prio != POLICY_PRIORITY_ROUTED);
+}
+
+/* Begins a request with what identifies a policy; @key: NULL, or gets a copy of that */
+static struct nlmsghdr *start(struct policies *this, void *buf, uint8_t cmd,
+			      kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_policy_t *data,
+			      chunk_t *key)
+{
+	struct nlmsghdr *nlh = nl_start(this->nl, buf, cmd, 0);
+	size_t from = nlh->nlmsg_len;
+
+	mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR,
+			id->dir == POLICY_OUT ? ESPAH_DIR_OUT : ESPAH_DIR_IN);
+	mnl_attr_put_u32(nlh, ESPAH_POLICY_PRIORITY, priority(id, data));
+	selector_put(nlh, ESPAH_POLICY_SELECTOR, id->src_ts, id->dst_ts);
+	if (key)
+		*key = chunk_clone(chunk_create((u_char *)nlh + from, nlh->nlmsg_len - from));
+	return nlh;
+}
+
+static void put_template(struct nlmsghdr *nlh, const struct user *user)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, ESPAH_POLICY_TEMPLATE);
+
+	mnl_attr_put_u8(nlh, ESPAH_TMPL_MODE, user->mode == MODE_TUNNEL ? ESPAH_MODE_TUNNEL :
+					      ESPAH_MODE_TRANSPORT);
+	mnl_attr_put_u8(nlh, ESPAH_TMPL_PROTO, user->proto);
+	mnl_attr_put_u32(nlh, ESPAH_TMPL_REQID, user->reqid);
+	if (user->mode == MODE_TUNNEL) {
+		nl_put_host(nlh, ESPAH_TMPL_SRC, user->src);
+		nl_put_host(nlh, ESPAH_TMPL_DST, user->dst);
+	}
+	mnl_attr_nest_end(nlh, nest);
+}
+
+/* Gives the module what @user wants, in the place of what it had. */
+static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
+			kernel_ipsec_manage_policy_t *data, const struct user *user)
+{
+	char buf[NL_REQUEST_MAX], *why = NULL;
+	struct nlmsghdr *nlh = start(this, buf, ESPAH_CMD_POLICY_NEW, id, data, NULL);
+
+	mnl_attr_put(nlh, ESPAH_POLICY_REPLACE, 0, NULL);
+	label_put(nlh, ESPAH_POLICY_LABEL);
+	mnl_attr_put_u8(nlh, ESPAH_POLICY_ACTION,
+			user->type == POLICY_IPSEC ? ESPAH_ACTION_PROTECT :
+			user->type == POLICY_PASS ? ESPAH_ACTION_BYPASS : ESPAH_ACTION_DISCARD);
+	if (user->type == POLICY_IPSEC)
+		put_template(nlh, user);
+	if (!nl_ask(this->nl, nlh, NULL, NULL, &why))
+		return SUCCESS;
+	DBG1(DBG_KNL, "kernel-espah: unable to add policy %R === %R %N: %s", id->src_ts,
+	     id->dst_ts, policy_dir_names, id->dir, why);
+	free(why);
+	return FAILED;
+}
+
+static status_t uninstall(struct policies *this, kernel_ipsec_policy_id_t *id,
+			  kernel_ipsec_manage_policy_t *data)
+{
+	char buf[NL_REQUEST_MAX], *why = NULL;
+
+	if (!nl_ask(this->nl, start(this, buf, ESPAH_CMD_POLICY_DEL, id, data, NULL), NULL, NULL,
+		    &why))
+		return SUCCESS;
+	DBG1(DBG_KNL, "kernel-espah: unable to delete policy %R === %R %N: %s", id->src_ts,
+	     id->dst_ts, policy_dir_names, id->dir, why);
+	free(why);
+	return FAILED;
+}
+
+static struct user *user_create(kernel_ipsec_manage_policy_t *data)
+{
+	struct user *user;
+
+	INIT(user,
+		.type = data->type,
+		.mode = data->sa->mode,
+		.reqid = data->sa->reqid,
+		.proto = data->sa->ah.use ? IPPROTO_AH : IPPROTO_ESP,
+		.src = data->src->clone(data->src),
+		.dst = data->dst->clone(data->dst),
+	);
+	return user;
+}
+
+static void user_destroy(struct policies *this, struct user *user)
+{
+	route_put(this->routes, user->route);
+	user->src->destroy(user->src);
+	user->dst->destroy(user->dst);
+	free(user);
+}
+
+static bool same(const struct user *a, const struct user *b)
+{
+	return a->type == b->type && a->mode == b->mode && a->reqid == b->reqid &&
+	       a->proto == b->proto && a->src->ip_equals(a->src, b->src) &&
+	       a->dst->ip_equals(a->dst, b->dst);
+}
+
+static struct user *first(struct policy *policy)
+{
+	struct user *user = NULL;
+
+	policy->users->get_first(policy->users, (void **)&user);
+	return user;
+}
+
+static void policy_destroy(struct policies *this, struct policy *policy)
+{
+	this->table->remove(this->table, &policy->key);
+	policy->users->destroy(policy->users);
+	chunk_free(&policy->key);
+	free(policy);
+}
+
+/* The policy, which may have no users yet. */
+static struct policy *find(struct policies *this, kernel_ipsec_policy_id_t *id,
+			   kernel_ipsec_manage_policy_t *data, bool create)
+{
+	char buf[NL_REQUEST_MAX];
+	struct policy *policy;
+	chunk_t key;
+
+	start(this, buf, ESPAH_CMD_POLICY_NEW, id, data, &key);
+	policy = this->table->get(this->table, &key);
+	if (policy || !create) {
+		chunk_free(&key);
+		return policy;
+	}
+	INIT(policy,
+		.key = key,
+		.users = linked_list_create(),
+	);
+	this->table->put(this->table, &policy->key, policy);
+	return policy;
+}
+
+status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
+		    kernel_ipsec_manage_policy_t *data)
+{
+	struct user *user, *before;
+	status_t status = SUCCESS;
+	struct policy *policy;
+
+	if (id->dir == POLICY_FWD)
+		return SUCCESS; /* the inbound one covers what is forwarded */
+	if (id->mark.mask || id->if_id || id->interface || id->label) {
+		DBG1(DBG_KNL, "kernel-espah: policies with marks, interfaces or labels are not supported");
+		return NOT_SUPPORTED;
+	}
+	user = user_create(data);
+	this->mutex->lock(this->mutex);
+	policy = find(this, id, data, TRUE);
+	before = first(policy);
+	if (!before || !same(before, user))
+		status = install(this, id, data, user);
+	if (status == SUCCESS) {
+		user->route = route_get(this->routes, id, data);
+		policy->users->insert_first(policy->users, user);
+	} else {
+		user_destroy(this, user);
+		if (!before)
+			policy_destroy(this, policy);
+	}
+	this->mutex->unlock(this->mutex);
+	return status;
+}
+
+/* Takes out one user that is like @like. */
+static struct user *take_user(struct policy *policy, const struct user *like)
+{
+	struct user *user, *found = NULL;
+	enumerator_t *users = policy->users->create_enumerator(policy->users);
+
+	while (!found && users->enumerate(users, &user)) {
+		if (same(user, like)) {
+			policy->users->remove_at(policy->users, users);
+			found = user;
+		}
+	}
+	users->destroy(users);
+	return found;
+}
+
+status_t policy_del(struct policies *this, kernel_ipsec_policy_id_t *id,
+		    kernel_ipsec_manage_policy_t *data)
+{
+	struct user *like, *before, *gone = NULL;
+	status_t status = SUCCESS;
+	struct policy *policy;
+
+	if (id->dir == POLICY_FWD)
+		return SUCCESS;
+	like = user_create(data);
+	this->mutex->lock(this->mutex);
+	policy = find(this, id, data, FALSE);
+	before = policy ? first(policy) : NULL;
+	gone = policy ? take_user(policy, like) : NULL;
+	if (!gone) {
+		status = NOT_FOUND;
+	} else if (!first(policy)) {
+		status = uninstall(this, id, data);
+		policy_destroy(this, policy);
+	} else if (gone == before && !same(gone, first(policy))) {
+		status = install(this, id, data, first(policy));
+	}
+	if (gone)
+		user_destroy(this, gone);
+	this->mutex->unlock(this->mutex);
+	user_destroy(this, like);
+	return status;
+}
+
+struct policies *policies_create(struct nl *nl)
+{
+	struct policies *this;
+
+	INIT(this,
+		.nl = nl,
+		.mutex = mutex_create(MUTEX_TYPE_DEFAULT),
+		.table = hashtable_create(hash, equals, 64),
+		.routes = routes_create(),
+	);
+	return this;
+}
+
+void policies_destroy(struct policies *this)
+{
+	enumerator_t *policies = this->table->create_enumerator(this->table);
+	struct policy *policy;
+	struct user *user;
+	void *key;
+
+	while (policies->enumerate(policies, &key, &policy)) {
+		while (policy->users->remove_first(policy->users, (void **)&user) == SUCCESS)
+			user_destroy(this, user);
+		policy->users->destroy(policy->users);
+		chunk_free(&policy->key);
+		free(policy);
+	}
+	policies->destroy(policies);
+	this->table->destroy(this->table);
+	routes_destroy(this->routes);
+	this->mutex->destroy(this->mutex);
+	free(this);
+}

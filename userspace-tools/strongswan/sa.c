@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SAs. charon names one by its SPI, destination and protocol, and the module by its direction
+ * too; as a destination is either ours or the peer's, the one direction is tried and then the
+ * other.
+ */
+#include "backend.h"
+
+#include <errno.h>
+#include <time.h>
+
+static struct nlmsghdr *start(struct nl *nl, void *buf, uint8_t cmd, uint8_t dir,
+			      kernel_ipsec_sa_id_t *id)
+{
+	struct nlmsghdr *nlh = nl_start(nl, buf, cmd, 0);
+
+	mnl_attr_put_u8(nlh, ESPAH_SA_DIR, dir);
+	mnl_attr_put_u8(nlh, ESPAH_SA_PROTO, id->proto);
+	mnl_attr_put_u32(nlh, ESPAH_SA_SPI, id->spi);
+	nl_put_host(nlh, ESPAH_SA_DST, id->dst);
+	return nlh;
+}
+
+/* Logs why something failed. Return: what charon makes of it */
+static status_t failed(int error, const char *what, uint32_t spi, char *why)
+{
+	if (error)
+		DBG1(DBG_KNL, "kernel-espah: unable to %s with SPI %.8x: %s", what, ntohl(spi),
+		     why ?: strerror(error));
+	free(why);
+	return error == ENOENT ? NOT_FOUND : error ? FAILED : SUCCESS;
+}
+
+static void take_spi(const struct nlmsghdr *nlh, void *spi)
+{
+	const struct nlattr *sa[ESPAH_SA_MAX + 1];
+
+	nl_attrs(nlh, sa, ESPAH_SA_MAX);
+	*(uint32_t *)spi = nl_u32(sa[ESPAH_SA_SPI]);
+}
+
+status_t sa_get_spi(struct nl *nl, host_t *src, host_t *dst, uint8_t proto, uint32_t *spi)
+{
+	char buf[NL_REQUEST_MAX], *why = NULL;
+	struct nlmsghdr *nlh = nl_start(nl, buf, ESPAH_CMD_SA_ALLOC_SPI, 0);
+
+	/* the mode comes with the keys */
+	mnl_attr_put_u8(nlh, ESPAH_SA_MODE, ESPAH_MODE_TUNNEL);
+	mnl_attr_put_u8(nlh, ESPAH_SA_PROTO, proto);
+	nl_put_host(nlh, ESPAH_SA_SRC, src);
+	nl_put_host(nlh, ESPAH_SA_DST, dst);
+	*spi = 0;
+	return failed(nl_ask(nl, nlh, take_spi, spi, &why), "reserve an SA", 0, why);
+}
+
+static void put_limit(struct nlmsghdr *nlh, uint16_t type, uint64_t value)
+{
+	if (value)
+		mnl_attr_put_u64(nlh, type, value);
+}
+
+static void put_limits(struct nlmsghdr *nlh, uint16_t type, uint64_t time, uint64_t bytes,
+		       uint64_t packets)
+{
+	struct nlattr *nest;
+
+	if (!time && !bytes && !packets)
+		return;
+	nest = mnl_attr_nest_start(nlh, type);
+	put_limit(nlh, ESPAH_LIMIT_TIME, time);
+	put_limit(nlh, ESPAH_LIMIT_BYTES, bytes);
+	put_limit(nlh, ESPAH_LIMIT_PACKETS, packets);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+/* What a tunnel does to the fields of IP headers. */
+static void put_tunnel(struct nlmsghdr *nlh, kernel_ipsec_add_sa_t *data, uint32_t *flags)
+{
+	bool dscp_in = data->copy_dscp == DSCP_COPY_IN_ONLY || data->copy_dscp == DSCP_COPY_YES;
+	bool dscp_out = data->copy_dscp == DSCP_COPY_OUT_ONLY || data->copy_dscp == DSCP_COPY_YES;
+
+	if (!data->copy_ecn)
+		*flags |= ESPAH_SA_F_NOECN;
+	if (data->inbound) {
+		if (dscp_in)
+			*flags |= ESPAH_SA_F_DSCP_IN;
+		return;
+	}
+	if (!dscp_out)
+		mnl_attr_put_u8(nlh, ESPAH_SA_DSCP, 0);
+	mnl_attr_put_u8(nlh, ESPAH_SA_DF, data->copy_df ? ESPAH_DF_COPY : ESPAH_DF_CLEAR);
+	if (data->tfc)
+		mnl_attr_put_u16(nlh, ESPAH_SA_TFC, min(data->tfc, (uint32_t)ESPAH_TFC_MTU));
+}
+
+static void put_window(struct nlmsghdr *nlh, kernel_ipsec_add_sa_t *data)
+{
+	uint32_t window = data->replay_window;
+
+	if (window || data->esn)
+		window = max((uint32_t)ESPAH_WINDOW_MIN, min(window, (uint32_t)ESPAH_WINDOW_MAX));
+	mnl_attr_put_u32(nlh, ESPAH_SA_WINDOW, window);
+}
+
+static void put_encap(struct nlmsghdr *nlh, host_t *src, host_t *dst)
+{
+	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, src->get_port(src));
+	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, dst->get_port(dst));
+}
+
+/* What XFRM can and the module cannot. */
+static const char *unsupported(kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data)
+{
+	if (data->mode != MODE_TUNNEL && data->mode != MODE_TRANSPORT)
+		return "modes other than tunnel and transport";
+	if (data->ipcomp != IPCOMP_NONE)
+		return "IP compression";
+	if (id->mark.mask || data->mark.mask)
+		return "marks";
+	if (id->if_id)
+		return "interface IDs";
+	if (data->label)
+		return "security labels";
+	if (data->hw_offload == HW_OFFLOAD_YES)
+		return "hardware offload";
+	return NULL;
+}
+
+status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data)
+{
+	const char *algorithm, *lacks = unsupported(id, data);
+	char buf[NL_REQUEST_MAX], name[64], *why = NULL;
+	uint32_t flags = data->esn ? ESPAH_SA_F_ESN : 0;
+	lifetime_cfg_t *life = data->lifetime;
+	struct nlmsghdr *nlh;
+	chunk_t key;
+
+	if (lacks) {
+		DBG1(DBG_KNL, "kernel-espah: %s are not supported", lacks);
+		return NOT_SUPPORTED;
+	}
+	algorithm = algorithm_name(id->proto, data->enc_alg, data->enc_key.len, data->int_alg,
+				   name, sizeof(name));
+	if (!algorithm) {
+		DBG1(DBG_KNL, "kernel-espah: the module has no %N with %N",
+		     encryption_algorithm_names, data->enc_alg, integrity_algorithm_names,
+		     data->int_alg);
+		return NOT_SUPPORTED;
+	}
+	DBG2(DBG_KNL, "adding %s SA with SPI %.8x, reqid {%u}, %s",
+	     data->inbound ? "inbound" : "outbound", ntohl(id->spi), data->reqid, algorithm);
+
+	nlh = start(nl, buf, ESPAH_CMD_SA_NEW, data->inbound ? ESPAH_DIR_IN : ESPAH_DIR_OUT, id);
+	nl_put_host(nlh, ESPAH_SA_SRC, id->src);
+	mnl_attr_put_u8(nlh, ESPAH_SA_MODE, data->mode == MODE_TUNNEL ? ESPAH_MODE_TUNNEL :
+					    ESPAH_MODE_TRANSPORT);
+	mnl_attr_put_u32(nlh, ESPAH_SA_REQID, data->reqid);
+	mnl_attr_put_strz(nlh, ESPAH_SA_ALG, algorithm);
+	key = chunk_cat("cc", data->enc_key, data->int_key);
+	mnl_attr_put(nlh, ESPAH_SA_KEY, key.len, key.ptr);
+	chunk_clear(&key);
+	label_put(nlh, ESPAH_SA_LABEL);
+	if (data->mode == MODE_TUNNEL)
+		put_tunnel(nlh, data, &flags);
+	mnl_attr_put_u32(nlh, ESPAH_SA_FLAGS, flags);
+	if (data->inbound)
+		put_window(nlh, data);
+	if (data->encap)
+		put_encap(nlh, id->src, id->dst);
+	put_limits(nlh, ESPAH_SA_SOFT, life->time.rekey, life->bytes.rekey, life->packets.rekey);
+	put_limits(nlh, ESPAH_SA_HARD, life->time.life, life->bytes.life, life->packets.life);
+	return failed(nl_ask(nl, nlh, NULL, NULL, &why), "add an SA", id->spi, why);
+}
+
+status_t sa_update(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_update_sa_t *data)
+{
+	char buf[NL_REQUEST_MAX], *why = NULL;
+	int dir, error = ENOENT;
+
+	if (data->new_reqid)
+		return NOT_SUPPORTED; /* charon makes a new SA then */
+	for (dir = ESPAH_DIR_IN; dir <= ESPAH_DIR_OUT && error == ENOENT; dir++) {
+		struct nlmsghdr *nlh = start(nl, buf, ESPAH_CMD_SA_SET, dir, id);
+
+		nl_put_host(nlh, ESPAH_SA_NEW_SRC, data->new_src);
+		nl_put_host(nlh, ESPAH_SA_NEW_DST, data->new_dst);
+		if (data->new_encap) {
+			put_encap(nlh, data->new_src, data->new_dst);
+		} else if (data->encap) {
+			mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, 0);
+			mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, 0);
+		}
+		free(why);
+		why = NULL;
+		error = nl_ask(nl, nlh, NULL, NULL, &why);
+	}
+	return failed(error, "move the SA", id->spi, why);
+}
+
+struct usage {
+	uint64_t bytes, packets, last;
+};
+
+static void take_usage(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *sa[ESPAH_SA_MAX + 1];
+	struct usage *usage = data;
+
+	nl_attrs(nlh, sa, ESPAH_SA_MAX);
+	usage->bytes = nl_u64(sa[ESPAH_SA_BYTES]);
+	usage->packets = nl_u64(sa[ESPAH_SA_PACKETS]);
+	usage->last = nl_u64(sa[ESPAH_SA_LAST_USED]);
+}
+
+status_t sa_query(struct nl *nl, kernel_ipsec_sa_id_t *id, uint64_t *bytes, uint64_t *packets,
+		  time_t *used)
+{
+	char buf[NL_REQUEST_MAX], *why = NULL;
+	struct usage usage = {};
+	int dir, error = ENOENT;
+
+	for (dir = ESPAH_DIR_IN; dir <= ESPAH_DIR_OUT && error == ENOENT; dir++) {
+		free(why);
+		why = NULL;
+		error = nl_ask(nl, start(nl, buf, ESPAH_CMD_SA_GET, dir, id), take_usage, &usage,
+			       &why);
+	}
+	if (bytes)
+		*bytes = usage.bytes;
+	if (packets)
+		*packets = usage.packets;
+	/* charon counts from when the machine was started */
+	if (used)
+		*used = usage.last ? time_monotonic(NULL) - (time(NULL) - (time_t)usage.last) : 0;
+	return failed(error, "ask for the SA", id->spi, why);
+}
+
+status_t sa_del(struct nl *nl, kernel_ipsec_sa_id_t *id)
+{
+	char buf[NL_REQUEST_MAX], *why = NULL;
+	int dir, error = ENOENT;
+
+	for (dir = ESPAH_DIR_IN; dir <= ESPAH_DIR_OUT && error == ENOENT; dir++) {
+		free(why);
+		why = NULL;
+		error = nl_ask(nl, start(nl, buf, ESPAH_CMD_SA_DEL, dir, id), NULL, NULL, &why);
+	}
+	return failed(error, "delete the SA", id->spi, why);
+}
