@@ -15,6 +15,7 @@
  * @round: changes each time the cell has run empty; under @late.lock
  * @late: packets that other CPUs decrypted, but that have to follow some in @here
  * @napi: hands them to the stack
+ * @direct: a packet is being received without having waited; BH disabled on the cell's CPU
  *
  * An SA remembers the round in which it used a cell last. While the cell is still
  * in that round, it may hold packets of the SA: in @here, @late or GRO.
@@ -24,6 +25,7 @@ struct espah_cell {
 	u64 round;
 	struct sk_buff_head late;
 	struct napi_struct napi;
+	bool direct;
 };
 
 static struct espah_cell __percpu *cells;
@@ -102,7 +104,30 @@ static int follow(u64 round, struct sk_buff *skb)
 	return result;
 }
 
-bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb)
+/*
+ * Where the device does no GRO, nothing is gained by waiting: the packet is received
+ * here and now, unless others of its SA wait, or it came out of such a packet itself,
+ * whose stack it would share. One that a crypto driver gave back later has to wait: the
+ * next one may be given back to another CPU, while what the stack has made of this one
+ * still lies in a queue here.
+ */
+static bool receive_directly(struct espah_cell *cell, struct espah_sa *sa, u64 round,
+			     struct sk_buff *skb)
+{
+	if (!netif_elide_gro(skb->dev) || cell->direct)
+		return false;
+	if (round) {
+		if (READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round)
+			return false;
+		WRITE_ONCE(sa->cell_round, 0);
+	}
+	cell->direct = true;
+	netif_receive_skb(skb);
+	cell->direct = false;
+	return true;
+}
+
+bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb, bool at_once)
 {
 	struct espah_cell *cell = this_cpu_ptr(cells);
 	u64 round = READ_ONCE(sa->cell_round);
@@ -110,6 +135,8 @@ bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb)
 
 	if (unlikely(!(skb->dev->flags & IFF_UP)))
 		goto drop;
+	if (at_once && receive_directly(cell, sa, round, skb))
+		return true;
 	if (round != cell->round) {
 		if (unlikely(cpu_of(round) != cpu_of(cell->round)))
 			followed = follow(round, skb);

@@ -2,6 +2,7 @@
 /*
  * Where decrypted packets re-enter the stack: each CPU has a cell, a queue with
  * a NAPI context of its own and GRO, as the kernel's tunnels have by gro_cells.
+ * Packets of a device without GRO need not wait in it.
  *
  * What differs is that packets of an SA stay in order when they move to another
  * CPU, as they do whenever an interrupt, a NAPI thread or a crypto driver's
@@ -22,10 +23,11 @@ void espah_cells_teardown(void);
  * espah_cell_receive - let a decrypted packet be received anew
  * @sa: the SA that it came through
  * @skb: the packet, not cloned; freed on failure
+ * @at_once: it was decrypted where it came in, so its device's order still holds
  *
  * Context: RCU reader, BH disabled.
  * Return: false if its device is down or net.core.netdev_max_backlog packets wait already.
  */
-bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb);
+bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb, bool at_once);
 
 #endif /* _ESPAH_CELL_H */
