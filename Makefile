@@ -21,6 +21,10 @@ test: ## install what is missing, build, run all tests
 	$(MAKE) -s cli
 	tests/run
 
+fuzz: ## libFuzzer over what reads packets, selectors and words, FUZZ_SECONDS=60 for each harness
+	scripts/dependencies
+	$(MAKE) -s -C tests/fuzz fuzz
+
 check: ## build with all warnings and sparse, and run checkpatch.pl
 	scripts/dependencies
 	scripts/check
@@ -44,4 +48,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli demo test check install uninstall clean help
+.PHONY: all module cli demo test fuzz check install uninstall clean help
