@@ -107,8 +107,9 @@ static void matching(struct input *input)
 	flow.proto = flags & 32 ? take_number(input, 1) : sel.proto;
 	flow.has_ports = flags & 64;
 	flow.opaque = flags & 128;
-	flow.sport = take_number(input, 2);
-	flow.dport = take_number(input, 2);
+	/* at the edges and beside them */
+	flow.sport = (flags & 32 ? sel.sport_min : sel.sport_max) + take_number(input, 1) % 3 - 1;
+	flow.dport = sel.dport_max + take_number(input, 1) % 3 - 1;
 	want = (!sel.proto || sel.proto == flow.proto) &&
 	       prefix_match(&flow.src, &sel.src, sel.family, sel.src_len) &&
 	       prefix_match(&flow.dst, &sel.dst, sel.family, sel.dst_len) &&
