@@ -29,6 +29,10 @@ test: ## install what is missing, build, run all tests
 	$(MAKE) -s cli strongswan
 	tests/run
 
+fuzz: ## libFuzzer over what reads packets, selectors and words, FUZZ_SECONDS=60 for each harness
+	scripts/dependencies
+	$(MAKE) -s -C tests/fuzz fuzz
+
 check: ## build with all warnings and sparse, and run checkpatch.pl
 	scripts/dependencies
 	scripts/check
@@ -53,4 +57,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli strongswan demo demo-ike test check install uninstall clean help
+.PHONY: all module cli strongswan demo demo-ike test fuzz check install uninstall clean help

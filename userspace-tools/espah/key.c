@@ -35,7 +35,7 @@ static int digit(char c)
 int key_read_text(const char *what, const char *text, size_t size, struct key *key)
 {
 	size_t i, digits = 0;
-	bool line_start = true, comment = false;
+	bool line_start = true, comment = false, begun = false;
 
 	memset(key, 0, sizeof(*key));
 	for (i = 0; i < size; i++) {
@@ -55,11 +55,13 @@ int key_read_text(const char *what, const char *text, size_t size, struct key *k
 			continue;
 		}
 		line_start = false;
-		if (!digits && c == '0' && i + 1 < size && (text[i + 1] == 'x' ||
-							    text[i + 1] == 'X')) {
+		if (!begun && c == '0' && i + 1 < size && (text[i + 1] == 'x' ||
+							   text[i + 1] == 'X')) {
+			begun = true;
 			i++;
 			continue;
 		}
+		begun = true;
 		value = digit(c);
 		if (value < 0) {
 			error("%s cannot be read: byte %zu of it is not a hexadecimal digit",

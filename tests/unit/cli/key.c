@@ -73,6 +73,7 @@ void test_key(void)
 	CHECK(refuses("abc", "3 hexadecimal digits"));
 	CHECK(refuses("00gg", "byte 3 of it"));
 	CHECK(refuses("00 0x11", "byte 5 of it"));
+	CHECK(refuses("0x0x11", "byte 4 of it"));
 	CHECK(refuses("00 # late", "byte 4 of it"));
 	memset(text, 'a', sizeof(text));
 	text[2 * ESPAH_KEY_MAX] = '\0';
