@@ -142,6 +142,20 @@ def offloads(ns, device, on):
     ns.run("ethtool", "-K", device, "gro", word, "gso", word, "tso", word)
 
 
+KEEPER = "keeper"
+
+
+def keep_hooks():
+    """
+    A namespace whose hooks stay, so that those of others come and go without the kernel
+    patching its own code: emulated processors now and then run what is being patched.
+    """
+    run("ip", "netns", "add", KEEPER)
+    chains = "".join(f"chain {hook} {{ type filter hook {hook} priority 0; }}\n" for hook in
+                     ("prerouting", "input", "forward", "output", "postrouting"))
+    run("ip", "netns", "exec", KEEPER, "nft", "-f", "-", stdin=f"table inet keep {{\n{chains}}}\n")
+
+
 # --- waiting ----------------------------------------------------------------------------
 
 def wait_for(condition, what, timeout=TIMEOUT):
