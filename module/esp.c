@@ -3,6 +3,7 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <net/esp.h>
+#include "compat/compiler.h"
 #include "esp.h"
 #include "order.h"
 
@@ -21,6 +22,7 @@ struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 		if (!op)
 			return NULL;
 		op->size = size;
+		sg_init_table(op->sg_few, ESPAH_OP_SG);
 	}
 	op->sg = op->sg_few;
 	op->sa = sa;
@@ -125,7 +127,9 @@ static enum espah_drop set_request(struct espah_op *op, int nsg, unsigned int cr
 		off -= sizeof(__be32);
 	}
 	if (likely(nsg == 1 && !skb_is_nonlinear(op->skb))) {
-		sg_init_one(op->sg, op->skb->data + off, aad_len + crypt_len);
+		/* it was made a list once, see espah_op_get() */
+		sg_set_buf(op->sg, op->skb->data + off, aad_len + crypt_len);
+		sg_mark_end(op->sg);
 	} else {
 		if (nsg > ESPAH_OP_SG) {
 			op->sg = kmalloc_array(nsg, sizeof(*op->sg), GFP_ATOMIC);
@@ -208,14 +212,30 @@ void espah_esp_restore(struct espah_op *op)
 	words[0] = op->saved;
 }
 
+/* apart, for the room that it takes on the stack */
+static noinline enum espah_drop check_padding(struct sk_buff *skb, unsigned int off,
+					      unsigned int pad_len)
+{
+	u8 buf[256] espah_uninit;
+	const u8 *pad = skb_header_pointer(skb, off, pad_len, buf);
+	unsigned int i;
+
+	if (!pad)
+		return ESPAH_DROP_PADDING;
+	for (i = 0; i < pad_len; i++)
+		if (pad[i] != i + 1)
+			return ESPAH_DROP_PADDING;
+	return ESPAH_DROP_NONE;
+}
+
 enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
 				unsigned int hdr_off, u8 *next_header)
 {
 	unsigned int payload_off = hdr_off + sizeof(struct ip_esp_hdr) + sa->iv_len;
 	unsigned int end = skb->len - sa->icv_len;
-	unsigned int pad_len, i;
-	u8 buf[256];
+	unsigned int pad_len;
 	const u8 *tail;
+	u8 buf[2];
 
 	/* before: payload_off + 2 <= end */
 	tail = skb_header_pointer(skb, end - 2, 2, buf);
@@ -223,14 +243,9 @@ enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
 		return ESPAH_DROP_PADDING;
 	pad_len = tail[0];
 	*next_header = tail[1];
-	if (pad_len + 2 > end - payload_off)
+	if (pad_len + 2 > end - payload_off ||
+	    (pad_len && check_padding(skb, end - 2 - pad_len, pad_len)))
 		return ESPAH_DROP_PADDING;
-	tail = skb_header_pointer(skb, end - 2 - pad_len, pad_len, buf);
-	if (!tail)
-		return ESPAH_DROP_PADDING;
-	for (i = 0; i < pad_len; i++)
-		if (tail[i] != i + 1)
-			return ESPAH_DROP_PADDING;
 	if (*next_header == IPPROTO_NONE)
 		return ESPAH_DROP_DUMMY;
 	if (pskb_trim(skb, end - 2 - pad_len))

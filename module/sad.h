@@ -354,6 +354,9 @@ int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, 
 /* the SA of this id, or NULL; Context: RCU reader or espah_net.lock */
 struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id *id);
 
+/* the same for a packet that came in; Context: RCU reader, BH disabled */
+struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_sa_id *id);
+
 /* drops a reference; the last one frees the SA, zeroing its keys, after a grace period */
 void espah_sa_put(struct espah_sa *sa);
 
