@@ -9,8 +9,9 @@
  * The last two come just ahead of conntrack's confirmation, which
  * espah_confirm() does for the packets that are taken away.
  *
- * The first and the last reassemble what they meet in fragments. That could be left to
- * hooks of nf_defrag, but each hook costs every packet, and fragments are rare.
+ * The first reassembles what it meets in fragments. That could be left to a hook of
+ * nf_defrag, but each hook costs every packet, and fragments are rare. Only raw sockets
+ * send fragments through POST_ROUTING: they stay what they are (RFC 4301 7).
  */
 #include <linux/module.h>
 #include <linux/netfilter_ipv4.h>
@@ -32,7 +33,6 @@
  * guesses an ID puts plaintext of his own between what was authenticated.
  */
 #define DEFRAG_MARKED 0x65737061
-#define DEFRAG_LOCAL_OUT 0x65737062
 
 /* Reassembles; NF_ACCEPT once @skb is whole. */
 static unsigned int defrag4(struct net *net, struct sk_buff *skb, u32 user)
@@ -130,10 +130,6 @@ static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 {
 	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
-	/* what a raw socket may send; forwarded ones are whole since PRE_ROUTING */
-	if (unlikely(ip_is_fragment(ip_hdr(skb))) &&
-	    defrag4(state->net, skb, DEFRAG_LOCAL_OUT) != NF_ACCEPT)
-		return NF_STOLEN;
 	return espah_output(espah_pernet(state->net), skb, state);
 }
 
@@ -142,9 +138,6 @@ static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 {
 	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
-	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) &&
-	    defrag6(state->net, skb, DEFRAG_LOCAL_OUT) != NF_ACCEPT)
-		return NF_STOLEN;
 	return espah_output(espah_pernet(state->net), skb, state);
 }
 
