@@ -7,22 +7,62 @@
 #include "esp.h"
 #include "order.h"
 
-/* The op that this CPU uses again and again; NULL while a driver keeps it. */
-static DEFINE_PER_CPU(struct espah_op *, spare_op);
+/* a CPU keeps as many ops as may have been in flight at once, but no more than this */
+#define POOL_MAX 2048
+
+/**
+ * struct espah_op_pool - the ops of a CPU that are free
+ * @free: chained by espah_op.work; BH disabled on this CPU
+ * @back: given back by other CPUs
+ * @count: ops that this CPU allocated, free or not
+ */
+struct espah_op_pool {
+	struct llist_node *free;
+	struct llist_head back;
+	atomic_t count;
+};
+
+static DEFINE_PER_CPU(struct espah_op_pool, op_pool);
+
+static noinline struct espah_op *alloc_op(struct espah_op_pool *pool, u32 size)
+{
+	struct espah_op *op = kmalloc(size, GFP_ATOMIC);
+
+	if (!op)
+		return NULL;
+	atomic_inc(&pool->count);
+	op->home = smp_processor_id();
+	op->size = size;
+	sg_init_table(op->sg_few, ESPAH_OP_SG);
+	return op;
+}
+
+static void free_op(struct espah_op *op)
+{
+	atomic_dec(&per_cpu(op_pool, op->home).count);
+	kfree(op);
+}
 
 struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 {
-	struct espah_op *op = this_cpu_read(spare_op);
-	u32 size = sa->op_size;
+	struct espah_op_pool *pool = this_cpu_ptr(&op_pool);
+	struct llist_node *node = pool->free;
+	struct espah_op *op = NULL;
 
-	this_cpu_write(spare_op, NULL);
-	if (unlikely(!op || op->size < size)) {
-		kfree(op);
-		op = kmalloc(size, GFP_ATOMIC);
+	if (unlikely(!node))
+		node = llist_del_all(&pool->back);
+	if (likely(node)) {
+		pool->free = node->next;
+		op = llist_entry(node, struct espah_op, work);
+		if (unlikely(op->size < sa->op_size)) {
+			free_op(op);
+			op = NULL;
+		}
+	}
+	if (unlikely(!op)) {
+		op = alloc_op(pool, sa->op_size);
 		if (!op)
 			return NULL;
-		op->size = size;
-		sg_init_table(op->sg_few, ESPAH_OP_SG);
 	}
 	op->sg = op->sg_few;
 	op->sa = sa;
@@ -37,12 +77,28 @@ struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 
 void espah_op_put(struct espah_op *op)
 {
+	struct espah_op_pool *pool = this_cpu_ptr(&op_pool);
+
 	if (unlikely(op->sg != op->sg_few))
 		kfree(op->sg);
-	if (unlikely(this_cpu_read(spare_op)))
-		kfree(op);
+	if (likely(op->home == smp_processor_id())) {
+		op->work.next = pool->free;
+		pool->free = &op->work;
+		return;
+	}
+	pool = per_cpu_ptr(&op_pool, op->home);
+	if (unlikely(atomic_read(&pool->count) > POOL_MAX))
+		free_op(op);
 	else
-		this_cpu_write(spare_op, op);
+		llist_add(&op->work, &pool->back);
+}
+
+static void free_ops(struct llist_node *node)
+{
+	struct espah_op *op, *next;
+
+	llist_for_each_entry_safe(op, next, node, work)
+		free_op(op);
 }
 
 void espah_op_cleanup(void)
@@ -50,8 +106,8 @@ void espah_op_cleanup(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		kfree(per_cpu(spare_op, cpu));
-		per_cpu(spare_op, cpu) = NULL;
+		free_ops(per_cpu(op_pool, cpu).free);
+		free_ops(llist_del_all(&per_cpu(op_pool, cpu).back));
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <net/esp.h>
 #include "ah.h"
 #include "net.h"
+#include "parallel.h"
 #include "sad.h"
 #include "udp_encap.h"
 
@@ -194,6 +195,8 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 	sa->en = en;
 	sa->state = ESPAH_SA_STATE_LARVAL;
 	sa->watch = ESPAH_WATCH_UNUSED;
+	sa->serial_cpu = ESPAH_CPU_NONE;
+	sa->fed_by = ESPAH_CPU_NONE;
 	sa->added = ktime_get_real_seconds();
 	sa->born = ktime_get_boottime();
 	spin_lock_init(&sa->lock);
