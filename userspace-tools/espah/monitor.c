@@ -308,7 +308,7 @@ int cmd_monitor(struct cli *cli, struct args *args)
 		}
 		for (nlh = (const void *)cli->nl->rx; mnl_nlmsg_ok(nlh, left);
 		     nlh = mnl_nlmsg_next(nlh, &left))
-			if (nlh->nlmsg_type == cli->nl->family)
+			if (nlh->nlmsg_type == cli->nl->family.id)
 				print_event(cli, nlh);
 	}
 	return status;
