@@ -95,6 +95,8 @@
  *              The SA stays as it is until SA_SET. At most one a second for each.
  *   "audit"    ESPAH_CMD_AUDIT, ESPAH_AUDIT_*: a packet was dropped for a reason that
  *              RFC 4301 to 4303 call auditable. At most ten a second for each reason.
+ *   "drop"     ESPAH_CMD_DROP, ESPAH_AUDIT_*: the same for all reasons, but keepalives
+ *              and dummy packets, which are dropped as they should be.
  */
 #ifndef _UAPI_LINUX_ESPAH_H
 #define _UAPI_LINUX_ESPAH_H
@@ -108,6 +110,7 @@
 #define ESPAH_MCGRP_EXPIRE "expire"
 #define ESPAH_MCGRP_MAPPING "mapping"
 #define ESPAH_MCGRP_AUDIT "audit"
+#define ESPAH_MCGRP_DROP "drop"
 
 /** enum espah_cmd - commands and events; the grammar is at the top of this file */
 enum espah_cmd {
@@ -131,6 +134,7 @@ enum espah_cmd {
 	ESPAH_CMD_EXPIRE,
 	ESPAH_CMD_MAPPING,
 	ESPAH_CMD_AUDIT,
+	ESPAH_CMD_DROP,
 
 	__ESPAH_CMD_MAX,
 	ESPAH_CMD_MAX = __ESPAH_CMD_MAX - 1
@@ -671,7 +675,7 @@ enum espah_expire_attr {
 	ESPAH_EXPIRE_MAX = __ESPAH_EXPIRE_MAX - 1
 };
 
-/** enum espah_audit_attr - the event that a packet was dropped for an auditable reason */
+/** enum espah_audit_attr - the event that a packet was dropped */
 enum espah_audit_attr {
 	ESPAH_AUDIT_UNSPEC,
 	/** @ESPAH_AUDIT_REASON: string, as ESPAH_DROP_NAME */
@@ -688,7 +692,8 @@ enum espah_audit_attr {
 	ESPAH_AUDIT_FLOW_LABEL,
 	/**
 	 * @ESPAH_AUDIT_FLOW: nested, enum espah_sel_attr, the packet's own values: of the
-	 * outer packet until it is authenticated, of the inner one then
+	 * outer packet until it is authenticated, of the inner one then; absent: its headers
+	 * are broken, or it is gone
 	 */
 	ESPAH_AUDIT_FLOW,
 	/** @ESPAH_AUDIT_POLICY_ID: u32, the policy concerned */
