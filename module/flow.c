@@ -130,6 +130,8 @@ int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *
 
 	memset(flow, 0, sizeof(*flow));
 	flow->family = family;
+	flow->mark = skb->mark;
+	flow->ifindex = skb->dev->ifindex;
 	thoff = family == AF_INET ? dissect_ip4(skb, nhoff, flow) : dissect_ip6(skb, nhoff, flow);
 	if (thoff >= 0)
 		read_ports(skb, thoff, flow);
@@ -158,6 +160,8 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 		return -1;
 	memset(quoted, 0, sizeof(*quoted));
 	quoted->family = flow->family;
+	quoted->mark = flow->mark;
+	quoted->ifindex = flow->ifindex;
 	off = thoff + sizeof(struct icmphdr); /* that of ICMPv6 is as long */
 	if (flow->family == AF_INET) {
 		off = dissect_ip4(skb, off, quoted);
