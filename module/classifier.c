@@ -72,9 +72,14 @@ static bool exact_dport(const struct espah_selector *sel)
 	return sel->dport_min == sel->dport_max;
 }
 
-static u32 shape_id(const struct espah_selector *sel)
+static bool has_more(const struct espah_selector *sel)
 {
-	return sel->src_len | (u32)sel->dst_len << 8 | (u32)!!sel->proto << 16 |
+	return sel->mark_mask || sel->ifindex;
+}
+
+static u64 shape_id(const struct espah_selector *sel)
+{
+	return (u64)sel->mark_mask << 32 | (u32)!!sel->ifindex << 20 | sel->src_len | (u32)sel->dst_len << 8 | (u32)!!sel->proto << 16 |
 	       (u32)exact_sport(sel) << 17 | (u32)exact_dport(sel) << 18 |
 	       (u32)(sel->family == AF_INET6) << 19;
 }
@@ -85,6 +90,10 @@ static void selector_key(u32 *key, const struct espah_shape *shape,
 	unsigned int i;
 
 	fill(key, sel->family, &sel->src, &sel->dst, sel->sport_min, sel->dport_min, sel->proto);
+	if (shape->more) {
+		key[shape->words - 2] = sel->mark;
+		key[shape->words - 1] = sel->ifindex;
+	}
 	for (i = 0; i < shape->words; i++)
 		key[i] &= shape->mask[i];
 }
@@ -95,7 +104,7 @@ static struct espah_cell *find_cell_of(const struct espah_shape *shape,
 				       const struct espah_selector *sel)
 {
 	struct espah_cell *cell;
-	u32 key[ESPAH_WORDS_IP6];
+	u32 key[ESPAH_WORDS_MAX];
 
 	selector_key(key, shape, sel);
 	rcu_read_lock();
@@ -202,7 +211,13 @@ static struct espah_shape *alloc_shape(const struct espah_selector *sel)
 	espah_addr_mask(&dst, sel->family, sel->dst_len);
 	fill(shape->mask, sel->family, &src, &dst, exact_sport(sel) ? 0xffff : 0,
 	     exact_dport(sel) ? 0xffff : 0, sel->proto ? 0xff : 0);
-	shape->words = sel->family == AF_INET ? ESPAH_WORDS_IP4 : ESPAH_WORDS_IP6;
+	shape->ip6 = sel->family == AF_INET6;
+	shape->words = shape->ip6 ? ESPAH_WORDS_IP6 : ESPAH_WORDS_IP4;
+	shape->more = has_more(sel);
+	if (shape->more) {
+		shape->mask[shape->words++] = sel->mark_mask;
+		shape->mask[shape->words++] = sel->ifindex ? ~0U : 0;
+	}
 	shape->seed = get_random_u32();
 	shape->id = shape_id(sel);
 	shape->ports = exact_sport(sel) || exact_dport(sel);
@@ -219,7 +234,7 @@ static void free_shape(struct espah_shape *shape)
 
 static struct espah_entry *find_entry(struct espah_shapes *shapes, const struct espah_selector *sel)
 {
-	u32 id = shape_id(sel);
+	u64 id = shape_id(sel);
 	unsigned int i;
 
 	for (i = 0; shapes && i < shapes->count; i++)
@@ -229,9 +244,9 @@ static struct espah_entry *find_entry(struct espah_shapes *shapes, const struct 
 }
 
 /* whether @entry of @shapes comes before an entry of this family and bound */
-static bool precedes(const struct espah_entry *entry, u8 words, u64 bound)
+static bool precedes(const struct espah_entry *entry, bool ip6, u64 bound)
 {
-	return entry->shape->words != words ? entry->shape->words < words : entry->bound <= bound;
+	return entry->shape->ip6 != ip6 ? ip6 : entry->bound <= bound;
 }
 
 /* a copy of the array, without shapes that have no rules, and with @add in its place */
@@ -250,7 +265,7 @@ static struct espah_shapes *copy_shapes(const struct espah_shapes *old,
 
 		if (!entry->shape->rules || (add && entry->shape == add->shape))
 			continue;
-		if (pending && !precedes(entry, pending->shape->words, pending->bound)) {
+		if (pending && !precedes(entry, pending->shape->ip6, pending->bound)) {
 			new->entries[n++] = *pending;
 			pending = NULL;
 		}
@@ -259,7 +274,7 @@ static struct espah_shapes *copy_shapes(const struct espah_shapes *old,
 	if (pending)
 		new->entries[n++] = *pending;
 	new->count = n;
-	while (new->ip4 < n && new->entries[new->ip4].shape->words == ESPAH_WORDS_IP4)
+	while (new->ip4 < n && !new->entries[new->ip4].shape->ip6)
 		new->ip4++;
 	return new;
 }
@@ -414,7 +429,7 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 	struct espah_rule *rule, *best = NULL;
 	u64 best_rank = U64_MAX;
 	struct espah_cell *cell;
-	u32 key[ESPAH_WORDS_IP6];
+	u32 key[ESPAH_WORDS_MAX];
 	unsigned int i;
 
 	for (; count--; entry++) {
@@ -426,7 +441,13 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 			continue;
 		for (i = 0; i < words; i++)
 			key[i] = flow_words[i] & shape->mask[i];
-		cell = espah_shape_find(shape, key, words);
+		if (unlikely(shape->more)) {
+			key[words] = flow->mark & shape->mask[words];
+			key[words + 1] = flow->ifindex & shape->mask[words + 1];
+			cell = espah_shape_find(shape, key, words + ESPAH_WORDS_MORE);
+		} else {
+			cell = espah_shape_find(shape, key, words);
+		}
 		if (!cell)
 			continue;
 		list_for_each_entry_rcu(rule, &cell->rules, link) {

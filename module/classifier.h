@@ -2,7 +2,7 @@
 /*
  * The classifier of the SPD: tuple-space search. One hash table for each
  * distinct shape of selector (family, prefix lengths, whether protocol and
- * ports are exact), visited in the order of the best rule in it, so that the
+ * ports are exact, mask of the mark, whether a device is named), visited in the order of the best rule in it, so that the
  * cost of a lookup depends on the number of shapes and not of rules.
  *
  * Readers hold rcu_read_lock(); writers are serialised by the caller, are in
@@ -23,18 +23,18 @@ struct espah_policy;
 
 /**
  * struct espah_rule - a selector in the classifier; one of those of a policy
- * @sel: what it matches; constant while the rule is in the classifier
  * @policy: whose rule it is
  * @priority: lower is found first
  * @order: breaks ties: lower is found first; set by the caller, one for each policy
+ * @sel: what it matches; constant while the rule is in the classifier
  * @link: in its cell, sorted; for the classifier
  * @cell: the rules of equal masked key that it is among; for the classifier
  */
 struct espah_rule {
-	struct espah_selector sel;
 	struct espah_policy *policy;
 	u32 priority;
 	u32 order;
+	struct espah_selector sel;
 	struct list_head link;
 	struct espah_cell *cell;
 };

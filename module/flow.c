@@ -128,7 +128,7 @@ static int dissect_ip6(const struct sk_buff *skb, int nhoff, struct espah_flow *
 }
 
 /* field by field, as the compiler would do all at once by a slow string instruction */
-static __always_inline void clear(struct espah_flow *flow, u8 family)
+static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, u32 ifindex)
 {
 	flow->src = (union espah_addr){};
 	flow->dst = (union espah_addr){};
@@ -139,13 +139,15 @@ static __always_inline void clear(struct espah_flow *flow, u8 family)
 	flow->sport = 0;
 	flow->dport = 0;
 	flow->hidden = false;
+	flow->mark = mark;
+	flow->ifindex = ifindex;
 }
 
 int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow)
 {
 	int nhoff = skb_network_offset(skb), thoff;
 
-	clear(flow, family);
+	clear(flow, family, skb->mark, skb->dev->ifindex);
 	thoff = family == AF_INET ? dissect_ip4(skb, nhoff, flow) : dissect_ip6(skb, nhoff, flow);
 	if (thoff >= 0)
 		read_ports(skb, thoff, flow);
@@ -172,7 +174,7 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 	type = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
 	if (!type || !is_error(flow->family, *type))
 		return -1;
-	clear(quoted, flow->family);
+	clear(quoted, flow->family, flow->mark, flow->ifindex);
 	off = thoff + sizeof(struct icmphdr); /* that of ICMPv6 is as long */
 	if (flow->family == AF_INET) {
 		off = dissect_ip4(skb, off, quoted);

@@ -59,6 +59,8 @@ bool espah_selector_match(const struct espah_selector *sel, const struct espah_f
 	       (!sel->proto || sel->proto == flow->proto) &&
 	       within(&flow->src, &sel->src, sel->family, sel->src_len) &&
 	       within(&flow->dst, &sel->dst, sel->family, sel->dst_len) &&
+	       (flow->mark & sel->mark_mask) == sel->mark &&
+	       (!sel->ifindex || sel->ifindex == flow->ifindex) &&
 	       espah_selector_match_ports(sel, flow);
 }
 
@@ -69,7 +71,8 @@ bool espah_selector_equal(const struct espah_selector *a, const struct espah_sel
 	       espah_addr_equal(&a->src, &b->src) && espah_addr_equal(&a->dst, &b->dst) &&
 	       a->sport_min == b->sport_min && a->sport_max == b->sport_max &&
 	       a->dport_min == b->dport_min && a->dport_max == b->dport_max &&
-	       a->opaque == b->opaque;
+	       a->opaque == b->opaque && a->mark == b->mark && a->mark_mask == b->mark_mask &&
+	       a->ifindex == b->ifindex;
 }
 
 const char *espah_selector_check(const struct espah_selector *sel)
@@ -92,6 +95,8 @@ const char *espah_selector_check(const struct espah_selector *sel)
 		return "the lowest source port is above the highest";
 	if (sel->dport_min > sel->dport_max)
 		return "the lowest destination port is above the highest";
+	if (sel->mark & ~sel->mark_mask)
+		return "the mark has bits set beyond its mask";
 	if (espah_selector_has_ports(sel) && sel->opaque)
 		return "opaque ports are not known, so they cannot be given";
 	if (espah_selector_has_ports(sel) && !espah_proto_has_ports(sel->proto))

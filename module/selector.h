@@ -32,6 +32,9 @@ union espah_addr {
  * @sport: source port, host order; or the type of an ICMP message or mobility header
  * @dport: destination port, host order; or the code of an ICMP message
  * @hidden: set by espah_spd_lookup(): a policy with ports that may apply comes first
+ * @mark: of the packet
+ * @ifindex: outbound: the device by which it leaves; inbound: by which it came, or, if it came
+ *	by an SA, its outer packet
  */
 struct espah_flow {
 	union espah_addr src;
@@ -43,6 +46,8 @@ struct espah_flow {
 	u16 sport;
 	u16 dport;
 	bool hidden;
+	u32 mark;
+	u32 ifindex;
 };
 
 /**
@@ -58,6 +63,9 @@ struct espah_flow {
  * @dport_min: lowest destination port
  * @dport_max: highest destination port
  * @opaque: only flows whose ports are opaque
+ * @mark: what a packet's mark has to be in the bits of @mark_mask; 0 in the others
+ * @mark_mask: 0: any mark
+ * @ifindex: device; 0: any
  */
 struct espah_selector {
 	union espah_addr src;
@@ -71,6 +79,9 @@ struct espah_selector {
 	u16 dport_min;
 	u16 dport_max;
 	bool opaque;
+	u32 mark;
+	u32 mark_mask;
+	u32 ifindex;
 };
 
 /** enum espah_fields - what @sport and @dport of a flow hold, by its protocol */

@@ -12,13 +12,17 @@
 /* words of a key: source, destination, ports, protocol */
 #define ESPAH_WORDS_IP4 4
 #define ESPAH_WORDS_IP6 10
+/* two more in shapes with marks or devices: mark, device */
+#define ESPAH_WORDS_MORE 2
+#define ESPAH_WORDS_MAX (ESPAH_WORDS_IP6 + ESPAH_WORDS_MORE)
 
 /**
  * struct espah_cell - the rules of a shape whose masked words are @key
  * @rules: sorted by rank; empty only in a cell that readers have yet to leave
  * @next: in its bucket, one for each of two successive tables
  * @rcu: defers the freeing
- * @key: ESPAH_WORDS_IP4 or ESPAH_WORDS_IP6; with the former, all of this is one cache line
+ * @key: ESPAH_WORDS_IP4 or ESPAH_WORDS_IP6, or ESPAH_WORDS_MORE more; with the least, all of
+ *	this is one cache line
  */
 struct espah_cell {
 	struct list_head rules;
@@ -45,8 +49,10 @@ struct espah_cells {
  * struct espah_shape - rules with the same masks
  * @cells: their cells
  * @seed: of the hash
- * @id: the shape in one word, see shape_id()
+ * @id: the shape in one number, see shape_id()
  * @ports: a port is in the key, so a flow without ports matches nothing here
+ * @more: ESPAH_WORDS_MORE are in the key
+ * @ip6: family
  * @mask: what of a flow's words is in the key
  * @words: of a key
  * @count: cells
@@ -57,9 +63,11 @@ struct espah_cells {
 struct espah_shape {
 	struct espah_cells __rcu *cells;
 	u32 seed;
-	u32 id;
+	u64 id;
 	bool ports;
-	u32 mask[ESPAH_WORDS_IP6];
+	bool more;
+	bool ip6;
+	u32 mask[ESPAH_WORDS_MAX];
 	unsigned int words;
 	unsigned int count;
 	unsigned int rules;

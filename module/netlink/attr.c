@@ -78,6 +78,22 @@ int espah_check_dummy(const struct nlattr *attr, struct netlink_ext_ack *extack)
 }
 
 /**
+ * espah_check_ifindex - validate the index of a device
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_ifindex(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	int err = espah_check_u32(attr, extack);
+	u32 index = err ? 0 : nla_get_u32(attr);
+
+	if (err || (index && index <= INT_MAX))
+		return err;
+	got(extack, attr, "the index of a device is 1 to 2147483647", "%u", index);
+	return -EINVAL;
+}
+
+/**
  * espah_check_flag - validate that a flag is empty
  * @attr: the attribute
  * @extack: gets a sentence on failure

@@ -29,6 +29,7 @@ int espah_check_action(const struct nlattr *attr, struct netlink_ext_ack *extack
 int espah_check_default(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_df(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_ipsec(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int espah_check_ifindex(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_family(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_spi(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_spi_bound(const struct nlattr *attr, struct netlink_ext_ack *extack);

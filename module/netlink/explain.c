@@ -25,6 +25,8 @@ const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_TYPE] = ESPAH_NLA(u8),
 	[ESPAH_EXPLAIN_CODE] = ESPAH_NLA(u8),
 	[ESPAH_EXPLAIN_FRAGMENT] = ESPAH_NLA(flag),
+	[ESPAH_EXPLAIN_MARK] = ESPAH_NLA(u32),
+	[ESPAH_EXPLAIN_IFINDEX] = ESPAH_NLA(ifindex),
 };
 
 static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netlink_ext_ack *extack)
@@ -54,6 +56,8 @@ static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netli
 		return -EINVAL;
 	}
 	flow->opaque = attrs[ESPAH_EXPLAIN_FRAGMENT];
+	flow->mark = espah_get_u32(attrs[ESPAH_EXPLAIN_MARK], 0);
+	flow->ifindex = espah_get_u32(attrs[ESPAH_EXPLAIN_IFINDEX], 0);
 	flow->has_ports = sport || dport || type || code;
 	flow->sport = type ? nla_get_u8(type) : sport ? nla_get_u16(sport) : 0;
 	flow->dport = code ? nla_get_u8(code) : dport ? nla_get_u16(dport) : 0;

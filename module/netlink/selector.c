@@ -24,6 +24,9 @@ const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
 	[ESPAH_SEL_ICMP_CODES] = { .type = NLA_BINARY },
 	[ESPAH_SEL_MH_TYPES] = { .type = NLA_BINARY },
 	[ESPAH_SEL_OPAQUE] = ESPAH_NLA(flag),
+	[ESPAH_SEL_MARK] = ESPAH_NLA(u32),
+	[ESPAH_SEL_MARK_MASK] = ESPAH_NLA(u32),
+	[ESPAH_SEL_IFINDEX] = ESPAH_NLA(ifindex),
 };
 
 /* --- answers --- */
@@ -229,6 +232,10 @@ static int get_selector(struct espah_selector *sel, struct nlattr **attrs,
 	sel->family = espah_get_u8(attrs[ESPAH_SEL_FAMILY], 0);
 	sel->proto = espah_get_u8(attrs[ESPAH_SEL_PROTO], 0);
 	sel->opaque = attrs[ESPAH_SEL_OPAQUE];
+	sel->mark = espah_get_u32(attrs[ESPAH_SEL_MARK], 0);
+	sel->mark_mask = espah_get_u32(attrs[ESPAH_SEL_MARK_MASK],
+				       attrs[ESPAH_SEL_MARK] ? ~0U : 0);
+	sel->ifindex = espah_get_u32(attrs[ESPAH_SEL_IFINDEX], 0);
 	err = get_prefix(attrs[ESPAH_SEL_SRC], attrs[ESPAH_SEL_SRC_LEN], &sel->src, &sel->src_len,
 			 &sel->family, extack) ?:
 	      get_prefix(attrs[ESPAH_SEL_DST], attrs[ESPAH_SEL_DST_LEN], &sel->dst, &sel->dst_len,
@@ -242,6 +249,11 @@ static int get_selector(struct espah_selector *sel, struct nlattr **attrs,
 	if (!sel->family) {
 		NL_SET_ERR_MSG_ATTR(extack, nest,
 				    "a selector without addresses needs ESPAH_SEL_FAMILY");
+		return -EINVAL;
+	}
+	if (attrs[ESPAH_SEL_MARK_MASK] && !attrs[ESPAH_SEL_MARK]) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SEL_MARK_MASK],
+				    "a mask needs its ESPAH_SEL_MARK");
 		return -EINVAL;
 	}
 	wrong = espah_selector_check(sel);

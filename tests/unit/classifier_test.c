@@ -396,6 +396,32 @@ static void early_end(void)
 	clear(&model);
 }
 
+static void marks(void)
+{
+	struct espah_flow flow = { .family = AF_INET6, .proto = IPPROTO_TCP };
+	struct espah_selector sel = { .family = AF_INET6, .sport_max = 65535, .dport_max = 65535,
+				      .mark_mask = 0xffff };
+	u64 steps;
+	u32 i;
+
+	for (i = 0; i < 4000; i++) {
+		sel.mark = i / 63;
+		sel.ifindex = 1 + i % 63;
+		add_rule(&model, sel, 1);
+	}
+	steps = shim_reader_steps;
+	for (i = 0; i < 4000; i++) {
+		flow.mark = (random64() & 0xffff0000) | i / 63;
+		flow.ifindex = 1 + i % 63;
+		CHECK(classify(&flow) == model.rules[i], "rule %u is not found", i);
+	}
+	CHECK(shim_reader_steps - steps < 7 * 4000, "%llu pointers followed in 4,000 lookups",
+	      shim_reader_steps - steps);
+	CHECK(espah_classifier_shapes(&model.cls) == 1, "%u shapes",
+	      espah_classifier_shapes(&model.cls));
+	clear(&model);
+}
+
 /* rules of the other family, and those with ports for packets without, are not looked at */
 static void not_my_shapes(void)
 {
@@ -430,6 +456,7 @@ static const struct test tests[] = {
 	{ "classifier: no memory to delete: deleted all the same", no_memory_to_delete },
 	{ "classifier: 100,000 rules of a shape are one table and few cells", hundred_thousand },
 	{ "classifier: exact ports are hashed", exact_ports },
+	{ "classifier: marks and devices are hashed", marks },
 	{ "classifier: a table shrinks with its cells", shrinking },
 	{ "classifier: a lookup ends where nothing better can come", early_end },
 	{ "classifier: shapes that cannot match are not searched", not_my_shapes },

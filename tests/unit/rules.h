@@ -37,6 +37,10 @@ static inline bool matches(const struct espah_selector *sel, const struct espah_
 		return false;
 	if (sel->proto != 0 && sel->proto != flow->proto)
 		return false;
+	if ((sel->mark ^ flow->mark) & sel->mark_mask)
+		return false;
+	if (sel->ifindex && sel->ifindex != flow->ifindex)
+		return false;
 	if (!bits_equal(&sel->src, &flow->src, sel->src_len) ||
 	    !bits_equal(&sel->dst, &flow->dst, sel->dst_len))
 		return false;
@@ -111,6 +115,11 @@ static inline void random_range(u16 *min, u16 *max)
 	}
 }
 
+static inline u32 random_mark(void)
+{
+	return one_in(4) ? (u32)random64() : below(4);
+}
+
 /* one of up to @lens by @lens pairs of prefix lengths */
 static inline struct espah_selector random_selector(u32 spread, u32 lens)
 {
@@ -131,6 +140,12 @@ static inline struct espah_selector random_selector(u32 spread, u32 lens)
 		random_range(&sel.sport_min, &sel.sport_max);
 		random_range(&sel.dport_min, &sel.dport_max);
 	}
+	if (one_in(4)) {
+		sel.mark_mask = one_in(2) ? ~0U : 1U << below(32) | below(4);
+		sel.mark = random_mark() & sel.mark_mask;
+	}
+	if (one_in(5))
+		sel.ifindex = 1 + below(3);
 	return sel;
 }
 
@@ -148,12 +163,15 @@ static inline struct espah_flow random_flow(const struct model *model, u32 sprea
 			flow.proto = sel->proto;
 		flow.src = sel->src;
 		flow.dst = sel->dst;
+		flow.mark = sel->mark;
 		flow.src.ip6[flow.family == AF_INET ? 0 : 3] ^= htonl(below(4) * below(2));
 		flow.dst.ip6[flow.family == AF_INET ? 0 : 3] ^= htonl(below(4) * below(2));
 	} else {
 		flow.src = random_addr(flow.family, spread);
 		flow.dst = random_addr(flow.family, spread);
 	}
+	flow.mark ^= one_in(3) ? random_mark() : 0;
+	flow.ifindex = 1 + below(4);
 	flow.has_ports = espah_proto_has_ports(flow.proto);
 	if (flow.has_ports && one_in(8)) {
 		flow.has_ports = false;

@@ -104,6 +104,38 @@ static void families(void)
 	CHECK(!espah_selector_match(&sel6, &f4), "IPv4 matches an IPv6 selector");
 }
 
+static void marks(void)
+{
+	struct espah_selector sel = selector("0.0.0.0", 0, "0.0.0.0", 0, 0);
+	struct espah_flow f = flow("10.0.0.1", "10.0.0.2", IPPROTO_UDP, 1, 2);
+
+	f.mark = 0x12345678;
+	f.ifindex = 3;
+	CHECK(espah_selector_match(&sel, &f), "neither mark nor device asked for");
+	sel.mark = 0x12345678;
+	sel.mark_mask = 0xffffffff;
+	CHECK(espah_selector_match(&sel, &f), "the same mark");
+	f.mark ^= 0x80000000;
+	CHECK(!espah_selector_match(&sel, &f), "the highest bit differs");
+	sel.mark = 0x00345600;
+	sel.mark_mask = 0x00ffff00;
+	CHECK(espah_selector_match(&sel, &f), "the same within the mask");
+	f.mark ^= 0x100;
+	CHECK(!espah_selector_match(&sel, &f), "the lowest bit of the mask differs");
+	sel.mark = 0;
+	sel.mark_mask = 0x80;
+	CHECK(espah_selector_match(&sel, &f), "a bit that has to be 0");
+	f.mark |= 0x80;
+	CHECK(!espah_selector_match(&sel, &f), "it is 1");
+	sel.mark_mask = 0;
+	sel.ifindex = 3;
+	CHECK(espah_selector_match(&sel, &f), "the same device");
+	f.ifindex = 4;
+	CHECK(!espah_selector_match(&sel, &f), "another device");
+	f.ifindex = 0;
+	CHECK(!espah_selector_match(&sel, &f), "no device known");
+}
+
 static void protocols(void)
 {
 	struct espah_selector sel = selector("0.0.0.0", 0, "0.0.0.0", 0, IPPROTO_ICMP);
@@ -333,6 +365,9 @@ static void equality(void)
 	EXPECT(sel.dport_min = 1);
 	EXPECT(sel.dport_max = 1);
 	EXPECT(sel.opaque = true);
+	EXPECT(sel.mark = 1);
+	EXPECT(sel.mark_mask = 1);
+	EXPECT(sel.ifindex = 1);
 #undef EXPECT
 }
 
@@ -340,6 +375,7 @@ static const struct test tests[] = {
 	{ "selector: a mask keeps the first bits and no others, at every length", masks },
 	{ "selector: prefixes match up to their edges", prefixes },
 	{ "selector: a family does not match the other", families },
+	{ "selector: a mark within its mask, and the device", marks },
 	{ "selector: protocols", protocols },
 	{ "selector: ports match from the lowest to the highest", ports },
 	{ "selector: opaque ports match only where ports do not count (RFC 4301 4.4.1.1)", opaque },

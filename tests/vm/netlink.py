@@ -34,12 +34,12 @@ X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
  P_ADDED, P_DROPS, P_PAD, P_LABEL) = range(1, 15)
 (S_FAMILY, S_SRC, S_SRC_LEN, S_DST, S_DST_LEN, S_PROTO, S_SPORT_MIN, S_SPORT_MAX, S_DPORT_MIN,
  S_DPORT_MAX, S_SRC_RANGES, S_DST_RANGES, S_SPORT_RANGES, S_DPORT_RANGES, S_ICMP_TYPES,
- S_ICMP_CODES, S_MH_TYPES) = range(1, 18)
+ S_ICMP_CODES, S_MH_TYPES, S_OPAQUE, S_MARK, S_MARK_MASK, S_IFINDEX) = range(1, 22)
 T_PROTO, T_MODE, T_SRC, T_DST, T_REQID, T_OUTER = range(1, 7)
 C_IN, C_OUT, C_ICMP = 1, 2, 3
 (X_DIR, X_SRC, X_DST, X_PROTO, X_SPORT, X_DPORT, X_ACTION, X_POLICY, X_SA, X_DROP, X_OVERHEAD,
  X_MTU, X_MSS, X_EXEMPT) = range(1, 15)
-X_HOOK = 18
+X_HOOK, X_MARK, X_IFINDEX = 18, 19, 20
 A_POLICY_ID, A_TEMPLATE, A_FLOW = 1, 2, 3
 
 IN, OUT = 0, 1
@@ -552,6 +552,15 @@ BAD = [
     ("selector, highest port alone", POLICY_NEW,
      plain(SELECTOR=nest((S_FAMILY, u8(2)), (S_PROTO, u8(17)), (S_SPORT_MAX, u16(9)))), E.EINVAL,
      "needs its lowest"),
+    *((f"selector, {what}", POLICY_NEW, plain(SELECTOR=nest((S_FAMILY, u8(2)), *pairs)), E.EINVAL,
+       why) for what, pairs, why in (
+        ("mark of 2 bytes", [(S_MARK, u16(1))], "takes 4 bytes"),
+        ("mask without mark", [(S_MARK_MASK, u32(1))], "needs its ESPAH_SEL_MARK"),
+        ("mark beyond its mask", [(S_MARK, u32(3)), (S_MARK_MASK, u32(1))], "beyond its mask"),
+        ("mask of 8 bytes", [(S_MARK, u32(3)), (S_MARK_MASK, u64(3))], "takes 4 bytes"),
+        ("device 0", [(S_IFINDEX, u32(0))], "1 to 2147483647, got 0"),
+        ("device 2^31", [(S_IFINDEX, u32(1 << 31))], "got 2147483648"),
+        ("device of 1 byte", [(S_IFINDEX, u8(1))], "takes 4 bytes"))),
     *((f"list of {what}", POLICY_NEW, plain(SELECTOR=nest((S_FAMILY, u8(2)), *pairs)), E.EINVAL,
        why) for what, pairs, why in (
         ("no addresses", [(S_SRC_RANGES, b"")], "1 to 64 pairs"),
@@ -636,6 +645,8 @@ BAD = [
     ("EXPLAIN of mixed families", EXPLAIN, explain(SRC=ip("::1")), E.EINVAL, "both be IPv4"),
     ("EXPLAIN of ports without protocol", EXPLAIN, explain(DPORT=u16(5)), E.EINVAL, "ports need"),
     ("EXPLAIN of ICMP ports", EXPLAIN, explain(PROTO=u8(1), DPORT=u16(5)), E.EINVAL, "ports need"),
+    ("EXPLAIN of a short mark", EXPLAIN, explain(MARK=u16(5)), E.EINVAL, "takes 4 bytes"),
+    ("EXPLAIN of device 0", EXPLAIN, explain(IFINDEX=u32(0)), E.EINVAL, "got 0"),
     ("EXPLAIN with an answer's attribute", EXPLAIN, explain() + [(X_ACTION, u8(1))], E.EINVAL, ""),
 ]
 

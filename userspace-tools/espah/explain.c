@@ -16,12 +16,13 @@
 
 const char explain_help[] =
 	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] | [type N] [code N]]\n"
-	"              [fragment]]\n"
+	"              [fragment]] [mark M] [dev NAME]\n"
 	"espah explain reason NAME\n"
 	"\n"
 	"Tells which policy a packet from SRC to DST would meet, in which hook and why, the SAs that\n"
 	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
-	"are the addresses inside the tunnel. 'out' is meant if no direction is given.\n"
+	"are the addresses inside the tunnel. 'out' is meant if no direction is given; without 'dev'\n"
+	"no policy with a device is met.\n"
 	"'reason' tells what a drop reason of 'espah stats' means, and what to check.\n"
 	"\n"
 	"Examples:\n"
@@ -38,7 +39,7 @@ struct field {
 };
 
 /* What of a flow is a number of @size bytes, or, if that is 0, a word alone. */
-enum { SPORT, DPORT, TYPE, CODE, FRAGMENT, FIELDS };
+enum { SPORT, DPORT, TYPE, CODE, FRAGMENT, MARK, DEV, FIELDS };
 
 static const struct {
 	const char *word;
@@ -50,6 +51,8 @@ static const struct {
 	[TYPE] = { "type", ESPAH_EXPLAIN_TYPE, 1 },
 	[CODE] = { "code", ESPAH_EXPLAIN_CODE, 1 },
 	[FRAGMENT] = { "fragment", ESPAH_EXPLAIN_FRAGMENT, 0 },
+	[MARK] = { "mark", ESPAH_EXPLAIN_MARK, 4 },
+	[DEV] = { "dev", ESPAH_EXPLAIN_IFINDEX, 4 },
 };
 
 struct flow {
@@ -78,6 +81,7 @@ static int read_fields(struct args *args, struct flow *flow)
 {
 	const char *word, *value;
 	unsigned int i;
+	uint32_t dev;
 	uint64_t n;
 
 	while ((word = args_next(args))) {
@@ -93,8 +97,12 @@ static int read_fields(struct args *args, struct flow *flow)
 			      word);
 			return -1;
 		}
-		if (parse_number(fields[i].word, value, 0, (1ull << 8 * fields[i].size) - 1, &n))
+		if (i == DEV ? parse_dev(value, &dev) :
+			       parse_number(fields[i].word, value, 0,
+					    (1ull << 8 * fields[i].size) - 1, &n))
 			return -1;
+		if (i == DEV)
+			n = dev;
 		flow->field[i] = (struct field){ true, n };
 	}
 	return 0;
@@ -116,11 +124,12 @@ static int read_flow(struct args *args, struct flow *flow)
 		return -1;
 	}
 	args_take(args, "proto");
-	word = args_next(args);
+	word = args_peek(args);
 	if (!word)
 		return 0;
-	flow->has_proto = true;
-	if (parse_proto(word, &flow->proto))
+	/* what need not come behind a protocol */
+	flow->has_proto = strcmp(word, fields[MARK].word) && strcmp(word, fields[DEV].word);
+	if (flow->has_proto && parse_proto(args_next(args), &flow->proto))
 		return -1;
 	return read_fields(args, flow);
 }
@@ -141,6 +150,8 @@ static void put_flow(struct nlmsghdr *nlh, const struct flow *flow)
 			mnl_attr_put(nlh, fields[i].attr, 0, NULL);
 		else if (fields[i].size == 1)
 			mnl_attr_put_u8(nlh, fields[i].attr, flow->field[i].value);
+		else if (fields[i].size == 4)
+			mnl_attr_put_u32(nlh, fields[i].attr, flow->field[i].value);
 		else
 			mnl_attr_put_u16(nlh, fields[i].attr, flow->field[i].value);
 	}
@@ -167,7 +178,7 @@ static int keep(const struct nlmsghdr *nlh, void *data)
 
 static void print_flow(const struct flow *flow)
 {
-	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8];
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8], dev[DEV_TEXT_MAX];
 	unsigned int i;
 
 	printf("%s: %s -> %s", word_of(WORD_DIR, flow->dir), addr_text(&flow->src, src),
@@ -175,7 +186,9 @@ static void print_flow(const struct flow *flow)
 	if (flow->proto)
 		printf(" %s", word_proto(flow->proto, proto));
 	for (i = 0; i < FIELDS; i++)
-		if (flow->field[i].set && fields[i].size)
+		if (flow->field[i].set && i == DEV)
+			printf(" dev %s", dev_text(flow->field[i].value, dev));
+		else if (flow->field[i].set && fields[i].size)
 			printf(" %s %u", fields[i].word, flow->field[i].value);
 		else if (flow->field[i].set)
 			printf(" %s", fields[i].word);
@@ -297,7 +310,7 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 	};
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1], *sa[ESPAH_SA_MAX + 1];
 	json_t *object = json_object(), *outer = NULL;
-	char proto[8];
+	char proto[8], dev[DEV_TEXT_MAX];
 	unsigned int i;
 
 	json_set(object, "dir", json_string(word_of(WORD_DIR, flow->dir)));
@@ -307,7 +320,8 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 		json_set(object, "proto", json_string(word_proto(flow->proto, proto)));
 	for (i = 0; i < FIELDS; i++)
 		if (flow->field[i].set)
-			json_set(object, fields[i].word, fields[i].size ?
+			json_set(object, fields[i].word, i == DEV ?
+				 json_string(dev_text(flow->field[i].value, dev)) : fields[i].size ?
 				 json_integer(flow->field[i].value) : json_true());
 	json_set(object, "action", json_string(word_of(WORD_ACTION,
 		 attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff))));

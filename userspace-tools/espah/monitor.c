@@ -242,7 +242,7 @@ static void print_event(struct cli *cli, const struct nlmsghdr *nlh)
 {
 	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
 	json_t *object = NULL;
-	char text[1024], now[48];
+	char text[2048], now[48];
 	const char *name;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*genl))

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,6 +227,66 @@ int parse_proto(const char *word, uint8_t *proto)
 		return -1;
 	*proto = n;
 	return 0;
+}
+
+/** parse_mark() - a mark, or MARK/MASK. Return: 0, or -1 and told */
+int parse_mark(const char *word, struct mark *mark)
+{
+	const char *slash = strchr(word, '/');
+	uint64_t value = 0, mask = UINT32_MAX;
+	size_t size = strcspn(word, "/");
+	char first[24] = "";
+
+	if (size < sizeof(first))
+		memcpy(first, word, size);
+	if (!number_read(first, &value) || value > UINT32_MAX ||
+	    (slash && (!number_read(slash + 1, &mask) || mask > UINT32_MAX || !mask))) {
+		error("'mark' cannot be '%s'; it is a number such as 7 or 0x20, or with a mask 0x20/0xf0",
+		      word);
+		return -1;
+	}
+	if (value & ~mask) {
+		error("the mark '%s' has bits set beyond its mask", word);
+		return -1;
+	}
+	*mark = (struct mark){ value, mask };
+	return 0;
+}
+
+/** mark_text() - Return: @buf with MARK or MARK/MASK */
+const char *mark_text(const struct mark *mark, char buf[24])
+{
+	if (mark->mask == UINT32_MAX)
+		snprintf(buf, 24, "0x%x", mark->value);
+	else
+		snprintf(buf, 24, "0x%x/0x%x", mark->value, mark->mask);
+	return buf;
+}
+
+/** parse_dev() - a network device by name or number. Return: 0, or -1 and told */
+int parse_dev(const char *word, uint32_t *index)
+{
+	uint64_t n;
+
+	*index = if_nametoindex(word);
+	if (*index)
+		return 0;
+	if (!number_read(word, &n)) {
+		error("there is no network device '%s' here", word);
+		return -1;
+	}
+	if (parse_number("dev", word, 1, INT32_MAX, &n))
+		return -1;
+	*index = n;
+	return 0;
+}
+
+/** dev_text() - Return: @buf with the device's name, or its number if there is none now */
+const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX])
+{
+	if (!if_indextoname(index, buf))
+		snprintf(buf, DEV_TEXT_MAX, "%u", index);
+	return buf;
 }
 
 /** parse_ports() - A or A-B. Return: 0, or -1 and told */

@@ -27,6 +27,15 @@ struct prefix {
 	uint8_t len;
 };
 
+/** DEV_TEXT_MAX - room for the name of a network device */
+#define DEV_TEXT_MAX 17
+
+/** struct mark - a packet's mark, in the bits of @mask; no mask: any */
+struct mark {
+	uint32_t value;
+	uint32_t mask;
+};
+
 /** struct ports - a range of ports, if @set */
 struct ports {
 	bool set;
@@ -53,6 +62,10 @@ int parse_spi(const char *what, const char *word, uint32_t *spi);
 int parse_addr(const char *what, const char *word, struct addr *addr);
 int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint8_t *family);
 int parse_proto(const char *word, uint8_t *proto);
+int parse_mark(const char *word, struct mark *mark);
+const char *mark_text(const struct mark *mark, char buf[24]);
+int parse_dev(const char *word, uint32_t *index);
+const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX]);
 int parse_ports(const char *what, const char *word, struct ports *ports);
 
 #endif /* ESPAH_PARSE_H */

@@ -13,6 +13,8 @@
 	"  sport, dport A-B  ports: one, a range, or several such as 80,443,1024-2047\n" \
 	"  type, code A-B    of ICMP messages; the type of mobility headers\n" \
 	"  opaque            only fragments, other than the first, whose ports cannot be known\n" \
+	"  mark M[/MASK]     of the packet, as SO_MARK or nft set it; such as 7 or 0x20/0xf0\n" \
+	"  dev NAME          it leaves by this network device, or came by it\n" \
 	"  priority N        lower is looked at first (default 1000)\n"
 
 const char policy_help[] =
@@ -23,8 +25,8 @@ const char policy_help[] =
 	"  del|get in|out|both SRC DST [SELECT...]\n"
 	"  list [in|out]\n"
 	"  flush [in|out]\n"
-	"SELECT is [proto] P, sport A[-B], dport A[-B], type A[-B], code A[-B], opaque or priority N;\n"
-	"ACTION is one of\n"
+	"SELECT is [proto] P, sport A[-B], dport A[-B], type A[-B], code A[-B], opaque, mark M[/MASK],\n"
+	"dev NAME or priority N; ACTION is one of\n"
 	"  bypass\n"
 	"  discard\n"
 	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [mss auto|off|N]\n"

@@ -27,6 +27,8 @@ enum policy_word {
 	POLICY_CODE = 1 << 13,
 	POLICY_OPAQUE = 1 << 14,
 	POLICY_LABEL = 1 << 15,
+	POLICY_MARK = 1 << 16,
+	POLICY_DEV = 1 << 17,
 };
 
 /**

@@ -14,7 +14,7 @@ static const struct {
 } keywords[] = {
 	{ "in", POLICY_DIR }, { "out", POLICY_DIR }, { "both", POLICY_DIR },
 	{ "proto", POLICY_PROTO }, { "type", POLICY_TYPE }, { "code", POLICY_CODE },
-	{ "opaque", POLICY_OPAQUE },
+	{ "opaque", POLICY_OPAQUE }, { "mark", POLICY_MARK }, { "dev", POLICY_DEV },
 	{ "sport", POLICY_SPORT }, { "dport", POLICY_DPORT },
 	{ "priority", POLICY_PRIORITY }, { "inet", POLICY_FAMILY }, { "inet6", POLICY_FAMILY },
 	{ "bypass", POLICY_ACTION }, { "discard", POLICY_ACTION }, { "protect", POLICY_ACTION },
@@ -144,6 +144,10 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 		return list_parse_numbers(word, value, 1, &policy->sel.type);
 	case POLICY_CODE:
 		return list_parse_numbers(word, value, 1, &policy->sel.code);
+	case POLICY_MARK:
+		return parse_mark(value, &policy->sel.mark);
+	case POLICY_DEV:
+		return parse_dev(value, &policy->sel.dev);
 	case POLICY_PRIORITY:
 		return parse_u32(word, value, &policy->priority);
 	case POLICY_REQID:

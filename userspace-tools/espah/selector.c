@@ -118,6 +118,12 @@ void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *se
 		list_put(nlh, ESPAH_SEL_ICMP_CODES, &sel->code);
 	if (sel->opaque)
 		mnl_attr_put(nlh, ESPAH_SEL_OPAQUE, 0, NULL);
+	if (sel->mark.mask) {
+		mnl_attr_put_u32(nlh, ESPAH_SEL_MARK, sel->mark.value);
+		mnl_attr_put_u32(nlh, ESPAH_SEL_MARK_MASK, sel->mark.mask);
+	}
+	if (sel->dev)
+		mnl_attr_put_u32(nlh, ESPAH_SEL_IFINDEX, sel->dev);
 	mnl_attr_nest_end(nlh, nest);
 }
 
@@ -169,6 +175,9 @@ void selector_get(const struct nlattr *nest, struct selector *sel)
 	if (tb[ESPAH_SEL_ICMP_CODES])
 		list_get(tb[ESPAH_SEL_ICMP_CODES], 1, &sel->code);
 	sel->opaque = tb[ESPAH_SEL_OPAQUE];
+	sel->mark.value = attr_u32(tb[ESPAH_SEL_MARK], 0);
+	sel->mark.mask = attr_u32(tb[ESPAH_SEL_MARK_MASK], tb[ESPAH_SEL_MARK] ? UINT32_MAX : 0);
+	sel->dev = attr_u32(tb[ESPAH_SEL_IFINDEX], 0);
 }
 
 /* "any" alone would not tell the family, and these words can be typed again. */
@@ -194,10 +203,10 @@ static const struct list *field(const struct selector *sel, unsigned int i)
 	return (const struct list *)((const char *)sel + fields[i].offset);
 }
 
-/** selector_traffic() - Return: protocol and ports, such as "tcp dport 443", "any" if all */
+/** selector_traffic() - Return: all but addresses, such as "tcp dport 443", "any" if all */
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX])
 {
-	char proto[8], text[LIST_TEXT_MAX];
+	char proto[8], text[LIST_TEXT_MAX], mark[24], dev[DEV_TEXT_MAX];
 	size_t size = SELECTOR_TEXT_MAX;
 	unsigned int i;
 	int used;
@@ -208,7 +217,11 @@ const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_
 			used += snprintf(buf + used, size - used, " %s %s", fields[i].word,
 					 list_text(field(sel, i), text));
 	if (sel->opaque)
-		snprintf(buf + used, size - used, " opaque");
+		used += snprintf(buf + used, size - used, " opaque");
+	if (sel->mark.mask)
+		used += snprintf(buf + used, size - used, " mark %s", mark_text(&sel->mark, mark));
+	if (sel->dev)
+		snprintf(buf + used, size - used, " dev %s", dev_text(sel->dev, dev));
 	return buf;
 }
 
@@ -238,8 +251,8 @@ const char *selector_text(const struct selector *sel, char buf[SELECTOR_TEXT_MAX
 /** selector_json() - add the members of a selector to an object */
 void selector_json(const struct selector *sel, json_t *object)
 {
+	char proto[8], text[24];
 	unsigned int i;
-	char proto[8];
 
 	json_set(object, "family", json_string(sel->family == AF_INET6 ? "inet6" : "inet"));
 	json_set(object, "src", list_json(&sel->src));
@@ -251,6 +264,10 @@ void selector_json(const struct selector *sel, json_t *object)
 			json_set(object, fields[i].word, list_json(field(sel, i)));
 	if (sel->opaque)
 		json_set(object, "opaque", json_true());
+	if (sel->mark.mask)
+		json_set(object, "mark", json_string(mark_text(&sel->mark, text)));
+	if (sel->dev)
+		json_set(object, "dev", json_string(dev_text(sel->dev, text)));
 }
 
 /** template_count() - Return: how many templates there are */

@@ -11,7 +11,7 @@
 #include "list.h"
 
 /** SELECTOR_TEXT_MAX - room for a selector or template in text */
-#define SELECTOR_TEXT_MAX 512
+#define SELECTOR_TEXT_MAX 640
 
 /**
  * struct selector - which packets
@@ -24,6 +24,8 @@
  * @type: types of ICMP messages or mobility headers
  * @code: codes of ICMP messages
  * @opaque: only fragments whose ports cannot be known
+ * @mark: of the packet
+ * @dev: index of the device by which it leaves or came, 0: any
  */
 struct selector {
 	uint8_t family;
@@ -35,6 +37,8 @@ struct selector {
 	struct list type;
 	struct list code;
 	bool opaque;
+	struct mark mark;
+	uint32_t dev;
 };
 
 /**

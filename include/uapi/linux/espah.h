@@ -60,7 +60,8 @@
  *     [SEL_FAMILY] [SEL_PROTO] [SEL_SPORT_MIN SEL_SPORT_MAX]
  *     [SEL_DPORT_MIN SEL_DPORT_MAX] [SEL_SRC_RANGES] [SEL_DST_RANGES]
  *     [SEL_SPORT_RANGES] [SEL_DPORT_RANGES] [SEL_ICMP_TYPES] [SEL_ICMP_CODES]
- *     [SEL_MH_TYPES] [SEL_OPAQUE]. What is absent matches everything; the family must be
+ *     [SEL_MH_TYPES] [SEL_OPAQUE] [SEL_MARK [SEL_MARK_MASK]] [SEL_IFINDEX].
+ *     What is absent matches everything; the family must be
  *     known from an address or from SEL_FAMILY. A flow matches that lies, for
  *     each attribute, within one of its ranges. Answers hold the selector as it
  *     was given. Lists cost memory and shapes, not time for each value: a range
@@ -78,7 +79,8 @@
  * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT] [CONFIG_ICMP]
  * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
- *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT]
+ *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT] [EXPLAIN_MARK]
+ *                        [EXPLAIN_IFINDEX]
  *     Answers what a packet of this flow would meet; see ESPAH_EXPLAIN_*.
  *
  * Events, to the multicast groups:
@@ -423,6 +425,19 @@ enum espah_sel_attr {
 	 * where a policy with ports that may be meant comes first
 	 */
 	ESPAH_SEL_OPAQUE,
+	/**
+	 * @ESPAH_SEL_MARK: u32, what the packet's mark (SO_MARK, nft) has to be in the bits
+	 * of SEL_MARK_MASK. Inbound it is the mark at the time of the check: what tc or
+	 * netdev rules set; for what came by an SA, that of the ESP or AH packet
+	 */
+	ESPAH_SEL_MARK,
+	/** @ESPAH_SEL_MARK_MASK: u32; default: all bits */
+	ESPAH_SEL_MARK_MASK,
+	/**
+	 * @ESPAH_SEL_IFINDEX: u32, index of the device by which the packet leaves (before
+	 * encryption), or by which it came; for what came by an SA, its ESP or AH packet
+	 */
+	ESPAH_SEL_IFINDEX,
 
 	__ESPAH_SEL_MAX,
 	ESPAH_SEL_MAX = __ESPAH_SEL_MAX - 1
@@ -642,6 +657,10 @@ enum espah_explain_attr {
 	 * absent: in none, as there is neither policy nor SA nor a default that discards
 	 */
 	ESPAH_EXPLAIN_HOOK,
+	/** @ESPAH_EXPLAIN_MARK: u32, the packet's mark; default 0 */
+	ESPAH_EXPLAIN_MARK,
+	/** @ESPAH_EXPLAIN_IFINDEX: u32, its device, as ESPAH_SEL_IFINDEX; default: none */
+	ESPAH_EXPLAIN_IFINDEX,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -200,6 +201,22 @@ static void lists(void)
 	CHECK(has_attr(&at, ESPAH_SEL_OPAQUE, "", 0));
 	CHECK(at == after);
 	test_end();
+
+	test_begin("policy add: a mark, with and without a mask, and a device");
+	CHECK(!add("both any4 any mark 0x20/0xf0 dev lo discard"));
+	policy_mirror(&policy);
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(at));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	CHECK(has_u8(&at, ESPAH_SEL_FAMILY, AF_INET));
+	CHECK(has_u32(&at, ESPAH_SEL_MARK, 0x20));
+	CHECK(has_u32(&at, ESPAH_SEL_MARK_MASK, 0xf0));
+	CHECK(has_u32(&at, ESPAH_SEL_IFINDEX, if_nametoindex("lo")));
+	CHECK(at == after);
+	CHECK(!add("out any4 any mark 4294967295 dev 2147483647 discard"));
+	CHECK(policy.sel.mark.value == UINT32_MAX && policy.sel.mark.mask == UINT32_MAX);
+	CHECK(policy.sel.dev == INT32_MAX);
+	test_end();
 }
 
 static bool refuses(const char *line, const char *why)
@@ -249,6 +266,14 @@ static void refusals(void)
 	CHECK(refuses("out 10.0.0.0/8 any tcp dport 1 opaque bypass", "cannot be known"));
 	CHECK(refuses("out 10.0.0.0/8 any icmp type 256 bypass", "from 0 to 255"));
 	CHECK(refuses("out 10.0.0.1,10.0.0.2 fd00::1,fd00::2 bypass", "the source is IPv4"));
+	CHECK(refuses("out any4 any mark x bypass", "'mark' cannot be 'x'"));
+	CHECK(refuses("out any4 any mark 5/ bypass", "'mark' cannot be '5/'"));
+	CHECK(refuses("out any4 any mark 0/0 bypass", "'mark' cannot be '0/0'"));
+	CHECK(refuses("out any4 any mark 0x100000000 bypass", "'mark' cannot be"));
+	CHECK(refuses("out any4 any mark 00000000000000000000000000 bypass", "'mark' cannot be"));
+	CHECK(refuses("out any4 any mark 5/4 bypass", "beyond its mask"));
+	CHECK(refuses("out any4 any dev nonsuch bypass", "no network device 'nonsuch' here"));
+	CHECK(refuses("out any4 any dev 0 bypass", "from 1 to 2147483647"));
 	CHECK(refuses("id 7", "does not take 'id'"));
 	CHECK(policy_read(words("id 7 in"), "policy del", false, &policy) == STATUS_USAGE);
 	CHECK(told_of("either id or"));
