@@ -32,7 +32,7 @@ static uint32_t keyword(const char *word)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(keywords); i++)
-		if (!strcmp(keywords[i].word, word))
+		if (same(keywords[i].word, word))
 			return keywords[i].bit;
 	return 0;
 }
