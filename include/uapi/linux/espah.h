@@ -15,12 +15,12 @@
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
  *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
- *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL]
+ *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
  *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
- *                        [SA_DUMMY or SA_DUMMY_RANDOM]
+ *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS]
  *     Changes an SA in place. Keys, sequence numbers, replay window and counters
  *     stay as they are, and so do limits that are not named; 0 takes one away.
  *     Soft limits are reported again. With SA_NEW_DST it has a new identity from
@@ -335,6 +335,12 @@ enum espah_sa_attr {
 	 * who adds it says, such as an IKE daemon and its peer; shown, and nothing else
 	 */
 	ESPAH_SA_LABEL,
+	/**
+	 * @ESPAH_SA_CPUS: u16, so many CPUs share the packets of the SA, whose order is kept;
+	 * 1: each packet stays on the CPU that it comes to; 0 (default): it does while that
+	 * CPU has time or no other has
+	 */
+	ESPAH_SA_CPUS,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
