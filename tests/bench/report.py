@@ -12,7 +12,7 @@ import sys
 
 STACKS = ("plain", "without", "xfrm", "espah", "wireguard", "alone")
 PARTS = {"instructions": "Instructions per packet", "time": "Time per packet",
-         "scale": "Many SAs and policies", "throughput": "Throughput", "latency": "Latency"}
+         "policies": "Many policies", "sas": "Many SAs", "crowd": "A packet among many", "throughput": "Throughput", "latency": "Latency"}
 
 
 def number(value):
@@ -112,8 +112,9 @@ def plots(folder, parts):
         if part in parts:
             bars(folder, part, PARTS[part], parts[part]["figures"],
                  lambda figure: figure["name"].split("_", 1)[1].replace("_", " "))
-    for name, series in (parts["scale"].get("series", {}) if "scale" in parts else {}).items():
-        lines(folder, name, series["title"], series["points"])
+    for part in parts.values():
+        for name, series in part.get("series", {}).items():
+            lines(folder, name, series["title"], series["points"])
 
 
 def main():

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Many SAs and policies: adding, memory, SPI allocation, dumps, deletion, and what a packet costs.
 
-    scripts/bench scale        scripts/bench --native scale
+    scripts/bench scale        scripts/bench --native --objects 1000 crowd
 
-With -icount a second is a thousand million instructions. Whatever XFRM has not finished after
+Three parts: policies, sas, crowd (what a packet costs among many). With -icount a second is a thousand million instructions. Whatever XFRM has not finished after
 two minutes is stopped, and what it had done by then is its rate.
 """
 import os
@@ -12,6 +12,7 @@ import re
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 
 import gateways
@@ -20,9 +21,9 @@ import lab
 import module
 from gateways import GW1, GW2, NET1, QUICK, Gateways, Stream, figure, say
 
-COUNTS = (100, 1000) if QUICK else (100, 1000, 10000, 100000)
-MANY_SAS = 5000 if QUICK else 1000000
-SAS = COUNTS[-1]  # for both stacks
+OBJECTS = int(os.environ.get("ESPAH_BENCH_OBJECTS") or (1000 if QUICK else 100000))
+COUNTS = [count for count in (100, 1000, 10000) if count < OBJECTS] + [OBJECTS]
+MANY_SAS = 10 * OBJECTS  # in espah alone
 LIMIT = 120  # seconds that XFRM gets for one batch
 SHAPES = 50
 PACKETS = 1000 if QUICK else 4000
@@ -178,7 +179,7 @@ def policies(table, ns):
         table.add(f"add_{count}_policies", "us each", xfrm=xfrm, espah=took / count * 1e6)
         dump = seconds(ns, *espah("policy", "list"))[0] / count * 1e6
         flush = seconds(ns, *espah("policy", "flush"))[0] / count * 1e6
-        if count == COUNTS[-1]:
+        if count == OBJECTS:
             table.add(f"dump_{count}_policies", "us each", xfrm=xfrm_dump if xfrm else None,
                       espah=dump)
             table.add(f"flush_{count}_policies", "us each", xfrm=xfrm_flush if xfrm else None,
@@ -191,7 +192,7 @@ def sas(table, ns):
     """As many SAs in either stack; then very many in espah."""
     cost = {"xfrm": {}, "espah": {}}
     alloc = spis(100 if QUICK else 1000)
-    for stack, count in (("xfrm", SAS), ("espah", SAS), ("espah", MANY_SAS)):
+    for stack, count in (("xfrm", OBJECTS), ("espah", OBJECTS), ("espah", MANY_SAS)):
         add, program = ((xfrm_sas, IP) if stack == "xfrm" else (espah_sas, espah("-b")))
         before = memory()
         took, done = batch(ns, program, add(count), LIMIT if stack == "xfrm" else None)
@@ -209,7 +210,7 @@ def sas(table, ns):
         flusher = (IP_PROGRAM, "xfrm", "state", "flush") if stack == "xfrm" else espah("sa", "flush")
         seen["flush"] = seconds(ns, *flusher)[0] / there * 1e6
         say(f"{stack}, {there} SAs: {seen}, {memory() - before} bytes are kept afterwards")
-    for count in (SAS, MANY_SAS):
+    for count in (OBJECTS, MANY_SAS):
         for what, name, unit in (("add", "add_{}_sas", "us each"), ("memory", "memory_{}_sas", "bytes each"),
                                  ("alloc", "alloc_spi_beside_{}_sas", "us each"),
                                  ("dump", "dump_{}_sas", "us each"),
@@ -269,15 +270,14 @@ def crowd_shapes(topology, stack):
                                     for way in ("in", "out") for src, dst in shapes_lines(SHAPES)))
 
 
-def packets(table, topology):
+def crowd(table, topology):
     stream = Stream(topology)
 
     def cost():
         return [stream.cost(64, PACKETS) for _ in range(REPETITIONS)][1:]
     plain = statistics.median(cost())
     alone, among, shaped = {}, {}, {}
-    crowds = {"xfrm": crowd_xfrm, "espah": crowd_espah}
-    for stack, crowd in crowds.items():
+    for stack, fill in (("xfrm", crowd_xfrm), ("espah", crowd_espah)):
         of = gateways.STACKS[stack]
         of.on(topology, "aesgcm")
         alone[stack] = cost()
@@ -285,13 +285,13 @@ def packets(table, topology):
         shaped[stack] = cost()
         of.off(topology, "aesgcm")
         of.on(topology, "aesgcm")
-        if crowd(topology, COUNTS[-1]):
+        if fill(topology, OBJECTS):
             among[stack] = cost()
         else:
-            table.notes.append(f"XFRM could not be given {COUNTS[-1]:,} policies and SAs in "
+            table.notes.append(f"XFRM could not be given {OBJECTS:,} policies and SAs in "
                                f"{3 * LIMIT} seconds, so packets were not sent through so many.")
         of.off(topology, "aesgcm")
-    for name, seen in (("1", alone), (f"{COUNTS[-1]}", among), (f"{SHAPES}_shapes", shaped)):
+    for name, seen in (("1", alone), (f"{OBJECTS}", among), (f"{SHAPES}_shapes", shaped)):
         made = figure(f"packet_among_{name}", gateways.UNIT,
                       **{stack: [value - plain for value in values]
                          for stack, values in seen.items()})
@@ -305,13 +305,16 @@ def main():
     gateways.prepare()
     module.load()
     bring(IP_PROGRAM, ipsec.CLI)
-    table = Table()
     topology = Gateways()
-    packets(table, topology)
-    policies(table, topology.gw1)
-    sas(table, topology.gw1)
-    gateways.write("scale", table.figures, notes=table.notes, series=table.series)
+    for part in sys.argv[1:]:
+        if part in PARTS:
+            table = Table()
+            PARTS[part](table, topology)
+            gateways.write(part, table.figures, notes=table.notes, series=table.series)
 
+
+PARTS = {"policies": lambda table, topology: policies(table, topology.gw1),
+         "sas": lambda table, topology: sas(table, topology.gw1), "crowd": crowd}
 
 if __name__ == "__main__":
     main()
