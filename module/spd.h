@@ -51,6 +51,7 @@ struct espah_template {
  * @outer: these, in their order (RFC 4301 4.5); see bundle.h
  * @acquired: jiffies of the last acquire event
  * @counters: packets that it let through
+ * @counters_block: where they lie
  * @drops: allocated by the first drop
  * @added: ktime_get_real_seconds()
  * @rcu: defers the freeing
@@ -72,6 +73,7 @@ struct espah_policy {
 	struct espah_template *outer;
 	unsigned long acquired;
 	struct espah_counters __percpu *counters;
+	struct espah_counters_block *counters_block;
 	struct espah_drops *drops;
 	time64_t added;
 	struct rcu_head rcu;
