@@ -276,7 +276,9 @@ void espah_event_drop(struct espah_net *en, const struct espah_sa *sa,
 	}
 	missed = atomic_xchg(&told->missed, 0);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		event = wanted[i] ? begin(en, kinds[i].group, kinds[i].cmd, &hdr, GFP_ATOMIC) : NULL;
+		if (!wanted[i])
+			continue;
+		event = begin(en, kinds[i].group, kinds[i].cmd, &hdr, GFP_ATOMIC);
 		if (event)
 			send(en, kinds[i].group, event, hdr,
 			     put_drop(event, sa, pol, reason, skb, missed), GFP_ATOMIC);
