@@ -89,7 +89,8 @@ static int get_slots(struct espah_net *en, struct espah_policy *pol)
 	for (i = 0; i <= pol->nouter; i++) {
 		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
 
-		if (espah_addr_any(&tmpl->id.dst))
+		tmpl->barred = pol->pfp;
+		if (tmpl->barred || espah_addr_any(&tmpl->id.dst))
 			continue;
 		tmpl->slot = espah_slot_get(&en->sad, &tmpl->id);
 		if (!tmpl->slot)
@@ -248,6 +249,8 @@ struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_temp
 	if (!slot) {
 		struct espah_slot_id id = tmpl->id;
 
+		if (tmpl->barred)
+			return NULL;
 		id.src = flow->src;
 		id.dst = flow->dst;
 		id.family = flow->family;
@@ -263,7 +266,7 @@ bool espah_template_admits(const struct espah_template *tmpl, const struct espah
 
 	if (tmpl->slot)
 		return tmpl->slot == slot;
-	return has->reqid == wants->reqid && has->family == wants->family &&
+	return !tmpl->barred && has->reqid == wants->reqid && has->family == wants->family &&
 	       has->proto == wants->proto && has->mode == wants->mode && has->dir == wants->dir;
 }
 

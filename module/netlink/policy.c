@@ -23,6 +23,7 @@ const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_MSS] = ESPAH_NLA(mss),
 	[ESPAH_POLICY_REPLACE] = ESPAH_NLA(flag),
 	[ESPAH_POLICY_LABEL] = ESPAH_NLA(label),
+	[ESPAH_POLICY_PFP] = ESPAH_NLA(pfp),
 };
 
 /* for DEL and GET */
@@ -88,6 +89,8 @@ int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
 	if (pol->action == ESPAH_ACTION_PROTECT &&
 	    (espah_put_template(skb, ESPAH_POLICY_TEMPLATE, pol, NULL) ||
 	     nla_put_u16(skb, ESPAH_POLICY_MSS, pol->mss)))
+		return -EMSGSIZE;
+	if (pol->pfp && nla_put_u32(skb, ESPAH_POLICY_PFP, pol->pfp))
 		return -EMSGSIZE;
 	if (pol->label && nla_put_string(skb, ESPAH_POLICY_LABEL, pol->label))
 		return -EMSGSIZE;
@@ -235,12 +238,26 @@ static int get_protection(struct espah_policy *pol, struct nlattr **attrs,
 	if (pol->action != ESPAH_ACTION_PROTECT)
 		return espah_refuse(extack, attrs, ESPAH_POLICY_TEMPLATE,
 				    "goes with the action protect only") ?:
+		       espah_refuse(extack, attrs, ESPAH_POLICY_PFP,
+				    "goes with the action protect only") ?:
 		       espah_refuse(extack, attrs, ESPAH_POLICY_MSS,
 				    "goes with the action protect only");
 	err = espah_need(extack, attrs, ESPAH_POLICY_TEMPLATE) ?:
 	      get_templates(attrs[ESPAH_POLICY_TEMPLATE], pol, extack);
 	if (err)
 		return err;
+	pol->pfp = espah_get_u32(attrs[ESPAH_POLICY_PFP], 0);
+	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) && !(pol->pfp & ESPAH_PFP_PROTO) &&
+	    !pol->rules->sel.proto) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_POLICY_PFP],
+				    "ports from the packet need a protocol, in the selector or from the packet");
+		return -EINVAL;
+	}
+	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) && pol->rules->sel.opaque) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_POLICY_PFP],
+				    "opaque ports are not known, so the packet cannot tell them");
+		return -EINVAL;
+	}
 	pol->mss = attrs[ESPAH_POLICY_MSS] ? nla_get_u16(attrs[ESPAH_POLICY_MSS]) : ESPAH_MSS_AUTO;
 	return 0;
 }

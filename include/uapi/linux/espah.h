@@ -46,7 +46,7 @@
  *
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
- *                        [POLICY_REPLACE] [POLICY_LABEL]
+ *                        [POLICY_REPLACE] [POLICY_LABEL] [POLICY_PFP]
  *     Adds a policy and answers with ESPAH_CMD_POLICY_NEW, so that the caller
  *     learns its POLICY_ID. -EEXIST if one with the same direction, selector
  *     and priority exists; with POLICY_REPLACE that one is replaced, keeps its
@@ -87,7 +87,8 @@
  *   "sa"       ESPAH_CMD_SA_NEW, _SA_SET, _SA_DEL (never with keys), _SA_FLUSH
  *   "policy"   ESPAH_CMD_POLICY_NEW, _POLICY_DEL, _POLICY_FLUSH
  *   "acquire"  ESPAH_CMD_ACQUIRE, ESPAH_ACQUIRE_*: a packet met a protect
- *              policy that has no SA. At most one a second for each policy.
+ *              policy that has no SA. At most one a second for each policy; with
+ *              POLICY_PFP, at most eight, of different flows.
  *   "expire"   ESPAH_CMD_EXPIRE, ESPAH_EXPIRE_*: an SA reached a limit. Before
  *              the ESPAH_CMD_SA_DEL if it is a hard one.
  *   "mapping"  ESPAH_CMD_MAPPING: (identity) SA_SRC SA_REQID SA_ENCAP_SPORT
@@ -464,6 +465,19 @@ enum espah_tmpl_attr {
 /** ESPAH_MSS_AUTO - clamp it to what the SA carries unfragmented */
 #define ESPAH_MSS_AUTO 0xffff
 
+/**
+ * ESPAH_PFP_SRC - populate from packet (RFC 4301 4.4.1.2): what the SA that a packet asks for
+ * is to be for has this field from the packet, and not from the policy's selector
+ */
+#define ESPAH_PFP_SRC (1U << 0)
+#define ESPAH_PFP_DST (1U << 1)
+#define ESPAH_PFP_PROTO (1U << 2)
+/** ESPAH_PFP_SPORT - the source port; the type of ICMP messages and mobility headers */
+#define ESPAH_PFP_SPORT (1U << 3)
+/** ESPAH_PFP_DPORT - the destination port; the code of ICMP messages */
+#define ESPAH_PFP_DPORT (1U << 4)
+#define ESPAH_PFP_ALL 0x1f
+
 /** enum espah_policy_attr - a policy */
 enum espah_policy_attr {
 	ESPAH_POLICY_UNSPEC,
@@ -498,6 +512,12 @@ enum espah_policy_attr {
 	ESPAH_POLICY_PAD,
 	/** @ESPAH_POLICY_LABEL: string, as ESPAH_SA_LABEL */
 	ESPAH_POLICY_LABEL,
+	/**
+	 * @ESPAH_POLICY_PFP: u32, ESPAH_PFP_*; with protect only. Such a policy takes no
+	 * SA itself: it asks for a narrower policy, which comes before it, and its SA;
+	 * ESPAH_ACQUIRE_SELECTOR tells for which flows
+	 */
+	ESPAH_POLICY_PFP,
 
 	__ESPAH_POLICY_MAX,
 	ESPAH_POLICY_MAX = __ESPAH_POLICY_MAX - 1
@@ -665,6 +685,11 @@ enum espah_acquire_attr {
 	ESPAH_ACQUIRE_TEMPLATE,
 	/** @ESPAH_ACQUIRE_FLOW: nested, enum espah_sel_attr, the packet's own values */
 	ESPAH_ACQUIRE_FLOW,
+	/**
+	 * @ESPAH_ACQUIRE_SELECTOR: nested, enum espah_sel_attr, what the SA is to be for: the
+	 * policy's selector, with the packet's own values where ESPAH_POLICY_PFP says so
+	 */
+	ESPAH_ACQUIRE_SELECTOR,
 
 	__ESPAH_ACQUIRE_MAX,
 	ESPAH_ACQUIRE_MAX = __ESPAH_ACQUIRE_MAX - 1
