@@ -4,7 +4,7 @@
 
 Run it where the clock counts instructions, one a nanosecond:
 
-    scripts/vm --icount 6.12 -- tests/bench/instructions.py
+    scripts/vm --icount 6.12 -- tests/bench/instructions.py [aesgcm] [chacha20poly1305] [ah-sha256]
 
    src 10.1.0.1 -- 10.1.0.254 gw1 10.9.0.1 ===== 10.9.0.2 gw2 10.2.0.254 -- 10.2.0.1 dst
 
@@ -28,6 +28,8 @@ import time
 PACKETS = 4000
 REPETITIONS = 3  # the first is dropped
 SIZES = (64, 512, 1300)
+# espah's name, XFRM's, key
+AH = {"ah-sha256": ("sha256", "hmac(sha256)", bytes(range(32)))}
 KEYS = {
     "aesgcm": ("aes128gcm16", "rfc4106(gcm(aes))", bytes(range(16)) + b"\1\2\3\4"),
     "chacha20poly1305": ("chacha20poly1305", "rfc7539esp(chacha20,poly1305)",
@@ -87,10 +89,13 @@ GATEWAYS = (("gw1", "10.9.0.1", "10.9.0.2", "10.1.0.0/24", "10.2.0.0/24", 0x1001
 
 
 def xfrm(alg):
-    _, name, key = KEYS[alg]
+    proto = "ah" if alg in AH else "esp"
+    _, name, key = (AH | KEYS)[alg]
+    how = (f"auth-trunc {name} 0x{key.hex()} 128 flag align4" if alg in AH else
+           f"aead {name} 0x{key.hex()} 128")
     for ns, local, remote, lnet, rnet, spi_out, spi_in in GATEWAYS:
-        sa = f"proto esp spi %d reqid 1 mode tunnel replay-window 64 aead {name} 0x{key.hex()} 128"
-        tmpl = "tmpl src {} dst {} proto esp reqid 1 mode tunnel"
+        sa = f"proto {proto} spi %d reqid 1 mode tunnel replay-window 64 {how}"
+        tmpl = f"tmpl src {{}} dst {{}} proto {proto} reqid 1 mode tunnel"
         ip(ns, "\n".join((
             f"xfrm state add src {local} dst {remote} {sa % spi_out}",
             f"xfrm state add src {remote} dst {local} {sa % spi_in}",
@@ -105,14 +110,15 @@ def xfrm_off(_):
 
 
 def espah(alg):
-    name, _, key = KEYS[alg]
+    proto = "ah" if alg in AH else "esp"
+    name, _, key = (AH | KEYS)[alg]
     for ns, local, remote, lnet, rnet, spi_out, spi_in in GATEWAYS:
         sa = f"tunnel {name} key {key.hex()} reqid 1"
         subprocess.run((ESPAH, "-n", ns, "-b", "-"), check=True, text=True,
                        stderr=subprocess.DEVNULL, input=f"""
-            sa add out spi {spi_out} src {local} dst {remote} {sa}
-            sa add in spi {spi_in} src {remote} dst {local} {sa} window 64
-            policy add both {lnet} {rnet} protect tunnel {local} {remote} reqid 1
+            sa add out {proto} spi {spi_out} src {local} dst {remote} {sa}
+            sa add in {proto} spi {spi_in} src {remote} dst {local} {sa} window 64
+            policy add both {lnet} {rnet} protect {proto} tunnel {local} {remote} reqid 1
             """)
 
 
@@ -178,7 +184,7 @@ def main():
     shutil.copy(ESPAH, "/run/espah-cli")
     ESPAH = "/run/espah-cli"
     topology()
-    run("modprobe", "-a", "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack", "xfrm_user", "esp4",
+    run("modprobe", "-a", "nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack", "xfrm_user", "esp4", "ah4",
         "chacha20poly1305")
     unloaded = None
     enter("dst")
