@@ -5,6 +5,9 @@
 #include "net.h"
 #include "output.h"
 
+/* how often what came in the meantime is sent, too */
+#define ROUNDS 8
+
 /* where templates point to while packets wait */
 static struct espah_slot closed;
 
@@ -155,34 +158,68 @@ static unsigned long take_ready(struct espah_net *en, struct list_head *ready)
 	return next;
 }
 
+static void send_ready(struct espah_net *en, struct list_head *ready)
+{
+	struct held *held;
+
+	list_for_each_entry(held, ready, link) {
+		/* the device by which it was to leave may be gone, but not the route's */
+		held->skb->dev = skb_dst(held->skb)->dev;
+		if (held->sa) {
+			espah_output_held(en, held->pol, held->sa, held->skb, &held->flow,
+					  held->thoff);
+			continue;
+		}
+		if (held->pol->unreach)
+			espah_output_unreach(held->skb, false);
+		espah_drop(en, NULL, held->pol, ESPAH_DROP_ACQUIRE_LATE, held->skb);
+	}
+}
+
+static void drop_ready(struct espah_net *en, struct list_head *ready)
+{
+	struct held *held;
+
+	list_for_each_entry(held, ready, link)
+		espah_drop(en, NULL, held->pol, held->sa ? ESPAH_DROP_ACQUIRE_FULL :
+			   ESPAH_DROP_ACQUIRE_LATE, held->skb);
+}
+
+/* Lets the policies' packets pass again that have none left. Context: espah_waiting.lock. */
+static void end_ready(struct list_head *ready)
+{
+	struct held *held, *more;
+
+	list_for_each_entry_safe(held, more, ready, link) {
+		/* unless espah_held_end() was here */
+		if (held->pol->held && !--held->pol->held)
+			open_policy(held->pol);
+		list_del(&held->link);
+		kfree(held);
+	}
+}
+
 static void release(struct work_struct *work)
 {
 	struct espah_waiting *waiting = container_of(to_delayed_work(work), struct espah_waiting,
 						     work);
 	struct espah_net *en = container_of(waiting, struct espah_net, waiting);
-	struct held *held, *more;
+	unsigned int round = 0;
 	unsigned long next;
 	LIST_HEAD(ready);
 
 	rcu_read_lock();
 	spin_lock_bh(&waiting->lock);
 	for (next = take_ready(en, &ready); !list_empty(&ready); next = take_ready(en, &ready)) {
-		spin_unlock_bh(&waiting->lock);
-		list_for_each_entry(held, &ready, link) {
-			if (held->sa)
-				espah_output_held(en, held->pol, held->sa, held->skb, &held->flow,
-						  held->thoff);
-			else
-				espah_drop(en, NULL, held->pol, ESPAH_DROP_ACQUIRE_LATE, held->skb);
+		/* others came while these were sent; if that does not end, some have to go */
+		if (++round > ROUNDS) {
+			drop_ready(en, &ready);
+		} else {
+			spin_unlock_bh(&waiting->lock);
+			send_ready(en, &ready);
+			spin_lock_bh(&waiting->lock);
 		}
-		spin_lock_bh(&waiting->lock);
-		list_for_each_entry_safe(held, more, &ready, link) {
-			/* unless espah_held_end() was here */
-			if (held->pol->held && !--held->pol->held)
-				open_policy(held->pol);
-			list_del(&held->link);
-			kfree(held);
-		}
+		end_ready(&ready);
 	}
 	if (waiting->count)
 		queue_delayed_work(espah_workqueue, &waiting->work, next);
@@ -195,8 +232,10 @@ void espah_held_end(struct espah_net *en, struct espah_policy *pol)
 	struct held *held, *more;
 	LIST_HEAD(gone);
 
+	if (!pol->queue)
+		return;
 	spin_lock_bh(&en->waiting.lock);
-	pol->queue = 0;
+	WRITE_ONCE(pol->queue, 0);
 	if (pol->held)
 		open_policy(pol);
 	pol->held = 0;

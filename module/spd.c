@@ -102,6 +102,7 @@ static int get_slots(struct espah_net *en, struct espah_policy *pol)
 /* What is left to do for a policy that the classifier no longer finds. */
 static void release_policy(struct espah_net *en, struct espah_policy *pol)
 {
+	espah_held_end(en, pol);
 	/* slots outlive readers of @pol: they too are freed after a grace period */
 	put_slots(en, pol);
 	call_rcu(&pol->rcu, free_policy_rcu);
@@ -244,7 +245,7 @@ struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
 struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
 				   const struct espah_flow *flow)
 {
-	struct espah_slot *slot = tmpl->slot;
+	struct espah_slot *slot = READ_ONCE(tmpl->slot);
 
 	if (!slot) {
 		struct espah_slot_id id = tmpl->id;

@@ -54,6 +54,10 @@ struct espah_template {
  * @tmpl: with protect: the SA that takes the packet
  * @nouter: how many more SAs take it after that, at most ESPAH_BUNDLE_MAX - 1
  * @outer: these, in their order (RFC 4301 4.5); see bundle.h
+ * @queue: how many packets may wait for the SA; see held.h
+ * @held: so many do
+ * @own_slot: the @slot of @tmpl, while packets wait
+ * @unreach: ESPAH_POLICY_UNREACH
  * @pfp: ESPAH_PFP_*
  * @acquired: jiffies of the last acquire event; with @pfp, by a hash of the flow
  * @counters: packets that it let through
@@ -75,8 +79,12 @@ struct espah_policy {
 	char *label;
 	u8 nouter;
 	u8 pfp;
+	u8 queue;
+	u8 held;
+	bool unreach;
 	struct espah_template tmpl;
 	struct espah_template *outer;
+	struct espah_slot *own_slot;
 	unsigned long acquired[ESPAH_ACQUIRE_FLOWS];
 	struct espah_counters __percpu *counters;
 	struct espah_drops *drops;

@@ -110,6 +110,22 @@ int espah_check_pfp(const struct nlattr *attr, struct netlink_ext_ack *extack)
 }
 
 /**
+ * espah_check_queue - validate how many packets may wait
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_queue(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	int err = espah_check_u32(attr, extack);
+	u32 packets = err ? 0 : nla_get_u32(attr);
+
+	if (err || (packets && packets <= ESPAH_QUEUE_MAX))
+		return err;
+	got(extack, attr, "a queue is of 1 to 64 packets", "%u", packets);
+	return -EINVAL;
+}
+
+/**
  * espah_check_flag - validate that a flag is empty
  * @attr: the attribute
  * @extack: gets a sentence on failure

@@ -24,6 +24,8 @@ const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_REPLACE] = ESPAH_NLA(flag),
 	[ESPAH_POLICY_LABEL] = ESPAH_NLA(label),
 	[ESPAH_POLICY_PFP] = ESPAH_NLA(pfp),
+	[ESPAH_POLICY_QUEUE] = ESPAH_NLA(queue),
+	[ESPAH_POLICY_UNREACH] = ESPAH_NLA(flag),
 };
 
 /* for DEL and GET */
@@ -90,7 +92,10 @@ int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
 	    (espah_put_template(skb, ESPAH_POLICY_TEMPLATE, pol, NULL) ||
 	     nla_put_u16(skb, ESPAH_POLICY_MSS, pol->mss)))
 		return -EMSGSIZE;
-	if (pol->pfp && nla_put_u32(skb, ESPAH_POLICY_PFP, pol->pfp))
+	if (pol->unreach && nla_put_flag(skb, ESPAH_POLICY_UNREACH))
+		return -EMSGSIZE;
+	if ((pol->pfp && nla_put_u32(skb, ESPAH_POLICY_PFP, pol->pfp)) ||
+	    (pol->queue && nla_put_u32(skb, ESPAH_POLICY_QUEUE, pol->queue)))
 		return -EMSGSIZE;
 	if (pol->label && nla_put_string(skb, ESPAH_POLICY_LABEL, pol->label))
 		return -EMSGSIZE;
@@ -240,12 +245,22 @@ static int get_protection(struct espah_policy *pol, struct nlattr **attrs,
 				    "goes with the action protect only") ?:
 		       espah_refuse(extack, attrs, ESPAH_POLICY_PFP,
 				    "goes with the action protect only") ?:
+		       espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE,
+				    "goes with the action protect only") ?:
 		       espah_refuse(extack, attrs, ESPAH_POLICY_MSS,
 				    "goes with the action protect only");
 	err = espah_need(extack, attrs, ESPAH_POLICY_TEMPLATE) ?:
 	      get_templates(attrs[ESPAH_POLICY_TEMPLATE], pol, extack);
 	if (err)
 		return err;
+	if (pol->dir == ESPAH_DIR_IN)
+		err = espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE, "is for outbound policies");
+	else if (attrs[ESPAH_POLICY_PFP])
+		err = espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE,
+				   "does not go with ESPAH_POLICY_PFP, whose SAs are of other policies");
+	if (err)
+		return err;
+	pol->queue = espah_get_u32(attrs[ESPAH_POLICY_QUEUE], 0);
 	pol->pfp = espah_get_u32(attrs[ESPAH_POLICY_PFP], 0);
 	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) && !(pol->pfp & ESPAH_PFP_PROTO) &&
 	    !pol->rules->sel.proto) {
@@ -278,6 +293,10 @@ static int get_policy(struct espah_policy *pol, struct nlattr **attrs,
 	pol->priority = espah_get_u32(attrs[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT);
 	pol->given = kmemdup(nla_data(selector), nla_len(selector), GFP_KERNEL_ACCOUNT);
 	pol->given_len = nla_len(selector);
+	pol->unreach = attrs[ESPAH_POLICY_UNREACH];
+	if (pol->unreach && (pol->dir == ESPAH_DIR_IN || pol->action == ESPAH_ACTION_BYPASS))
+		return espah_refuse(extack, attrs, ESPAH_POLICY_UNREACH,
+				    "is for outbound policies that discard or protect");
 	if (attrs[ESPAH_POLICY_LABEL]) {
 		pol->label = nla_strdup(attrs[ESPAH_POLICY_LABEL], GFP_KERNEL_ACCOUNT);
 		if (!pol->label)

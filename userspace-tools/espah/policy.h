@@ -30,6 +30,8 @@ enum policy_word {
 	POLICY_MARK = 1 << 16,
 	POLICY_DEV = 1 << 17,
 	POLICY_PFP = 1 << 18,
+	POLICY_QUEUE = 1 << 19,
+	POLICY_UNREACH = 1 << 20,
 };
 
 /**
@@ -47,6 +49,7 @@ struct policy {
 	uint8_t action;
 	uint16_t mss;
 	uint32_t pfp;
+	uint32_t queue;
 	uint32_t id;
 	uint32_t priority;
 	const char *label;

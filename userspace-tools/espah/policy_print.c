@@ -30,11 +30,11 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 	uint16_t mss = attr_u16(tb[ESPAH_POLICY_MSS], ESPAH_MSS_AUTO);
 	char text[SELECTOR_TEXT_MAX], clamp[24] = "";
 	struct template tmpl[ESPAH_BUNDLE_MAX];
-	const char *before = " pfp ";
+	const char *before = " pfp ", *unreach = tb[ESPAH_POLICY_UNREACH] ? " unreach" : "";
 	unsigned int i, used;
 
 	if (action != ESPAH_ACTION_PROTECT) {
-		snprintf(buf, size, "%s", word_of(WORD_ACTION, action));
+		snprintf(buf, size, "%s%s", word_of(WORD_ACTION, action), unreach);
 		return buf;
 	}
 	template_get(tb[ESPAH_POLICY_TEMPLATE], tmpl);
@@ -50,6 +50,11 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 		used += snprintf(buf + used, size - used, "%s%s", before, pfp_words[i].word);
 		before = ",";
 	}
+	if (tb[ESPAH_POLICY_QUEUE] && used < size)
+		used += snprintf(buf + used, size - used, " queue %u",
+				 attr_u32(tb[ESPAH_POLICY_QUEUE], 0));
+	if (used < size)
+		snprintf(buf + used, size - used, "%s", unreach);
 	return buf;
 }
 
@@ -113,6 +118,10 @@ json_t *policy_json(const struct nlattr **tb)
 	}
 	if (tb[ESPAH_POLICY_MSS])
 		json_set(policy, "mss", mss(tb[ESPAH_POLICY_MSS]));
+	if (tb[ESPAH_POLICY_QUEUE])
+		json_set(policy, "queue", json_integer(attr_u32(tb[ESPAH_POLICY_QUEUE], 0)));
+	if (tb[ESPAH_POLICY_UNREACH])
+		json_set(policy, "unreach", json_true());
 	if (tb[ESPAH_POLICY_PFP]) {
 		json_set(policy, "pfp", pfp = json_array());
 		for (i = 0; i < PFP_WORDS; i++)

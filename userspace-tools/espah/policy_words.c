@@ -20,6 +20,7 @@ static const struct {
 	{ "bypass", POLICY_ACTION }, { "discard", POLICY_ACTION }, { "protect", POLICY_ACTION },
 	{ "reqid", POLICY_REQID }, { "mss", POLICY_MSS }, { "id", POLICY_ID },
 	{ "label", POLICY_LABEL }, { "pfp", POLICY_PFP },
+	{ "queue", POLICY_QUEUE }, { "unreach", POLICY_UNREACH },
 };
 
 const struct pfp_word pfp_words[PFP_WORDS] = {
@@ -143,8 +144,11 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 {
 	struct template *tmpl;
 	const char *value;
+	uint64_t n;
 
 	switch (bit) {
+	case POLICY_UNREACH:
+		return 0;
 	case POLICY_DIR:
 		return read_dir(word, policy);
 	case POLICY_FAMILY:
@@ -188,6 +192,11 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 		return parse_u32(word, value, &tmpl->reqid);
 	case POLICY_MSS:
 		return read_mss(value, &policy->mss);
+	case POLICY_QUEUE:
+		if (parse_number(word, value, 1, ESPAH_QUEUE_MAX, &n))
+			return -1;
+		policy->queue = n;
+		return 0;
 	case POLICY_PFP:
 		return read_pfp(value, &policy->pfp);
 	case POLICY_ID:
@@ -254,9 +263,13 @@ static int read_side(const char *word, const char *command, uint8_t *family,
 	return list_parse_addrs("destination", word, &policy->sel.dst, family);
 }
 
+/* what only outbound policies have */
+static const uint32_t outbound = POLICY_QUEUE | POLICY_UNREACH;
+
 static int check(const char *command, bool with_action, uint8_t family, struct policy *policy)
 {
-	uint32_t protect_only = policy->given & (POLICY_REQID | POLICY_MSS | POLICY_PFP);
+	uint32_t protect_only = policy->given & (POLICY_REQID | POLICY_MSS | POLICY_PFP |
+						 POLICY_QUEUE);
 
 	if (policy->given & POLICY_ID) {
 		if (policy->given == POLICY_ID)
@@ -282,8 +295,21 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 	if (with_action && protect_only && policy->action != ESPAH_ACTION_PROTECT) {
 		error("'%s' goes with protect, not with %s",
 		      protect_only & POLICY_REQID ? "reqid" :
-		      protect_only & POLICY_MSS ? "mss" : "pfp",
+		      protect_only & POLICY_MSS ? "mss" :
+		      protect_only & POLICY_PFP ? "pfp" : "queue",
 		      word_of(WORD_ACTION, policy->action));
+		return -1;
+	}
+	if (policy->given & POLICY_QUEUE && policy->given & POLICY_PFP) {
+		error("'queue' does not go with 'pfp', as the SA is one of another policy");
+		return -1;
+	}
+	if (policy->given & outbound && policy->dir == ESPAH_DIR_IN) {
+		error("'%s' is for out or both", policy->given & POLICY_QUEUE ? "queue" : "unreach");
+		return -1;
+	}
+	if (policy->given & POLICY_UNREACH && policy->action == ESPAH_ACTION_BYPASS) {
+		error("'unreach' goes with discard or protect, not with bypass");
 		return -1;
 	}
 	if (family && policy->sel.family && family != policy->sel.family) {
@@ -310,7 +336,7 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 int policy_read(struct args *args, const char *command, bool with_action, struct policy *policy)
 {
 	const uint32_t only_add = POLICY_ACTION | POLICY_REQID | POLICY_MSS | POLICY_LABEL |
-				  POLICY_PFP;
+				  POLICY_PFP | POLICY_QUEUE | POLICY_UNREACH;
 	uint32_t refused = with_action ? POLICY_ID : only_add, bit;
 	uint8_t family = AF_UNSPEC, side;
 	const char *word;
@@ -373,6 +399,8 @@ static uint32_t pfp_mirror(uint32_t pfp, uint8_t proto)
 void policy_mirror(struct policy *policy)
 {
 	policy->dir = policy->dir == ESPAH_DIR_OUT ? ESPAH_DIR_IN : ESPAH_DIR_OUT;
+	if (policy->dir == ESPAH_DIR_IN)
+		policy->given &= ~outbound;
 	selector_mirror(&policy->sel);
 	policy->pfp = pfp_mirror(policy->pfp, policy->sel.proto);
 	template_mirror(policy->tmpl);
@@ -395,6 +423,10 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy)
 		template_put(nlh, ESPAH_POLICY_TEMPLATE, policy->tmpl);
 	if (policy->given & POLICY_MSS)
 		mnl_attr_put_u16(nlh, ESPAH_POLICY_MSS, policy->mss);
+	if (policy->given & POLICY_QUEUE)
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_QUEUE, policy->queue);
+	if (policy->given & POLICY_UNREACH)
+		mnl_attr_put(nlh, ESPAH_POLICY_UNREACH, 0, NULL);
 	if (policy->given & POLICY_PFP)
 		mnl_attr_put_u32(nlh, ESPAH_POLICY_PFP, policy->pfp);
 	if (policy->given & POLICY_LABEL)
