@@ -80,17 +80,20 @@ enum espah_drop {
 	ESPAH_DROP_NUM
 };
 
-#define AUDITED(id) BIT_ULL(ESPAH_DROP_##id)
+#define DROP_BIT(id) BIT_ULL(ESPAH_DROP_##id)
 /*
  * The auditable ones: RFC 4301 4.4.1.1, 5.2, 6.1, 6.2, 7; RFC 4302 and 4303 3.3.3 (numbers ran
  * out), 3.4.1 (fragment), 3.4.2 (no SA), 3.4.3 (replay), 3.4.4 (ICV)
  */
 #define ESPAH_DROPS_AUDITED							\
-	(AUDITED(NO_SA) | AUDITED(OPAQUE_OUT) | AUDITED(SEQ_OVERFLOW) |		\
-	 AUDITED(RESERVED_SPI) | AUDITED(NO_SPI) | AUDITED(FRAGMENT) |		\
-	 AUDITED(REPLAY) | AUDITED(TOO_OLD) | AUDITED(ICV) | AUDITED(POLICY) |	\
-	 AUDITED(BUNDLE) | AUDITED(PLAINTEXT) | AUDITED(ICMP_PLAINTEXT) |	\
-	 AUDITED(OPAQUE_IN))
+	(DROP_BIT(NO_SA) | DROP_BIT(OPAQUE_OUT) | DROP_BIT(SEQ_OVERFLOW) |	\
+	 DROP_BIT(RESERVED_SPI) | DROP_BIT(NO_SPI) | DROP_BIT(FRAGMENT) |	\
+	 DROP_BIT(REPLAY) | DROP_BIT(TOO_OLD) | DROP_BIT(ICV) |			\
+	 DROP_BIT(POLICY) | DROP_BIT(BUNDLE) | DROP_BIT(PLAINTEXT) |		\
+	 DROP_BIT(ICMP_PLAINTEXT) | DROP_BIT(OPAQUE_IN))
+
+/* Those that are as they should be, of which nobody needs to hear. */
+#define ESPAH_DROPS_QUIET (DROP_BIT(KEEPALIVE) | DROP_BIT(DUMMY))
 
 extern const char *const espah_drop_names[ESPAH_DROP_NUM];
 extern const char *const espah_drop_texts[ESPAH_DROP_NUM];

@@ -3,24 +3,66 @@
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <net/esp.h>
+#include "compat/compiler.h"
 #include "esp.h"
 #include "order.h"
 
-/* The op that this CPU uses again and again; NULL while a driver keeps it. */
-static DEFINE_PER_CPU(struct espah_op *, spare_op);
+/* a CPU keeps as many ops as may have been in flight at once, but no more than this */
+#define POOL_MAX 2048
+
+/**
+ * struct espah_op_pool - the ops of a CPU that are free
+ * @free: chained by espah_op.work; BH disabled on this CPU
+ * @back: given back by other CPUs
+ * @count: ops that this CPU allocated, free or not
+ */
+struct espah_op_pool {
+	struct llist_node *free;
+	struct llist_head back;
+	atomic_t count;
+};
+
+static DEFINE_PER_CPU(struct espah_op_pool, op_pool);
+
+static noinline struct espah_op *alloc_op(struct espah_op_pool *pool, u32 size)
+{
+	struct espah_op *op = kmalloc(size, GFP_ATOMIC);
+
+	if (!op)
+		return NULL;
+	atomic_inc(&pool->count);
+	op->home = smp_processor_id();
+	op->size = size;
+	sg_init_table(op->sg_few, ESPAH_OP_SG);
+	return op;
+}
+
+static void free_op(struct espah_op *op)
+{
+	atomic_dec(&per_cpu(op_pool, op->home).count);
+	kfree(op);
+}
 
 struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 {
-	struct espah_op *op = this_cpu_read(spare_op);
-	u32 size = sa->op_size;
+	struct espah_op_pool *pool = this_cpu_ptr(&op_pool);
+	struct llist_node *node = pool->free;
+	struct espah_op *op = NULL;
 
-	this_cpu_write(spare_op, NULL);
-	if (unlikely(!op || op->size < size)) {
-		kfree(op);
-		op = kmalloc(size, GFP_ATOMIC);
+	if (unlikely(!node))
+		node = llist_del_all(&pool->back);
+	if (likely(node)) {
+		pool->free = node->next;
+		op = llist_entry(node, struct espah_op, work);
+		if (unlikely(op->size < sa->op_size)) {
+			free_op(op);
+			op = NULL;
+		}
+	}
+	if (unlikely(!op)) {
+		op = alloc_op(pool, sa->op_size);
 		if (!op)
 			return NULL;
-		op->size = size;
 	}
 	op->sg = op->sg_few;
 	op->sa = sa;
@@ -35,12 +77,28 @@ struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 
 void espah_op_put(struct espah_op *op)
 {
+	struct espah_op_pool *pool = this_cpu_ptr(&op_pool);
+
 	if (unlikely(op->sg != op->sg_few))
 		kfree(op->sg);
-	if (unlikely(this_cpu_read(spare_op)))
-		kfree(op);
+	if (likely(op->home == smp_processor_id())) {
+		op->work.next = pool->free;
+		pool->free = &op->work;
+		return;
+	}
+	pool = per_cpu_ptr(&op_pool, op->home);
+	if (unlikely(atomic_read(&pool->count) > POOL_MAX))
+		free_op(op);
 	else
-		this_cpu_write(spare_op, op);
+		llist_add(&op->work, &pool->back);
+}
+
+static void free_ops(struct llist_node *node)
+{
+	struct espah_op *op, *next;
+
+	llist_for_each_entry_safe(op, next, node, work)
+		free_op(op);
 }
 
 void espah_op_cleanup(void)
@@ -48,8 +106,8 @@ void espah_op_cleanup(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		kfree(per_cpu(spare_op, cpu));
-		per_cpu(spare_op, cpu) = NULL;
+		free_ops(per_cpu(op_pool, cpu).free);
+		free_ops(llist_del_all(&per_cpu(op_pool, cpu).back));
 	}
 }
 
@@ -125,7 +183,9 @@ static enum espah_drop set_request(struct espah_op *op, int nsg, unsigned int cr
 		off -= sizeof(__be32);
 	}
 	if (likely(nsg == 1 && !skb_is_nonlinear(op->skb))) {
-		sg_init_one(op->sg, op->skb->data + off, aad_len + crypt_len);
+		/* it was made a list once, see espah_op_get() */
+		sg_set_buf(op->sg, op->skb->data + off, aad_len + crypt_len);
+		sg_mark_end(op->sg);
 	} else {
 		if (nsg > ESPAH_OP_SG) {
 			op->sg = kmalloc_array(nsg, sizeof(*op->sg), GFP_ATOMIC);
@@ -208,14 +268,30 @@ void espah_esp_restore(struct espah_op *op)
 	words[0] = op->saved;
 }
 
+/* apart, for the room that it takes on the stack */
+static noinline enum espah_drop check_padding(struct sk_buff *skb, unsigned int off,
+					      unsigned int pad_len)
+{
+	u8 buf[256] espah_uninit;
+	const u8 *pad = skb_header_pointer(skb, off, pad_len, buf);
+	unsigned int i;
+
+	if (!pad)
+		return ESPAH_DROP_PADDING;
+	for (i = 0; i < pad_len; i++)
+		if (pad[i] != i + 1)
+			return ESPAH_DROP_PADDING;
+	return ESPAH_DROP_NONE;
+}
+
 enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
 				unsigned int hdr_off, u8 *next_header)
 {
 	unsigned int payload_off = hdr_off + sizeof(struct ip_esp_hdr) + sa->iv_len;
 	unsigned int end = skb->len - sa->icv_len;
-	unsigned int pad_len, i;
-	u8 buf[256];
+	unsigned int pad_len;
 	const u8 *tail;
+	u8 buf[2];
 
 	/* before: payload_off + 2 <= end */
 	tail = skb_header_pointer(skb, end - 2, 2, buf);
@@ -223,14 +299,9 @@ enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
 		return ESPAH_DROP_PADDING;
 	pad_len = tail[0];
 	*next_header = tail[1];
-	if (pad_len + 2 > end - payload_off)
+	if (pad_len + 2 > end - payload_off ||
+	    (pad_len && check_padding(skb, end - 2 - pad_len, pad_len)))
 		return ESPAH_DROP_PADDING;
-	tail = skb_header_pointer(skb, end - 2 - pad_len, pad_len, buf);
-	if (!tail)
-		return ESPAH_DROP_PADDING;
-	for (i = 0; i < pad_len; i++)
-		if (tail[i] != i + 1)
-			return ESPAH_DROP_PADDING;
 	if (*next_header == IPPROTO_NONE)
 		return ESPAH_DROP_DUMMY;
 	if (pskb_trim(skb, end - 2 - pad_len))

@@ -5,6 +5,7 @@
 
 #include <crypto/aead.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/scatterlist.h>
 #include <linux/skbuff.h>
 #include "drop.h"
@@ -15,6 +16,7 @@
 /**
  * struct espah_op - one packet on its way through the crypto API
  * @link: in espah_sa.inflight
+ * @work: in what a worker has to do, or among those that are free
  * @skb: the packet; owned
  * @sa: the SA
  * @dev: device held while the packet is in flight
@@ -22,6 +24,7 @@
  * @err: what the driver answered; valid once @done
  * @done: the driver has answered; under espah_sa.lock
  * @linked: it is in espah_sa.inflight; under espah_sa.lock
+ * @home: the CPU that allocated it
  * @size: bytes allocated for it
  * @hdr_off: offset of the ESP or AH header from skb->data
  * @encap_len: bytes of the UDP header before it, or 0
@@ -38,11 +41,13 @@
  * @iv: as the driver wants it
  * @req: the request; the driver's own part follows, so it comes last
  *
- * A driver that answers at once lets the CPU use the same op for each packet;
- * one that answers later keeps the op, and the CPU gets itself a new one.
+ * A driver that answers at once lets the CPU use the same op for each packet; one that
+ * answers later, or a worker, keeps the op, and the CPU takes another. Ops go back to the
+ * CPU that allocated them, so that after a while none allocates any more.
  */
 struct espah_op {
 	struct list_head link;
+	struct llist_node work;
 	struct sk_buff *skb;
 	struct espah_sa *sa;
 	struct net_device *dev;
@@ -53,6 +58,7 @@ struct espah_op {
 	u8 encap_len;
 	u8 depth;
 	u8 own;
+	u16 home;
 	u32 policy_id;
 	u32 size;
 	u32 hdr_off;

@@ -7,6 +7,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/ndisc.h>
+#include "compat/compiler.h"
 #include "flow.h"
 
 #define IKE_PORT 500
@@ -32,9 +33,10 @@ static void read_type(const struct sk_buff *skb, int thoff, struct espah_flow *f
 	flow->dport = fields == ESPAH_FIELDS_MH ? 0 : type[1];
 }
 
-static void read_ports(const struct sk_buff *skb, int thoff, struct espah_flow *flow)
+static __always_inline void read_ports(const struct sk_buff *skb, int thoff,
+				       struct espah_flow *flow)
 {
-	__be16 buf[2];
+	__be16 buf[2] espah_uninit;
 	const __be16 *ports;
 
 	if (!espah_proto_has_ports(flow->proto)) {
@@ -51,9 +53,10 @@ static void read_ports(const struct sk_buff *skb, int thoff, struct espah_flow *
 	flow->dport = ntohs(ports[1]);
 }
 
-static int dissect_ip4(const struct sk_buff *skb, int nhoff, struct espah_flow *flow)
+static __always_inline int dissect_ip4(const struct sk_buff *skb, int nhoff,
+				       struct espah_flow *flow)
 {
-	struct iphdr buf;
+	struct iphdr buf espah_uninit;
 	const struct iphdr *iph = skb_header_pointer(skb, nhoff, sizeof(buf), &buf);
 	int thoff;
 
@@ -124,14 +127,27 @@ static int dissect_ip6(const struct sk_buff *skb, int nhoff, struct espah_flow *
 	return thoff;
 }
 
+/* field by field, as the compiler would do all at once by a slow string instruction */
+static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, u32 ifindex)
+{
+	flow->src = (union espah_addr){};
+	flow->dst = (union espah_addr){};
+	flow->family = family;
+	flow->proto = 0;
+	flow->opaque = false;
+	flow->has_ports = false;
+	flow->sport = 0;
+	flow->dport = 0;
+	flow->hidden = false;
+	flow->mark = mark;
+	flow->ifindex = ifindex;
+}
+
 int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow)
 {
 	int nhoff = skb_network_offset(skb), thoff;
 
-	memset(flow, 0, sizeof(*flow));
-	flow->family = family;
-	flow->mark = skb->mark;
-	flow->ifindex = skb->dev->ifindex;
+	clear(flow, family, skb->mark, skb->dev->ifindex);
 	thoff = family == AF_INET ? dissect_ip4(skb, nhoff, flow) : dissect_ip6(skb, nhoff, flow);
 	if (thoff >= 0)
 		read_ports(skb, thoff, flow);
@@ -158,10 +174,7 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 	type = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
 	if (!type || !is_error(flow->family, *type))
 		return -1;
-	memset(quoted, 0, sizeof(*quoted));
-	quoted->family = flow->family;
-	quoted->mark = flow->mark;
-	quoted->ifindex = flow->ifindex;
+	clear(quoted, flow->family, flow->mark, flow->ifindex);
 	off = thoff + sizeof(struct icmphdr); /* that of ICMPv6 is as long */
 	if (flow->family == AF_INET) {
 		off = dissect_ip4(skb, off, quoted);

@@ -2,20 +2,23 @@
 /*
  * Where packets are met:
  *
- *   PRE_ROUTING    just ahead of defragmentation: fragments that came by an SA
- *                  just behind it: what came in clear
+ *   PRE_ROUTING    ahead of all but the earliest rules: what came in clear
  *   LOCAL_IN       behind all rules of the administrator: ESP to this host, in UDP or not, and AH
  *   POST_ROUTING   behind source NAT: what may have to be protected
  *
  * The last two come just ahead of conntrack's confirmation, which
  * espah_confirm() does for the packets that are taken away.
+ *
+ * The first reassembles what it meets in fragments. That could be left to a hook of
+ * nf_defrag, but each hook costs every packet, and fragments are rare. Only raw sockets
+ * send fragments through POST_ROUTING: they stay what they are (RFC 4301 7).
  */
 #include <linux/module.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
-#include <net/netfilter/ipv4/nf_defrag_ipv4.h>
+#include <net/ipv6_frag.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include "flow.h"
 #include "hooks.h"
@@ -29,16 +32,15 @@
  * Fragments that came by an SA are reassembled apart from others: or who
  * guesses an ID puts plaintext of his own between what was authenticated.
  */
-#define DEFRAG_USER 0x65737061
+#define DEFRAG_MARKED 0x65737061
 
-static unsigned int defrag4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+/* Reassembles; NF_ACCEPT once @skb is whole. */
+static unsigned int defrag4(struct net *net, struct sk_buff *skb, u32 user)
 {
 	int err;
 
-	if (likely(!ip_is_fragment(ip_hdr(skb))) || !espah_input_marked(skb))
-		return NF_ACCEPT;
 	local_bh_disable();
-	err = ip_defrag(state->net, skb, DEFRAG_USER);
+	err = ip_defrag(net, skb, user);
 	local_bh_enable();
 	if (err)
 		return NF_STOLEN;
@@ -46,21 +48,34 @@ static unsigned int defrag4(void *priv, struct sk_buff *skb, const struct nf_hoo
 	return NF_ACCEPT;
 }
 
-static unsigned int defrag6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+/* Reassembles, if it is a fragment; NF_ACCEPT once @skb is whole. */
+static unsigned int defrag6(struct net *net, struct sk_buff *skb, u32 user)
 {
-	int err;
+	int err = nf_ct_frag6_gather(net, skb, user);
 
-	if (likely(!ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) || !espah_input_marked(skb))
-		return NF_ACCEPT;
-	err = nf_ct_frag6_gather(state->net, skb, DEFRAG_USER);
 	if (err && err != -EINPROGRESS)
-		espah_drop(espah_pernet(state->net), NULL, NULL, ESPAH_DROP_INNER, skb);
+		espah_drop(espah_pernet(net), NULL, NULL, ESPAH_DROP_INNER, skb);
 	return err ? NF_STOLEN : NF_ACCEPT;
 }
 
-static unsigned int pre_routing(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	return espah_plaintext(espah_pernet(state->net), skb, state);
+	bool marked = espah_input_marked(skb);
+
+	if (unlikely(ip_is_fragment(ip_hdr(skb))) &&
+	    defrag4(state->net, skb, marked ? DEFRAG_MARKED : IP_DEFRAG_CONNTRACK_IN) != NF_ACCEPT)
+		return NF_STOLEN;
+	return marked ? NF_ACCEPT : espah_plaintext(espah_pernet(state->net), skb, state);
+}
+
+static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	bool marked = espah_input_marked(skb);
+
+	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) &&
+	    defrag6(state->net, skb, marked ? DEFRAG_MARKED : IP6_DEFRAG_CONNTRACK_IN) != NF_ACCEPT)
+		return NF_STOLEN;
+	return marked ? NF_ACCEPT : espah_plaintext(espah_pernet(state->net), skb, state);
 }
 
 static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
@@ -130,46 +145,18 @@ static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 	{ .hook = function, .pf = family, .hooknum = where, .priority = prio }
 
 static const struct nf_hook_ops hooks[] = {
-	HOOK(defrag4, NFPROTO_IPV4, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG - 1),
-	HOOK(defrag6, NFPROTO_IPV6, NF_INET_PRE_ROUTING, NF_IP6_PRI_CONNTRACK_DEFRAG - 1),
-	HOOK(pre_routing, NFPROTO_IPV4, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG + 1),
-	HOOK(pre_routing, NFPROTO_IPV6, NF_INET_PRE_ROUTING, NF_IP6_PRI_CONNTRACK_DEFRAG + 1),
+	HOOK(pre_routing4, NFPROTO_IPV4, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG - 1),
+	HOOK(pre_routing6, NFPROTO_IPV6, NF_INET_PRE_ROUTING, NF_IP6_PRI_CONNTRACK_DEFRAG - 1),
 	HOOK(local_in4, NFPROTO_IPV4, NF_INET_LOCAL_IN, NF_IP_PRI_LAST - 1),
 	HOOK(local_in6, NFPROTO_IPV6, NF_INET_LOCAL_IN, NF_IP6_PRI_LAST - 1),
 	HOOK(post_routing4, NFPROTO_IPV4, NF_INET_POST_ROUTING, NF_IP_PRI_LAST - 1),
 	HOOK(post_routing6, NFPROTO_IPV6, NF_INET_POST_ROUTING, NF_IP6_PRI_LAST - 1),
 };
 
-static int add(struct espah_net *en)
-{
-	struct net *net = en->net;
-	int err;
-
-	err = nf_defrag_ipv4_enable(net);
-	if (err)
-		return err;
-	err = nf_defrag_ipv6_enable(net);
-	if (err)
-		goto defrag4;
-	err = nf_register_net_hooks(net, hooks, ARRAY_SIZE(hooks));
-	if (err)
-		goto defrag6;
-	en->hooked = true;
-	return 0;
-defrag6:
-	nf_defrag_ipv6_disable(net);
-defrag4:
-	nf_defrag_ipv4_disable(net);
-	return err;
-}
-
 void espah_hooks_remove(struct espah_net *en)
 {
-	if (!en->hooked)
-		return;
-	nf_unregister_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
-	nf_defrag_ipv6_disable(en->net);
-	nf_defrag_ipv4_disable(en->net);
+	if (en->hooked)
+		nf_unregister_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
 	en->hooked = false;
 }
 
@@ -179,15 +166,17 @@ int espah_hooks_update(struct espah_net *en)
 			en->default_action[ESPAH_DIR_OUT] != ESPAH_ACTION_BYPASS;
 	bool policies = en->spd.count || discards;
 	bool wanted = policies || en->sad.count[ESPAH_DIR_IN] || en->sad.count[ESPAH_DIR_OUT];
-	int err = 0;
+	int err;
 
 	lockdep_assert_held(&en->lock);
-	if (wanted && !en->hooked)
-		err = add(en);
-	else if (!wanted)
+	if (wanted && !en->hooked) {
+		err = nf_register_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
+		if (err)
+			return err;
+		en->hooked = true;
+	} else if (!wanted) {
 		espah_hooks_remove(en);
-	if (err)
-		return err;
+	}
 	/* without the module, what a policy protects would leave in clear */
 	if (policies && !en->pinned)
 		__module_get(THIS_MODULE);

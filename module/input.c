@@ -8,6 +8,7 @@
 #include <net/xfrm.h>
 #include "bundle.h"
 #include "cell.h"
+#include "compat/compiler.h"
 #include "compat/conntrack.h"
 #include "compat/netdev.h"
 #include "ah.h"
@@ -207,7 +208,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 		id.dst.ip4 = ip_hdr(skb)->daddr;
 	else
 		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
-	sa = espah_sad_find(&en->sad, &id);
+	sa = espah_sad_find_again(en, &id);
 	if (unlikely(!sa)) {
 		if (espah_is_xfrms(en->net, skb, &id, 0))
 			return NF_ACCEPT;
@@ -324,7 +325,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	struct sk_buff *skb = op->skb;
 	enum espah_replay_verdict verdict;
 	struct espah_policy *pol, *of;
-	struct espah_flow flow;
+	struct espah_flow flow espah_uninit;
 	enum espah_drop reason;
 	u8 next_header, family;
 	int thoff;

@@ -8,6 +8,7 @@
 #include "hooks.h"
 #include "net.h"
 #include "netlink/netlink.h"
+#include "parallel.h"
 #include "tap.h"
 
 unsigned int espah_net_id;
@@ -74,9 +75,12 @@ static int __init espah_init(void)
 	err = espah_cells_setup();
 	if (err)
 		return err;
-	err = espah_sad_module_setup();
+	err = espah_parallel_setup();
 	if (err)
 		goto cells;
+	err = espah_sad_module_setup();
+	if (err)
+		goto parallel;
 	err = register_pernet_subsys(&net_ops);
 	if (err)
 		goto sad;
@@ -93,6 +97,8 @@ pernet:
 	unregister_pernet_subsys(&net_ops);
 sad:
 	espah_sad_module_teardown();
+parallel:
+	espah_parallel_teardown();
 cells:
 	espah_cells_teardown();
 	return err;
@@ -104,6 +110,7 @@ static void __exit espah_exit(void)
 	espah_tap_teardown();
 	unregister_pernet_subsys(&net_ops);
 	espah_sad_module_teardown();
+	espah_parallel_teardown();
 	espah_cells_teardown();
 	espah_op_cleanup();
 	rcu_barrier();

@@ -14,11 +14,11 @@
 #define ESPAH_VERSION "0.1.0"
 
 /**
- * struct espah_audit - how often an auditable event was told of late
+ * struct espah_told - how often drops were told of late
  * @last: jiffies of the last time
  * @missed: packets that were not told of since
  */
-struct espah_audit {
+struct espah_told {
 	unsigned long last;
 	atomic_t missed;
 };
@@ -37,7 +37,7 @@ struct espah_audit {
  * @waiting: packets that wait for an SA
  * @dying: the namespace is going away: nothing is added any more; under @lock
  * @stats: counters
- * @audit: by enum espah_drop
+ * @told: by enum espah_drop
  * @tap: device that shows packets in clear, or NULL; under RTNL
  */
 struct espah_net {
@@ -53,7 +53,7 @@ struct espah_net {
 	bool pinned;
 	bool dying;
 	struct espah_net_stats __percpu *stats;
-	struct espah_audit audit[ESPAH_DROP_NUM];
+	struct espah_told told[ESPAH_DROP_NUM];
 	struct net_device __rcu *tap;
 };
 

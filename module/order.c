@@ -5,6 +5,7 @@
 #include "net.h"
 #include "order.h"
 #include "output.h"
+#include "parallel.h"
 
 static void pass_on(struct espah_op *op, int err)
 {
@@ -46,6 +47,35 @@ static void release(struct espah_sa *sa) __releases(&sa->lock)
 		espah_sa_put(sa);
 }
 
+/* Releases, or lets the CPU do it that has released before. Gives up @sa->lock. */
+static void release_there(struct espah_sa *sa) __releases(&sa->lock)
+{
+	int cpu = sa->serial_cpu;
+	bool call;
+
+	if (cpu == ESPAH_CPU_NONE || cpu == smp_processor_id() || sa->releasing) {
+		release(sa);
+		return;
+	}
+	if (unlikely(!cpu_online(cpu))) {
+		WRITE_ONCE(sa->serial_cpu, smp_processor_id());
+		release(sa);
+		return;
+	}
+	call = !sa->resuming && list_first_entry(&sa->inflight, struct espah_op, link)->done;
+	sa->resuming |= call;
+	if (call)
+		espah_parallel_resume(sa, cpu);
+	spin_unlock(&sa->lock);
+}
+
+void espah_order_resume(struct espah_sa *sa)
+{
+	spin_lock(&sa->lock);
+	sa->resuming = false;
+	release(sa);
+}
+
 /* Queues an op, which from now on holds its SA, device and route. */
 static void link_op(struct espah_op *op)
 {
@@ -68,7 +98,7 @@ static void finish(struct espah_op *op, int err)
 	op->err = err;
 	op->done = true;
 	if (op->linked)
-		release(sa);
+		release_there(sa);
 	else
 		spin_unlock(&sa->lock);
 }
@@ -86,44 +116,62 @@ void espah_order_done(ESPAH_CRYPTO_DONE_ARGS)
 	local_bh_enable();
 }
 
+static int crypt(struct espah_op *op)
+{
+	return op->sa->id.dir == ESPAH_DIR_OUT ? crypto_aead_encrypt(&op->req) :
+						 crypto_aead_decrypt(&op->req);
+}
+
+void espah_order_work(struct espah_op *op)
+{
+	int err = crypt(op);
+
+	if (err != -EINPROGRESS)
+		finish(op, err);
+}
+
+/* Queues a packet behind those before it, for this CPU or another one to go on with. */
+static void queue(struct espah_op *op, bool spread)
+{
+	struct espah_sa *sa = op->sa;
+
+	spin_lock(&sa->lock);
+	if (unlikely(sa->inflight_len >= ESPAH_INFLIGHT_MAX)) {
+		spin_unlock(&sa->lock);
+		espah_drop(sa->en, sa, NULL, ESPAH_DROP_QUEUE_FULL, op->skb);
+		espah_op_put(op);
+		return;
+	}
+	if (spread && sa->serial_cpu == ESPAH_CPU_NONE)
+		WRITE_ONCE(sa->serial_cpu, espah_parallel_choose(sa));
+	link_op(op);
+	spin_unlock(&sa->lock);
+	if (!spread || !espah_parallel_give(sa, op))
+		espah_order_work(op);
+}
+
 void espah_order_run(struct espah_op *op)
 {
 	struct espah_sa *sa = op->sa;
-	bool queued = false;
+	bool spread = espah_parallel_wanted(sa);
 	int err;
 
-	if (unlikely(READ_ONCE(sa->inflight_len))) {
-		spin_lock(&sa->lock);
-		if (sa->inflight_len >= ESPAH_INFLIGHT_MAX) {
-			spin_unlock(&sa->lock);
-			espah_drop(sa->en, sa, NULL, ESPAH_DROP_QUEUE_FULL, op->skb);
-			espah_op_put(op);
-			return;
-		}
-		link_op(op);
-		queued = true;
-		spin_unlock(&sa->lock);
+	if (unlikely(spread || READ_ONCE(sa->inflight_len))) {
+		queue(op, spread);
+		return;
 	}
+	if (unlikely(READ_ONCE(sa->serial_cpu) != ESPAH_CPU_NONE))
+		WRITE_ONCE(sa->serial_cpu, ESPAH_CPU_NONE);
 
-	if (sa->id.dir == ESPAH_DIR_OUT)
-		err = crypto_aead_encrypt(&op->req);
-	else
-		err = crypto_aead_decrypt(&op->req);
-
+	err = crypt(op);
 	if (unlikely(err == -EINPROGRESS)) {
-		if (queued)
-			return;
 		/* The driver may have answered on another CPU already. */
 		spin_lock(&sa->lock);
 		link_op(op);
 		if (op->done)
-			release(sa);
+			release_there(sa);
 		else
 			spin_unlock(&sa->lock);
-		return;
-	}
-	if (unlikely(queued)) {
-		finish(op, err);
 		return;
 	}
 	pass_on(op, err);

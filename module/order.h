@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Runs the crypto of a packet, and keeps the packets of an SA in order when the
- * driver answers later. While nothing of the SA is in flight, a packet whose
- * driver answers at once passes without a lock; otherwise it queues behind
- * those before it, and whoever finds the head of the queue finished releases it.
+ * driver answers later, or other CPUs help (parallel.h). While nothing of the SA is in
+ * flight, a packet whose driver answers at once passes without a lock; otherwise it queues
+ * behind those before it, and whoever finds the head of the queue finished releases it,
+ * or has the one CPU do it that releases those of this SA while it has helpers.
  */
 #ifndef _ESPAH_ORDER_H
 #define _ESPAH_ORDER_H
@@ -11,7 +12,7 @@
 #include "compat/crypto.h"
 #include "esp.h"
 
-/* most packets of one SA behind the driver; what comes on top is dropped */
+/* most packets of one SA in flight; what comes on top is dropped */
 #define ESPAH_INFLIGHT_MAX 1024
 
 /**
@@ -26,5 +27,11 @@ void espah_order_run(struct espah_op *op);
 
 /* what a driver calls that answers later */
 void espah_order_done(ESPAH_CRYPTO_DONE_ARGS);
+
+/* runs the crypto of a queued op; Context: RCU reader, BH disabled */
+void espah_order_work(struct espah_op *op);
+
+/* releases what is finished, on the CPU that does it for @sa; Context: RCU reader, BH disabled */
+void espah_order_resume(struct espah_sa *sa);
 
 #endif /* _ESPAH_ORDER_H */

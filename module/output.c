@@ -11,6 +11,7 @@
 #include <net/ipv6.h>
 #include <net/lwtunnel.h>
 #include <net/route.h>
+#include "compat/compiler.h"
 #include "compat/conntrack.h"
 #include "compat/gso.h"
 #include "ah.h"
@@ -544,7 +545,8 @@ void espah_output_done(struct espah_op *op, int err)
 unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state)
 {
-	struct espah_flow flow, quoted;
+	struct espah_flow flow espah_uninit;
+	struct espah_flow quoted espah_uninit;
 	struct espah_policy *pol, *of = NULL;
 	struct espah_sa *sa;
 	u8 action;

@@ -5,6 +5,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/route.h>
+#include "compat/compiler.h"
 #include "flow.h"
 #include "icmp.h"
 #include "input.h"
@@ -55,7 +56,7 @@ static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 	if (!spi)
 		return false;
 	id.spi = *spi;
-	return espah_sad_find(&en->sad, &id);
+	return espah_sad_find_again(en, &id);
 }
 
 /* ESP or AH that XFRM may have an SA for. Of ESP in UDP it must: UDP is much else. */
@@ -86,13 +87,13 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 			     const struct nf_hook_state *state)
 {
 	struct espah_policy *pol;
-	struct espah_flow flow;
+	struct espah_flow flow espah_uninit;
 	enum espah_drop reason;
 	u8 action;
 	int thoff;
 
 	if (state->in->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK ||
-	    espah_input_marked(skb) || has_sa(en, skb, state->pf))
+	    has_sa(en, skb, state->pf))
 		return NF_ACCEPT;
 	thoff = espah_flow_dissect(skb, state->pf, &flow);
 	if (unlikely(thoff < 0)) {

@@ -8,6 +8,7 @@
 #include <net/esp.h>
 #include "ah.h"
 #include "net.h"
+#include "parallel.h"
 #include "sad.h"
 #include "udp_encap.h"
 
@@ -17,10 +18,22 @@
 /* SAs are freed here, as a crypto driver may sleep while it forgets its key. */
 struct workqueue_struct *espah_workqueue;
 
+static bool same_id(const struct espah_sa_id *a, const struct espah_sa_id *b)
+{
+	return a->spi == b->spi && espah_addr_equal(&a->dst, &b->dst) && a->proto == b->proto &&
+	       a->family == b->family && a->dir == b->dir;
+}
+
+static inline int compare_sa(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	return !same_id(&((const struct espah_sa *)obj)->id, arg->key);
+}
+
 static const struct rhashtable_params sa_params = {
 	.head_offset = offsetof(struct espah_sa, node),
 	.key_offset = offsetof(struct espah_sa, id),
 	.key_len = sizeof(struct espah_sa_id),
+	.obj_cmpfn = compare_sa,
 	.automatic_shrinking = true,
 };
 
@@ -182,6 +195,8 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 	sa->en = en;
 	sa->state = ESPAH_SA_STATE_LARVAL;
 	sa->watch = ESPAH_WATCH_UNUSED;
+	sa->serial_cpu = ESPAH_CPU_NONE;
+	sa->fed_by = ESPAH_CPU_NONE;
 	sa->added = ktime_get_real_seconds();
 	sa->born = ktime_get_boottime();
 	spin_lock_init(&sa->lock);
@@ -262,6 +277,35 @@ struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id 
 	return rhashtable_lookup_fast(&sad->sas, id, sa_params);
 }
 
+/*
+ * What this CPU found last: PRE_ROUTING asks for the SA of a packet, LOCAL_IN asks again,
+ * and the next packet is often of the same one. Good while nothing has left the SAD since,
+ * which a reader that may still see the SA cannot miss.
+ */
+struct espah_found {
+	struct espah_sa *sa;
+	int removals;
+};
+
+static DEFINE_PER_CPU(struct espah_found, found_last);
+static atomic_t removals;
+
+struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_sa_id *id)
+{
+	struct espah_found *found = this_cpu_ptr(&found_last);
+	int now = atomic_read_acquire(&removals);
+	struct espah_sa *sa = found->sa;
+
+	if (likely(sa && found->removals == now && sa->en == en && same_id(&sa->id, id)))
+		return sa;
+	sa = rhashtable_lookup(&en->sad.sas, id, sa_params);
+	if (likely(sa)) {
+		found->sa = sa;
+		found->removals = now;
+	}
+	return sa;
+}
+
 static void changed(struct espah_sad *sad)
 {
 	/* 0 means to the dump code that there is no generation yet */
@@ -273,6 +317,7 @@ static void changed(struct espah_sad *sad)
 static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 {
 	put_port(sa, espah_sa_path(sa));
+	atomic_fetch_inc_release(&removals);
 	xa_erase(&sad->index, sa->index);
 	list_del_init(&sa->link);
 	choose_sa(sa->slot);

@@ -7,6 +7,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable.h>
 #include <linux/spinlock.h>
@@ -160,6 +161,15 @@ struct espah_path {
  * @inflight: packets behind the crypto driver, in order; see order.h
  * @inflight_len: how many; 0 lets packets pass without queueing
  * @releasing: somebody is emitting from @inflight
+ * @resuming: @serial_cpu was asked to
+ * @serial_cpu: the CPU that emits while others help, or ESPAH_CPU_NONE; under @lock, but
+ *	reset without
+ * @cpus: how many CPUs may share the work: 0: as many as have time when the one that has
+ *	it has none; see parallel.h
+ * @turn: which of them is next
+ * @fed_by: the busy CPU that packets came to last
+ * @fed_since: jiffies since when they come to no other
+ * @resume: in what @serial_cpu has to do
  * @cell_round: inbound: where its packets are delivered; see cell.c
  * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
  * @pmtu_expires: jiffies until which it is believed
@@ -213,7 +223,14 @@ struct espah_sa {
 	struct espah_replay *replay;
 	struct list_head inflight;
 	unsigned int inflight_len;
+	int serial_cpu;
+	u16 cpus;
 	bool releasing;
+	bool resuming;
+	unsigned int turn;
+	int fed_by;
+	unsigned long fed_since;
+	struct llist_node resume;
 	u64 cell_round;
 
 	u32 pmtu;
@@ -353,6 +370,9 @@ int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, 
 
 /* the SA of this id, or NULL; Context: RCU reader or espah_net.lock */
 struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id *id);
+
+/* the same for a packet that came in; Context: RCU reader, BH disabled */
+struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_sa_id *id);
 
 /* drops a reference; the last one frees the SA, zeroing its keys, after a grace period */
 void espah_sa_put(struct espah_sa *sa);

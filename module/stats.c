@@ -89,8 +89,7 @@ void espah_count_drop(struct espah_net *en, struct espah_sa *sa, struct espah_po
 		count_in(&pol->drops, reason, n);
 	trace_drop(en->net, sa, pol, reason, skb, n);
 	BUILD_BUG_ON(ESPAH_DROP_NUM > 64);
-	if (skb && ESPAH_DROPS_AUDITED & BIT_ULL(reason))
-		espah_event_audit(en, sa, pol, reason, skb);
+	espah_event_drop(en, sa, pol, reason, skb);
 }
 
 void espah_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,

@@ -8,8 +8,8 @@
 #include "attr.h"
 #include "netlink.h"
 
-/* audit events a second for each reason */
-#define AUDIT_RATE 10
+/* events a second for each reason of drops */
+#define DROP_RATE 10
 
 /* The beginning of an event, or NULL if nobody listens or there is no memory. */
 static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cmd, void **hdr,
@@ -271,13 +271,15 @@ static int put_header(struct sk_buff *event, const struct espah_sa *sa, enum esp
 	       nla_put_u8(event, ESPAH_AUDIT_PROTO, proto);
 }
 
-static int put_audit(struct sk_buff *event, const struct espah_sa *sa,
-		     const struct espah_policy *pol, enum espah_drop reason,
-		     const struct sk_buff *skb, u32 missed)
+/* RFC 4301 to 4303, from what is left of the packet */
+static int put_drop(struct sk_buff *event, const struct espah_sa *sa,
+		    const struct espah_policy *pol, enum espah_drop reason,
+		    const struct sk_buff *skb, u32 missed)
 {
-	bool ip4 = skb->protocol == htons(ETH_P_IP);
+	bool ip6 = skb && skb->protocol == htons(ETH_P_IPV6);
 	struct espah_flow flow;
-	int off = espah_flow_dissect(skb, ip4 ? AF_INET : AF_INET6, &flow);
+	int off = skb ? espah_flow_dissect(skb, ip6 ? AF_INET6 : AF_INET, &flow) : -1;
+	__be32 buf, *label;
 
 	if (nla_put_string(event, ESPAH_AUDIT_REASON, espah_drop_names[reason]) ||
 	    nla_put_u64_64bit(event, ESPAH_AUDIT_TIME, ktime_get_real_ns(), ESPAH_AUDIT_PAD) ||
@@ -285,33 +287,49 @@ static int put_audit(struct sk_buff *event, const struct espah_sa *sa,
 	    (pol && nla_put_u32(event, ESPAH_AUDIT_POLICY_ID, pol->id)))
 		return -EMSGSIZE;
 	if (off < 0)
-		return sa ? nla_put_be32(event, ESPAH_AUDIT_SPI, sa->id.spi) : 0;
-	if (!ip4 && nla_put_u32(event, ESPAH_AUDIT_FLOW_LABEL,
-				ntohl(ip6_flowlabel(ipv6_hdr(skb)))))
+		return !sa ? 0 : nla_put_be32(event, ESPAH_AUDIT_SPI, sa->id.spi) ?:
+				 nla_put_u8(event, ESPAH_AUDIT_PROTO, sa->id.proto);
+	label = ip6 ? skb_header_pointer(skb, skb_network_offset(skb), sizeof(buf), &buf) : NULL;
+	if (label && nla_put_u32(event, ESPAH_AUDIT_FLOW_LABEL,
+				 ntohl(*label & IPV6_FLOWLABEL_MASK)))
 		return -EMSGSIZE;
 	return put_header(event, sa, reason, skb, &flow, off) ?:
 	       put_flow(event, ESPAH_AUDIT_FLOW, &flow);
 }
 
-/* RFC 4301 to 4303, from what is left of the packet */
-void espah_event_audit(struct espah_net *en, const struct espah_sa *sa,
-		       const struct espah_policy *pol, enum espah_drop reason,
-		       const struct sk_buff *skb)
+void espah_event_drop(struct espah_net *en, const struct espah_sa *sa,
+		      const struct espah_policy *pol, enum espah_drop reason,
+		      const struct sk_buff *skb)
 {
-	struct espah_audit *audit = &en->audit[reason];
+	static const struct {
+		enum espah_mcgrp group;
+		u8 cmd;
+		u64 reasons;
+	} kinds[] = {
+		{ ESPAH_MCGRP_INDEX_AUDIT, ESPAH_CMD_AUDIT, ESPAH_DROPS_AUDITED },
+		{ ESPAH_MCGRP_INDEX_DROP, ESPAH_CMD_DROP, ~ESPAH_DROPS_QUIET },
+	};
+	struct espah_told *told = &en->told[reason];
+	bool wanted[ARRAY_SIZE(kinds)];
 	struct sk_buff *event;
 	u32 missed;
 	void *hdr;
+	int i;
 
-	if (!genl_has_listeners(&espah_family, en->net, ESPAH_MCGRP_INDEX_AUDIT))
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		wanted[i] = kinds[i].reasons & BIT_ULL(reason) &&
+			    genl_has_listeners(&espah_family, en->net, kinds[i].group);
+	if (!wanted[0] && !wanted[1])
 		return;
-	if (!due(&audit->last, HZ / AUDIT_RATE)) {
-		atomic_inc(&audit->missed);
+	if (!due(&told->last, HZ / DROP_RATE)) {
+		atomic_inc(&told->missed);
 		return;
 	}
-	missed = atomic_xchg(&audit->missed, 0);
-	event = begin(en, ESPAH_MCGRP_INDEX_AUDIT, ESPAH_CMD_AUDIT, &hdr, GFP_ATOMIC);
-	if (event)
-		send(en, ESPAH_MCGRP_INDEX_AUDIT, event, hdr,
-		     put_audit(event, sa, pol, reason, skb, missed), GFP_ATOMIC);
+	missed = atomic_xchg(&told->missed, 0);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		event = wanted[i] ? begin(en, kinds[i].group, kinds[i].cmd, &hdr, GFP_ATOMIC) : NULL;
+		if (event)
+			send(en, kinds[i].group, event, hdr,
+			     put_drop(event, sa, pol, reason, skb, missed), GFP_ATOMIC);
+	}
 }

@@ -40,6 +40,7 @@ static const struct genl_multicast_group groups[] = {
 	[ESPAH_MCGRP_INDEX_EXPIRE] = { ESPAH_MCGRP_EXPIRE, GENL_MCAST_CAP_NET_ADMIN },
 	[ESPAH_MCGRP_INDEX_MAPPING] = { ESPAH_MCGRP_MAPPING, GENL_MCAST_CAP_NET_ADMIN },
 	[ESPAH_MCGRP_INDEX_AUDIT] = { ESPAH_MCGRP_AUDIT, GENL_MCAST_CAP_NET_ADMIN },
+	[ESPAH_MCGRP_INDEX_DROP] = { ESPAH_MCGRP_DROP, GENL_MCAST_CAP_NET_ADMIN },
 };
 
 static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,

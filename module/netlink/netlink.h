@@ -25,6 +25,7 @@ enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_EXPIRE,
 	ESPAH_MCGRP_INDEX_MAPPING,
 	ESPAH_MCGRP_INDEX_AUDIT,
+	ESPAH_MCGRP_INDEX_DROP,
 };
 
 extern struct genl_family espah_family;
@@ -135,17 +136,17 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport);
 
 /**
- * espah_event_audit - tell of a dropped packet that RFC 4301 to 4303 want audited
+ * espah_event_drop - tell those who listen of a dropped packet
  * @en: network namespace
  * @sa: the SA concerned, or NULL
  * @pol: the policy concerned, or NULL
- * @reason: one of ESPAH_DROPS_AUDITED
- * @skb: the packet
+ * @reason: why
+ * @skb: the packet, or NULL if it is gone
  *
  * At most ten events a second for each reason. Context: RCU reader.
  */
-void espah_event_audit(struct espah_net *en, const struct espah_sa *sa,
-		       const struct espah_policy *pol, enum espah_drop reason,
-		       const struct sk_buff *skb);
+void espah_event_drop(struct espah_net *en, const struct espah_sa *sa,
+		      const struct espah_policy *pol, enum espah_drop reason,
+		      const struct sk_buff *skb);
 
 #endif /* _ESPAH_NETLINK_H */

@@ -26,6 +26,7 @@
 	[ESPAH_SA_ENCAP_SPORT] = ESPAH_NLA(u16),		\
 	[ESPAH_SA_ENCAP_DPORT] = ESPAH_NLA(u16),		\
 	[ESPAH_SA_TFC] = ESPAH_NLA(u16),			\
+	[ESPAH_SA_CPUS] = ESPAH_NLA(u16),			\
 	[ESPAH_SA_DUMMY] = ESPAH_NLA(dummy),			\
 	[ESPAH_SA_DUMMY_RANDOM] = ESPAH_NLA(dummy)
 
@@ -128,6 +129,8 @@ static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	if (out && nla_put_u32(skb, ESPAH_SA_PMTU, espah_sa_pmtu(sa)))
 		return -EMSGSIZE;
 	if (sa->tfc && nla_put_u16(skb, ESPAH_SA_TFC, sa->tfc))
+		return -EMSGSIZE;
+	if (sa->cpus && nla_put_u16(skb, ESPAH_SA_CPUS, sa->cpus))
 		return -EMSGSIZE;
 	if (sa->dummy &&
 	    (nla_put_u32(skb, sa->dummy->random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
@@ -389,6 +392,8 @@ static int set_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 		WRITE_ONCE(sa->df, nla_get_u8(attrs[ESPAH_SA_DF]));
 	if (attrs[ESPAH_SA_TFC])
 		WRITE_ONCE(sa->tfc, nla_get_u16(attrs[ESPAH_SA_TFC]));
+	if (attrs[ESPAH_SA_CPUS])
+		WRITE_ONCE(sa->cpus, nla_get_u16(attrs[ESPAH_SA_CPUS]));
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The auditable events of RFC 4301 to 4303, and what is said of drop reasons."""
+"""The auditable events of RFC 4301 to 4303, those of all drops, and what reasons mean."""
 import json
 import os
 import select
@@ -8,6 +8,7 @@ import time
 
 import ipsec
 import lab
+import traffic
 from ipsec import AH, CLI, Espah
 from scapy_peer import Peer, raw
 
@@ -15,10 +16,11 @@ LABEL = 0x12345
 
 
 class Monitor:
-    """The audit events of a command that goes on, and that certainly listens."""
+    """The events of a command that goes on, and that certainly listens; kind: which of them."""
 
-    def __init__(self, peer):
-        self.process = peer.a.start(CLI, "-j", "monitor", "sa", "audit", stdout=-1)
+    def __init__(self, peer, kind="audit", words=None):
+        self.kind = kind
+        self.process = peer.a.start(CLI, "-j", "monitor", *(words or ("sa", kind)), stdout=-1)
         os.set_blocking(self.process.stdout.fileno(), False)
         self.text = ""
 
@@ -35,10 +37,10 @@ class Monitor:
         return [json.loads(line) for line in lines]
 
     def events(self):
-        return [event for event in self.read() if event["event"] == "audit"]
+        return [event for event in self.read() if event["event"] == self.kind]
 
     def next(self):
-        got = lab.wait_for(self.events, "an audit event")
+        got = lab.wait_for(self.events, f"an event: {self.kind}")
         lab.equal(len(got), 1, f"events: {got}")
         return got[0]
 
@@ -199,27 +201,110 @@ def output():
         monitor.close()
 
 
-@lab.test("audit: at most ten a second for each reason, and what was left out is counted")
-def rate():
-    peer = Peer("tunnel")
-    monitor = Monitor(peer)
-    packet = bytearray(peer.esp())
-    packet[20:24] = (0x4321).to_bytes(4, "big")
-    start, before = time.monotonic(), Espah.drops(peer.a).get("no_spi", 0)
-    for _ in range(500):
+for kind_, proto_ in ("audit", "replay"), ("drop", "discard_in"):
+    @lab.test(f"{kind_}: at most ten a second for each reason, and what was left out is counted",
+              kind_, proto_)
+    def rate(kind, other):
+        peer = Peer("tunnel")
+        Espah.batch(peer.a, ["policy add in 10.3.0.0/16 10.1.0.0/16 discard"])
+        monitor = Monitor(peer, kind)
+        packet = bytearray(peer.esp())
+        packet[20:24] = (0x4321).to_bytes(4, "big")
+        start, before = time.monotonic(), Espah.drops(peer.a).get("no_spi", 0)
+        for _ in range(500):
+            peer.send(bytes(packet))
+        lab.wait_for(lambda: Espah.drops(peer.a).get("no_spi", 0) == before + 500, "the drops")
+        took = time.monotonic() - start
+        # another reason has its own measure
+        plain = peer.plain(b"hello")
+        plain.src = "10.3.0.1"
+        peer.send(peer.esp(seq=1), peer.esp(seq=1), raw(plain))
+        time.sleep(0.3)
         peer.send(bytes(packet))
-    lab.wait_for(lambda: Espah.drops(peer.a).get("no_spi", 0) == before + 500, "the drops")
-    took = time.monotonic() - start
-    peer.send(peer.esp(seq=1), peer.esp(seq=1))  # another reason has its own measure
-    time.sleep(0.3)
-    peer.send(bytes(packet))
-    events = []
-    lab.wait_for(lambda: events.extend(monitor.events()) or
-                 any(e["reason"] == "replay" for e in events) and
-                 sum(1 + e.get("missed", 0) for e in events if e["reason"] == "no_spi") == 501,
-                 "501 packets in events")
-    told = sum(e["reason"] == "no_spi" for e in events)
-    lab.true(told <= 10 * took + 3, f"{told} events in {took:.1f} s")
+        events = []
+        lab.wait_for(lambda: events.extend(monitor.events()) or
+                     any(e["reason"] == other for e in events) and
+                     sum(1 + e.get("missed", 0) for e in events if e["reason"] == "no_spi") == 501,
+                     "501 packets in events")
+        told = sum(e["reason"] == "no_spi" for e in events)
+        lab.true(told <= 10 * took + 3, f"{told} events in {took:.1f} s")
+        monitor.close()
+
+
+@lab.test("drop: reasons on the way in and out, with what is known of the packet; no dummies")
+def drops():
+    for family in 4, 6:
+        peer = Peer("tunnel", family, family)
+        other = "10.9.0.1" if family == 4 else "fd09::1"
+        net = "0.0.0.0/0" if family == 4 else "::/0"
+        number = len(Espah.json(peer.a, "policy", "list"))
+        Espah.batch(peer.a, [f"policy add out {net} {other} discard",
+                             f"policy add in {other} {net} discard"])
+        ids = [policy["id"] for policy in Espah.json(peer.a, "policy", "list")][number:]
+        monitor = Monitor(peer, "drop")
+        name = f"drop, IPv{family}: "
+        with lab.verdict(name + "discarded on the way out"):
+            with peer.a:
+                peer.a.run("ip", "route", "replace", other, "via",
+                           "192.0.2.2" if family == 4 else "2001:db8::2")
+            traffic.udp(peer.a, peer.here).sendto(b"hello", (other, 7002))
+            event = monitor.next()
+            check(event, peer, "discard_out", spi=None, seq=None)
+            lab.true(event["policy"] in ids, f"policy {event['policy']}")
+            lab.equal(flow(event), ends(peer.here, other), "addresses")
+            lab.equal((event["flow"]["proto"], event["flow"]["dport"]), ("udp", 7002), "selectors")
+        with lab.verdict(name + "discarded on the way in"):
+            plain = peer.plain(b"hello")
+            plain.src = other
+            peer.send(raw(plain))
+            event = monitor.next()
+            check(event, peer, "discard_in", spi=None, seq=None)
+            lab.equal(flow(event), ends(other, peer.here), "addresses")
+        with lab.verdict(name + "a length that no packet has, with SPI and number"):
+            peer.send(peer.outer(peer.esp(seq=7)[20 if family == 4 else 40:-1]))
+            event = monitor.next()
+            check(event, peer, "length", proto="esp", spi=f"{peer.into.spi:#010x}", seq=7)
+            lab.equal(flow(event), ends(peer.into.src, peer.into.dst), "addresses")
+        with lab.verdict(name + "a packet without a sound header, by its SA alone"):
+            peer.send(peer.forge(bytes(60), 8, 4 if family == 4 else 41))
+            event = monitor.next()
+            check(event, peer, "inner", proto="esp", spi=f"{peer.into.spi:#010x}", seq=None)
+            lab.true("flow" not in event, "a flow")
+        with lab.verdict(name + "a dummy is none, and what is audited is one"):
+            peer.send(peer.forge(b"", 9, 59), peer.esp(seq=9))
+            event = monitor.next()
+            check(event, peer, "replay", spi=f"{peer.into.spi:#010x}", seq=9)
+        monitor.close()
+
+
+@lab.test("drop: espah monitor alone prints drops; a line of text has reason, flow and SPI")
+def line():
+    peer = Peer("tunnel")
+    monitor = Monitor(peer, "drop", ["sa", "policy", "acquire", "expire", "mapping", "drop"])
+    text = peer.a.start(CLI, "monitor", stdout=-1)
+    os.set_blocking(text.stdout.fileno(), False)
+    got = ""
+
+    def read():
+        nonlocal got
+        if select.select([text.stdout], [], [], 0)[0]:
+            got += os.read(text.stdout.fileno(), 1 << 20).decode()
+        return got
+
+    def heard():
+        Espah.batch(peer.a, ["policy add out 10.9.0.0/16 any bypass", "policy flush out"])
+        return read()
+    lab.wait_for(heard, "the monitor")
+    peer.send(peer.esp(seq=1), peer.esp(seq=1))
+    lab.wait_for(lambda: "drop " in read(), "a line")
+    lines = [entry for entry in got.splitlines() if "  drop " in entry]
+    lab.equal(len(lines), 1, "lines")
+    lab.true(all(word in lines[0] for word in (
+        "  replay: ", peer.into.src, peer.into.dst, f"esp spi {peer.into.spi:#010x}", "seq 1")),
+        lines[0])
+    lab.equal(monitor.next()["reason"], "replay", "reason")
+    text.kill()
+    text.wait()
     monitor.close()
 
 

@@ -102,6 +102,13 @@ class Charon:
         for charon in list(cls.running):
             charon.stop(kill=True)
 
+    @classmethod
+    def tell(cls):
+        """The ends of the logs, for a test that has failed."""
+        for charon in cls.running:
+            for line in charon.log().splitlines()[-100:]:
+                print(f"log {charon.name} ({charon.stack}) {line}", flush=True)
+
     def log(self):
         try:
             with open(self.log_path) as file:
@@ -145,6 +152,9 @@ class Charon:
     def wait_log(self, text, timeout=40):
         lab.wait_for(lambda: text in self.log(), f"'{text}' in the log of charon in {self.name}",
                      timeout)
+
+
+lab.Results.on_failure.append(Charon.tell)
 
 
 def connection(local, remote, children, name="gw", extra="", ike="aes128-sha256-x25519"):

@@ -199,6 +199,7 @@ def shorten(value):
 
 class Results:
     ok = failed = skipped = 0
+    on_failure = []  # functions that say more, in lines that begin with "log "
 
     @classmethod
     def report(cls, name, why=None, skip=False):
@@ -209,6 +210,8 @@ class Results:
         elif why:
             cls.failed += 1
             print("not ok", line, flush=True)
+            for tell in cls.on_failure:
+                tell()
         else:
             cls.ok += 1
             print("ok", line, flush=True)

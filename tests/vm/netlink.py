@@ -27,7 +27,7 @@ CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_D
 (DIR, PROTO, MODE, SPI, SRC, DST, REQID, ALG, KEY, FLAGS, WINDOW, DF, SEQ, SPI_MIN, SPI_MAX,
  SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD, SOFT,
  HARD, USED, FIRST_USED, LAST_USED, ENCAP_SPORT, ENCAP_DPORT, NEW_SRC, NEW_DST, NEW_SPORT, TFC,
- DUMMY, DUMMY_RANDOM, DUMMIES, LABEL) = range(1, 44)
+ DUMMY, DUMMY_RANDOM, DUMMIES, LABEL, CPUS) = range(1, 45)
 L_PACKETS, L_BYTES, L_TIME, L_USE, L_IDLE = range(1, 6)
 X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
@@ -458,6 +458,7 @@ BAD = [
     ("soft below 0x2000's hard limit, then above", SA_SET,
      identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(9)))),
                          (SOFT | NESTED, nest((L_USE, u64(10))))], E.EINVAL, "must not be above"),
+    ("CPUs of 4 bytes", SA_NEW, sa(CPUS=u32(2)), E.EINVAL, "2 bytes, got 4"),
     ("TFC padding inward", SA_NEW, sa(TFC=u16(100)), E.EINVAL, "outbound tunnels"),
     ("TFC padding in transport mode", SA_NEW, sa(DIR=u8(OUT), MODE=u8(TRANSPORT), TFC=u16(100)),
      E.EINVAL, "outbound tunnels"),

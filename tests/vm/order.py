@@ -22,6 +22,7 @@ from ipsec import ALGORITHMS, GCM, OURS, Policy, SA
 HERE, THERE = "10.1.0.1", "10.2.0.1"
 FLOWS, COUNT = 4, 400  # each way
 CPUS = sorted(os.sched_getaffinity(0))
+SHARED = "cpus 2"
 UDP_SEGMENT = 103  # makes GSO packets of equal datagrams
 STAMP = struct.Struct("!II")  # flow, number
 
@@ -160,27 +161,32 @@ def check_wire(a, b):
         check_order("the wire", numbers)
 
 
-def carry_all(name, driver=None, algorithm=GCM):
+def carry_all(name, driver=None, algorithm=GCM, extra=""):
     ipsec.need_espah()
     for gro, esn in (False, True), (True, False):
         what = f"{name}, GRO and GSO {'on' if gro else 'off'}{', ESN' if esn else ''}"
         with lab.verdict(f"{what}: {2 * FLOWS} flows through one SA each way, each in order, "
                          "nothing uncounted"):
-            a, b = topology(gro, algorithm=algorithm, esn=esn)
+            a, b = topology(gro, algorithm=algorithm, esn=esn, extra=extra)
             need_driver(a, driver)
-            check_flows(a, b, turns=gro, lossless=not driver)
+            check_flows(a, b, turns=gro, lossless=not driver and not extra)
         with lab.verdict(f"{what}: TCP carries all bytes both ways"):
             data = os.urandom(1 << 19)
             with traffic.Transfer(a, HERE, b, THERE, 8000) as connection:
                 connection.move(data)
                 connection.move(data, backward=True)
     with lab.verdict(f"{name}: sequence numbers ascend on the wire"):
-        check_wire(*topology(True, algorithm=algorithm))
+        check_wire(*topology(True, algorithm=algorithm, extra=extra))
 
 
 @lab.test("driver that answers at once")
 def synchronous():
     carry_all("driver that answers at once")
+
+
+@lab.test("two processors share each SA")
+def shared():
+    carry_all("two processors share each SA", extra=SHARED)
 
 
 SLOW = f"""table inet slow {{
@@ -290,35 +296,50 @@ def traffic_is_well():
         traffic.deliver(right, left, [os.urandom(500) for _ in range(50)])
 
 
-@lab.test("driver that answers later: SAs are deleted and added under load, 20 times")
-def delete():
-    ipsec.need_espah()
-    instantiate("pcrypt")
-    a, b = topology(True)
-    need_driver(a, "pcrypt")
-    out, back = SA(0x1001, "192.0.2.1", "192.0.2.2"), SA(0x1002, "192.0.2.2", "192.0.2.1")
+# each way in which packets are in flight: behind a driver, and with other processors
+IN_FLIGHT = (("processors that share SAs", lambda: None, SHARED),
+             ("a driver that answers later", lambda: instantiate("pcrypt"), ""))
+
+
+def each_way(what):
+    """Calls a test for each of IN_FLIGHT; pcrypt is the last, as it stays."""
+    def decorate(function):
+        @lab.test(what)
+        def test():
+            ipsec.need_espah()
+            for name, prepare, extra in IN_FLIGHT:
+                with lab.verdict(f"{name}: {what}"):
+                    prepare()
+                    function(extra)
+                    traffic_is_well()
+        return test
+    return decorate
+
+
+@each_way("SAs are deleted and added under load, 20 times")
+def delete(extra):
+    a, b = topology(True, extra=extra)
+    out, back = [SA(spi, *ends, extra=extra) for spi, ends in
+                 ((0x1001, ("192.0.2.1", "192.0.2.2")), (0x1002, ("192.0.2.2", "192.0.2.1")))]
     with load(a, b):
         for _ in range(20):
             for ns, there, here in ((a, out, back), (b, back, out)):
                 OURS.batch(ns, [f"sa del out spi {there.spi:#x} dst {there.dst}",
                                 f"sa del in spi {here.spi:#x} dst {here.dst}"])
                 OURS.batch(ns, [OURS.sa_line("out", there), OURS.sa_line("in", here)])
-    traffic_is_well()
 
 
-@lab.test("driver that answers later: everything is flushed under load, 10 times")
-def flush():
-    ipsec.need_espah()
-    instantiate("pcrypt")
-    a, b = topology(True)
+@each_way("everything is flushed under load, 10 times")
+def flush(extra):
+    a, b = topology(True, extra=extra)
     ends = "192.0.2.1", "192.0.2.2"
     with load(a, b):
         for _ in range(10):
             OURS.flush(a)
             OURS.flush(b)
-            ipsec.configure_pair(a, b, OURS, OURS, [SA(0x1001, *ends)], [SA(0x1002, *ends[::-1])],
+            ipsec.configure_pair(a, b, OURS, OURS, [SA(0x1001, *ends, extra=extra)],
+                                 [SA(0x1002, *ends[::-1], extra=extra)],
                                  [Policy("10.1.0.0/24", "10.2.0.0/24", ends)])
-    traffic_is_well()
 
 
 def references():
@@ -326,31 +347,46 @@ def references():
         return int(file.read())
 
 
-@lab.test("driver that answers later: namespaces are deleted under load, 3 times")
-def namespaces():
-    ipsec.need_espah()
-    instantiate("pcrypt")
+@each_way("namespaces are deleted under load, 3 times")
+def namespaces(extra):
     for _ in range(3):
-        a, b = topology(True)
+        a, b = topology(True, extra=extra)
         with load(a, b):
             a.delete()
             b.delete()
         lab.wait_for(lambda: references() == 0, "the namespaces to end")
-    traffic_is_well()
 
 
-@lab.test("driver that answers later: the module is unloaded under load, 3 times")
-def unload():
-    ipsec.need_espah()
-    instantiate("pcrypt")
+@each_way("the module is unloaded under load, 3 times")
+def unload(extra):
     for _ in range(3):
-        a, b = topology(True)
+        a, b = topology(True, extra=extra)
         with load(a, b):
             OURS.flush(a)
             OURS.flush(b)
             module.unload()
         lab.true(not module.loaded(), "the module is still there")
         module.load()
+
+
+def processor(number, online):
+    with open(f"/sys/devices/system/cpu/cpu{number}/online", "w", encoding="ascii") as file:
+        file.write(str(online))
+
+
+@lab.test("a processor goes away and comes back under load, 5 times")
+def hotplug():
+    ipsec.need_espah()
+    a, b = topology(True, extra=SHARED)
+    try:
+        with load(a, b):
+            for _ in range(5):
+                processor(1, 0)
+                time.sleep(0.5)
+                processor(1, 1)
+                time.sleep(0.5)
+    finally:
+        processor(1, 1)
     traffic_is_well()
 
 

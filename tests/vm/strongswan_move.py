@@ -8,7 +8,7 @@ import lab
 import traffic
 from charon import Charon
 from ipsec import Espah
-from sites import A, B, LONG, S, T, Lab, carry, monitored, reply, sides
+from sites import A, B, LONG, NET_A, NET_B, S, T, Lab, carry, monitored, reply, sides
 
 
 # --- NAT and moving -------------------------------------------------------------------------
@@ -81,24 +81,40 @@ def mapping():
         no_nat(here)
 
 
-def roam(here, mover, ns, other, number):
-    """Takes the address of a gateway away while a flow passes; it has another one."""
+# charon asks on each path to each address of its peer that it has a route to, and takes the
+# path of the first answer, whichever that is: so m lets IKE pass on one path alone
+ONE_PATH = """
+table inet path {{
+    chain forward {{
+        type filter hook forward priority filter - 1;
+        {family} daddr {{ {to} }} accept
+        udp dport {{ 500, 4500 }} drop
+    }}
+}}
+"""
+
+
+def roam(here, mover, ns, other, family=4):
+    """
+    Takes the address of a gateway away while a flow passes; it has another one, of that family.
+    other: the peer's address that is the only one that can be reached.
+    """
     carry(here)
     before = {sa["spi"]: sa for sa in Espah.sas(here.a)}
-    address = f"198.51.100.{number}" if ns is here.b else f"192.0.2.{number}"
     first = (B if ns is here.b else A)[4]
+    second = first.rpartition(".")[0] + ".9"
+    gateway = first.rpartition(".")[0] + ".254"
+    inner = NET_B[4] if ns is here.b else NET_A[4]
+    moved = second if family == 4 else (B if ns is here.b else A)[6]
     try:
-        ns.ip(f"addr add {address}/24 dev wan\n")
-        mover.wait_log(address)
-        ns.ip(f"addr del {first}/24 dev wan\n")
-        with ns:
-            lab.run("ip", "addr", "replace", f"{address}/24", "dev", "wan")
-            lab.run("ip", "route", "replace", "default", "via",
-                    "198.51.100.254" if ns is here.b else "192.0.2.254")
-        here.m.run("ip", "route", "replace", "10.2.0.0/24" if ns is here.b else "10.1.0.0/24",
-                   "via", address)
-        lab.wait_for(lambda: all(address in (sa["src"], sa["dst"])
-                                 for sa in Espah.sas(here.a)), "the SAs to move", 60)
+        ns.ip(f"addr add {second}/24 dev wan\n")
+        mover.wait_log(second)
+        here.m.run("nft", "-f", "-", stdin=ONE_PATH.format(
+            family="ip" if family == 4 else "ip6", to=f"{moved}, {other}"))
+        ns.ip(f"addr del {first}/24 dev wan\nroute replace default via {gateway}\n")
+        here.m.ip(f"route replace {inner} via {second}\n")
+        lab.wait_for(lambda: {frozenset((sa["src"], sa["dst"])) for sa in Espah.sas(here.a)}
+                     == {frozenset((moved, other))}, f"the SAs to move to {moved} and {other}", 60)
         lab.wait_for(lambda: reply(here), "an answer", 60)
         traffic.ping(here.s, S[4], T[4], count=3)
         traffic.ping(here.t, T[4], S[4], count=3)
@@ -108,34 +124,35 @@ def roam(here, mover, ns, other, number):
             lab.true(sa["seq"] > before[spi]["seq"] > 0, "a sequence number that began anew")
         lab.equal(here.in_clear(), 0, "packets in clear")
     finally:
-        with ns:
-            lab.run("ip", "addr", "replace", f"{first}/24", "dev", "wan", check=False)
-            lab.run("ip", "addr", "del", f"{address}/24", "dev", "wan", check=False)
-            lab.run("ip", "addr", "replace", f"{first}/24", "dev", "wan", check=False)
-            lab.run("ip", "route", "replace", "default", "via",
-                    "198.51.100.254" if ns is here.b else "192.0.2.254", check=False)
-        here.m.run("ip", "route", "replace", "10.2.0.0/24" if ns is here.b else "10.1.0.0/24",
-                   "via", first)
+        here.m.run("nft", "delete", "table", "inet", "path", check=False)
+        # once the other address has gone, the first one is the primary again
+        for words in (f"addr replace {first}/24 dev wan", f"addr del {second}/24 dev wan",
+                      f"route replace default via {gateway}"):
+            ns.run("ip", *words.split(), check=False)
+        here.m.run("ip", "route", "replace", inner, "via", first)
 
 
-@lab.test("MOBIKE: espah's end gets another address; the SAs move with their replay state")
-def mobike():
-    here = Lab.clean()
-    conf = sides(LONG, LONG)
-    b = Charon(here.b, "xfrm", conf[1].replace(f"remote_addrs = {A[4]}", "remote_addrs = %any"))
-    a = Charon(here.a, "espah", conf[0].replace(f"local_addrs = {A[4]}", "local_addrs = %any"))
-    a.initiate()
-    roam(here, a, here.a, b, 9)
+for family_, what in (4, "another address"), (6, "IPv6 alone"):
+    @lab.test(f"MOBIKE: espah's end is left with {what}; the SAs move with their replay state",
+              family_)
+    def mobike(family):
+        here = Lab.clean()
+        conf = sides(LONG, LONG)
+        Charon(here.b, "xfrm", conf[1].replace(f"remote_addrs = {A[4]}", "remote_addrs = %any"))
+        a = Charon(here.a, "espah", conf[0].replace(f"local_addrs = {A[4]}",
+                                                    "local_addrs = %any"))
+        a.initiate()
+        roam(here, a, here.a, B[family], family)
 
 
 @lab.test("MOBIKE: XFRM's end gets another address; espah's SAs follow with their replay state")
 def followed():
     here = Lab.clean()
     conf = sides(LONG, LONG)
-    a = Charon(here.a, "espah", conf[0].replace(f"remote_addrs = {B[4]}", "remote_addrs = %any"))
+    Charon(here.a, "espah", conf[0].replace(f"remote_addrs = {B[4]}", "remote_addrs = %any"))
     b = Charon(here.b, "xfrm", conf[1].replace(f"local_addrs = {B[4]}", "local_addrs = %any"))
     b.initiate()
-    roam(here, b, here.b, a, 9)
+    roam(here, b, here.b, A[4])
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@
 #include "words.h"
 
 const char monitor_help[] =
-	"espah monitor [sa] [policy] [acquire] [expire] [mapping] [audit]\n"
+	"espah monitor [sa] [policy] [acquire] [expire] [mapping] [drop] [audit]\n"
 	"\n"
 	"Prints changes of SAs and policies, packets that met a policy without an SA (acquire), SAs\n"
-	"that reached a limit (expire), and SAs in UDP whose peer got a new address or port from a\n"
-	"NAT (mapping), a line each with the local time, until Ctrl-C. With -j each line is a JSON\n"
-	"object. Packets that were dropped for a reason that RFC 4301 to 4303 want audited come only\n"
-	"if asked for (audit), at most ten a second for each reason.\n"
+	"that reached a limit (expire), SAs in UDP whose peer got a new address or port from a NAT\n"
+	"(mapping), and packets that were dropped (drop), a line each with the local time, until\n"
+	"Ctrl-C. With -j each line is a JSON object. Of drops, at most ten a second are told for each\n"
+	"reason, with the number of those in between; keepalives and dummy packets are not. The word\n"
+	"audit prints only those drops that RFC 4301 to 4303 want audited, as events of their own.\n"
 	"\n"
 	"Example:\n"
 	"  espah monitor acquire expire\n"
@@ -50,6 +51,7 @@ static const char *event_name(uint8_t cmd)
 		[ESPAH_CMD_POLICY_FLUSH] = "policy flush", [ESPAH_CMD_ACQUIRE] = "acquire",
 		[ESPAH_CMD_EXPIRE] = "expire",
 		[ESPAH_CMD_MAPPING] = "mapping", [ESPAH_CMD_AUDIT] = "audit",
+		[ESPAH_CMD_DROP] = "drop",
 	};
 
 	return cmd < ARRAY_SIZE(names) ? names[cmd] : NULL;
@@ -145,7 +147,7 @@ static void mapping(const struct nlattr **tb, char *buf, size_t size, json_t *ob
 	json_set(object, "new_sport", json_integer(attr_u16(tb[ESPAH_SA_NEW_SPORT], 0)));
 }
 
-static void audit(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)
+static void dropped(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)
 {
 	static const struct {
 		uint8_t attr;
@@ -225,7 +227,8 @@ static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t 
 		mapping(sa, buf, size, object);
 		return;
 	case ESPAH_CMD_AUDIT:
-		audit(nlh, buf, size, object);
+	case ESPAH_CMD_DROP:
+		dropped(nlh, buf, size, object);
 		return;
 	case ESPAH_CMD_POLICY_NEW:
 	case ESPAH_CMD_POLICY_DEL:
@@ -266,7 +269,7 @@ static int join(struct cli *cli, struct args *args)
 {
 	static const char *const groups[] = {
 		ESPAH_MCGRP_SA, ESPAH_MCGRP_POLICY, ESPAH_MCGRP_ACQUIRE, ESPAH_MCGRP_EXPIRE,
-		ESPAH_MCGRP_MAPPING, ESPAH_MCGRP_AUDIT
+		ESPAH_MCGRP_MAPPING, ESPAH_MCGRP_DROP, ESPAH_MCGRP_AUDIT
 	};
 	bool all = !args_peek(args);
 	const char *word;
@@ -276,14 +279,14 @@ static int join(struct cli *cli, struct args *args)
 		for (i = 0; i < ARRAY_SIZE(groups) && strcmp(groups[i], word); i++)
 			;
 		if (i == ARRAY_SIZE(groups)) {
-			error("'%s' is no kind of event; they are sa, policy, acquire, expire, mapping and audit",
+			error("'%s' is no kind of event; they are sa, policy, acquire, expire, mapping, drop and audit",
 			      word);
 			return STATUS_USAGE;
 		}
 		if (!nl_get(cli) || nl_join(cli->nl, word))
 			return STATUS_REFUSED;
 	}
-	/* but audit events, of which others can make as many as they like */
+	/* but audit events, which are among those of drops */
 	for (i = 0; all && i < ARRAY_SIZE(groups) - 1; i++)
 		if (!nl_get(cli) || nl_join(cli->nl, groups[i]))
 			return STATUS_REFUSED;
@@ -312,7 +315,7 @@ int cmd_monitor(struct cli *cli, struct args *args)
 		}
 		for (nlh = (const void *)cli->nl->rx; mnl_nlmsg_ok(nlh, left);
 		     nlh = mnl_nlmsg_next(nlh, &left))
-			if (nlh->nlmsg_type == cli->nl->family)
+			if (nlh->nlmsg_type == cli->nl->family.id)
 				print_event(cli, nlh);
 	}
 	return status;

@@ -45,29 +45,9 @@ static int open_socket(struct nl *nl)
 	return 0;
 }
 
-static void remember_group(struct nl *nl, const struct nlattr *entry, unsigned int i)
-{
-	const struct nlattr *tb[CTRL_ATTR_MCAST_GRP_MAX + 1];
-
-	attr_nest(entry, tb, CTRL_ATTR_MCAST_GRP_MAX);
-	snprintf(nl->groups[i].name, sizeof(nl->groups[i].name), "%s",
-		 attr_string(tb[CTRL_ATTR_MCAST_GRP_NAME], ""));
-	nl->groups[i].id = attr_u32(tb[CTRL_ATTR_MCAST_GRP_ID], 0);
-}
-
 static int family_cb(const struct nlmsghdr *nlh, void *data)
 {
-	const struct nlattr *tb[CTRL_ATTR_MAX + 1], *entry;
-	struct nl *nl = data;
-	unsigned int i = 0;
-
-	attr_table(nlh, tb, CTRL_ATTR_MAX);
-	nl->family = attr_u16(tb[CTRL_ATTR_FAMILY_ID], 0);
-	if (!tb[CTRL_ATTR_MCAST_GROUPS])
-		return 0;
-	mnl_attr_for_each_nested(entry, tb[CTRL_ATTR_MCAST_GROUPS])
-		if (i < NL_GROUPS_MAX)
-			remember_group(nl, entry, i++);
+	family_read(nlh, data);
 	return 0;
 }
 
@@ -79,9 +59,9 @@ static int find_family(struct nl *nl)
 
 	nlh = msg_start(buf, GENL_ID_CTRL, NLM_F_ACK, ++nl->seq, CTRL_CMD_GETFAMILY);
 	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, ESPAH_GENL_NAME);
-	if (nl_ask(nl, nlh, family_cb, nl, &result))
+	if (nl_ask(nl, nlh, family_cb, &nl->family, &result))
 		return -1;
-	if (result.error == ENOENT || (!result.error && !nl->family)) {
+	if (result.error == ENOENT || (!result.error && !nl->family.id)) {
 		error("the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)");
 		return -1;
 	}
@@ -131,7 +111,7 @@ void nl_close(struct nl *nl)
 /** nl_start() - begin a request to the family in @buf of NL_REQUEST_MAX bytes */
 struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags)
 {
-	return msg_start(buf, nl->family, flags, ++nl->seq, cmd);
+	return msg_start(buf, nl->family.id, flags, ++nl->seq, cmd);
 }
 
 /** nl_send() - hand bytes to the kernel. Return: 0, or -1 and told */
@@ -319,19 +299,17 @@ int nl_dump(struct nl *nl, struct nlmsghdr *nlh, const char *what, uint16_t id_a
 /** nl_join() - receive the events of a multicast group. Return: 0, or -1 and told */
 int nl_join(struct nl *nl, const char *group)
 {
-	unsigned int i;
+	uint32_t id = family_group(&nl->family, group);
 
-	for (i = 0; i < NL_GROUPS_MAX; i++) {
-		if (strcmp(nl->groups[i].name, group))
-			continue;
-		if (!mnl_socket_setsockopt(nl->sock, NETLINK_ADD_MEMBERSHIP, &nl->groups[i].id,
-					   sizeof(nl->groups[i].id)))
-			return 0;
-		error("the events of group '%s' cannot be received: %s", group,
-		      errno == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
-		      strerror(errno));
+	if (!id) {
+		error("the loaded module has no event group '%s'; is it older than this command?",
+		      group);
 		return -1;
 	}
-	error("the loaded module has no event group '%s'; is it older than this command?", group);
+	if (!mnl_socket_setsockopt(nl->sock, NETLINK_ADD_MEMBERSHIP, &id, sizeof(id)))
+		return 0;
+	error("the events of group '%s' cannot be received: %s", group,
+	      errno == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
+	      strerror(errno));
 	return -1;
 }

@@ -3,33 +3,25 @@
 #ifndef ESPAH_NL_H
 #define ESPAH_NL_H
 
-#include "attr.h"
 #include "cli.h"
+#include "family.h"
 
 /** NL_REQUEST_MAX - more than any request of ours takes, bytes */
 #define NL_REQUEST_MAX 8192
 
-/** NL_GROUPS_MAX - multicast groups that are remembered */
-#define NL_GROUPS_MAX 8
-
 /**
  * struct nl - a socket that speaks to the family
  * @sock: libmnl's
- * @family: its number
+ * @family: its number and groups
  * @seq: of the last request
  * @rcvbuf: bytes of answers that the kernel may queue for us
- * @groups: multicast groups by name
  * @rx: where messages arrive
  */
 struct nl {
 	struct mnl_socket *sock;
-	uint16_t family;
+	struct family family;
 	uint32_t seq;
 	unsigned int rcvbuf;
-	struct {
-		char name[16];
-		uint32_t id;
-	} groups[NL_GROUPS_MAX];
 	char *rx;
 };
 

@@ -93,12 +93,6 @@ int parse_spi(const char *what, const char *word, uint32_t *spi)
 	return -1;
 }
 
-/** addr_size() - Return: bytes of an address of @family, 0 for others */
-size_t addr_size(uint8_t family)
-{
-	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
-}
-
 /** addr_read() - Return: whether @word is an IP address, which is in *@addr then */
 bool addr_read(const char *word, struct addr *addr)
 {

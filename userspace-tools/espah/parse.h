@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 /** ADDR_TEXT_MAX - room for any address or prefix in text */
 #define ADDR_TEXT_MAX 56
@@ -42,7 +43,12 @@ struct ports {
 	uint16_t max;
 };
 
-size_t addr_size(uint8_t family);
+/** addr_size() - Return: bytes of an address of @family, 0 for others */
+static inline size_t addr_size(uint8_t family)
+{
+	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
+}
+
 bool addr_read(const char *word, struct addr *addr);
 const char *addr_text(const struct addr *addr, char buf[ADDR_TEXT_MAX]);
 const char *prefix_text(const struct prefix *prefix, char buf[ADDR_TEXT_MAX]);

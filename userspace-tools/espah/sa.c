@@ -21,6 +21,9 @@
 	"  dummy steady|random RATE\n" \
 	"                    out: send dummy packets, such as 10/s or 6/m; 'dummy off' stops\n"
 
+#define CPUS_HELP \
+	"  cpus auto|N       on so many CPUs, in order; auto (default): on others when one has no time\n"
+
 #define LIMIT_HELP \
 	"LIMIT is one or more of the following; of several, the first that is reached counts.\n" \
 	"  packets N         packets; k, M, G and T behind N stand for thousands, millions ...\n" \
@@ -35,7 +38,7 @@ const char sa_help[] =
 	"\n"
 	"  add in|out [esp|ah] spi SPI src ADDR dst ADDR tunnel|transport ALG key-file FILE [...]\n"
 	"  set in|out [esp|ah] spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...] [new-src ADDR]\n"
-	"      [new-dst ADDR] [encap ...] [tfc N] [dummy ...]\n"
+	"      [new-dst ADDR] [encap ...] [tfc N] [dummy ...] [cpus N]\n"
 	"  del in|out [esp|ah] spi SPI dst ADDR\n"
 	"  get in|out [esp|ah] spi SPI dst ADDR [--show-keys]\n"
 	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
@@ -75,6 +78,7 @@ static const char add_help[] =
 	"                    SPORT to port DPORT, both 4500 unless a NAT changed one\n"
 	LABEL_HELP
 	HIDING_HELP
+	CPUS_HELP
 	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
 	"  hard LIMIT...     when the SA ends\n"
 	LIMIT_HELP
@@ -95,6 +99,7 @@ static const char set_help[] =
 	"  new-dst ADDR       its destination address from now on, by which it is named then\n"
 	"  encap udp SPORT DPORT|off  its UDP ports from now on, or no UDP\n"
 	HIDING_HELP
+	CPUS_HELP
 	"  soft|hard LIMIT...\n"
 	LIMIT_HELP
 	"Policies that name the old addresses have to be replaced ('espah policy replace').\n"
@@ -166,7 +171,7 @@ static int add(struct cli *cli, struct args *args)
 
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
 			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
-			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL, needs, &sa);
+			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS, needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);
@@ -179,7 +184,7 @@ static int set(struct cli *cli, struct args *args)
 	int status;
 
 	status = sa_read(cli, args, "sa set", IDENTITY | SA_DF | SA_SOFT | SA_HARD | SA_ENCAP |
-			 SA_NEW_SRC | SA_NEW_DST | SA_TFC | SA_DUMMY, IDENTITY, &sa);
+			 SA_NEW_SRC | SA_NEW_DST | SA_TFC | SA_DUMMY | SA_CPUS, IDENTITY, &sa);
 	return status ? status : change(cli, ESPAH_CMD_SA_SET, "sa set", &sa);
 }
 

@@ -43,6 +43,7 @@ enum sa_word {
 	SA_TFC = 1 << 22,
 	SA_DUMMY = 1 << 23,
 	SA_LABEL = 1 << 27,
+	SA_CPUS = 1 << 28,
 };
 
 /**
@@ -78,6 +79,7 @@ struct sa {
 	struct limits soft;
 	struct limits hard;
 	uint16_t tfc;
+	uint16_t cpus;
 	struct dummies dummies;
 };
 

@@ -120,6 +120,8 @@ void sa_print(const struct nlattr **tb)
 		printf(" ecn-odd %" PRIu64 " ", attr_u64(tb[ESPAH_SA_ECN_ODD], 0));
 	if (tb[ESPAH_SA_ID])
 		printf(" id %u ", attr_u32(tb[ESPAH_SA_ID], 0));
+	if (tb[ESPAH_SA_CPUS])
+		printf(" cpus %u ", attr_u16(tb[ESPAH_SA_CPUS], 0));
 	if (tb[ESPAH_SA_DRIVER])
 		printf(" driver %s", attr_string(tb[ESPAH_SA_DRIVER], "?"));
 	putchar('\n');
@@ -226,6 +228,8 @@ json_t *sa_json(const struct nlattr **tb)
 	if (tb[ESPAH_SA_TFC])
 		json_set(sa, "tfc", attr_u16(tb[ESPAH_SA_TFC], 0) == ESPAH_TFC_MTU ?
 			 json_string("mtu") : json_integer(attr_u16(tb[ESPAH_SA_TFC], 0)));
+	if (tb[ESPAH_SA_CPUS])
+		json_set(sa, "cpus", json_integer(attr_u16(tb[ESPAH_SA_CPUS], 0)));
 	if (*dummies_text(tb[ESPAH_SA_DUMMY], tb[ESPAH_SA_DUMMY_RANDOM], hidden))
 		json_set(sa, "dummy", json_string(hidden));
 	if (tb[ESPAH_SA_SOFT])

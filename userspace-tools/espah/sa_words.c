@@ -22,6 +22,7 @@ static const struct {
 	{ "dscp-in", SA_DSCP_IN }, { "soft", SA_SOFT }, { "hard", SA_HARD },
 	{ "encap", SA_ENCAP }, { "new-src", SA_NEW_SRC }, { "new-dst", SA_NEW_DST },
 	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY }, { "label", SA_LABEL },
+	{ "cpus", SA_CPUS },
 };
 
 /* What a missing one is called, in the order in which one would type them. */
@@ -115,6 +116,16 @@ static int read_ttl(const char *value, uint8_t *ttl)
 	return 0;
 }
 
+static int read_cpus(const char *value, uint16_t *cpus)
+{
+	uint64_t n = 0;
+
+	if (strcmp(value, "auto") && parse_number("cpus", value, 1, UINT16_MAX, &n))
+		return -1;
+	*cpus = n;
+	return 0;
+}
+
 /* Return: 0, or -1 and told. */
 static int read_value(const char *word, const char *value, uint32_t bit, struct sa *sa)
 {
@@ -141,6 +152,8 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 		return word_parse(WORD_DF, word, value, &sa->df);
 	case SA_TFC:
 		return tfc_read(value, &sa->tfc);
+	case SA_CPUS:
+		return read_cpus(value, &sa->cpus);
 	case SA_SEQ:
 		return parse_number(word, value, 0, UINT64_MAX, &sa->seq);
 	case SA_DSCP:
@@ -363,6 +376,8 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		mnl_attr_put(nlh, ESPAH_SA_SHOW_KEYS, 0, NULL);
 	if (sa->given & SA_TFC)
 		mnl_attr_put_u16(nlh, ESPAH_SA_TFC, sa->tfc);
+	if (sa->given & SA_CPUS)
+		mnl_attr_put_u16(nlh, ESPAH_SA_CPUS, sa->cpus);
 	if (sa->given & SA_DUMMY)
 		mnl_attr_put_u32(nlh, sa->dummies.random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
 				 sa->dummies.interval);

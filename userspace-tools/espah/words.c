@@ -150,7 +150,7 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_SEQ] = "seq", [ESPAH_SA_SPI_MIN] = "min", [ESPAH_SA_SPI_MAX] = "max",
 	[ESPAH_SA_SHOW_KEYS] = "--show-keys", [ESPAH_SA_DSCP] = "dscp", [ESPAH_SA_TTL] = "ttl",
 	[ESPAH_SA_SOFT] = "soft", [ESPAH_SA_HARD] = "hard", [ESPAH_SA_TFC] = "tfc",
-	[ESPAH_SA_DUMMY] = "dummy", [ESPAH_SA_DUMMY_RANDOM] = "dummy",
+	[ESPAH_SA_CPUS] = "cpus", [ESPAH_SA_DUMMY] = "dummy", [ESPAH_SA_DUMMY_RANDOM] = "dummy",
 	[ESPAH_SA_LABEL] = "label",
 };
 

@@ -15,9 +15,9 @@ static void acquire(const struct nlmsghdr *nlh)
 	kernel_acquire_data_t data = {};
 	uint32_t reqid;
 
-	nl_attrs(nlh, tb, ESPAH_ACQUIRE_MAX);
-	nl_nest(tb[ESPAH_ACQUIRE_TEMPLATE], tmpl, ESPAH_TMPL_MAX);
-	reqid = nl_u32(tmpl[ESPAH_TMPL_REQID]);
+	attr_table(nlh, tb, ESPAH_ACQUIRE_MAX);
+	attr_nest(tb[ESPAH_ACQUIRE_TEMPLATE], tmpl, ESPAH_TMPL_MAX);
+	reqid = attr_u32(tmpl[ESPAH_TMPL_REQID], 0);
 	data.src = selector_side(tb[ESPAH_ACQUIRE_FLOW], TRUE);
 	data.dst = selector_side(tb[ESPAH_ACQUIRE_FLOW], FALSE);
 	if (data.src && data.dst)
@@ -31,14 +31,14 @@ static void expire(const struct nlmsghdr *nlh)
 	const struct nlattr *tb[ESPAH_EXPIRE_MAX + 1], *sa[ESPAH_SA_MAX + 1];
 	host_t *dst;
 
-	nl_attrs(nlh, tb, ESPAH_EXPIRE_MAX);
-	nl_nest(tb[ESPAH_EXPIRE_SA], sa, ESPAH_SA_MAX);
+	attr_table(nlh, tb, ESPAH_EXPIRE_MAX);
+	attr_nest(tb[ESPAH_EXPIRE_SA], sa, ESPAH_SA_MAX);
 	dst = nl_host(sa[ESPAH_SA_DST], 0);
 	/* an SPI that was reserved and got no keys is nobody's */
-	if (dst && nl_u8(sa[ESPAH_SA_STATE]) == ESPAH_SA_STATE_VALID)
-		charon->kernel->expire(charon->kernel, nl_u8(sa[ESPAH_SA_PROTO]),
-				       nl_u32(sa[ESPAH_SA_SPI]), dst,
-				       nl_u8(tb[ESPAH_EXPIRE_HARD]));
+	if (dst && attr_u8(sa[ESPAH_SA_STATE], 0) == ESPAH_SA_STATE_VALID)
+		charon->kernel->expire(charon->kernel, attr_u8(sa[ESPAH_SA_PROTO], 0),
+				       attr_u32(sa[ESPAH_SA_SPI], 0), dst,
+				       attr_u8(tb[ESPAH_EXPIRE_HARD], 0));
 	DESTROY_IF(dst);
 }
 
@@ -47,12 +47,12 @@ static void mapping(const struct nlmsghdr *nlh)
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
 	host_t *dst, *peer;
 
-	nl_attrs(nlh, sa, ESPAH_SA_MAX);
-	dst = nl_host(sa[ESPAH_SA_DST], nl_u16(sa[ESPAH_SA_ENCAP_DPORT]));
-	peer = nl_host(sa[ESPAH_SA_NEW_SRC], nl_u16(sa[ESPAH_SA_NEW_SPORT]));
+	attr_table(nlh, sa, ESPAH_SA_MAX);
+	dst = nl_host(sa[ESPAH_SA_DST], attr_u16(sa[ESPAH_SA_ENCAP_DPORT], 0));
+	peer = nl_host(sa[ESPAH_SA_NEW_SRC], attr_u16(sa[ESPAH_SA_NEW_SPORT], 0));
 	if (dst && peer)
-		charon->kernel->mapping(charon->kernel, nl_u8(sa[ESPAH_SA_PROTO]),
-					nl_u32(sa[ESPAH_SA_SPI]), dst, peer);
+		charon->kernel->mapping(charon->kernel, attr_u8(sa[ESPAH_SA_PROTO], 0),
+					attr_u32(sa[ESPAH_SA_SPI], 0), dst, peer);
 	DESTROY_IF(dst);
 	DESTROY_IF(peer);
 }

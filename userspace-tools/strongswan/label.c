@@ -44,13 +44,13 @@ static void find_sa(const struct nlmsghdr *nlh, void *list)
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
 	struct leftover found = {};
 
-	nl_attrs(nlh, sa, ESPAH_SA_MAX);
+	attr_table(nlh, sa, ESPAH_SA_MAX);
 	found.dst = is_ours(sa[ESPAH_SA_LABEL]) ? nl_host(sa[ESPAH_SA_DST], 0) : NULL;
 	if (!found.dst)
 		return;
-	found.dir = nl_u8(sa[ESPAH_SA_DIR]);
-	found.proto = nl_u8(sa[ESPAH_SA_PROTO]);
-	found.number = nl_u32(sa[ESPAH_SA_SPI]);
+	found.dir = attr_u8(sa[ESPAH_SA_DIR], 0);
+	found.proto = attr_u8(sa[ESPAH_SA_PROTO], 0);
+	found.number = attr_u32(sa[ESPAH_SA_SPI], 0);
 	array_insert(list, ARRAY_TAIL, &found);
 }
 
@@ -59,8 +59,8 @@ static void find_policy(const struct nlmsghdr *nlh, void *list)
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1];
 	struct leftover found = { .policy = TRUE };
 
-	nl_attrs(nlh, policy, ESPAH_POLICY_MAX);
-	found.number = nl_u32(policy[ESPAH_POLICY_ID]);
+	attr_table(nlh, policy, ESPAH_POLICY_MAX);
+	found.number = attr_u32(policy[ESPAH_POLICY_ID], 0);
 	if (is_ours(policy[ESPAH_POLICY_LABEL]))
 		array_insert(list, ARRAY_TAIL, &found);
 }

@@ -8,66 +8,14 @@
 
 #define RX_SIZE (64 * 1024)
 #define RCVBUF (4 * 1024 * 1024)
-#define GROUPS_MAX 8
 
 struct nl {
 	struct mnl_socket *sock;
 	mutex_t *mutex;
-	uint16_t family;
+	struct family family;
 	uint32_t seq;
-	struct {
-		char name[16];
-		uint32_t id;
-	} groups[GROUPS_MAX];
 	char rx[RX_SIZE];
 };
-
-void nl_attrs(const struct nlmsghdr *nlh, const struct nlattr **tb, unsigned int max)
-{
-	const struct nlattr *attr;
-
-	memset(tb, 0, (max + 1) * sizeof(*tb));
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr))
-		if (mnl_attr_get_type(attr) <= max)
-			tb[mnl_attr_get_type(attr)] = attr;
-}
-
-void nl_nest(const struct nlattr *nest, const struct nlattr **tb, unsigned int max)
-{
-	const struct nlattr *attr;
-
-	memset(tb, 0, (max + 1) * sizeof(*tb));
-	if (!nest)
-		return;
-	mnl_attr_for_each_nested(attr, nest)
-		if (mnl_attr_get_type(attr) <= max)
-			tb[mnl_attr_get_type(attr)] = attr;
-}
-
-static bool fits(const struct nlattr *attr, size_t size)
-{
-	return attr && mnl_attr_get_payload_len(attr) == size;
-}
-
-uint8_t nl_u8(const struct nlattr *attr)
-{
-	return fits(attr, 1) ? mnl_attr_get_u8(attr) : 0;
-}
-
-uint16_t nl_u16(const struct nlattr *attr)
-{
-	return fits(attr, 2) ? mnl_attr_get_u16(attr) : 0;
-}
-
-uint32_t nl_u32(const struct nlattr *attr)
-{
-	return fits(attr, 4) ? mnl_attr_get_u32(attr) : 0;
-}
-
-uint64_t nl_u64(const struct nlattr *attr)
-{
-	return fits(attr, 8) ? mnl_attr_get_u64(attr) : 0;
-}
 
 host_t *nl_host(const struct nlattr *attr, uint16_t port)
 {
@@ -88,17 +36,8 @@ void nl_put_host(struct nlmsghdr *nlh, uint16_t type, host_t *host)
 
 struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags)
 {
-	struct genlmsghdr *genl;
-	struct nlmsghdr *nlh;
-
 	memset(buf, 0, NL_REQUEST_MAX); /* padding too: requests are compared */
-	nlh = mnl_nlmsg_put_header(buf);
-	nlh->nlmsg_type = nl->family;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-	genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
-	genl->cmd = cmd;
-	genl->version = nl->family == GENL_ID_CTRL ? 1 : ESPAH_GENL_VERSION;
-	return nlh;
+	return msg_start(buf, nl->family.id, NLM_F_ACK | flags, 0, cmd);
 }
 
 /* Reads an acknowledgement. Return: 0 or an errno */
@@ -173,22 +112,7 @@ int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_cb cb, void *data, char **why
 
 static void remember_family(const struct nlmsghdr *nlh, void *data)
 {
-	const struct nlattr *tb[CTRL_ATTR_MAX + 1], *group[CTRL_ATTR_MCAST_GRP_MAX + 1], *entry;
-	struct nl *nl = data;
-	unsigned int i = 0;
-
-	nl_attrs(nlh, tb, CTRL_ATTR_MAX);
-	nl->family = nl_u16(tb[CTRL_ATTR_FAMILY_ID]);
-	if (!tb[CTRL_ATTR_MCAST_GROUPS])
-		return;
-	mnl_attr_for_each_nested(entry, tb[CTRL_ATTR_MCAST_GROUPS]) {
-		nl_nest(entry, group, CTRL_ATTR_MCAST_GRP_MAX);
-		if (i == GROUPS_MAX || !group[CTRL_ATTR_MCAST_GRP_NAME])
-			continue;
-		snprintf(nl->groups[i].name, sizeof(nl->groups[i].name), "%s",
-			 mnl_attr_get_str(group[CTRL_ATTR_MCAST_GRP_NAME]));
-		nl->groups[i++].id = nl_u32(group[CTRL_ATTR_MCAST_GRP_ID]);
-	}
+	family_read(nlh, data);
 }
 
 /* Whether we may configure: what the kernel says to a request for its counters. */
@@ -198,10 +122,10 @@ static int find_family(struct nl *nl, char *why, size_t size)
 	struct nlmsghdr *nlh;
 	int error;
 
-	nl->family = GENL_ID_CTRL;
+	nl->family.id = GENL_ID_CTRL;
 	nlh = nl_start(nl, buf, CTRL_CMD_GETFAMILY, 0);
 	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, ESPAH_GENL_NAME);
-	error = nl_ask(nl, nlh, remember_family, nl, NULL);
+	error = nl_ask(nl, nlh, remember_family, &nl->family, NULL);
 	if (error) {
 		snprintf(why, size, "the kernel module espah is not loaded (modprobe espah)");
 		return error;
@@ -256,14 +180,11 @@ int nl_fd(const struct nl *nl)
 
 int nl_join(struct nl *nl, const char *group)
 {
-	unsigned int i;
+	uint32_t id = family_group(&nl->family, group);
 
-	for (i = 0; i < GROUPS_MAX; i++)
-		if (streq(nl->groups[i].name, group))
-			return mnl_socket_setsockopt(nl->sock, NETLINK_ADD_MEMBERSHIP,
-						     &nl->groups[i].id,
-						     sizeof(nl->groups[i].id)) ? errno : 0;
-	return ENOENT;
+	if (!id)
+		return ENOENT;
+	return mnl_socket_setsockopt(nl->sock, NETLINK_ADD_MEMBERSHIP, &id, sizeof(id)) ? errno : 0;
 }
 
 int nl_events(struct nl *nl, nl_cb cb, void *data)
@@ -277,7 +198,7 @@ int nl_events(struct nl *nl, nl_cb cb, void *data)
 			return errno == EAGAIN || errno == EINTR ? 0 : errno;
 		for (nlh = (const void *)nl->rx; mnl_nlmsg_ok(nlh, len);
 		     nlh = mnl_nlmsg_next(nlh, &len))
-			if (nlh->nlmsg_type == nl->family &&
+			if (nlh->nlmsg_type == nl->family.id &&
 			    mnl_nlmsg_get_payload_len(nlh) >= sizeof(struct genlmsghdr))
 				cb(nlh, data);
 	}

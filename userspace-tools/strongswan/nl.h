@@ -4,9 +4,8 @@
 #define KERNEL_ESPAH_NL_H
 
 #include <library.h>
-#include <libmnl/libmnl.h>
-#include <linux/genetlink.h>
 #include <linux/espah.h>
+#include "../espah/family.h"
 
 /** NL_REQUEST_MAX - more than any request of ours takes, bytes */
 #define NL_REQUEST_MAX 8192
@@ -50,16 +49,6 @@ int nl_fd(const struct nl *nl);
 
 /** nl_events() - hand events that wait to @cb; Return: 0 or an errno; ENOBUFS: some were lost */
 int nl_events(struct nl *nl, nl_cb cb, void *data);
-
-/** nl_attrs() - sort attributes of a message, or of a nest, by type: @max + 1 pointers */
-void nl_attrs(const struct nlmsghdr *nlh, const struct nlattr **tb, unsigned int max);
-void nl_nest(const struct nlattr *nest, const struct nlattr **tb, unsigned int max);
-
-/** nl_u32() - nl_u64(): the value of an attribute, 0 if it is absent or of another size */
-uint8_t nl_u8(const struct nlattr *attr);
-uint16_t nl_u16(const struct nlattr *attr);
-uint32_t nl_u32(const struct nlattr *attr);
-uint64_t nl_u64(const struct nlattr *attr);
 
 /** nl_host() - an address, with a port; NULL if there is none */
 host_t *nl_host(const struct nlattr *attr, uint16_t port);

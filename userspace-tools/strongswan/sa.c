@@ -35,8 +35,8 @@ static void take_spi(const struct nlmsghdr *nlh, void *spi)
 {
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
 
-	nl_attrs(nlh, sa, ESPAH_SA_MAX);
-	*(uint32_t *)spi = nl_u32(sa[ESPAH_SA_SPI]);
+	attr_table(nlh, sa, ESPAH_SA_MAX);
+	*(uint32_t *)spi = attr_u32(sa[ESPAH_SA_SPI], 0);
 }
 
 status_t sa_get_spi(struct nl *nl, host_t *src, host_t *dst, uint8_t proto, uint32_t *spi)
@@ -206,10 +206,10 @@ static void take_usage(const struct nlmsghdr *nlh, void *data)
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
 	struct usage *usage = data;
 
-	nl_attrs(nlh, sa, ESPAH_SA_MAX);
-	usage->bytes = nl_u64(sa[ESPAH_SA_BYTES]);
-	usage->packets = nl_u64(sa[ESPAH_SA_PACKETS]);
-	usage->last = nl_u64(sa[ESPAH_SA_LAST_USED]);
+	attr_table(nlh, sa, ESPAH_SA_MAX);
+	usage->bytes = attr_u64(sa[ESPAH_SA_BYTES], 0);
+	usage->packets = attr_u64(sa[ESPAH_SA_PACKETS], 0);
+	usage->last = attr_u64(sa[ESPAH_SA_LAST_USED], 0);
 }
 
 status_t sa_query(struct nl *nl, kernel_ipsec_sa_id_t *id, uint64_t *bytes, uint64_t *packets,

@@ -103,16 +103,16 @@ traffic_selector_t *selector_side(const struct nlattr *nest, bool src)
 	uint16_t from = 0, to = 0xffff;
 	host_t *host;
 
-	nl_nest(nest, sel, ESPAH_SEL_MAX);
+	attr_nest(nest, sel, ESPAH_SEL_MAX);
 	host = nl_host(sel[src ? ESPAH_SEL_SRC : ESPAH_SEL_DST], 0);
 	if (!host)
 		return NULL;
 	port = sel[src ? ESPAH_SEL_SPORT_MIN : ESPAH_SEL_DPORT_MIN];
 	if (port)
-		from = to = nl_u16(port);
-	return traffic_selector_create_from_subnet(host, nl_u8(sel[src ? ESPAH_SEL_SRC_LEN :
-								    ESPAH_SEL_DST_LEN]),
-						   nl_u8(sel[ESPAH_SEL_PROTO]), from, to);
+		from = to = attr_u16(port, 0);
+	return traffic_selector_create_from_subnet(host, attr_u8(sel[src ? ESPAH_SEL_SRC_LEN :
+								    ESPAH_SEL_DST_LEN], 0),
+						   attr_u8(sel[ESPAH_SEL_PROTO], 0), from, to);
 }
 
 /* Bits of a port that are the same in all of a range. */

@@ -15,12 +15,12 @@
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
  *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
- *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL]
+ *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
  *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
- *                        [SA_DUMMY or SA_DUMMY_RANDOM]
+ *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS]
  *     Changes an SA in place. Keys, sequence numbers, replay window and counters
  *     stay as they are, and so do limits that are not named; 0 takes one away.
  *     Soft limits are reported again. With SA_NEW_DST it has a new identity from
@@ -100,6 +100,8 @@
  *              The SA stays as it is until SA_SET. At most one a second for each.
  *   "audit"    ESPAH_CMD_AUDIT, ESPAH_AUDIT_*: a packet was dropped for a reason that
  *              RFC 4301 to 4303 call auditable. At most ten a second for each reason.
+ *   "drop"     ESPAH_CMD_DROP, ESPAH_AUDIT_*: the same for all reasons, but keepalives
+ *              and dummy packets, which are dropped as they should be.
  */
 #ifndef _UAPI_LINUX_ESPAH_H
 #define _UAPI_LINUX_ESPAH_H
@@ -113,6 +115,7 @@
 #define ESPAH_MCGRP_EXPIRE "expire"
 #define ESPAH_MCGRP_MAPPING "mapping"
 #define ESPAH_MCGRP_AUDIT "audit"
+#define ESPAH_MCGRP_DROP "drop"
 
 /** enum espah_cmd - commands and events; the grammar is at the top of this file */
 enum espah_cmd {
@@ -136,6 +139,7 @@ enum espah_cmd {
 	ESPAH_CMD_EXPIRE,
 	ESPAH_CMD_MAPPING,
 	ESPAH_CMD_AUDIT,
+	ESPAH_CMD_DROP,
 
 	__ESPAH_CMD_MAX,
 	ESPAH_CMD_MAX = __ESPAH_CMD_MAX - 1
@@ -340,6 +344,12 @@ enum espah_sa_attr {
 	 * who adds it says, such as an IKE daemon and its peer; shown, and nothing else
 	 */
 	ESPAH_SA_LABEL,
+	/**
+	 * @ESPAH_SA_CPUS: u16, so many CPUs share the packets of the SA, whose order is kept;
+	 * 1: each packet stays on the CPU that it comes to; 0 (default): it does while that
+	 * CPU has time or no other has
+	 */
+	ESPAH_SA_CPUS,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
@@ -761,7 +771,7 @@ enum espah_expire_attr {
 	ESPAH_EXPIRE_MAX = __ESPAH_EXPIRE_MAX - 1
 };
 
-/** enum espah_audit_attr - the event that a packet was dropped for an auditable reason */
+/** enum espah_audit_attr - the event that a packet was dropped */
 enum espah_audit_attr {
 	ESPAH_AUDIT_UNSPEC,
 	/** @ESPAH_AUDIT_REASON: string, as ESPAH_DROP_NAME */
@@ -778,7 +788,8 @@ enum espah_audit_attr {
 	ESPAH_AUDIT_FLOW_LABEL,
 	/**
 	 * @ESPAH_AUDIT_FLOW: nested, enum espah_sel_attr, the packet's own values: of the
-	 * outer packet until it is authenticated, of the inner one then
+	 * outer packet until it is authenticated, of the inner one then; absent: its headers
+	 * are broken, or it is gone
 	 */
 	ESPAH_AUDIT_FLOW,
 	/** @ESPAH_AUDIT_POLICY_ID: u32, the policy concerned */

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/cpumask.h>
+#include <linux/kernel_stat.h>
+#include <linux/llist.h>
+#include <linux/math64.h>
+#include <linux/netdevice.h>
+#include <linux/smp.h>
+#include "compat/netdev.h"
+#include "order.h"
+#include "parallel.h"
+
+/* how often the load of CPUs is looked at */
+#define LOAD_PERIOD (HZ / 10)
+/* per cent of the time: from BUSY on a CPU gives work away, below EASY it keeps it again,
+ * and below IDLE it takes some
+ */
+#define LOAD_BUSY 90
+#define LOAD_EASY 40
+#define LOAD_IDLE 60
+/* an SA whose packets have come to several CPUs within this time is on many CPUs already */
+#define FED_BY_ONE (HZ / 10)
+/* with so many in the queue, who fills it helps to empty it */
+#define QUEUE_LONG 64
+/* so many packets go to one worker before the next one gets some */
+#define TURN 8
+
+/**
+ * struct espah_worker - what a CPU does for others
+ * @ops: packets whose crypto it is to run, the newest first
+ * @rest: those taken from there, the oldest first; for the worker
+ * @sas: SAs whose finished packets it is to send or deliver
+ * @napi: does it
+ * @call: schedules @napi on the CPU; whoever gets napi_schedule_prep() may use it
+ * @used: nanoseconds that the CPU was not idle, when last looked at; under @looking
+ */
+struct espah_worker {
+	struct llist_head ops;
+	struct llist_node *rest;
+	struct llist_head sas;
+	struct napi_struct napi;
+	call_single_data_t call;
+	u64 used;
+};
+
+DEFINE_PER_CPU(bool, espah_cpu_busy);
+unsigned long espah_load_due;
+
+static struct espah_worker __percpu *workers;
+static struct net_device *workers_dev;
+static struct cpumask idle_cpus;
+static unsigned long looked;
+static DEFINE_SPINLOCK(looking);
+
+/* --- load ---------------------------------------------------------------------------- */
+
+static u64 time_used(int cpu)
+{
+	const u64 *stat = kcpustat_cpu(cpu).cpustat;
+
+	return stat[CPUTIME_USER] + stat[CPUTIME_NICE] + stat[CPUTIME_SYSTEM] +
+	       stat[CPUTIME_SOFTIRQ] + stat[CPUTIME_IRQ] + stat[CPUTIME_STEAL];
+}
+
+void espah_load_look(void)
+{
+	u64 elapsed;
+	int cpu;
+
+	if (!spin_trylock(&looking))
+		return;
+	elapsed = jiffies_to_nsecs(jiffies - looked);
+	if (time_after_eq(jiffies, espah_load_due) && elapsed) {
+		for_each_online_cpu(cpu) {
+			struct espah_worker *worker = per_cpu_ptr(workers, cpu);
+			bool *busy = per_cpu_ptr(&espah_cpu_busy, cpu);
+			u64 used = time_used(cpu);
+			u64 share = div64_u64(100 * (used - worker->used), elapsed);
+
+			worker->used = used;
+			WRITE_ONCE(*busy, share >= (*busy ? LOAD_EASY : LOAD_BUSY));
+			if (share < LOAD_IDLE)
+				cpumask_set_cpu(cpu, &idle_cpus);
+			else
+				cpumask_clear_cpu(cpu, &idle_cpus);
+		}
+		looked = jiffies;
+		WRITE_ONCE(espah_load_due, jiffies + LOAD_PERIOD);
+	}
+	spin_unlock(&looking);
+}
+
+static int next_cpu(int cpu, const struct cpumask *mask)
+{
+	cpu = cpumask_next(cpu, mask);
+	if (cpu >= nr_cpu_ids)
+		cpu = cpumask_first(mask);
+	return cpu < nr_cpu_ids && cpu_online(cpu) ? cpu : ESPAH_CPU_NONE;
+}
+
+bool espah_parallel_may(struct espah_sa *sa)
+{
+	int here = smp_processor_id();
+
+	if (sa->cpus)
+		return num_online_cpus() > 1;
+	if (READ_ONCE(sa->fed_by) != here) {
+		WRITE_ONCE(sa->fed_by, here);
+		WRITE_ONCE(sa->fed_since, jiffies);
+	}
+	if (time_before(jiffies, READ_ONCE(sa->fed_since) + FED_BY_ONE))
+		return false;
+	return READ_ONCE(sa->serial_cpu) != ESPAH_CPU_NONE || !cpumask_empty(&idle_cpus);
+}
+
+int espah_parallel_choose(const struct espah_sa *sa)
+{
+	return next_cpu(smp_processor_id(), sa->cpus ? cpu_online_mask : &idle_cpus);
+}
+
+/* --- workers ------------------------------------------------------------------------- */
+
+/* Context: hard interrupt on the worker's CPU, if that is online */
+static void wake(void *info)
+{
+	struct espah_worker *worker = info;
+
+	__napi_schedule(&worker->napi);
+}
+
+static void call(struct espah_worker *worker, int cpu)
+{
+	if (!napi_schedule_prep(&worker->napi))
+		return; /* it runs, and will look again */
+	if (cpu == smp_processor_id() || !cpu_online(cpu) ||
+	    smp_call_function_single_async(cpu, &worker->call))
+		__napi_schedule(&worker->napi);
+}
+
+bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op)
+{
+	unsigned int turn = sa->turn++ / TURN;
+	int here = smp_processor_id(), cpu = READ_ONCE(sa->serial_cpu);
+	struct espah_worker *worker;
+
+	if (cpu == ESPAH_CPU_NONE)
+		return false;
+	if (sa->cpus) {
+		turn %= min_t(unsigned int, sa->cpus, num_online_cpus());
+		while (turn-- && cpu != ESPAH_CPU_NONE)
+			cpu = next_cpu(cpu, cpu_online_mask);
+	} else if (READ_ONCE(sa->inflight_len) > QUEUE_LONG && !(turn & 1)) {
+		return false;
+	} else {
+		int other = next_cpu(turn % nr_cpu_ids, &idle_cpus);
+
+		if (other != ESPAH_CPU_NONE && turn & 2)
+			cpu = other;
+	}
+	if (cpu == here || cpu == ESPAH_CPU_NONE)
+		return false;
+	worker = per_cpu_ptr(workers, cpu);
+	if (llist_add(&op->work, &worker->ops))
+		call(worker, cpu);
+	return true;
+}
+
+void espah_parallel_resume(struct espah_sa *sa, int cpu)
+{
+	struct espah_worker *worker = per_cpu_ptr(workers, cpu);
+
+	refcount_inc(&sa->refs);
+	if (llist_add(&sa->resume, &worker->sas))
+		call(worker, cpu);
+}
+
+static int poll(struct napi_struct *napi, int budget)
+{
+	struct espah_worker *worker = container_of(napi, struct espah_worker, napi);
+	struct espah_sa *sa, *next;
+	struct espah_op *op;
+	int n = 0;
+
+	rcu_read_lock();
+	llist_for_each_entry_safe(sa, next, llist_del_all(&worker->sas), resume) {
+		espah_order_resume(sa);
+		espah_sa_put(sa);
+	}
+	while (n < budget) {
+		if (!worker->rest)
+			worker->rest = llist_reverse_order(llist_del_all(&worker->ops));
+		if (!worker->rest)
+			break;
+		op = llist_entry(worker->rest, struct espah_op, work);
+		worker->rest = worker->rest->next;
+		espah_order_work(op);
+		n++;
+	}
+	rcu_read_unlock();
+	if (n < budget)
+		napi_complete_done(napi, n);
+	return n;
+}
+
+int espah_parallel_setup(void)
+{
+	int cpu;
+
+	workers_dev = espah_dummy_dev_alloc();
+	if (!workers_dev)
+		return -ENOMEM;
+	workers = alloc_percpu(struct espah_worker);
+	if (!workers) {
+		espah_dummy_dev_free(workers_dev);
+		return -ENOMEM;
+	}
+	for_each_possible_cpu(cpu) {
+		struct espah_worker *worker = per_cpu_ptr(workers, cpu);
+
+		init_llist_head(&worker->ops);
+		init_llist_head(&worker->sas);
+		INIT_CSD(&worker->call, wake, worker);
+		worker->used = time_used(cpu);
+		set_bit(NAPI_STATE_NO_BUSY_POLL, &worker->napi.state);
+		netif_napi_add(workers_dev, &worker->napi, poll);
+		napi_enable(&worker->napi);
+	}
+	looked = jiffies;
+	espah_load_due = jiffies + LOAD_PERIOD;
+	return 0;
+}
+
+void espah_parallel_teardown(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct espah_worker *worker = per_cpu_ptr(workers, cpu);
+
+		napi_disable(&worker->napi);
+		__netif_napi_del(&worker->napi);
+	}
+	synchronize_net();
+	free_percpu(workers);
+	espah_dummy_dev_free(workers_dev);
+}
