@@ -85,19 +85,11 @@ bool espah_is_xfrms(struct net *net, const struct sk_buff *skb, const struct esp
 #endif
 }
 
-/* The first one, as others have no SPI; IPv6 that is not tracked is not reassembled yet. */
 static bool is_fragment(const struct sk_buff *skb)
 {
-	__be16 frag_off;
-	u8 nexthdr;
-
 	if (skb->protocol == htons(ETH_P_IP))
 		return ip_is_fragment(ip_hdr(skb));
-	nexthdr = ipv6_hdr(skb)->nexthdr;
-	if (likely(!ipv6_ext_hdr(nexthdr)))
-		return false;
-	espah_skip_exthdr(skb, sizeof(struct ipv6hdr), &nexthdr, &frag_off);
-	return frag_off & htons(IP6_MF | IP6_OFFSET);
+	return IP6CB(skb)->flags & IP6SKB_FRAGMENTED && ipv6_hdr(skb)->nexthdr == NEXTHDR_FRAGMENT;
 }
 
 static enum espah_drop replay_drop(enum espah_replay_verdict verdict)
@@ -198,6 +190,10 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	u64 seq;
 
 	/* look up */
+	if (unlikely(is_fragment(skb))) {
+		espah_drop(en, NULL, NULL, ESPAH_DROP_FRAGMENT, skb);
+		return NF_STOLEN;
+	}
 	spi = skb_header_pointer(skb, hdr_off + espah_spi_offset(proto), sizeof(buf), &buf);
 	if (unlikely(!spi)) {
 		espah_drop(en, NULL, NULL, ESPAH_DROP_SHORT, skb);
@@ -218,8 +214,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 	}
 
 	/* check */
-	reason = unlikely(is_fragment(skb)) ? ESPAH_DROP_FRAGMENT :
-		 precheck(sa, skb, hdr_off, encap_len, &seq);
+	reason = precheck(sa, skb, hdr_off, encap_len, &seq);
 	if (unlikely(reason))
 		goto drop;
 	if (unlikely(espah_confirm(skb, state) != NF_ACCEPT)) {

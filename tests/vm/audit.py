@@ -3,7 +3,6 @@
 import json
 import os
 import select
-import struct
 import time
 
 import ipsec
@@ -140,43 +139,6 @@ def esn():
     check(event, peer, "icv", spi="0x00001001", seq=5)
     lab.equal(flow(event), ends(peer.into.src, peer.into.dst), "addresses")
     monitor.close()
-
-
-@lab.test("a fragment that nobody puts together first is dropped (RFC 4303 3.4.1)")
-def fragment():
-    for algorithm, proto in ((ipsec.GCM, "esp"), (AH["sha256"], "ah")):
-        peer = Peer("tunnel", 6, 6, algorithm)
-        monitor = Monitor(peer)
-
-        def pieces(seq, peer=peer):
-            packet = labelled(peer.esp(b"f" * 100, seq))
-            cut = 40 + 64
-            for start, end, more in (40, cut, 1), (cut, len(packet), 0):
-                head = struct.pack("!BBHI", packet[6], 0, start - 40 | more, 0xf00 + seq)
-                yield (packet[:4] + struct.pack("!HB", 8 + end - start, 44) + packet[7:40] + head
-                       + packet[start:end])
-        peer.send(*pieces(1))
-        peer.received(b"f" * 100)  # put together on the way
-        peer.a.run("nft", "-f", "-", stdin="""
-            add table ip6 untracked
-            add chain ip6 untracked c { type filter hook prerouting priority -450; }
-            add rule ip6 untracked c notrack
-            """)
-        try:
-            with lab.verdict(f"audit, {proto} over IPv6: a fragment"):
-                before = Espah.drops(peer.a)
-                peer.send(next(pieces(2)))
-                event = monitor.next()
-                check(event, peer, "fragment", proto=proto, spi=f"{peer.into.spi:#010x}", seq=2,
-                      flow_label=LABEL)
-                lab.equal(flow(event), ends(peer.into.src, peer.into.dst), "addresses")
-                lab.equal(Espah.drops(peer.a).get("fragment", 0) - before.get("fragment", 0), 1,
-                          "drops")
-            peer.send(peer.esp(b"whole", 3))
-            peer.received(b"whole")
-        finally:
-            peer.a.run("nft", "delete", "table", "ip6", "untracked")
-        monitor.close()
 
 
 @lab.test("audit: on the way out: no SA, and numbers that ran out (RFC 4303 3.3.3)")

@@ -106,16 +106,9 @@ def asked_for_lists():
     lab.true(netlink.S_IFINDEX in got, "no device")
     gateway = Gateway.get([f"policy add out {SITES[4]} udp {tunnel()} pfp sport,dport"])
     link = hear(gateway)
-    packet, _ = Flow(LAN[4], FAR[4], UDP).packet()
-    # what is not tracked is not reassembled either
-    gateway.a.run("nft", "-f", "-", stdin="""
-        add table inet untracked
-        add chain inet untracked c { type filter hook prerouting priority -450; }
-        add rule inet untracked c notrack
-        """)
-    gateway.inside.send(fragment(packet))
+    packet, _ = Flow(OWN[4], FAR[4], UDP).packet()
+    gateway.send_out(Flow(OWN[4], FAR[4]), fragment(packet))
     got, = lab.wait_for(lambda: asked(link), "the event")
-    gateway.a.run("nft", "delete", "table", "inet", "untracked")
     lab.true(netlink.S_OPAQUE in got and netlink.S_SPORT_MIN not in got, f"a fragment: {got}")
 
 
