@@ -59,12 +59,6 @@ static void open_policy(struct espah_policy *pol)
 	WRITE_ONCE(pol->tmpl.slot, pol->own_slot);
 }
 
-static void drop(struct espah_net *en, struct held *held, enum espah_drop reason)
-{
-	espah_drop(en, NULL, held->pol, reason, held->skb);
-	kfree(held);
-}
-
 /* Makes a packet one that can wait. Return: it, or NULL: it was dropped. */
 static struct held *wrap(struct espah_net *en, struct espah_policy *pol, struct sk_buff *skb,
 			 const struct nf_hook_state *state)
@@ -121,8 +115,10 @@ void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *
 			queue_delayed_work(espah_workqueue, &waiting->work, ESPAH_HELD_TIME);
 	}
 	spin_unlock_bh(&waiting->lock);
-	if (full)
-		drop(en, held, ESPAH_DROP_ACQUIRE_FULL);
+	if (full) {
+		espah_drop(en, NULL, pol, ESPAH_DROP_ACQUIRE_FULL, held->skb);
+		kfree(held);
+	}
 }
 
 void espah_held_kick(struct espah_net *en)
@@ -137,6 +133,15 @@ void espah_held_kick(struct espah_net *en)
 		mod_delayed_work(espah_workqueue, &en->waiting.work, 0);
 }
 
+/* Context: espah_waiting.lock, RCU reader, as long as the packet is looked at. */
+static void take_out(struct espah_net *en, struct held *held, struct list_head *to)
+{
+	/* the device by which it was to leave may be gone, but not the route's */
+	held->skb->dev = skb_dst(held->skb)->dev;
+	list_move_tail(&held->link, to);
+	en->waiting.count--;
+}
+
 /*
  * Takes out those whose SA is there and those whose time is over.
  * Return: jiffies until there is something to do again.
@@ -149,8 +154,7 @@ static unsigned long take_ready(struct espah_net *en, struct list_head *ready)
 	list_for_each_entry_safe(held, more, &en->waiting.packets, link) {
 		held->sa = sa_of(en, held);
 		if (held->sa || time_after_eq(now, held->until)) {
-			list_move_tail(&held->link, ready);
-			en->waiting.count--;
+			take_out(en, held, ready);
 		} else {
 			next = min(next, held->until - now);
 		}
@@ -163,8 +167,6 @@ static void send_ready(struct espah_net *en, struct list_head *ready)
 	struct held *held;
 
 	list_for_each_entry(held, ready, link) {
-		/* the device by which it was to leave may be gone, but not the route's */
-		held->skb->dev = skb_dst(held->skb)->dev;
 		if (held->sa) {
 			espah_output_held(en, held->pol, held->sa, held->skb, &held->flow,
 					  held->thoff);
@@ -234,20 +236,22 @@ void espah_held_end(struct espah_net *en, struct espah_policy *pol)
 
 	if (!pol->queue)
 		return;
+	rcu_read_lock();
 	spin_lock_bh(&en->waiting.lock);
 	WRITE_ONCE(pol->queue, 0);
 	if (pol->held)
 		open_policy(pol);
 	pol->held = 0;
 	list_for_each_entry_safe(held, more, &en->waiting.packets, link) {
-		if (held->pol == pol) {
-			list_move_tail(&held->link, &gone);
-			en->waiting.count--;
-		}
+		if (held->pol == pol)
+			take_out(en, held, &gone);
 	}
 	spin_unlock_bh(&en->waiting.lock);
-	list_for_each_entry_safe(held, more, &gone, link)
-		drop(en, held, ESPAH_DROP_ACQUIRE_LATE);
+	list_for_each_entry_safe(held, more, &gone, link) {
+		espah_drop(en, NULL, pol, ESPAH_DROP_ACQUIRE_LATE, held->skb);
+		kfree(held);
+	}
+	rcu_read_unlock();
 }
 
 void espah_held_setup(struct espah_net *en)

@@ -296,19 +296,31 @@ def outlives():
     out, into = sa_pair(0x5400)
     gateway = Gateway.get([f"policy add out any4 10.9.0.0/16 {tunnel()} queue 8"])
     a = gateway.a
-    a.ip("link add x0 type dummy\nlink set x0 up\naddr add 10.8.0.1/24 dev x0\n"
-         "route add 10.9.0.0/16 dev x0\nneigh add 10.9.0.1 lladdr 02:00:00:00:00:09 dev x0\n")
-    sock = traffic.udp(a, "10.1.0.1", 7700)
-    sock.sendto(struct.pack("!QQ", 0x4e756d626572, 1), ("10.9.0.1", 7000))
-    sock.close()
-    numbered(gateway, Flow(LAN[4], "10.9.0.1"), [2])
-    time.sleep(0.3)
-    a.ip("link del x0\n")
-    time.sleep(0.5)
+    with a:
+        link = netlink.Link()
+    link.join("drop")  # who tells of a dropped packet looks at its device
+
+    def wait_by_device(first):
+        a.ip("link add x0 type dummy\nlink set x0 up\naddr add 10.8.0.1/24 dev x0\n"
+             "route add 10.9.0.0/16 dev x0\nneigh add 10.9.0.1 lladdr 02:00:00:00:00:09 dev x0\n")
+        sock = traffic.udp(a, "10.1.0.1", 7700)
+        sock.sendto(struct.pack("!QQ", 0x4e756d626572, first), ("10.9.0.1", 7000))
+        sock.close()
+        numbered(gateway, Flow(LAN[4], "10.9.0.1"), [first + 1])
+        time.sleep(0.3)
+        a.ip("link del x0\n")
+        time.sleep(0.5)
+    before = gateway.drops()
+    wait_by_device(1)
     Espah.batch(a, lines_of(out, into))
     found = []
     lab.wait_for(lambda: len(came(gateway, found)) >= 2, "two packets")
     lab.equal(found, [("esp 0x5400", 1, 1), ("esp 0x5400", 2, 2)], "what left")
+    Espah.batch(a, ["sa flush"])
+    wait_by_device(3)
+    Espah.batch(a, ["policy flush"])
+    lab.equal(gateway.dropped_since(before), {"acquire_late": 2}, "drops")
+    lab.equal(came(gateway, []), [], "what left then")
 
 
 @lab.test("a namespace that ends frees what waits in it, and lets go of the module")
