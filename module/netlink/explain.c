@@ -141,8 +141,8 @@ static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 }
 
 /* ESPAH_DROP_NONE, or under which reason a packet in the clear ends. */
-static enum espah_drop fate(u8 dir, u8 action, struct espah_sa **sas, unsigned int n,
-			    const struct espah_flow *flow)
+static enum espah_drop fate(u8 dir, u8 action, const struct espah_policy *pol,
+			    struct espah_sa **sas, unsigned int n, const struct espah_flow *flow)
 {
 	bool in = dir == ESPAH_DIR_IN;
 	unsigned int i;
@@ -156,7 +156,7 @@ static enum espah_drop fate(u8 dir, u8 action, struct espah_sa **sas, unsigned i
 	if (in)
 		return ESPAH_DROP_PLAINTEXT;
 	if (!n)
-		return ESPAH_DROP_NO_SA;
+		return pol->queue ? ESPAH_DROP_ACQUIRE_LATE : ESPAH_DROP_NO_SA;
 	if (!espah_path_takes(sas[0], espah_sa_path(sas[0]), flow))
 		return ESPAH_DROP_FAMILY;
 	for (i = 0; i < n; i++) {
@@ -193,7 +193,7 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	if (action == ESPAH_ACTION_PROTECT)
 		n = espah_bundle_sas(en, pol, flow, sas);
 	exempt = exemption(en->net, dir, flow, &partly);
-	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, sas, n, flow);
+	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, pol, sas, n, flow);
 	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, action) ||
 	    (en->hooked && nla_put_string(skb, ESPAH_EXPLAIN_HOOK, dir == ESPAH_DIR_IN ?
 					  "PRE_ROUTING" : "POST_ROUTING")) ||

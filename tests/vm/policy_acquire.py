@@ -204,6 +204,8 @@ def waiting():
         lab.equal([policy.get("queue") for policy in Espah.json(gateway.a, "policy", "list")],
                   [5, None], "queues of both")
         link, before, flow = hear(gateway), gateway.drops(), Flow(LAN[inner], FAR[inner])
+        answer, = gateway.explain(("out", flow))
+        lab.equal(answer["drop"], "acquire_late", "what explain foretells, if no SA comes")
         gateway.seen()
         numbered(gateway, flow, range(8))
         lab.wait_for(lambda: gateway.dropped_since(before) == {"acquire_full": 3}, "three drops")
