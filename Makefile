@@ -33,6 +33,11 @@ fuzz: ## libFuzzer over what reads packets, selectors and words, FUZZ_SECONDS=60
 	scripts/dependencies
 	$(MAKE) -s -C tests/fuzz fuzz
 
+bench: ## measure espah against XFRM and WireGuard: build/bench/results.md, .json and plots
+	scripts/dependencies bench
+	$(MAKE) -s cli
+	scripts/bench
+
 check: ## build with all warnings and sparse, and run checkpatch.pl
 	scripts/dependencies
 	scripts/check
@@ -57,4 +62,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli strongswan demo demo-ike test fuzz check install uninstall clean help
+.PHONY: all module cli strongswan demo demo-ike test fuzz bench check install uninstall clean help

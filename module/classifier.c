@@ -18,6 +18,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/mm.h>
+#include "compat/compiler.h"
 #include "classifier.h"
 #include "shape.h"
 
@@ -429,8 +430,8 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 	bool ports = flow->has_ports && !flow->opaque;
 	struct espah_rule *rule, *best = NULL;
 	u64 best_rank = U64_MAX;
+	u32 key[ESPAH_WORDS_MAX] espah_uninit;
 	struct espah_cell *cell;
-	u32 key[ESPAH_WORDS_MAX];
 	unsigned int i;
 
 	for (; count--; entry++) {
@@ -440,6 +441,7 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 			break;
 		if (shape->ports && !ports)
 			continue;
+		espah_unroll
 		for (i = 0; i < words; i++)
 			key[i] = flow_words[i] & shape->mask[i];
 		if (unlikely(shape->more)) {
@@ -464,19 +466,31 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 	return best;
 }
 
-struct espah_rule *espah_classify(const struct espah_classifier *cls, const struct espah_flow *flow)
+/* two functions, as each family's words fit the registers and both do not */
+static noinline struct espah_rule *classify_ip4(const struct espah_shapes *shapes,
+						const struct espah_flow *flow)
 {
-	const struct espah_shapes *shapes = rcu_dereference(cls->shapes);
-	u32 words[ESPAH_WORDS_IP6];
+	u32 words[ESPAH_WORDS_IP4] espah_uninit;
 
-	if (!shapes)
-		return NULL;
-	if (flow->family == AF_INET) {
-		espah_words_ip4(words, &flow->src, &flow->dst, flow->sport, flow->dport,
-				flow->proto);
-		return search(shapes->entries, shapes->ip4, words, ESPAH_WORDS_IP4, flow);
-	}
+	espah_words_ip4(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
+	return search(shapes->entries, shapes->ip4, words, ESPAH_WORDS_IP4, flow);
+}
+
+static noinline struct espah_rule *classify_ip6(const struct espah_shapes *shapes,
+						const struct espah_flow *flow)
+{
+	u32 words[ESPAH_WORDS_IP6] espah_uninit;
+
 	espah_words_ip6(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
 	return search(shapes->entries + shapes->ip4, shapes->count - shapes->ip4, words,
 		      ESPAH_WORDS_IP6, flow);
+}
+
+struct espah_rule *espah_classify(const struct espah_classifier *cls, const struct espah_flow *flow)
+{
+	const struct espah_shapes *shapes = rcu_dereference(cls->shapes);
+
+	if (!shapes)
+		return NULL;
+	return flow->family == AF_INET ? classify_ip4(shapes, flow) : classify_ip6(shapes, flow);
 }

@@ -61,6 +61,16 @@ static u64 time_used(int cpu)
 	       stat[CPUTIME_SOFTIRQ] + stat[CPUTIME_IRQ] + stat[CPUTIME_STEAL];
 }
 
+/* Return: per cent of the time since the last look that the CPU was not idle */
+static unsigned int share_used(int cpu, u64 elapsed)
+{
+	struct espah_worker *worker = per_cpu_ptr(workers, cpu);
+	u64 used = time_used(cpu), share = div64_u64(100 * (used - worker->used), elapsed);
+
+	worker->used = used;
+	return share;
+}
+
 void espah_load_look(void)
 {
 	u64 elapsed;
@@ -69,23 +79,24 @@ void espah_load_look(void)
 	if (!spin_trylock(&looking))
 		return;
 	elapsed = jiffies_to_nsecs(jiffies - looked);
-	if (time_after_eq(jiffies, espah_load_due) && elapsed) {
-		for_each_online_cpu(cpu) {
-			struct espah_worker *worker = per_cpu_ptr(workers, cpu);
-			bool *busy = per_cpu_ptr(&espah_cpu_busy, cpu);
-			u64 used = time_used(cpu);
-			u64 share = div64_u64(100 * (used - worker->used), elapsed);
+	if (time_before(jiffies, espah_load_due) || !elapsed)
+		goto out;
+	cpumask_and(&idle_cpus, &idle_cpus, cpu_online_mask);
+	for_each_online_cpu(cpu) {
+		unsigned int share = share_used(cpu, elapsed);
+		bool *busy = per_cpu_ptr(&espah_cpu_busy, cpu);
 
-			worker->used = used;
-			WRITE_ONCE(*busy, share >= (*busy ? LOAD_EASY : LOAD_BUSY));
-			if (share < LOAD_IDLE)
-				cpumask_set_cpu(cpu, &idle_cpus);
-			else
-				cpumask_clear_cpu(cpu, &idle_cpus);
-		}
-		looked = jiffies;
-		WRITE_ONCE(espah_load_due, jiffies + LOAD_PERIOD);
+		if (share < LOAD_IDLE)
+			cpumask_set_cpu(cpu, &idle_cpus);
+		else
+			cpumask_clear_cpu(cpu, &idle_cpus);
+		/* one that gives work away goes on though its helpers are busy by now */
+		WRITE_ONCE(*busy, *busy ? share >= LOAD_EASY :
+				  share >= LOAD_BUSY && !cpumask_empty(&idle_cpus));
 	}
+	looked = jiffies;
+	WRITE_ONCE(espah_load_due, jiffies + LOAD_PERIOD);
+out:
 	spin_unlock(&looking);
 }
 

@@ -146,7 +146,7 @@ static void free_sa(struct espah_sa *sa)
 	kfree_sensitive(sa->key);
 	kvfree(sa->replay);
 	free_path(espah_sa_path(sa));
-	free_percpu(sa->counters);
+	espah_counters_free(sa->counters_block, sa->counters);
 	kfree(sa->drops);
 	kfree(sa->dscp_map);
 	kfree(sa->label);
@@ -189,7 +189,7 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 	RCU_INIT_POINTER(sa->path, kzalloc(sizeof(*espah_sa_path(sa)), GFP_KERNEL_ACCOUNT));
 	if (!espah_sa_path(sa))
 		goto err_sa;
-	sa->counters = alloc_percpu_gfp(struct espah_counters, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	sa->counters = espah_counters_alloc(&sa->counters_block);
 	if (!sa->counters)
 		goto err_path;
 	sa->en = en;

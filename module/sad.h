@@ -178,6 +178,7 @@ struct espah_path {
  * @mapped: jiffies of the last mapping event
  * @counters: authenticated traffic
  * @drops: allocated by the first drop
+ * @counters_block: where @counters lie
  * @algo: the suite; NULL while larval
  * @key: for those who ask with ESPAH_SA_SHOW_KEYS; kfree_sensitive()
  * @label: ESPAH_SA_LABEL, or NULL
@@ -241,6 +242,7 @@ struct espah_sa {
 	struct espah_counters __percpu *counters;
 	struct espah_drops *drops;
 
+	struct espah_counters_block *counters_block;
 	const struct espah_algo *algo;
 	u8 *key;
 	char *label;

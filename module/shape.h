@@ -7,6 +7,7 @@
 #include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
+#include "compat/compiler.h"
 #include "selector.h"
 
 /* words of a key: source, destination, ports, protocol */
@@ -113,7 +114,9 @@ static __always_inline struct espah_cell *espah_shape_find(const struct espah_sh
 
 	cell = rcu_dereference(cells->heads[espah_shape_bucket(shape, cells, key, words)]);
 	while (cell) {
-		for (i = 0, diff = 0; i < words; i++)
+		diff = 0;
+		espah_unroll
+		for (i = 0; i < words; i++)
 			diff |= cell->key[i] ^ key[i];
 		if (!diff)
 			return cell;

@@ -11,7 +11,7 @@ struct espah_policy *espah_policy_alloc(void)
 
 	if (!pol)
 		return NULL;
-	pol->counters = alloc_percpu_gfp(struct espah_counters, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	pol->counters = espah_counters_alloc(&pol->counters_block);
 	if (!pol->counters) {
 		kfree(pol);
 		return NULL;
@@ -22,7 +22,7 @@ struct espah_policy *espah_policy_alloc(void)
 
 void espah_policy_free(struct espah_policy *pol)
 {
-	free_percpu(pol->counters);
+	espah_counters_free(pol->counters_block, pol->counters);
 	kfree(pol->drops);
 	kfree(pol->given);
 	kfree(pol->outer);

@@ -61,6 +61,7 @@ struct espah_template {
  * @pfp: ESPAH_PFP_*
  * @acquired: jiffies of the last acquire event; with @pfp, by a hash of the flow
  * @counters: packets that it let through
+ * @counters_block: where they lie
  * @drops: allocated by the first drop
  * @added: ktime_get_real_seconds()
  * @rcu: defers the freeing
@@ -87,6 +88,7 @@ struct espah_policy {
 	struct espah_slot *own_slot;
 	unsigned long acquired[ESPAH_ACQUIRE_FLOWS];
 	struct espah_counters __percpu *counters;
+	struct espah_counters_block *counters_block;
 	struct espah_drops *drops;
 	time64_t added;
 	struct rcu_head rcu;

@@ -5,6 +5,7 @@
 
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
+#include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include "drop.h"
@@ -44,6 +45,31 @@ struct espah_net_stats {
 	struct espah_counters dir[2];
 	u64 drops[ESPAH_DROP_NUM];
 };
+
+/**
+ * struct espah_counters_block - per-CPU memory for the counters of several SAs and policies
+ * @link: among the blocks with free places
+ * @free: bits of the free places
+ * @counters: the places
+ *
+ * The allocator of per-CPU memory searches, so it is asked once for many.
+ */
+struct espah_counters_block {
+	struct list_head link;
+	unsigned long free;
+	struct espah_counters __percpu *counters;
+};
+
+/**
+ * espah_counters_alloc - counters for an SA or a policy, all 0
+ * @block: set to what espah_counters_free() needs
+ *
+ * Context: process. Return: the counters, or NULL.
+ */
+struct espah_counters __percpu *espah_counters_alloc(struct espah_counters_block **block);
+/* Context: any but hard interrupts */
+void espah_counters_free(struct espah_counters_block *block,
+			 struct espah_counters __percpu *counters);
 
 /* Context: BH disabled. */
 static inline void espah_count(struct espah_counters __percpu *counters, u32 packets, u32 bytes)

@@ -337,7 +337,7 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	struct espah_net *en = espah_pernet(genl_info_net(info));
 	struct espah_policy *pol = espah_policy_alloc();
 	struct espah_selectors set = {};
-	struct sk_buff *answer;
+	struct sk_buff *answer = NULL;
 	int err;
 
 	if (!pol)
@@ -345,16 +345,19 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	err = get_policy(pol, info->attrs, &set, info->extack);
 	if (err)
 		goto err_policy;
-	answer = genlmsg_new(ESPAH_POLICY_SIZE, GFP_KERNEL);
-	if (!answer) {
-		err = -ENOMEM;
-		goto err_policy;
+	if (info->nlhdr->nlmsg_flags & NLM_F_ECHO) {
+		answer = genlmsg_new(ESPAH_POLICY_SIZE, GFP_KERNEL);
+		if (!answer) {
+			err = -ENOMEM;
+			goto err_policy;
+		}
 	}
 	mutex_lock(&en->lock);
 	err = add_policy(en, pol, &set, info->attrs[ESPAH_POLICY_REPLACE], info->extack);
 	if (!err) {
 		espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW);
-		err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
+		if (answer)
+			err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
 	}
 	mutex_unlock(&en->lock);
 	kvfree(set.sel);
@@ -362,7 +365,7 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 		nlmsg_free(answer);
 		return err;
 	}
-	return genlmsg_reply(answer, info);
+	return answer ? genlmsg_reply(answer, info) : 0;
 
 err_policy:
 	kvfree(set.sel);

@@ -54,16 +54,18 @@ def main():
     functions = {mode: by_function(found[2 * i + 1], table, said["packets"])
                  for i, mode in enumerate(said["modes"])}
     plain = functions["plain"]
+    top = {}
     print(f"{said['kernel']}, {said['algorithm']}, payload {said['size']}, instructions per "
           f"packet, both gateways; plain forwarding has {sum(plain.values()):,.0f}")
     for mode in said["modes"][1:]:
         added = functions[mode].copy()
         added.subtract(plain)
         print(f"\n{mode} adds {sum(added.values()):,.0f}:")
-        for name, n in sorted(added.items(), key=lambda item: -item[1])[:TOP]:
+        top[mode] = sorted(added.items(), key=lambda item: -item[1])[:TOP]
+        for name, n in top[mode]:
             print(f"{n:9,.0f}  {name}")
     with open(folder + "/functions.json", "w") as f:
-        json.dump(functions, f, indent=1)
+        json.dump({**said, "added": top}, f, indent=1)
 
 
 main()

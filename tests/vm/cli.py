@@ -180,6 +180,34 @@ def batch_error():
     lab.equal([sa["spi"] for sa in Espah.sas(a)], ["0x00001001", "0x00001002"], "SPIs with -f")
 
 
+@lab.test("both: if one policy of the two is refused, the other one is taken back")
+def both():
+    _, a, _ = topology()
+    words = "10.1.0.0/16 10.2.0.0/16 tcp dport 1-9 priority 5 discard"
+    for there, kept in (("in 10.2.0.0/16 10.1.0.0/16 tcp sport 1-9 priority 5 bypass", "in"),
+                        (f"out {words}", "out")):
+        Espah.batch(a, [f"policy add {there}"])
+        result = espah(a, *f"policy add both {words}".split(), check=False)
+        lab.equal(result.returncode, 1, "exit status")
+        lab.equal([policy["dir"] for policy in Espah.json(a, "policy", "list")], [kept],
+                  "policies afterwards")
+        Espah.flush(a)
+    result = espah(a, "-j", *f"policy add both {words}".split())
+    lab.equal([policy["dir"] for policy in json.loads(result.stdout)], ["out", "in"],
+              "what -j prints of both")
+
+
+@lab.test("an error in the middle of a batch names its line, and all before it is done")
+def batch_middle():
+    _, a, _ = topology()
+    lines = [f"policy add out 10.1.{n}.0/24 any bypass" for n in range(100)]
+    lines[40] = lines[39]
+    result = espah(a, "-b", "-", stdin="\n".join(lines) + "\n", check=False)
+    lab.equal(result.returncode, 1, "exit status")
+    lab.true("standard input:41:" in result.stderr and "exists" in result.stderr, result.stderr)
+    lab.true(len(Espah.json(a, "policy", "list")) >= 40, "what stood before the error is missing")
+
+
 @lab.test("-n takes a name, a path and a process id")
 def namespaces():
     _, a, b = topology()

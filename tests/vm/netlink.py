@@ -47,7 +47,7 @@ TRANSPORT, TUNNEL = 0, 1
 DISCARD, BYPASS, PROTECT = 0, 1, 2
 ESN = 1
 
-REQUEST, ACK, DUMP, REPLACE = 1, 4, 0x300, 0x100
+REQUEST, ACK, ECHO, DUMP, REPLACE = 1, 4, 8, 0x300, 0x100
 NESTED = 0x8000
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 SOL_NETLINK, ADD_MEMBERSHIP, CAP_ACK, EXT_ACK = 270, 1, 10, 11
@@ -796,7 +796,7 @@ def foreign(link):
 
 
 def one(link, cmd, pairs):
-    answers = link.ask(cmd, pairs)
+    answers = link.ask(cmd, pairs, REQUEST | ACK | ECHO)
     check(len(answers) == 1, f"{len(answers)} answers")
     return dict(answers[0])
 
@@ -852,6 +852,13 @@ def good_requests(link):
         check(new[P_ID] == old[P_ID] and new[P_ACTION] == u8(DISCARD), "not replaced")
         link.ask(POLICY_DEL, [(P_DIR, u8(OUT)), (P_SELECTOR | NESTED, SELECTOR),
                               (P_PRIORITY, u32(77))])
+    with test("POLICY_NEW answers with the policy to NLM_F_ECHO, else only whether it was done"):
+        check(link.ask(POLICY_NEW, plain(PRIORITY=u32(77))) == [], "answered without NLM_F_ECHO")
+        made = one(link, POLICY_NEW, plain(PRIORITY=u32(78)))
+        check(made[P_PRIORITY] == u32(78), "another policy")
+        for wanted in 77, 78:
+            link.ask(POLICY_DEL, [(P_DIR, u8(OUT)), (P_SELECTOR | NESTED, SELECTOR),
+                                  (P_PRIORITY, u32(wanted))])
     with test("dumps are filtered"):
         for pairs, count in (([], 3), ([(DIR, u8(OUT))], 1), ([(REQID, u32(7))], 1),
                              ([(SRC, ip("2001:db8::1"))], 1), ([(DST, ip("192.0.2.2"))], 1),

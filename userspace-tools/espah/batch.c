@@ -9,7 +9,7 @@
 
 static bool blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
+	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 /* Copies one word to @to, without its quotes. Return: what follows it, NULL: no end. */

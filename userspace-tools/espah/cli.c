@@ -174,7 +174,7 @@ static const struct command *find(const struct command *table, const char *word,
 	const char *near;
 
 	for (row = table; row->name; row++)
-		if (!strcmp(row->name, word))
+		if (same(row->name, word))
 			return row;
 	for (row = table; row->name; row++) {
 		if (strncmp(row->name, word, strlen(word)))

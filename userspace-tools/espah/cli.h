@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 /** STATUS_OK - exit status: done */
 #define STATUS_OK 0
@@ -81,6 +82,12 @@ void error_place(const char *file, unsigned int line);
 unsigned int error_line(void);
 const char *error_file(void);
 const char *suggest(const char *word, const char *(*name)(unsigned int i));
+
+/* strcmp() for tables of words, most of which begin with another letter */
+static inline bool same(const char *a, const char *b)
+{
+	return *a == *b && !strcmp(a, b);
+}
 
 /* one file per command */
 int cmd_sa(struct cli *cli, struct args *args);

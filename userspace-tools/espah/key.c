@@ -93,20 +93,21 @@ fail:
 }
 
 /**
- * key_read_word() - a key typed on the command line, with a warning
+ * key_read_word() - a key among the words of a command
  * @word: hexadecimal digits; overwritten, so that "ps" stops showing them
  * @key: result
+ * @seen: they were typed on the command line, which deserves a warning; not in a batch
  *
  * Return: 0, or -1 and told.
  */
-int key_read_word(char *word, struct key *key)
+int key_read_word(char *word, struct key *key, bool seen)
 {
 	int ret;
 
 	ret = key_read_text("the key after 'key'", word, strlen(word), key);
 	memset(word, '*', strlen(word));
 	__asm__ volatile("" : : "r"(word) : "memory");
-	if (!ret)
+	if (!ret && seen)
 		warning("a key on the command line is visible in the process list and the shell's history; key-file or key-stdin keeps it from there");
 	return ret;
 }

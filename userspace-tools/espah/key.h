@@ -15,7 +15,7 @@ struct key {
 };
 
 int key_read_text(const char *what, const char *text, size_t size, struct key *key);
-int key_read_word(char *word, struct key *key);
+int key_read_word(char *word, struct key *key, bool seen);
 int key_read_file(const char *file, struct key *key);
 void key_wipe(struct key *key);
 

@@ -25,12 +25,11 @@ void list_set_addr(struct list *list, const struct addr *addr, unsigned int len)
 {
 	unsigned int i;
 
-	memset(list, 0, sizeof(*list));
-	list->size = addr_size(addr->family);
-	if (!list->size || !len) {
-		list->size = 0;
+	list->count = 0;
+	list->size = len ? addr_size(addr->family) : 0;
+	if (!list->size)
 		return;
-	}
+	memset(list->range, 0, sizeof(*list->range));
 	list->count = 1;
 	memcpy(list->range->low, addr->byte, list->size);
 	memcpy(list->range->high, addr->byte, list->size);
@@ -41,7 +40,7 @@ void list_set_addr(struct list *list, const struct addr *addr, unsigned int len)
 /** list_set_numbers() - make a list of one range of numbers */
 void list_set_numbers(struct list *list, uint8_t size, uint16_t low, uint16_t high)
 {
-	memset(list, 0, sizeof(*list));
+	memset(list->range, 0, sizeof(*list->range));
 	list->size = size;
 	list->count = 1;
 	set_number(list->range->low, size, low);
@@ -54,20 +53,24 @@ uint8_t list_family(const struct list *list)
 	return list->size == 4 ? AF_INET : list->size == 16 ? AF_INET6 : AF_UNSPEC;
 }
 
-static bool bit(const uint8_t *value, unsigned int i)
-{
-	return value[i / 8] & 0x80 >> i % 8;
-}
-
 static bool range_prefix(const struct range *range, uint8_t size, struct prefix *prefix)
 {
-	unsigned int i, bits = size * 8u, len = 0;
+	unsigned int i = 0, len, free;
 
-	while (len < bits && bit(range->low, len) == bit(range->high, len))
-		len++;
-	for (i = len; i < bits; i++)
-		if (bit(range->low, i) || !bit(range->high, i))
+	while (i < size && range->low[i] == range->high[i])
+		i++;
+	len = i * 8;
+	if (i < size) {
+		/* what low and high differ in must be the last bits, all 0 and all 1 */
+		free = range->low[i] ^ range->high[i];
+		if (free & (free + 1) || range->low[i] & free)
 			return false;
+		for (; !(free & 0x80); free <<= 1)
+			len++;
+		while (++i < size)
+			if (range->low[i] || range->high[i] != 0xff)
+				return false;
+	}
 	prefix->addr.family = size == 4 ? AF_INET : AF_INET6;
 	memcpy(prefix->addr.byte, range->low, size);
 	prefix->len = len;

@@ -106,13 +106,12 @@ static const char flush_policy_help[] =
 	"Example:\n"
 	"  espah policy flush in\n";
 
-static void keep(struct cli *cli, struct job *job, const struct nlmsghdr *nlh)
+static void keep(struct job *job, const struct nlmsghdr *nlh)
 {
 	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
 
 	attr_table(nlh, tb, ESPAH_POLICY_MAX);
-	job->object = attr_u32(tb[ESPAH_POLICY_ID], 0);
-	if (cli->json && !job->json)
+	if (!job->json)
 		job->json = policy_json(tb);
 }
 
@@ -125,14 +124,23 @@ static int done_one(struct cli *cli, struct job *job)
 	return nl_result_tell(job->what, &job->result);
 }
 
-static void remove_id(struct cli *cli, uint32_t id)
+/* Takes away again what a request has added. */
+static void take_back(struct cli *cli, const struct nlmsghdr *added)
 {
+	const struct nlattr *attr;
 	struct nl_result result;
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
 
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_POLICY_DEL, NLM_F_ACK);
-	mnl_attr_put_u32(nlh, ESPAH_POLICY_ID, id);
+	mnl_attr_for_each(attr, added, GENL_HDRLEN) {
+		uint16_t type = mnl_attr_get_type(attr);
+
+		if (type == ESPAH_POLICY_DIR || type == ESPAH_POLICY_SELECTOR ||
+		    type == ESPAH_POLICY_PRIORITY)
+			mnl_attr_put(nlh, attr->nla_type, mnl_attr_get_payload_len(attr),
+				     mnl_attr_get_payload(attr));
+	}
 	if (!nl_ask(cli->nl, nlh, NULL, NULL, &result) && result.error)
 		nl_result_tell("to remove the other one of both again", &result);
 }
@@ -159,8 +167,8 @@ static int done_both(struct cli *cli, struct job *job)
 	if (first->result.error && job->result.error)
 		return status;
 	good = first->result.error ? job : first;
-	if (good->undo && good->object)
-		remove_id(cli, good->object);
+	if (good->undo)
+		take_back(cli, good->nlh);
 	else
 		warning("the other one was carried out: %s", good->what);
 	return status;
@@ -174,7 +182,10 @@ static int queue_one(struct cli *cli, uint8_t cmd, const char *what,
 	if (!job)
 		return STATUS_REFUSED;
 	policy_put(job->nlh, policy);
-	job->reply = cmd == ESPAH_CMD_POLICY_NEW ? keep : NULL;
+	if (cli->json && cmd == ESPAH_CMD_POLICY_NEW) {
+		job->nlh->nlmsg_flags |= NLM_F_ECHO;
+		job->reply = keep;
+	}
 	job->done = pair ? done_both : done_one;
 	/* what was there before cannot be put back: a new policy beats a hole */
 	job->undo = cmd == ESPAH_CMD_POLICY_NEW && !policy->replace;

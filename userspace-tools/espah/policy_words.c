@@ -38,8 +38,10 @@ static uint32_t keyword(const char *word)
 {
 	unsigned int i;
 
+	if (*word >= '0' && *word <= '9') /* most likely an address */
+		return 0;
 	for (i = 0; i < ARRAY_SIZE(keywords); i++)
-		if (!strcmp(keywords[i].word, word))
+		if (same(keywords[i].word, word))
 			return keywords[i].bit;
 	return 0;
 }
@@ -210,7 +212,8 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 /* The name of a protocol may stand without the word proto. */
 static bool is_proto(const char *word, uint8_t *proto)
 {
-	return strcmp(word, "any") && word_value(WORD_PROTO, word, proto);
+	return (*word < '0' || *word > '9') && strcmp(word, "any") &&
+	       word_value(WORD_PROTO, word, proto);
 }
 
 /* Whether a template begins with this word and the next, after another one. */

@@ -2,7 +2,8 @@
 /*
  * Requests that change something. Outside a batch each is sent at once. In a
  * batch they are collected: one system call hands some hundreds to the kernel,
- * which has carried all of them out when it returns; then the answers are read.
+ * which has carried all of them out when it returns; then the answers are read:
+ * only the last request asks for one, others are answered if they are refused.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -84,8 +85,7 @@ struct job *queue_add(struct cli *cli, uint8_t cmd, const char *what, unsigned i
 	job->what = what;
 	job->pair = pair;
 	job->line = error_line();
-	job->nlh = nl_start(cli->nl, mnl_nlmsg_batch_current(queue->batch), cmd,
-			    NLM_F_ACK);
+	job->nlh = nl_start(cli->nl, mnl_nlmsg_batch_current(queue->batch), cmd, 0);
 	if (!queue->count)
 		queue->first_seq = job->nlh->nlmsg_seq;
 	return job;
@@ -111,7 +111,7 @@ int queue_commit(struct cli *cli)
 	return queue_flush(cli);
 }
 
-static void take(struct cli *cli, const struct nlmsghdr *nlh, unsigned int *open)
+static void take(struct cli *cli, const struct nlmsghdr *nlh)
 {
 	struct queue *queue = cli->queue;
 	uint32_t index = nlh->nlmsg_seq - queue->first_seq;
@@ -121,22 +121,21 @@ static void take(struct cli *cli, const struct nlmsghdr *nlh, unsigned int *open
 		return;
 	job = &queue->job[index];
 	if (nlh->nlmsg_type == NLMSG_ERROR) {
-		if (!job->answered)
-			--*open;
 		job->answered = true;
 		nl_result_read(nlh, job->nlh, &job->result);
 	} else if (nlh->nlmsg_type >= NLMSG_MIN_TYPE && job->reply) {
-		job->reply(cli, job, nlh);
+		job->reply(job, nlh);
 	}
 }
 
+/* Requests are carried out in their order: the answer to the last one ends them all. */
 static int collect(struct cli *cli)
 {
-	unsigned int open = cli->queue->count;
+	const struct job *last = &cli->queue->job[cli->queue->count - 1];
 	const struct nlmsghdr *nlh;
 	int left;
 
-	while (open) {
+	while (!last->answered) {
 		left = nl_receive(cli->nl);
 		if (left < 0 && errno == EINTR)
 			continue;
@@ -147,7 +146,7 @@ static int collect(struct cli *cli)
 		}
 		for (nlh = (const void *)cli->nl->rx; mnl_nlmsg_ok(nlh, left);
 		     nlh = mnl_nlmsg_next(nlh, &left))
-			take(cli, nlh, &open);
+			take(cli, nlh);
 	}
 	return 0;
 }
@@ -203,6 +202,7 @@ int queue_flush(struct cli *cli)
 
 	if (!queue || !queue->count)
 		return STATUS_OK;
+	queue->job[queue->count - 1].nlh->nlmsg_flags |= NLM_F_ACK;
 	if (!nl_send(cli->nl, mnl_nlmsg_batch_head(queue->batch),
 		     mnl_nlmsg_batch_size(queue->batch)) && !collect(cli))
 		status = settle(cli, file);

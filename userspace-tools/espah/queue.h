@@ -15,7 +15,6 @@
  * @pair: of two that belong together, this is the first (1) or second (2)
  * @undo: if the other one of a pair fails, this one is removed again
  * @answered: its acknowledgement came
- * @object: number of the object that the kernel created; 0: not told
  * @result: how it ended
  * @reply: takes a message of its answer; may be NULL
  * @done: tells how it ended, after all of the burst; NULL: only an error is told.
@@ -30,9 +29,8 @@ struct job {
 	unsigned int pair;
 	bool undo;
 	bool answered;
-	uint32_t object;
 	struct nl_result result;
-	void (*reply)(struct cli *cli, struct job *job, const struct nlmsghdr *nlh);
+	void (*reply)(struct job *job, const struct nlmsghdr *nlh);
 	int (*done)(struct cli *cli, struct job *job);
 	json_t *json;
 };

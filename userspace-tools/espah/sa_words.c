@@ -53,7 +53,7 @@ static uint32_t keyword(const char *word)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(keywords); i++)
-		if (!strcmp(keywords[i].word, word))
+		if (same(keywords[i].word, word))
 			return keywords[i].bit;
 	return 0;
 }
@@ -81,7 +81,7 @@ static int read_key(struct cli *cli, struct args *args, const char *word, struct
 		if (!value)
 			return STATUS_USAGE;
 		if (!strcmp(word, "key"))
-			return key_read_word(value, &sa->key) ? STATUS_USAGE : STATUS_OK;
+			return key_read_word(value, &sa->key, !cli->batch) ? STATUS_USAGE : STATUS_OK;
 		file = value;
 	}
 	if (cli->batch_stdin && !strcmp(file, "-")) {

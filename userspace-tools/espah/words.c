@@ -80,7 +80,7 @@ bool word_value(enum word_kind kind, const char *word, uint8_t *value)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		if (words[i].kind == kind && !strcmp(words[i].word, word)) {
+		if (words[i].kind == kind && same(words[i].word, word)) {
 			*value = words[i].value;
 			return true;
 		}

@@ -48,10 +48,10 @@
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
  *                        [POLICY_REPLACE] [POLICY_LABEL] [POLICY_PFP or POLICY_QUEUE]
  *                        [POLICY_UNREACH]
- *     Adds a policy and answers with ESPAH_CMD_POLICY_NEW, so that the caller
- *     learns its POLICY_ID. -EEXIST if one with the same direction, selector
- *     and priority exists; with POLICY_REPLACE that one is replaced, keeps its
- *     POLICY_ID, and no packet meets a moment without it.
+ *     Adds a policy; with NLM_F_ECHO it answers with ESPAH_CMD_POLICY_NEW, so
+ *     that the caller learns its POLICY_ID. -EEXIST if one with the same
+ *     direction, selector and priority exists; with POLICY_REPLACE that one is
+ *     replaced, keeps its POLICY_ID, and no packet meets a moment without it.
  * ESPAH_CMD_POLICY_DEL   POLICY_ID, or
  *                        POLICY_DIR POLICY_SELECTOR [POLICY_PRIORITY]
  * ESPAH_CMD_POLICY_GET   as for DEL; dump: [POLICY_DIR]

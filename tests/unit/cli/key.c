@@ -85,7 +85,7 @@ void test_key(void)
 	test_end();
 
 	test_begin("keys: on the command line: a warning, and the word is overwritten");
-	CHECK(!key_read_word(word, &key) && key.len == 2);
+	CHECK(!key_read_word(word, &key, true) && key.len == 2);
 	CHECK(!strcmp(word, "****"));
 	CHECK(told_of("warning: a key on the command line"));
 	key_wipe(&key);

@@ -1,0 +1,320 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Many SAs and policies: adding, memory, SPI allocation, dumps, deletion, and what a packet costs.
+
+    scripts/bench scale        scripts/bench --native --objects 1000 crowd
+
+Three parts: policies, sas, crowd (what a packet costs among many). With -icount a second is a thousand million instructions. Whatever XFRM has not finished after
+two minutes is stopped, and what it had done by then is its rate.
+"""
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+import gateways
+import ipsec
+import lab
+import module
+from gateways import GW1, GW2, NET1, QUICK, Gateways, Stream, figure, say
+
+OBJECTS = int(os.environ.get("ESPAH_BENCH_OBJECTS") or (1000 if QUICK else 100000))
+COUNTS = [count for count in (100, 1000, 10000) if count < OBJECTS] + [OBJECTS]
+MANY_SAS = 10 * OBJECTS  # in espah alone
+LIMIT = 120  # seconds that XFRM gets for one batch
+SHAPES = 50
+PACKETS = 1000 if QUICK else 4000
+REPETITIONS = 2 if QUICK else 3
+BATCH = "/batch"
+KEY = bytes(range(16)).hex() + "01020304"
+XFRM_ALG = f"aead 'rfc4106(gcm(aes))' 0x{KEY} 128"
+
+
+# --- what goes into the batches -----------------------------------------------------------------
+
+def pairs(count):
+    """Pairs of /30, as the kernel's own xfrm_policy_add_speed.sh has them."""
+    made = 0
+    for net in range(1, 101):
+        for sub in range(1, 256):
+            ends = [(f"10.{net}.{sub}.0/30", f"10.{net + 100}.{sub}.{host}/30")
+                    for host in range(4, 256, 8)]
+            ends += [(f"10.{net}.{sub}.{host}/30", f"10.{net + 100}.{sub}.0/30")
+                     for host in range(4, 256, 8)]
+            for pair in ends:
+                if made == count:
+                    return
+                made += 1
+                yield pair
+
+
+def addresses(count):
+    """The other end of so many tunnels of their own."""
+    for number in range(count):
+        yield number, f"172.{16 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+
+
+def xfrm_sas(count):
+    for number, peer in addresses(count):
+        yield (f"xfrm state add src {peer} dst {GW1} proto esp spi {0x10000 + number:#x} reqid 5 "
+               f"mode tunnel replay-window 64 {XFRM_ALG}")
+
+
+def espah_sas(count):
+    for number, peer in addresses(count):
+        yield (f"sa add in spi {0x10000 + number:#x} src {peer} dst {GW1} tunnel aes128gcm16 "
+               f"key {KEY} reqid 5 window 64")
+
+
+def spis(count):
+    return ([f"xfrm state allocspi src {GW2} dst {GW1} proto esp mode tunnel reqid 9 "
+             "min 0xd0000000 max 0xdfffffff"] * count,
+            [f"sa alloc src {GW2} dst {GW1} tunnel reqid 9 min 0xd0000000 max 0xdfffffff"] * count)
+
+
+# --- what is measured ---------------------------------------------------------------------------
+
+ROOT = "/run/espah-bench"
+
+
+def bring(*programs):
+    """Copies programs and their libraries into memory: reading files of the host takes no
+    instructions, but while the guest waits for them its clock leaps."""
+    for program in programs:
+        needs = re.findall(r"/\S+", lab.run("ldd", program).stdout)
+        for path in [program, *needs]:
+            os.makedirs(ROOT + os.path.dirname(path), exist_ok=True)
+            shutil.copy(path, ROOT + path)
+
+
+def seconds(ns, *words, timeout=None):
+    """How long a program runs. Return: the time, and whether it came to its end."""
+    with ns:
+        started = time.monotonic()
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, env={"LC_ALL": "C"},
+                              preexec_fn=lambda: os.chroot(ROOT)) as process:
+            try:
+                errors = process.communicate(timeout=timeout)[1]
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                return time.monotonic() - started, False
+        if process.returncode:
+            raise lab.Failed(f"{' '.join(words)}: {errors[:300]}")
+        return time.monotonic() - started, True
+
+
+def batch(ns, program, lines, timeout=None):
+    with open(ROOT + BATCH, "w", encoding="ascii") as file:
+        file.writelines(line + "\n" for line in lines)
+    took = seconds(ns, *program, BATCH, timeout=timeout)
+    os.unlink(ROOT + BATCH)
+    return took
+
+
+def memory():
+    """Bytes that are in use and cannot be reclaimed, once what waits for grace periods is gone."""
+    before = None
+    while True:
+        time.sleep(0.5)
+        with open("/proc/meminfo", encoding="ascii") as file:
+            seen = {line.split(":")[0]: int(line.split()[1]) for line in file}
+        free = sum(seen[name] for name in ("MemFree", "Buffers", "Cached", "SReclaimable"))
+        if before is not None and abs(free - before) < 256:
+            return (seen["MemTotal"] - free) * 1024
+        before = free
+
+
+IP_PROGRAM = os.path.realpath(shutil.which("ip") or "/sbin/ip")
+IP = (IP_PROGRAM, "-batch")
+
+
+def espah(*words):
+    return (ipsec.CLI, *words)
+
+
+class Table:
+    def __init__(self):
+        self.figures, self.notes, self.series = [], [], {}
+
+    def add(self, name, unit, better="lower", **values):
+        made = figure(name, unit, better, **{stack: [value] for stack, value in values.items()
+                                             if value is not None})
+        self.figures.append(made)
+        say(f"{name}: " + ", ".join(f"{stack} {value:.6g}" for stack, value in values.items()
+                                    if value is not None) + f" {unit}"
+            + (f", ratio {made['ratio']:.3f}" if "ratio" in made else ""))
+
+
+def count_xfrm(ns, what):
+    with ns:
+        return lab.run("ip", "xfrm", what, "list", "nokeys").stdout.count("\nsrc ") + 1
+
+
+def policies(table, ns):
+    """Adds and deletes 100 to 100,000 policies."""
+    points = {"xfrm": [], "espah": []}
+    slow = False
+    for count in COUNTS:
+        xfrm = None
+        if not slow:
+            took, done = batch(ns, IP, (f"xfrm policy add src {src} dst {dst} dir out action block"
+                                        for src, dst in pairs(count)), LIMIT)
+            there = count if done else count_xfrm(ns, "policy")
+            if not done:
+                slow = True
+                table.notes.append(f"XFRM had added {there:,} of {count:,} policies when its "
+                                   f"{LIMIT} seconds were over.")
+            xfrm = took / there * 1e6
+            points["xfrm"].append((there, xfrm))
+            xfrm_dump = seconds(ns, IP_PROGRAM, "xfrm", "policy", "list")[0] / there * 1e6
+            xfrm_flush = seconds(ns, IP_PROGRAM, "xfrm", "policy", "flush")[0] / there * 1e6
+        took, _ = batch(ns, espah("-b"), (f"policy add out {src} {dst} discard"
+                                          for src, dst in pairs(count)))
+        points["espah"].append((count, took / count * 1e6))
+        table.add(f"add_{count}_policies", "us each", xfrm=xfrm, espah=took / count * 1e6)
+        dump = seconds(ns, *espah("policy", "list"))[0] / count * 1e6
+        flush = seconds(ns, *espah("policy", "flush"))[0] / count * 1e6
+        if count == OBJECTS:
+            table.add(f"dump_{count}_policies", "us each", xfrm=xfrm_dump if xfrm else None,
+                      espah=dump)
+            table.add(f"flush_{count}_policies", "us each", xfrm=xfrm_flush if xfrm else None,
+                      espah=flush)
+    table.series["add_policies"] = {"title": "Adding policies, microseconds each",
+                                    "points": points}
+
+
+def sas(table, ns):
+    """As many SAs in either stack; then very many in espah."""
+    cost = {"xfrm": {}, "espah": {}}
+    alloc = spis(100 if QUICK else 1000)
+    for stack, count in (("xfrm", OBJECTS), ("espah", OBJECTS), ("espah", MANY_SAS)):
+        add, program = ((xfrm_sas, IP) if stack == "xfrm" else (espah_sas, espah("-b")))
+        before = memory()
+        took, done = batch(ns, program, add(count), LIMIT if stack == "xfrm" else None)
+        there = count if done else count_xfrm(ns, "state")
+        if not done:
+            table.notes.append(f"XFRM had added {there:,} of {count:,} SAs when its "
+                               f"{LIMIT} seconds were over.")
+        seen = cost[stack].setdefault(count, {})
+        seen["add"] = took / there * 1e6
+        seen["memory"] = (memory() - before) / there
+        lines = alloc[stack == "espah"]
+        seen["alloc"] = batch(ns, program, lines)[0] / len(lines) * 1e6
+        lister = (IP_PROGRAM, "xfrm", "state", "list") if stack == "xfrm" else espah("sa", "list")
+        seen["dump"] = seconds(ns, *lister)[0] / there * 1e6
+        flusher = (IP_PROGRAM, "xfrm", "state", "flush") if stack == "xfrm" else espah("sa", "flush")
+        seen["flush"] = seconds(ns, *flusher)[0] / there * 1e6
+        say(f"{stack}, {there} SAs: {seen}, {memory() - before} bytes are kept afterwards")
+    for count in (OBJECTS, MANY_SAS):
+        for what, name, unit in (("add", "add_{}_sas", "us each"), ("memory", "memory_{}_sas", "bytes each"),
+                                 ("alloc", "alloc_spi_beside_{}_sas", "us each"),
+                                 ("dump", "dump_{}_sas", "us each"),
+                                 ("flush", "flush_{}_sas", "us each")):
+            table.add(name.format(count), unit, xfrm=cost["xfrm"].get(count, {}).get(what),
+                      espah=cost["espah"][count][what])
+
+
+# --- what a packet costs among many ---------------------------------------------------------------
+
+def crowd_xfrm(topology, count):
+    for ns, local, remote in ((topology.gw1, GW1, GW2), (topology.gw2, GW2, GW1)):
+        lines = []
+        for number in range(count // 2):
+            net = f"11.{number >> 8 & 255}.{number & 255}.0/24"
+            reqid = 10 + number
+            state = f"proto esp spi {0x20000 + number:#x} reqid {reqid} mode tunnel {XFRM_ALG}"
+            tmpl = f"proto esp reqid {reqid} mode tunnel"
+            lines += [f"xfrm state add src {local} dst {remote} {state}",
+                      f"xfrm state add src {remote} dst {local} {state}",
+                      f"xfrm policy add src {NET1} dst {net} dir out tmpl src {local} dst {remote} {tmpl}",
+                      f"xfrm policy add src {net} dst {NET1} dir in tmpl src {remote} dst {local} {tmpl}",
+                      f"xfrm policy add src {net} dst {NET1} dir fwd tmpl src {remote} dst {local} {tmpl}"]
+        if not batch(ns, IP, lines, 3 * LIMIT)[1]:
+            return False
+    return True
+
+
+def crowd_espah(topology, count):
+    for ns, local, remote in ((topology.gw1, GW1, GW2), (topology.gw2, GW2, GW1)):
+        lines = []
+        for number in range(count // 2):
+            net = f"11.{number >> 8 & 255}.{number & 255}.0/24"
+            reqid = 10 + number
+            spi = f"spi {0x20000 + number:#x}"
+            end = f"tunnel aes128gcm16 key {KEY} reqid {reqid}"
+            lines += [f"sa add out {spi} src {local} dst {remote} {end}",
+                      f"sa add in {spi} src {remote} dst {local} {end}",
+                      f"policy add both {NET1} {net} protect tunnel {local} {remote} reqid {reqid}"]
+        batch(ns, espah("-b"), lines)
+    return True
+
+
+def shapes_lines(count):
+    """Prefix lengths that no other has; none matches, and all come before the one that does."""
+    for number in range(count):
+        yield f"20.0.0.0/{8 + number % 25}", f"30.0.0.0/{8 + number // 25}"
+
+
+def crowd_shapes(topology, stack):
+    for ns in (topology.gw1, topology.gw2):
+        if stack == "xfrm":
+            batch(ns, IP, (f"xfrm policy add src {src} dst {dst} dir {way} priority 0 action block"
+                           for way in ("in", "out", "fwd") for src, dst in shapes_lines(SHAPES)))
+        else:
+            batch(ns, espah("-b"), (f"policy add {way} {src} {dst} priority 1 discard"
+                                    for way in ("in", "out") for src, dst in shapes_lines(SHAPES)))
+
+
+def crowd(table, topology):
+    stream = Stream(topology)
+
+    def cost():
+        return [stream.cost(64, PACKETS) for _ in range(REPETITIONS)][1:]
+    plain = statistics.median(cost())
+    alone, among, shaped = {}, {}, {}
+    for stack, fill in (("xfrm", crowd_xfrm), ("espah", crowd_espah)):
+        of = gateways.STACKS[stack]
+        of.on(topology, "aesgcm")
+        alone[stack] = cost()
+        crowd_shapes(topology, stack)
+        shaped[stack] = cost()
+        of.off(topology, "aesgcm")
+        of.on(topology, "aesgcm")
+        if fill(topology, OBJECTS):
+            among[stack] = cost()
+        else:
+            table.notes.append(f"XFRM could not be given {OBJECTS:,} policies and SAs in "
+                               f"{3 * LIMIT} seconds, so packets were not sent through so many.")
+        of.off(topology, "aesgcm")
+    for name, seen in (("1", alone), (f"{OBJECTS}", among), (f"{SHAPES}_shapes", shaped)):
+        made = figure(f"packet_among_{name}", gateways.UNIT,
+                      **{stack: [value - plain for value in values]
+                         for stack, values in seen.items()})
+        for stack in seen:
+            made[f"{stack}_against_1"] = statistics.median(seen[stack]) / statistics.median(alone[stack])
+        table.figures.append(made)
+        say(str(made))
+
+
+def main():
+    gateways.prepare()
+    module.load()
+    bring(IP_PROGRAM, ipsec.CLI)
+    topology = Gateways()
+    for part in sys.argv[1:]:
+        if part in PARTS:
+            table = Table()
+            PARTS[part](table, topology)
+            gateways.write(part, table.figures, notes=table.notes, series=table.series)
+
+
+PARTS = {"policies": lambda table, topology: policies(table, topology.gw1),
+         "sas": lambda table, topology: sas(table, topology.gw1), "crowd": crowd}
+
+if __name__ == "__main__":
+    main()
