@@ -80,10 +80,10 @@ static bool has_more(const struct espah_selector *sel)
 
 static u64 shape_id(const struct espah_selector *sel)
 {
-	return (u64)sel->mark_mask << 32 | sel->src_len | (u32)sel->dst_len << 8 |
-	       (u32)!!sel->proto << 16 | (u32)exact_sport(sel) << 17 |
-	       (u32)exact_dport(sel) << 18 | (u32)(sel->family == AF_INET6) << 19 |
-	       (u32)!!sel->ifindex << 20;
+	return sel->src_len | (u32)sel->dst_len << 8 | (u32)!!sel->proto << 16 |
+	       (u32)exact_sport(sel) << 17 | (u32)exact_dport(sel) << 18 |
+	       (u32)(sel->family == AF_INET6) << 19 | (u32)!!sel->ifindex << 20 |
+	       (u64)sel->mark_mask << 32;
 }
 
 static void selector_key(u32 *key, const struct espah_shape *shape,

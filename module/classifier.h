@@ -2,9 +2,9 @@
 /*
  * The classifier of the SPD: tuple-space search. One hash table for each
  * distinct shape of selector (family, prefix lengths, whether protocol and
- * ports are exact, mask of the mark, whether a device is named), visited in
- * the order of the best rule in it, so that the cost of a lookup depends on
- * the number of shapes and not of rules.
+ * ports are exact, mask of the mark, whether a device is named), visited in the
+ * order of the best rule in it, so that the cost of a lookup depends on the
+ * number of shapes and not of rules.
  *
  * Readers hold rcu_read_lock(); writers are serialised by the caller, are in
  * process context and may wait for a grace period when a table is resized.
