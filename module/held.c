@@ -153,11 +153,10 @@ static unsigned long take_ready(struct espah_net *en, struct list_head *ready)
 
 	list_for_each_entry_safe(held, more, &en->waiting.packets, link) {
 		held->sa = sa_of(en, held);
-		if (held->sa || time_after_eq(now, held->until)) {
+		if (held->sa || time_after_eq(now, held->until))
 			take_out(en, held, ready);
-		} else {
+		else
 			next = min(next, held->until - now);
-		}
 	}
 	return next;
 }

@@ -31,8 +31,11 @@ def hear(gateway):
 
 def asked(link):
     """The selectors of the acquire events that have come, as {attribute: value}."""
-    return [dict(netlink.parse(attrs[A_SELECTOR])) for cmd, attrs in link.events()
-            if cmd == netlink.ACQUIRE]
+    found = [netlink.parse(attrs[A_SELECTOR]) for cmd, attrs in link.events()
+             if cmd == netlink.ACQUIRE]
+    for pairs in found:
+        lab.equal(len(dict(pairs)), len(pairs), f"attributes, each once, of {pairs}")
+    return [dict(pairs) for pairs in found]
 
 
 # --- populate from packet -----------------------------------------------------------------------
