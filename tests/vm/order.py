@@ -316,25 +316,25 @@ def each_way(what):
     return decorate
 
 
-@each_way("SAs are deleted and added under load, 20 times")
+@each_way("SAs are deleted and added under load, 10 times")
 def delete(extra):
     a, b = topology(True, extra=extra)
     out, back = [SA(spi, *ends, extra=extra) for spi, ends in
                  ((0x1001, ("192.0.2.1", "192.0.2.2")), (0x1002, ("192.0.2.2", "192.0.2.1")))]
     with load(a, b):
-        for _ in range(20):
+        for _ in range(10):
             for ns, there, here in ((a, out, back), (b, back, out)):
                 OURS.batch(ns, [f"sa del out spi {there.spi:#x} dst {there.dst}",
                                 f"sa del in spi {here.spi:#x} dst {here.dst}"])
                 OURS.batch(ns, [OURS.sa_line("out", there), OURS.sa_line("in", here)])
 
 
-@each_way("everything is flushed under load, 10 times")
+@each_way("everything is flushed under load, 5 times")
 def flush(extra):
     a, b = topology(True, extra=extra)
     ends = "192.0.2.1", "192.0.2.2"
     with load(a, b):
-        for _ in range(10):
+        for _ in range(5):
             OURS.flush(a)
             OURS.flush(b)
             ipsec.configure_pair(a, b, OURS, OURS, [SA(0x1001, *ends, extra=extra)],
@@ -347,9 +347,9 @@ def references():
         return int(file.read())
 
 
-@each_way("namespaces are deleted under load, 3 times")
+@each_way("namespaces are deleted under load, twice")
 def namespaces(extra):
-    for _ in range(3):
+    for _ in range(2):
         a, b = topology(True, extra=extra)
         with load(a, b):
             a.delete()
@@ -357,9 +357,9 @@ def namespaces(extra):
         lab.wait_for(lambda: references() == 0, "the namespaces to end")
 
 
-@each_way("the module is unloaded under load, 3 times")
+@each_way("the module is unloaded under load, twice")
 def unload(extra):
-    for _ in range(3):
+    for _ in range(2):
         a, b = topology(True, extra=extra)
         with load(a, b):
             OURS.flush(a)
