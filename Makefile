@@ -56,7 +56,7 @@ uninstall: ## undo install
 clean: ## remove what was built here
 	rm -rf build
 	$(MAKE) -C userspace-tools/espah clean
-	rm -rf userspace-tools/strongswan/.obj userspace-tools/strongswan/*.so
+	$(MAKE) -C userspace-tools/strongswan clean STRONGSWAN=
 	find module -name '*.o' -delete -o -name '*.ko' -delete -o -name '*.mod*' -delete -o -name '.*.cmd' -delete
 
 help: ## this list

@@ -21,6 +21,10 @@
 	X(EXPIRED, "expired", XFRM_POLICY, "a hard limit of the SA was reached")                   \
 	/* output */                                                                               \
 	X(NO_SA, "no_sa", XFRM_POLICY, "a policy says protect, and there is no SA for it")         \
+	X(ACQUIRE_FULL, "acquire_full", FULL_RING,                                                 \
+	  "more packets wait for an SA than the policy allows")                                    \
+	X(ACQUIRE_LATE, "acquire_late", XFRM_POLICY,                                               \
+	  "the SA that it waited for did not come in time, or the policy went")                    \
 	X(DISCARD_OUT, "discard_out", XFRM_POLICY, "a policy or the default says discard")         \
 	X(OPAQUE_OUT, "opaque_out", XFRM_POLICY,                                                   \
 	  "a fragment without ports, and a policy that asks for ports comes first")                \

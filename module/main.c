@@ -32,6 +32,7 @@ static int __net_init net_init(struct net *net)
 		return err;
 	}
 	espah_spd_setup(&en->spd);
+	espah_held_setup(en);
 	xa_init(&en->encap_ports);
 	return 0;
 }
@@ -52,6 +53,7 @@ static void __net_exit net_exit(struct net *net)
 	struct espah_net *en = espah_pernet(net);
 
 	espah_spd_teardown(en);
+	espah_held_teardown(en);
 	espah_sad_teardown(en);
 	if (en->pinned)
 		module_put(THIS_MODULE);

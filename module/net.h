@@ -6,6 +6,7 @@
 #include <linux/mutex.h>
 #include <linux/xarray.h>
 #include <net/netns/generic.h>
+#include "held.h"
 #include "sad.h"
 #include "spd.h"
 #include "stats.h"
@@ -33,6 +34,7 @@ struct espah_told {
  * @icmp_plaintext: ESPAH_CONFIG_ICMP
  * @hooked: the netfilter hooks are registered; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
+ * @waiting: packets that wait for an SA
  * @dying: the namespace is going away: nothing is added any more; under @lock
  * @stats: counters
  * @told: by enum espah_drop
@@ -46,6 +48,7 @@ struct espah_net {
 	u8 default_action[2];
 	u8 icmp_plaintext;
 	struct xarray encap_ports;
+	struct espah_waiting waiting;
 	bool hooked;
 	bool pinned;
 	bool dying;

@@ -151,6 +151,16 @@ static void refuse_size(struct sk_buff *skb, unsigned int mtu)
 	}
 }
 
+void espah_output_unreach(struct sk_buff *skb, bool prohibited)
+{
+	if (skb->protocol == htons(ETH_P_IP))
+		icmp_ndo_send(skb, ICMP_DEST_UNREACH,
+			      prohibited ? ICMP_PKT_FILTERED : ICMP_HOST_UNREACH, 0);
+	else
+		icmpv6_ndo_send(skb, ICMPV6_DEST_UNREACH,
+				prohibited ? ICMPV6_ADM_PROHIBITED : ICMPV6_ADDR_UNREACH, 0);
+}
+
 static bool fits(const struct sk_buff *skb, unsigned int mtu)
 {
 	return skb_is_gso(skb) ? skb_gso_validate_network_len(skb, mtu) : skb->len <= mtu;
@@ -364,6 +374,14 @@ drop:
 	dst_release(held);
 }
 
+void espah_output_held(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
+		       struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+{
+	local_bh_disable();
+	protect(en, pol, sa, skb, flow, thoff, NULL);
+	local_bh_enable();
+}
+
 bool espah_output_dummy(struct espah_sa *sa)
 {
 	struct espah_path *path = espah_sa_path(sa);
@@ -562,6 +580,8 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	    (is_local(skb) && espah_flow_is_ike(skb, &flow, thoff)))
 		return NF_ACCEPT;
 	if (action == ESPAH_ACTION_DISCARD && !of) {
+		if (pol && pol->unreach)
+			espah_output_unreach(skb, true);
 		espah_drop(en, NULL, pol, ESPAH_DROP_DISCARD_OUT, skb);
 		return NF_STOLEN;
 	}
@@ -571,6 +591,12 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	if (unlikely(!sa)) {
 		if (!of) /* RFC 4301 6.2: for an ICMP error no SA is made */
 			espah_event_acquire(en, pol, &flow);
+		if (!of && READ_ONCE(pol->queue)) {
+			espah_hold(en, pol, skb, &flow, thoff, state);
+			return NF_STOLEN;
+		}
+		if (!of && pol->unreach)
+			espah_output_unreach(skb, false);
 		espah_drop(en, NULL, pol, of ? ESPAH_DROP_ICMP_NO_SA : ESPAH_DROP_NO_SA, skb);
 		return NF_STOLEN;
 	}

@@ -20,6 +20,23 @@ struct espah_op;
 unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state);
 
+/* tells by ICMP who sent a packet that it is prohibited, or that the host cannot be reached */
+void espah_output_unreach(struct sk_buff *skb, bool prohibited);
+
+/**
+ * espah_output_held - send a packet that has waited for its SA
+ * @en: network namespace
+ * @pol: its policy
+ * @sa: the SA
+ * @skb: the packet, with a route that it holds, and no conntrack entry; consumed
+ * @flow: its flow
+ * @thoff: offset of its upper-layer header
+ *
+ * Context: RCU reader.
+ */
+void espah_output_held(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
+		       struct sk_buff *skb, const struct espah_flow *flow, int thoff);
+
 /* sends a dummy through an outbound SA; Return: whether; Context: RCU reader, BH disabled */
 bool espah_output_dummy(struct espah_sa *sa);
 

@@ -150,7 +150,7 @@ static void call(struct espah_worker *worker, int cpu)
 bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op)
 {
 	unsigned int turn = sa->turn++ / TURN;
-	int here = smp_processor_id(), cpu = READ_ONCE(sa->serial_cpu);
+	int here = smp_processor_id(), cpu = READ_ONCE(sa->serial_cpu), other;
 	struct espah_worker *worker;
 
 	if (cpu == ESPAH_CPU_NONE)
@@ -160,11 +160,10 @@ bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op)
 		while (turn-- && cpu != ESPAH_CPU_NONE)
 			cpu = next_cpu(cpu, cpu_online_mask);
 	} else if (READ_ONCE(sa->inflight_len) > QUEUE_LONG && !(turn & 1)) {
-		return false;
-	} else {
-		int other = next_cpu(turn % nr_cpu_ids, &idle_cpus);
-
-		if (other != ESPAH_CPU_NONE && turn & 2)
+		cpu = here;
+	} else if (turn & 2) {
+		other = next_cpu(turn % nr_cpu_ids, &idle_cpus);
+		if (other != ESPAH_CPU_NONE)
 			cpu = other;
 	}
 	if (cpu == here || cpu == ESPAH_CPU_NONE)

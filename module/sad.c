@@ -375,6 +375,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 		unlink_sa(sad, old);
 	list_add(&sa->link, &slot->sas);
 	choose_sa(slot);
+	espah_held_kick(sa->en);
 	sad->count[sa->id.dir]++;
 	changed(sad);
 	espah_life_arm(sa);
@@ -478,6 +479,7 @@ int espah_sad_move(struct espah_sa *sa, const union espah_addr *src, const union
 	rcu_assign_pointer(sa->path, path);
 	call_rcu(&old->rcu, free_path_rcu);
 	change_slot(sad, sa, slot);
+	espah_held_kick(sa->en);
 	return 0;
 
 err_port:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/kernel.h>
 #include <linux/string.h>
+#include <linux/espah.h>
 #include <asm/byteorder.h>
 #include "selector.h"
 
@@ -53,15 +54,30 @@ static bool within(const union espah_addr *addr, const union espah_addr *prefix,
 	return espah_addr_equal(&masked, prefix);
 }
 
-bool espah_selector_match(const struct espah_selector *sel, const struct espah_flow *flow)
+u32 espah_selector_mismatch(const struct espah_selector *sel, const struct espah_flow *flow)
 {
-	return sel->family == flow->family &&
-	       (!sel->proto || sel->proto == flow->proto) &&
-	       within(&flow->src, &sel->src, sel->family, sel->src_len) &&
-	       within(&flow->dst, &sel->dst, sel->family, sel->dst_len) &&
-	       (flow->mark & sel->mark_mask) == sel->mark &&
-	       (!sel->ifindex || sel->ifindex == flow->ifindex) &&
-	       espah_selector_match_ports(sel, flow);
+	bool ports = flow->has_ports && !flow->opaque;
+	u32 why = 0;
+
+	if (!within(&flow->src, &sel->src, sel->family, sel->src_len))
+		why |= ESPAH_PFP_SRC;
+	if (!within(&flow->dst, &sel->dst, sel->family, sel->dst_len))
+		why |= ESPAH_PFP_DST;
+	if (sel->proto && sel->proto != flow->proto)
+		why |= ESPAH_PFP_PROTO;
+	if (ports ? flow->sport < sel->sport_min || flow->sport > sel->sport_max :
+		    sel->sport_min != 0 || sel->sport_max != 0xffff)
+		why |= ESPAH_PFP_SPORT;
+	if (ports ? flow->dport < sel->dport_min || flow->dport > sel->dport_max :
+		    sel->dport_min != 0 || sel->dport_max != 0xffff)
+		why |= ESPAH_PFP_DPORT;
+	if (sel->opaque && !flow->opaque)
+		why |= ESPAH_WHY_OPAQUE;
+	if ((flow->mark & sel->mark_mask) != sel->mark)
+		why |= ESPAH_WHY_MARK;
+	if (sel->ifindex && sel->ifindex != flow->ifindex)
+		why |= ESPAH_WHY_IFINDEX;
+	return why;
 }
 
 bool espah_selector_equal(const struct espah_selector *a, const struct espah_selector *b)

@@ -138,8 +138,8 @@ static inline bool espah_selector_match_ports(const struct espah_selector *sel,
 /* zeroes the bits of @addr beyond the first @len, and for IPv4 the words beyond the first */
 void espah_addr_mask(union espah_addr *addr, u8 family, u8 len);
 
-/* true if @flow lies within @sel; needs no classifier, so it serves as its reference */
-bool espah_selector_match(const struct espah_selector *sel, const struct espah_flow *flow);
+/* in what a flow of its family does not match a selector: ESPAH_PFP_* and ESPAH_WHY_*, or 0 */
+u32 espah_selector_mismatch(const struct espah_selector *sel, const struct espah_flow *flow);
 
 /**
  * espah_range_next - take the first of the prefixes that make up a range of addresses

@@ -89,7 +89,8 @@ static int get_slots(struct espah_net *en, struct espah_policy *pol)
 	for (i = 0; i <= pol->nouter; i++) {
 		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
 
-		if (espah_addr_any(&tmpl->id.dst))
+		tmpl->barred = pol->pfp;
+		if (tmpl->barred || espah_addr_any(&tmpl->id.dst))
 			continue;
 		tmpl->slot = espah_slot_get(&en->sad, &tmpl->id);
 		if (!tmpl->slot)
@@ -101,6 +102,7 @@ static int get_slots(struct espah_net *en, struct espah_policy *pol)
 /* What is left to do for a policy that the classifier no longer finds. */
 static void release_policy(struct espah_net *en, struct espah_policy *pol)
 {
+	espah_held_end(en, pol);
 	/* slots outlive readers of @pol: they too are freed after a grace period */
 	put_slots(en, pol);
 	call_rcu(&pol->rcu, free_policy_rcu);
@@ -243,11 +245,13 @@ struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
 struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
 				   const struct espah_flow *flow)
 {
-	struct espah_slot *slot = tmpl->slot;
+	struct espah_slot *slot = READ_ONCE(tmpl->slot);
 
 	if (!slot) {
 		struct espah_slot_id id = tmpl->id;
 
+		if (tmpl->barred)
+			return NULL;
 		id.src = flow->src;
 		id.dst = flow->dst;
 		id.family = flow->family;
@@ -263,7 +267,7 @@ bool espah_template_admits(const struct espah_template *tmpl, const struct espah
 
 	if (tmpl->slot)
 		return tmpl->slot == slot;
-	return has->reqid == wants->reqid && has->family == wants->family &&
+	return !tmpl->barred && has->reqid == wants->reqid && has->family == wants->family &&
 	       has->proto == wants->proto && has->mode == wants->mode && has->dir == wants->dir;
 }
 

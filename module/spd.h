@@ -26,11 +26,16 @@ struct espah_selectors {
  * @id: the slot that they meet in. Addresses that are all zero (transport mode) stand
  *	for the packet's own.
  * @slot: it; NULL if its addresses depend on the packet
+ * @barred: without @slot: no SA will do; see ESPAH_POLICY_PFP
  */
 struct espah_template {
 	struct espah_slot_id id;
 	struct espah_slot *slot;
+	bool barred;
 };
+
+/* acquire events a second that a policy with populate-from-packet flags has room for */
+#define ESPAH_ACQUIRE_FLOWS 8
 
 /**
  * struct espah_policy - a policy
@@ -49,7 +54,12 @@ struct espah_template {
  * @tmpl: with protect: the SA that takes the packet
  * @nouter: how many more SAs take it after that, at most ESPAH_BUNDLE_MAX - 1
  * @outer: these, in their order (RFC 4301 4.5); see bundle.h
- * @acquired: jiffies of the last acquire event
+ * @queue: how many packets may wait for the SA; see held.h
+ * @held: so many do
+ * @own_slot: the @slot of @tmpl, while packets wait
+ * @unreach: ESPAH_POLICY_UNREACH
+ * @pfp: ESPAH_PFP_*
+ * @acquired: jiffies of the last acquire event; with @pfp, by a hash of the flow
  * @counters: packets that it let through
  * @counters_block: where they lie
  * @drops: allocated by the first drop
@@ -69,9 +79,14 @@ struct espah_policy {
 	u16 given_len;
 	char *label;
 	u8 nouter;
+	u8 pfp;
+	u8 queue;
+	u8 held;
+	bool unreach;
 	struct espah_template tmpl;
 	struct espah_template *outer;
-	unsigned long acquired;
+	struct espah_slot *own_slot;
+	unsigned long acquired[ESPAH_ACQUIRE_FLOWS];
 	struct espah_counters __percpu *counters;
 	struct espah_counters_block *counters_block;
 	struct espah_drops *drops;

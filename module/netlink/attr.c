@@ -94,6 +94,38 @@ int espah_check_ifindex(const struct nlattr *attr, struct netlink_ext_ack *extac
 }
 
 /**
+ * espah_check_pfp - validate populate-from-packet flags
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_pfp(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	int err = espah_check_u32(attr, extack);
+	u32 flags = err ? 0 : nla_get_u32(attr);
+
+	if (err || (flags && !(flags & ~ESPAH_PFP_ALL)))
+		return err;
+	got(extack, attr, "populate-from-packet flags are of 0x1f", "%#x", flags);
+	return -EINVAL;
+}
+
+/**
+ * espah_check_queue - validate how many packets may wait
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_queue(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	int err = espah_check_u32(attr, extack);
+	u32 packets = err ? 0 : nla_get_u32(attr);
+
+	if (err || (packets && packets <= ESPAH_QUEUE_MAX))
+		return err;
+	got(extack, attr, "a queue is of 1 to 64 packets", "%u", packets);
+	return -EINVAL;
+}
+
+/**
  * espah_check_flag - validate that a flag is empty
  * @attr: the attribute
  * @extack: gets a sentence on failure

@@ -27,6 +27,8 @@ int espah_check_dir(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_mode(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_action(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_default(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int espah_check_pfp(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int espah_check_queue(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_df(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_ipsec(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_ifindex(const struct nlattr *attr, struct netlink_ext_ack *extack);

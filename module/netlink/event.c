@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/udp.h>
@@ -123,25 +124,71 @@ static bool due(unsigned long *when, unsigned long interval)
 /* The packet's own values, as a nest of the given type that holds a selector. */
 static int put_flow(struct sk_buff *skb, int type, const struct espah_flow *flow)
 {
-	u8 bits = flow->family == AF_INET ? 32 : 128;
-	struct espah_selector sel = {
-		.src = flow->src, .dst = flow->dst, .family = flow->family, .proto = flow->proto,
-		.src_len = bits, .dst_len = bits, .sport_max = 0xffff, .dport_max = 0xffff,
-	};
+	struct nlattr *nest = nla_nest_start(skb, type);
 
-	if (flow->has_ports && !flow->opaque) {
-		sel.sport_min = flow->sport;
-		sel.sport_max = flow->sport;
-		sel.dport_min = flow->dport;
-		sel.dport_max = flow->dport;
+	if (!nest || nla_put_u8(skb, ESPAH_SEL_FAMILY, flow->family) ||
+	    espah_put_flow(skb, flow, ESPAH_PFP_ALL))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* the flag under which a packet tells an attribute of a selector, or 0 */
+static u8 pfp_of(int type)
+{
+	switch (type) {
+	case ESPAH_SEL_SRC:
+	case ESPAH_SEL_SRC_LEN:
+	case ESPAH_SEL_SRC_RANGES:
+		return ESPAH_PFP_SRC;
+	case ESPAH_SEL_DST:
+	case ESPAH_SEL_DST_LEN:
+	case ESPAH_SEL_DST_RANGES:
+		return ESPAH_PFP_DST;
+	case ESPAH_SEL_PROTO:
+		return ESPAH_PFP_PROTO;
+	case ESPAH_SEL_SPORT_MIN:
+	case ESPAH_SEL_SPORT_MAX:
+	case ESPAH_SEL_SPORT_RANGES:
+	case ESPAH_SEL_ICMP_TYPES:
+	case ESPAH_SEL_MH_TYPES:
+		return ESPAH_PFP_SPORT;
+	case ESPAH_SEL_DPORT_MIN:
+	case ESPAH_SEL_DPORT_MAX:
+	case ESPAH_SEL_DPORT_RANGES:
+	case ESPAH_SEL_ICMP_CODES:
+		return ESPAH_PFP_DPORT;
 	}
-	return espah_put_selector(skb, type, &sel);
+	return 0;
+}
+
+/* RFC 4301 4.4.1.2: what the SA is to be for, from the policy or from the packet */
+static int put_wanted(struct sk_buff *skb, const struct espah_policy *pol,
+		      const struct espah_flow *flow)
+{
+	struct nlattr *nest = nla_nest_start(skb, ESPAH_ACQUIRE_SELECTOR);
+	const struct nlattr *attr;
+	int rem;
+
+	if (!nest)
+		return -EMSGSIZE;
+	nla_for_each_attr(attr, pol->given, pol->given_len, rem)
+		if (!(pfp_of(nla_type(attr)) & pol->pfp) &&
+		    nla_put(skb, nla_type(attr), nla_len(attr), nla_data(attr)))
+			return -EMSGSIZE;
+	if (espah_put_flow(skb, flow, pol->pfp) ||
+	    (flow->opaque && pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) &&
+	     nla_put_flag(skb, ESPAH_SEL_OPAQUE)))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
 }
 
 static int put_acquire(struct sk_buff *skb, struct espah_policy *pol,
 		       const struct espah_flow *flow)
 {
 	return nla_put_u32(skb, ESPAH_ACQUIRE_POLICY_ID, pol->id) ?:
+	       put_wanted(skb, pol, flow) ?:
 	       espah_put_template(skb, ESPAH_ACQUIRE_TEMPLATE, pol, flow) ?:
 	       put_flow(skb, ESPAH_ACQUIRE_FLOW, flow);
 }
@@ -150,10 +197,14 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 			 const struct espah_flow *flow)
 {
 	struct sk_buff *skb;
+	unsigned int i = 0;
 	void *hdr;
 
+	/* the flow's other fields do no harm: then it is asked for in vain some more times */
+	if (pol->pfp)
+		i = jhash(flow, offsetof(struct espah_flow, hidden), 0) % ESPAH_ACQUIRE_FLOWS;
 	if (!genl_has_listeners(&espah_family, en->net, ESPAH_MCGRP_INDEX_ACQUIRE) ||
-	    !due(&pol->acquired, HZ))
+	    !due(&pol->acquired[i], HZ))
 		return;
 	skb = begin(en, ESPAH_MCGRP_INDEX_ACQUIRE, ESPAH_CMD_ACQUIRE, &hdr, GFP_ATOMIC);
 	if (skb)
@@ -276,7 +327,9 @@ void espah_event_drop(struct espah_net *en, const struct espah_sa *sa,
 	}
 	missed = atomic_xchg(&told->missed, 0);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		event = wanted[i] ? begin(en, kinds[i].group, kinds[i].cmd, &hdr, GFP_ATOMIC) : NULL;
+		if (!wanted[i])
+			continue;
+		event = begin(en, kinds[i].group, kinds[i].cmd, &hdr, GFP_ATOMIC);
 		if (event)
 			send(en, kinds[i].group, event, hdr,
 			     put_drop(event, sa, pol, reason, skb, missed), GFP_ATOMIC);

@@ -141,8 +141,8 @@ static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 }
 
 /* ESPAH_DROP_NONE, or under which reason a packet in the clear ends. */
-static enum espah_drop fate(u8 dir, u8 action, struct espah_sa **sas, unsigned int n,
-			    const struct espah_flow *flow)
+static enum espah_drop fate(u8 dir, u8 action, const struct espah_policy *pol,
+			    struct espah_sa **sas, unsigned int n, const struct espah_flow *flow)
 {
 	bool in = dir == ESPAH_DIR_IN;
 	unsigned int i;
@@ -156,7 +156,7 @@ static enum espah_drop fate(u8 dir, u8 action, struct espah_sa **sas, unsigned i
 	if (in)
 		return ESPAH_DROP_PLAINTEXT;
 	if (!n)
-		return ESPAH_DROP_NO_SA;
+		return pol->queue ? ESPAH_DROP_ACQUIRE_LATE : ESPAH_DROP_NO_SA;
 	if (!espah_path_takes(sas[0], espah_sa_path(sas[0]), flow))
 		return ESPAH_DROP_FAMILY;
 	for (i = 0; i < n; i++) {
@@ -193,7 +193,7 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	if (action == ESPAH_ACTION_PROTECT)
 		n = espah_bundle_sas(en, pol, flow, sas);
 	exempt = exemption(en->net, dir, flow, &partly);
-	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, sas, n, flow);
+	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, pol, sas, n, flow);
 	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, action) ||
 	    (en->hooked && nla_put_string(skb, ESPAH_EXPLAIN_HOOK, dir == ESPAH_DIR_IN ?
 					  "PRE_ROUTING" : "POST_ROUTING")) ||
@@ -203,6 +203,75 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	    (exempt && nla_put_string(skb, ESPAH_EXPLAIN_EXEMPT, exempt)))
 		return -EMSGSIZE;
 	return 0;
+}
+
+/**
+ * struct passed - a policy that does not match
+ * @pol: the policy
+ * @why: the fewest fields in which one of its rules does not match
+ */
+struct passed {
+	struct espah_policy *pol;
+	u32 why;
+};
+
+static u32 why_not(const struct espah_policy *pol, const struct espah_flow *flow)
+{
+	u32 why, least = ~0U;
+	unsigned int i;
+
+	for (i = 0; i < pol->nsel; i++) {
+		why = espah_selector_mismatch(&pol->rules[i].sel, flow);
+		if (hweight32(why) < hweight32(least))
+			least = why;
+	}
+	return least;
+}
+
+/* What is told first: what nearly matches, then what comes first. */
+static bool nearer(const struct passed *a, const struct passed *b)
+{
+	u32 fields = hweight32(a->why), others = hweight32(b->why);
+
+	return fields != others ? fields < others :
+	       espah_rule_rank(a->pol->rules) < espah_rule_rank(b->pol->rules);
+}
+
+/* Context: espah_net.lock. */
+static int put_passed(struct sk_buff *skb, struct espah_net *en, u8 dir, struct espah_flow *flow)
+{
+	struct passed passed[ESPAH_PASSED_MAX], next;
+	unsigned int i, n = 0, count = 0;
+	struct espah_policy *met;
+	struct nlattr *nest;
+	unsigned long id;
+
+	rcu_read_lock();
+	met = espah_spd_lookup(&en->spd, dir, flow);
+	rcu_read_unlock();
+	xa_for_each(&en->spd.index, id, next.pol) {
+		cond_resched();
+		if (next.pol->dir != dir || next.pol->rules->sel.family != flow->family ||
+		    (met && espah_rule_rank(next.pol->rules) >= espah_rule_rank(met->rules)))
+			continue;
+		count++;
+		next.why = why_not(next.pol, flow);
+		for (i = n; i && nearer(&next, &passed[i - 1]); i--)
+			if (i < ESPAH_PASSED_MAX)
+				passed[i] = passed[i - 1];
+		if (i < ESPAH_PASSED_MAX)
+			passed[i] = next;
+		n = min_t(unsigned int, n + 1, ESPAH_PASSED_MAX);
+	}
+	for (i = 0; i < n; i++) {
+		nest = nla_nest_start(skb, ESPAH_EXPLAIN_PASSED);
+		if (!nest || nla_put_u32(skb, ESPAH_PASSED_POLICY_ID, passed[i].pol->id) ||
+		    nla_put_u32(skb, ESPAH_PASSED_PRIORITY, passed[i].pol->priority) ||
+		    nla_put_u32(skb, ESPAH_PASSED_WHY, passed[i].why))
+			return -EMSGSIZE;
+		nla_nest_end(skb, nest);
+	}
+	return nla_put_u32(skb, ESPAH_EXPLAIN_PASSED_COUNT, count);
 }
 
 int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
@@ -232,6 +301,7 @@ int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
 	err = put_request(answer, attrs) ?:
 	      put_answer(answer, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 	rcu_read_unlock();
+	err = err ?: put_passed(answer, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 	mutex_unlock(&en->lock);
 	if (err) {
 		nlmsg_free(answer);

@@ -93,8 +93,8 @@ int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 		     struct netlink_ext_ack *extack);
 /* the attributes of a policy; Context: espah_net.lock or RCU reader */
 int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol);
-/* the selector of one flow, as a nest of the given type */
-int espah_put_selector(struct sk_buff *skb, int type, const struct espah_selector *sel);
+/* those of a flow's own values that @which (ESPAH_PFP_*) names, as parts of a selector */
+int espah_put_flow(struct sk_buff *skb, const struct espah_flow *flow, u8 which);
 /* a policy's templates, as a nest of the given type; @flow: for a packet of it, or NULL */
 int espah_put_template(struct sk_buff *skb, int type, struct espah_policy *pol,
 		       const struct espah_flow *flow);

@@ -23,6 +23,9 @@ const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_MSS] = ESPAH_NLA(mss),
 	[ESPAH_POLICY_REPLACE] = ESPAH_NLA(flag),
 	[ESPAH_POLICY_LABEL] = ESPAH_NLA(label),
+	[ESPAH_POLICY_PFP] = ESPAH_NLA(pfp),
+	[ESPAH_POLICY_QUEUE] = ESPAH_NLA(queue),
+	[ESPAH_POLICY_UNREACH] = ESPAH_NLA(flag),
 };
 
 /* for DEL and GET */
@@ -88,6 +91,11 @@ int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
 	if (pol->action == ESPAH_ACTION_PROTECT &&
 	    (espah_put_template(skb, ESPAH_POLICY_TEMPLATE, pol, NULL) ||
 	     nla_put_u16(skb, ESPAH_POLICY_MSS, pol->mss)))
+		return -EMSGSIZE;
+	if (pol->unreach && nla_put_flag(skb, ESPAH_POLICY_UNREACH))
+		return -EMSGSIZE;
+	if ((pol->pfp && nla_put_u32(skb, ESPAH_POLICY_PFP, pol->pfp)) ||
+	    (pol->queue && nla_put_u32(skb, ESPAH_POLICY_QUEUE, pol->queue)))
 		return -EMSGSIZE;
 	if (pol->label && nla_put_string(skb, ESPAH_POLICY_LABEL, pol->label))
 		return -EMSGSIZE;
@@ -235,12 +243,36 @@ static int get_protection(struct espah_policy *pol, struct nlattr **attrs,
 	if (pol->action != ESPAH_ACTION_PROTECT)
 		return espah_refuse(extack, attrs, ESPAH_POLICY_TEMPLATE,
 				    "goes with the action protect only") ?:
+		       espah_refuse(extack, attrs, ESPAH_POLICY_PFP,
+				    "goes with the action protect only") ?:
+		       espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE,
+				    "goes with the action protect only") ?:
 		       espah_refuse(extack, attrs, ESPAH_POLICY_MSS,
 				    "goes with the action protect only");
 	err = espah_need(extack, attrs, ESPAH_POLICY_TEMPLATE) ?:
 	      get_templates(attrs[ESPAH_POLICY_TEMPLATE], pol, extack);
 	if (err)
 		return err;
+	if (pol->dir == ESPAH_DIR_IN)
+		err = espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE, "is for outbound policies");
+	else if (attrs[ESPAH_POLICY_PFP])
+		err = espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE,
+				   "does not go with ESPAH_POLICY_PFP, whose SAs are of other policies");
+	if (err)
+		return err;
+	pol->queue = espah_get_u32(attrs[ESPAH_POLICY_QUEUE], 0);
+	pol->pfp = espah_get_u32(attrs[ESPAH_POLICY_PFP], 0);
+	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) && !(pol->pfp & ESPAH_PFP_PROTO) &&
+	    !pol->rules->sel.proto) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_POLICY_PFP],
+				    "ports from the packet need a protocol, in the selector or from the packet");
+		return -EINVAL;
+	}
+	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) && pol->rules->sel.opaque) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_POLICY_PFP],
+				    "opaque ports are not known, so the packet cannot tell them");
+		return -EINVAL;
+	}
 	pol->mss = attrs[ESPAH_POLICY_MSS] ? nla_get_u16(attrs[ESPAH_POLICY_MSS]) : ESPAH_MSS_AUTO;
 	return 0;
 }
@@ -261,6 +293,10 @@ static int get_policy(struct espah_policy *pol, struct nlattr **attrs,
 	pol->priority = espah_get_u32(attrs[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT);
 	pol->given = kmemdup(nla_data(selector), nla_len(selector), GFP_KERNEL_ACCOUNT);
 	pol->given_len = nla_len(selector);
+	pol->unreach = attrs[ESPAH_POLICY_UNREACH];
+	if (pol->unreach && (pol->dir == ESPAH_DIR_IN || pol->action == ESPAH_ACTION_BYPASS))
+		return espah_refuse(extack, attrs, ESPAH_POLICY_UNREACH,
+				    "is for outbound policies that discard or protect");
 	if (attrs[ESPAH_POLICY_LABEL]) {
 		pol->label = nla_strdup(attrs[ESPAH_POLICY_LABEL], GFP_KERNEL_ACCOUNT);
 		if (!pol->label)

@@ -31,19 +31,11 @@ const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
 
 /* --- answers --- */
 
-static int put_prefix(struct sk_buff *skb, int addr_type, int len_type,
-		      const union espah_addr *addr, u8 len, u8 family)
+static int put_host(struct sk_buff *skb, int addr_type, int len_type, const union espah_addr *addr,
+		    u8 family)
 {
-	if (!len)
-		return 0;
-	return espah_put_addr(skb, addr_type, addr, family) ?: nla_put_u8(skb, len_type, len);
-}
-
-static int put_ports(struct sk_buff *skb, int min_type, int max_type, u16 min, u16 max)
-{
-	if (min == 0 && max == 0xffff)
-		return 0;
-	return nla_put_u16(skb, min_type, min) ?: nla_put_u16(skb, max_type, max);
+	return espah_put_addr(skb, addr_type, addr, family) ?:
+	       nla_put_u8(skb, len_type, family == AF_INET ? 32 : 128);
 }
 
 static int put_type(struct sk_buff *skb, int type, u8 value)
@@ -53,36 +45,42 @@ static int put_type(struct sk_buff *skb, int type, u8 value)
 	return nla_put(skb, type, sizeof(pair), pair);
 }
 
-static int put_fields(struct sk_buff *skb, const struct espah_selector *sel)
+static int put_port(struct sk_buff *skb, int min_type, int max_type, u16 port)
 {
-	enum espah_fields fields = espah_proto_fields(sel->proto);
-
-	if (fields == ESPAH_FIELDS_MH)
-		return put_type(skb, ESPAH_SEL_MH_TYPES, sel->sport_min);
-	if (fields == ESPAH_FIELDS_ICMP)
-		return put_type(skb, ESPAH_SEL_ICMP_TYPES, sel->sport_min) ?:
-		       put_type(skb, ESPAH_SEL_ICMP_CODES, sel->dport_min);
-	return put_ports(skb, ESPAH_SEL_SPORT_MIN, ESPAH_SEL_SPORT_MAX, sel->sport_min,
-			 sel->sport_max) ?:
-	       put_ports(skb, ESPAH_SEL_DPORT_MIN, ESPAH_SEL_DPORT_MAX, sel->dport_min,
-			 sel->dport_max);
+	return nla_put_u16(skb, min_type, port) ?: nla_put_u16(skb, max_type, port);
 }
 
-int espah_put_selector(struct sk_buff *skb, int type, const struct espah_selector *sel)
+static int put_fields(struct sk_buff *skb, const struct espah_flow *flow, bool src, bool dst)
 {
-	struct nlattr *nest = nla_nest_start(skb, type);
-
-	if (!nest ||
-	    nla_put_u8(skb, ESPAH_SEL_FAMILY, sel->family) ||
-	    put_prefix(skb, ESPAH_SEL_SRC, ESPAH_SEL_SRC_LEN, &sel->src, sel->src_len,
-		       sel->family) ||
-	    put_prefix(skb, ESPAH_SEL_DST, ESPAH_SEL_DST_LEN, &sel->dst, sel->dst_len,
-		       sel->family) ||
-	    (sel->proto && nla_put_u8(skb, ESPAH_SEL_PROTO, sel->proto)) ||
-	    (espah_selector_has_ports(sel) && put_fields(skb, sel)))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
+	switch (espah_proto_fields(flow->proto)) {
+	case ESPAH_FIELDS_MH:
+		return src ? put_type(skb, ESPAH_SEL_MH_TYPES, flow->sport) : 0;
+	case ESPAH_FIELDS_ICMP:
+		return (src ? put_type(skb, ESPAH_SEL_ICMP_TYPES, flow->sport) : 0) ?:
+		       (dst ? put_type(skb, ESPAH_SEL_ICMP_CODES, flow->dport) : 0);
+	case ESPAH_FIELDS_PORTS:
+		return (src ? put_port(skb, ESPAH_SEL_SPORT_MIN, ESPAH_SEL_SPORT_MAX,
+				       flow->sport) : 0) ?:
+		       (dst ? put_port(skb, ESPAH_SEL_DPORT_MIN, ESPAH_SEL_DPORT_MAX,
+				       flow->dport) : 0);
+	case ESPAH_FIELDS_NONE:
+		break;
+	}
 	return 0;
+}
+
+int espah_put_flow(struct sk_buff *skb, const struct espah_flow *flow, u8 which)
+{
+	if ((which & ESPAH_PFP_SRC &&
+	     put_host(skb, ESPAH_SEL_SRC, ESPAH_SEL_SRC_LEN, &flow->src, flow->family)) ||
+	    (which & ESPAH_PFP_DST &&
+	     put_host(skb, ESPAH_SEL_DST, ESPAH_SEL_DST_LEN, &flow->dst, flow->family)) ||
+	    (which & ESPAH_PFP_PROTO && flow->proto &&
+	     nla_put_u8(skb, ESPAH_SEL_PROTO, flow->proto)))
+		return -EMSGSIZE;
+	if (!flow->has_ports || flow->opaque)
+		return 0;
+	return put_fields(skb, flow, which & ESPAH_PFP_SPORT, which & ESPAH_PFP_DPORT);
 }
 
 /* --- requests --- */

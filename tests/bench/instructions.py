@@ -22,7 +22,7 @@ import sys
 import gateways
 import lab
 import module
-from gateways import NAMES, OUT, QUICK, UNIT, Gateways, Stream, figure, say, stacks
+from gateways import AH, NAMES, OUT, QUICK, UNIT, Gateways, Stream, figure, say, stacks
 
 PACKETS = 1000 if QUICK else 4000
 REPETITIONS = 2 if QUICK else 4  # the first is dropped
@@ -136,7 +136,7 @@ def main():
     module.load()
     seen = {}
     for repetition in range(REPETITIONS):
-        for alg in NAMES:
+        for alg in (*NAMES, *AH):
             measure(topology, stream, alg, seen)
         say(f"repetition {repetition + 1} of {REPETITIONS}")
     figures = list(figures_of(seen))

@@ -37,7 +37,7 @@ charon-systemd {{
     }} }}
     syslog {{ daemon {{ default = -1 }} }}
 }}
-swanctl {{ load = pem openssl random }}
+swanctl {{ load = pem pkcs1 pkcs8 x509 pubkey openssl random }}
 """
 
 

@@ -31,7 +31,7 @@ CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_D
 L_PACKETS, L_BYTES, L_TIME, L_USE, L_IDLE = range(1, 6)
 X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
- P_ADDED, P_DROPS, P_PAD, P_LABEL) = range(1, 15)
+ P_ADDED, P_DROPS, P_PAD, P_LABEL, P_PFP, P_QUEUE, P_UNREACH) = range(1, 18)
 (S_FAMILY, S_SRC, S_SRC_LEN, S_DST, S_DST_LEN, S_PROTO, S_SPORT_MIN, S_SPORT_MAX, S_DPORT_MIN,
  S_DPORT_MAX, S_SRC_RANGES, S_DST_RANGES, S_SPORT_RANGES, S_DPORT_RANGES, S_ICMP_TYPES,
  S_ICMP_CODES, S_MH_TYPES, S_OPAQUE, S_MARK, S_MARK_MASK, S_IFINDEX) = range(1, 22)
@@ -39,7 +39,7 @@ T_PROTO, T_MODE, T_SRC, T_DST, T_REQID, T_OUTER = range(1, 7)
 C_IN, C_OUT, C_ICMP = 1, 2, 3
 (X_DIR, X_SRC, X_DST, X_PROTO, X_SPORT, X_DPORT, X_ACTION, X_POLICY, X_SA, X_DROP, X_OVERHEAD,
  X_MTU, X_MSS, X_EXEMPT) = range(1, 15)
-X_HOOK, X_MARK, X_IFINDEX = 18, 19, 20
+X_HOOK, X_MARK, X_IFINDEX, X_PASSED, X_PASSED_COUNT = range(18, 23)
 A_POLICY_ID, A_TEMPLATE, A_FLOW = 1, 2, 3
 
 IN, OUT = 0, 1
@@ -520,6 +520,24 @@ BAD = [
     ("MSS with bypass", POLICY_NEW, plain(MSS=u16(1000)), E.EINVAL, "protect only"),
     ("MSS 63", POLICY_NEW, policy(MSS=u16(63)), E.EINVAL, "got 63"),
     ("MSS 65534", POLICY_NEW, policy(MSS=u16(65534)), E.EINVAL, "got 65534"),
+    ("PFP of no field", POLICY_NEW, policy(PFP=u32(0)), E.EINVAL, "got 0"),
+    ("PFP of a sixth field", POLICY_NEW, policy(PFP=u32(0x21)), E.EINVAL, "got 0x21"),
+    ("PFP of 1 byte", POLICY_NEW, policy(PFP=u8(1)), E.EINVAL, "takes 4 bytes"),
+    ("PFP with bypass", POLICY_NEW, plain(PFP=u32(1)), E.EINVAL, "protect only"),
+    ("PFP of ports without a protocol", POLICY_NEW, policy(PFP=u32(8)), E.EINVAL,
+     "need a protocol"),
+    ("PFP of opaque ports", POLICY_NEW,
+     policy(PFP=u32(0x14), SELECTOR=SELECTOR + attr(S_PROTO, u8(17)) + attr(S_OPAQUE, b"")),
+     E.EINVAL, "opaque ports"),
+    ("queue of 0", POLICY_NEW, policy(QUEUE=u32(0)), E.EINVAL, "1 to 64 packets, got 0"),
+    ("queue of 65", POLICY_NEW, policy(QUEUE=u32(65)), E.EINVAL, "got 65"),
+    ("queue with discard", POLICY_NEW, plain(ACTION=u8(DISCARD), QUEUE=u32(5)), E.EINVAL,
+     "protect only"),
+    ("queue inward", POLICY_NEW, policy(DIR=u8(IN), QUEUE=u32(5)), E.EINVAL, "outbound"),
+    ("queue with PFP", POLICY_NEW, policy(PFP=u32(1), QUEUE=u32(5)), E.EINVAL, "POLICY_PFP"),
+    ("unreach inward", POLICY_NEW, policy(DIR=u8(IN), UNREACH=b""), E.EINVAL, "outbound"),
+    ("unreach with bypass", POLICY_NEW, plain(UNREACH=b""), E.EINVAL, "discard or protect"),
+    ("unreach with a value", POLICY_NEW, policy(UNREACH=u8(1)), E.EINVAL, ""),
     ("policy that exists", POLICY_NEW, policy(), E.EEXIST, "exists"),
     ("empty selector", POLICY_NEW, plain(SELECTOR=b""), E.EINVAL, "ESPAH_SEL_FAMILY"),
     ("selector of 2 bytes", POLICY_NEW, plain(SELECTOR=b"\0\0"), (E.EINVAL, E.ERANGE), ""),

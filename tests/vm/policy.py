@@ -76,6 +76,52 @@ def prefixes():
     gateway.agree(*cases)
 
 
+@lab.test("explain names the policies that come first and do not match, the nearest first")
+def passed_over():
+    """Policies of one host and port each, in which some fields are others than the flow's."""
+    for v in (4, 6):
+        rng = random.Random(v)
+        flow = Flow(LAN[v], FAR[v], TCP, 1000, 443)
+        other = {4: "198.51.100.7", 6: "2001:db8:77::7"}[v]
+        fields = ("src", "dst", "proto", "sport", "dport", "mark", "dev")
+        lines, want = [f"policy add in {EVERYBODY[v]} priority 1 discard"], []
+        for number in range(40):
+            # the last has the flow's priority and is younger, the one before is less preferred
+            priority = {38: 31, 39: 30}.get(number, rng.choice((10, 20, 30)))
+            why = [field for field in fields if rng.random() < 0.3] or ["dport"]
+            if number == 20:
+                why, priority = [], 30  # it matches
+            proto = "udp" if "proto" in why else "tcp"
+            lines.append(
+                f"policy add out {other if 'src' in why else flow.src} "
+                f"{other if 'dst' in why else flow.dst} {proto} "
+                f"sport {9 if 'sport' in why else 1000} dport {9 if 'dport' in why else 443} "
+                f"mark {number + 1 if 'mark' in why else 0}/{number + 1} "  # none is the same
+                + "dev lan " * ("dev" in why) + f"priority {priority} "
+                + ("discard" if number != 20 else "bypass"))
+            if number != 20 and (priority, number) < (30, 20):
+                want.append((len(why), priority, number, why))
+        gateway = Gateway.get(lines)
+        first = Espah.json(gateway.a, "policy", "list", "out")[0]["id"]
+        answer, = gateway.explain(("out", dataclasses.replace(flow, told="dev wan")))
+        lab.equal(answer["policy"]["id"], first + 20, "the policy that matches")
+        lab.equal(answer["passed_count"], len(want), "how many come first")
+        lab.equal([(policy["id"] - first, policy["priority"], policy["why"])
+                   for policy in answer["passed"]],
+                  [(number, priority, why) for _, priority, number, why in sorted(want)[:8]],
+                  "those that are named")
+        text = gateway.a.run(ipsec.CLI, "explain", *dataclasses.replace(
+            flow, told="dev wan").words().split()).stdout
+        lab.true(f"So do {len(want) - 8} more." in text and "but differs in" in text, text)
+    gateway = Gateway.get(["policy add out 10.7.0.0/16,10.8.0.0/16 any tcp dport 1-9,80 discard",
+                           "policy add out any4 any icmp type 3 discard",
+                           "policy add out any4 any tcp opaque discard"])
+    answer, = gateway.explain(("out", Flow("10.8.1.1", FAR[4], TCP, 1, 79)))
+    lab.equal([policy["why"] for policy in answer["passed"]],
+              [["dport"], ["opaque"], ["proto", "sport"]], "of lists the nearest")
+    lab.equal(answer["policy"], None, "the policy that matches")
+
+
 @lab.test("any4 and any6 are families apart")
 def families():
     gateway = Gateway.get(["policy add out any6 any6 discard", "policy add in any4 any4 discard"])

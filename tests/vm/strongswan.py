@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """strongSwan keys espah; its peer is strongSwan over XFRM. See sites.py for the topology."""
+import re
+
 import lab
 import traffic
 from charon import Charon, connection
@@ -103,6 +105,44 @@ def port():
     lab.equal(here.in_clear(), 0, "packets in clear")
     traffic.ping(here.s, S[4], T[4])
     lab.equal(here.in_clear(), 2, "packets in clear with a ping")
+
+
+@lab.test("a policy for UDP ports 7000 to 7010: they go through the tunnel, port 7500 does not")
+def port_range():
+    here = Lab.clean()
+    a, _ = here.pair(4, {"net": (NET_A[4] + "[udp]", NET_B[4] + "[udp/7000-7010]", GCM)})
+    a.initiate()
+    with traffic.udp(here.s, S[4]) as sender:
+        for number, clear in (7000, 0), (7010, 0), (7500, 1):
+            with traffic.udp(here.t, T[4], number) as receiver:
+                traffic.deliver(sender, receiver, [b"hello"])
+            lab.equal(here.in_clear(), clear, f"packets in clear after port {number}")
+    lab.equal(here.dropped(), {}, "drops")
+
+
+@lab.test("one IKE_SA with two CHILD_SAs: both carry, and one carries on when the other is ended")
+def two():
+    here = Lab.clean()
+    for ns, net in (here.s, "10.1.1"), (here.t, "10.2.1"):
+        ns.ip(f"addr replace {net}.2/24 dev eth0\n")
+    here.a.ip("route replace 10.1.1.0/24 dev lan\n")
+    here.b.ip("route replace 10.2.1.0/24 dev lan\n")
+    a, _ = here.pair(4, {"net": (NET_A[4], NET_B[4], GCM),
+                         "more": ("10.1.1.0/24", "10.2.1.0/24", GCM)})
+    a.initiate()
+    first = {sa["spi"] for sa in Espah.sas(here.a)}
+    a.initiate("more")
+    lab.equal(len(re.findall(r"\bstate=ESTABLISHED\b", a.sas())), 1, "IKE_SAs")
+    lab.equal((len(Espah.sas(here.a)), len(Espah.json(here.a, "policy", "list"))), (4, 4),
+              "SAs and policies")
+    traffic.ping(here.s, S[4], T[4])
+    traffic.ping(here.s, "10.1.1.2", "10.2.1.2")
+    a.swanctl("--terminate", "--child", "more")
+    lab.wait_for(lambda: {sa["spi"] for sa in Espah.sas(here.a)} == first, "the second one to go")
+    lab.equal(len(Espah.json(here.a, "policy", "list")), 2, "policies")
+    traffic.ping(here.t, T[4], S[4])
+    lab.equal(here.in_clear(), 0, "packets in clear")
+    lab.equal(here.dropped(), {}, "drops")
 
 
 @lab.test("algorithms: each proposal is negotiated with XFRM and carries pings")

@@ -20,7 +20,8 @@ const char explain_help[] =
 	"espah explain reason NAME\n"
 	"\n"
 	"Tells which policy a packet from SRC to DST would meet, in which hook and why, the SAs that\n"
-	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped. SRC and DST\n"
+	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped; and\n"
+	"of the policies that come first but do not match, the eight that differ least. SRC and DST\n"
 	"are the addresses inside the tunnel. 'out' is meant if no direction is given; without 'dev'\n"
 	"no policy with a device is met.\n"
 	"'reason' tells what a drop reason of 'espah stats' means, and what to check.\n"
@@ -278,6 +279,68 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 		puts(".");
 }
 
+/* What a policy passed over differs in. */
+static const struct {
+	uint32_t bit;
+	const char *name;
+	const char *text;
+} whys[] = {
+	{ ESPAH_PFP_SRC, "src", "source" }, { ESPAH_PFP_DST, "dst", "destination" },
+	{ ESPAH_PFP_PROTO, "proto", "protocol" },
+	{ ESPAH_PFP_SPORT, "sport", "source port or type" },
+	{ ESPAH_PFP_DPORT, "dport", "destination port or code" },
+	{ ESPAH_WHY_OPAQUE, "opaque", "being for fragments" }, { ESPAH_WHY_MARK, "mark", "mark" },
+	{ ESPAH_WHY_IFINDEX, "dev", "device" },
+};
+
+static void print_passed(const struct nlmsghdr *nlh, uint32_t count)
+{
+	const struct nlattr *attr, *tb[ESPAH_PASSED_ATTR_MAX + 1];
+	unsigned int i, told = 0;
+	const char *before;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
+		if (mnl_attr_get_type(attr) != ESPAH_EXPLAIN_PASSED)
+			continue;
+		attr_nest(attr, tb, ESPAH_PASSED_ATTR_MAX);
+		printf("Policy %u (priority %u) comes first, but differs in",
+		       attr_u32(tb[ESPAH_PASSED_POLICY_ID], 0),
+		       attr_u32(tb[ESPAH_PASSED_PRIORITY], 0));
+		for (i = 0, before = " "; i < ARRAY_SIZE(whys); i++) {
+			if (!(attr_u32(tb[ESPAH_PASSED_WHY], 0) & whys[i].bit))
+				continue;
+			printf("%s%s", before, whys[i].text);
+			before = ", ";
+		}
+		puts(".");
+		told++;
+	}
+	if (told < count)
+		printf("So do %u more.\n", count - told);
+}
+
+static json_t *passed_json(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attr, *tb[ESPAH_PASSED_ATTR_MAX + 1];
+	json_t *list = json_array(), *object, *why;
+	unsigned int i;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
+		if (mnl_attr_get_type(attr) != ESPAH_EXPLAIN_PASSED)
+			continue;
+		attr_nest(attr, tb, ESPAH_PASSED_ATTR_MAX);
+		object = json_object();
+		json_set(object, "id", json_integer(attr_u32(tb[ESPAH_PASSED_POLICY_ID], 0)));
+		json_set(object, "priority", json_integer(attr_u32(tb[ESPAH_PASSED_PRIORITY], 0)));
+		json_set(object, "why", why = json_array());
+		for (i = 0; i < ARRAY_SIZE(whys); i++)
+			if (attr_u32(tb[ESPAH_PASSED_WHY], 0) & whys[i].bit)
+				json_array_append_new(why, json_string(whys[i].name));
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
 static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 		       const struct flow *flow, const char *reason)
 {
@@ -357,6 +420,7 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 	unsigned int n = 0;
 	char buf[NL_REQUEST_MAX], reason[256] = "";
 	struct nlmsghdr *nlh;
+	json_t *object;
 	int status;
 
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_EXPLAIN, NLM_F_ACK);
@@ -371,10 +435,16 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 	if (tb[ESPAH_EXPLAIN_DROP])
 		status = stats_reason(cli, attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), reason,
 				      sizeof(reason));
-	if (cli->json)
-		json_print(to_json(tb, sas, flow, reason));
-	else
+	if (cli->json) {
+		object = to_json(tb, sas, flow, reason);
+		json_set(object, "passed", passed_json(answer->nlh));
+		json_set(object, "passed_count",
+			 json_integer(attr_u32(tb[ESPAH_EXPLAIN_PASSED_COUNT], 0)));
+		json_print(object);
+	} else {
 		print_text(tb, sas, flow, reason);
+		print_passed(answer->nlh, attr_u32(tb[ESPAH_EXPLAIN_PASSED_COUNT], 0));
+	}
 	return status;
 }
 

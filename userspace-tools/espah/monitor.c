@@ -85,17 +85,18 @@ static void policy_flushed(const struct nlattr **tb, char *buf, size_t size, jso
 static void acquire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)
 {
 	const struct nlattr *tb[ESPAH_ACQUIRE_MAX + 1];
-	char flow_text[SELECTOR_TEXT_MAX], tmpl_text[SELECTOR_TEXT_MAX];
+	char flow_text[SELECTOR_TEXT_MAX], tmpl_text[SELECTOR_TEXT_MAX], text[SELECTOR_TEXT_MAX];
 	struct template tmpl[ESPAH_BUNDLE_MAX];
-	struct selector flow;
+	struct selector flow, wanted;
 	json_t *inner;
 
 	attr_table(nlh, tb, ESPAH_ACQUIRE_MAX);
 	template_get(tb[ESPAH_ACQUIRE_TEMPLATE], tmpl);
 	selector_get(tb[ESPAH_ACQUIRE_FLOW], &flow);
-	snprintf(buf, size, "policy %u has no SA for %s; it needs %s",
+	selector_get(tb[ESPAH_ACQUIRE_SELECTOR], &wanted);
+	snprintf(buf, size, "policy %u has no SA for %s; it needs %s for %s",
 		 attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0), selector_text(&flow, flow_text),
-		 template_text(tmpl, tmpl_text));
+		 template_text(tmpl, tmpl_text), selector_text(&wanted, text));
 	if (!object)
 		return;
 	json_set(object, "policy", json_integer(attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0)));
@@ -103,6 +104,9 @@ static void acquire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *
 	inner = json_object();
 	selector_json(&flow, inner);
 	json_set(object, "flow", inner);
+	inner = json_object();
+	selector_json(&wanted, inner);
+	json_set(object, "selector", inner);
 }
 
 static void expire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)

@@ -29,6 +29,9 @@ enum policy_word {
 	POLICY_LABEL = 1 << 15,
 	POLICY_MARK = 1 << 16,
 	POLICY_DEV = 1 << 17,
+	POLICY_PFP = 1 << 18,
+	POLICY_QUEUE = 1 << 19,
+	POLICY_UNREACH = 1 << 20,
 };
 
 /**
@@ -45,12 +48,23 @@ struct policy {
 	uint8_t dir;
 	uint8_t action;
 	uint16_t mss;
+	uint32_t pfp;
+	uint32_t queue;
 	uint32_t id;
 	uint32_t priority;
 	const char *label;
 	struct selector sel;
 	struct template tmpl[ESPAH_BUNDLE_MAX];
 };
+
+/** PFP_WORDS - entries of pfp_words */
+#define PFP_WORDS 7
+
+/** pfp_words - what a packet can tell of a selector; types and codes stand where ports do */
+extern const struct pfp_word {
+	const char *word;
+	uint32_t bit;
+} pfp_words[PFP_WORDS];
 
 /* policy_words.c */
 int policy_read(struct args *args, const char *command, bool with_action, struct policy *policy);

@@ -1,12 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A policy: from a netlink answer to text and JSON. */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <linux/espah.h>
 
 #include "policy.h"
 #include "words.h"
+
+/* Whether the word is the one for this policy: ports and types have the same flags. */
+static bool pfp_has(const struct pfp_word *word, const struct nlattr **tb)
+{
+	const struct nlattr *sel[ESPAH_SEL_MAX + 1];
+	bool types, is_type = !strcmp(word->word, "type") || !strcmp(word->word, "code");
+	uint8_t proto;
+
+	attr_nest(tb[ESPAH_POLICY_SELECTOR], sel, ESPAH_SEL_MAX);
+	proto = attr_u8(sel[ESPAH_SEL_PROTO], 0);
+	types = proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 || proto == IPPROTO_MH;
+	return attr_u32(tb[ESPAH_POLICY_PFP], 0) & word->bit &&
+	       (is_type == types || word->bit & ~(ESPAH_PFP_SPORT | ESPAH_PFP_DPORT));
+}
 
 /** policy_verdict() - Return: @buf with what the policy does, such as "bypass" */
 const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
@@ -15,9 +30,11 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 	uint16_t mss = attr_u16(tb[ESPAH_POLICY_MSS], ESPAH_MSS_AUTO);
 	char text[SELECTOR_TEXT_MAX], clamp[24] = "";
 	struct template tmpl[ESPAH_BUNDLE_MAX];
+	const char *before = " pfp ", *unreach = tb[ESPAH_POLICY_UNREACH] ? " unreach" : "";
+	unsigned int i, used;
 
 	if (action != ESPAH_ACTION_PROTECT) {
-		snprintf(buf, size, "%s", word_of(WORD_ACTION, action));
+		snprintf(buf, size, "%s%s", word_of(WORD_ACTION, action), unreach);
 		return buf;
 	}
 	template_get(tb[ESPAH_POLICY_TEMPLATE], tmpl);
@@ -26,7 +43,18 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 		snprintf(clamp, sizeof(clamp), " mss off");
 	else if (mss != ESPAH_MSS_AUTO)
 		snprintf(clamp, sizeof(clamp), " mss %u", mss);
-	snprintf(buf, size, "protect %s%s", template_text(tmpl, text), clamp);
+	used = snprintf(buf, size, "protect %s%s", template_text(tmpl, text), clamp);
+	for (i = 0; i < PFP_WORDS && used < size; i++) {
+		if (!pfp_has(&pfp_words[i], tb))
+			continue;
+		used += snprintf(buf + used, size - used, "%s%s", before, pfp_words[i].word);
+		before = ",";
+	}
+	if (tb[ESPAH_POLICY_QUEUE] && used < size)
+		used += snprintf(buf + used, size - used, " queue %u",
+				 attr_u32(tb[ESPAH_POLICY_QUEUE], 0));
+	if (used < size)
+		snprintf(buf + used, size - used, "%s", unreach);
 	return buf;
 }
 
@@ -66,9 +94,10 @@ static json_t *mss(const struct nlattr *attr)
 /** policy_json() - Return: a policy as an object */
 json_t *policy_json(const struct nlattr **tb)
 {
-	json_t *policy = json_object();
-	struct selector sel;
+	json_t *policy = json_object(), *pfp;
 	struct template tmpl[ESPAH_BUNDLE_MAX];
+	struct selector sel;
+	unsigned int i;
 
 	json_set(policy, "id", json_integer(attr_u32(tb[ESPAH_POLICY_ID], 0)));
 	json_set(policy, "dir",
@@ -89,6 +118,16 @@ json_t *policy_json(const struct nlattr **tb)
 	}
 	if (tb[ESPAH_POLICY_MSS])
 		json_set(policy, "mss", mss(tb[ESPAH_POLICY_MSS]));
+	if (tb[ESPAH_POLICY_QUEUE])
+		json_set(policy, "queue", json_integer(attr_u32(tb[ESPAH_POLICY_QUEUE], 0)));
+	if (tb[ESPAH_POLICY_UNREACH])
+		json_set(policy, "unreach", json_true());
+	if (tb[ESPAH_POLICY_PFP]) {
+		json_set(policy, "pfp", pfp = json_array());
+		for (i = 0; i < PFP_WORDS; i++)
+			if (pfp_has(&pfp_words[i], tb))
+				json_array_append_new(pfp, json_string(pfp_words[i].word));
+	}
 	if (tb[ESPAH_POLICY_LABEL])
 		json_set(policy, "label", json_string(attr_string(tb[ESPAH_POLICY_LABEL], "?")));
 	if (tb[ESPAH_POLICY_PACKETS])

@@ -19,7 +19,14 @@ static const struct {
 	{ "priority", POLICY_PRIORITY }, { "inet", POLICY_FAMILY }, { "inet6", POLICY_FAMILY },
 	{ "bypass", POLICY_ACTION }, { "discard", POLICY_ACTION }, { "protect", POLICY_ACTION },
 	{ "reqid", POLICY_REQID }, { "mss", POLICY_MSS }, { "id", POLICY_ID },
-	{ "label", POLICY_LABEL },
+	{ "label", POLICY_LABEL }, { "pfp", POLICY_PFP },
+	{ "queue", POLICY_QUEUE }, { "unreach", POLICY_UNREACH },
+};
+
+const struct pfp_word pfp_words[PFP_WORDS] = {
+	{ "src", ESPAH_PFP_SRC }, { "dst", ESPAH_PFP_DST }, { "proto", ESPAH_PFP_PROTO },
+	{ "sport", ESPAH_PFP_SPORT }, { "dport", ESPAH_PFP_DPORT },
+	{ "type", ESPAH_PFP_SPORT }, { "code", ESPAH_PFP_DPORT },
 };
 
 static const char *keyword_name(unsigned int i)
@@ -71,6 +78,29 @@ static int read_mss(const char *word, uint16_t *mss)
 	return 0;
 }
 
+/* src,dst,proto,sport,dport,type,code: any of them */
+static int read_pfp(const char *list, uint32_t *pfp)
+{
+	size_t len;
+	unsigned int i;
+	const char *word;
+
+	for (word = list; *word; word += len + (word[len] == ',')) {
+		len = strcspn(word, ",");
+		for (i = 0; i < PFP_WORDS && (strlen(pfp_words[i].word) != len ||
+					      strncmp(word, pfp_words[i].word, len)); i++)
+			;
+		if (i == PFP_WORDS)
+			break;
+		*pfp |= pfp_words[i].bit;
+	}
+	if (!*word && *list)
+		return 0;
+	error("'pfp' cannot be '%s'; it is a list of src, dst, proto, sport, dport, type and code",
+	      list);
+	return -1;
+}
+
 /* [esp|ah] tunnel ADDR ADDR | [esp|ah] transport [ADDR ADDR] */
 static int read_template(struct args *args, struct template *tmpl)
 {
@@ -116,8 +146,11 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 {
 	struct template *tmpl;
 	const char *value;
+	uint64_t n;
 
 	switch (bit) {
+	case POLICY_UNREACH:
+		return 0;
 	case POLICY_DIR:
 		return read_dir(word, policy);
 	case POLICY_FAMILY:
@@ -161,6 +194,13 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 		return parse_u32(word, value, &tmpl->reqid);
 	case POLICY_MSS:
 		return read_mss(value, &policy->mss);
+	case POLICY_QUEUE:
+		if (parse_number(word, value, 1, ESPAH_QUEUE_MAX, &n))
+			return -1;
+		policy->queue = n;
+		return 0;
+	case POLICY_PFP:
+		return read_pfp(value, &policy->pfp);
 	case POLICY_ID:
 		return parse_u32(word, value, &policy->id);
 	case POLICY_LABEL:
@@ -226,9 +266,13 @@ static int read_side(const char *word, const char *command, uint8_t *family,
 	return list_parse_addrs("destination", word, &policy->sel.dst, family);
 }
 
+/* what only outbound policies have */
+static const uint32_t outbound = POLICY_QUEUE | POLICY_UNREACH;
+
 static int check(const char *command, bool with_action, uint8_t family, struct policy *policy)
 {
-	uint32_t protect_only = policy->given & (POLICY_REQID | POLICY_MSS);
+	uint32_t protect_only = policy->given & (POLICY_REQID | POLICY_MSS | POLICY_PFP |
+						 POLICY_QUEUE);
 
 	if (policy->given & POLICY_ID) {
 		if (policy->given == POLICY_ID)
@@ -253,8 +297,22 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 	}
 	if (with_action && protect_only && policy->action != ESPAH_ACTION_PROTECT) {
 		error("'%s' goes with protect, not with %s",
-		      protect_only & POLICY_REQID ? "reqid" : "mss",
+		      protect_only & POLICY_REQID ? "reqid" :
+		      protect_only & POLICY_MSS ? "mss" :
+		      protect_only & POLICY_PFP ? "pfp" : "queue",
 		      word_of(WORD_ACTION, policy->action));
+		return -1;
+	}
+	if (policy->given & POLICY_QUEUE && policy->given & POLICY_PFP) {
+		error("'queue' does not go with 'pfp', as the SA is one of another policy");
+		return -1;
+	}
+	if (policy->given & outbound && policy->dir == ESPAH_DIR_IN) {
+		error("'%s' is for out or both", policy->given & POLICY_QUEUE ? "queue" : "unreach");
+		return -1;
+	}
+	if (policy->given & POLICY_UNREACH && policy->action == ESPAH_ACTION_BYPASS) {
+		error("'unreach' goes with discard or protect, not with bypass");
 		return -1;
 	}
 	if (family && policy->sel.family && family != policy->sel.family) {
@@ -280,7 +338,8 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
  */
 int policy_read(struct args *args, const char *command, bool with_action, struct policy *policy)
 {
-	const uint32_t only_add = POLICY_ACTION | POLICY_REQID | POLICY_MSS | POLICY_LABEL;
+	const uint32_t only_add = POLICY_ACTION | POLICY_REQID | POLICY_MSS | POLICY_LABEL |
+				  POLICY_PFP | POLICY_QUEUE | POLICY_UNREACH;
 	uint32_t refused = with_action ? POLICY_ID : only_add, bit;
 	uint8_t family = AF_UNSPEC, side;
 	const char *word;
@@ -325,11 +384,28 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 	return check(command, with_action, family, policy) ? STATUS_USAGE : STATUS_OK;
 }
 
+/* Sides are swapped, but types and codes are of no side. */
+static uint32_t pfp_mirror(uint32_t pfp, uint8_t proto)
+{
+	uint32_t ports = ESPAH_PFP_SPORT | ESPAH_PFP_DPORT, sides = ESPAH_PFP_SRC | ESPAH_PFP_DST;
+
+	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 || proto == IPPROTO_MH)
+		ports = 0;
+	if ((pfp & ports) == ESPAH_PFP_SPORT || (pfp & ports) == ESPAH_PFP_DPORT)
+		pfp ^= ports;
+	if ((pfp & sides) == ESPAH_PFP_SRC || (pfp & sides) == ESPAH_PFP_DST)
+		pfp ^= sides;
+	return pfp;
+}
+
 /** policy_mirror() - turn a policy into the one for the answers to its packets */
 void policy_mirror(struct policy *policy)
 {
 	policy->dir = policy->dir == ESPAH_DIR_OUT ? ESPAH_DIR_IN : ESPAH_DIR_OUT;
+	if (policy->dir == ESPAH_DIR_IN)
+		policy->given &= ~outbound;
 	selector_mirror(&policy->sel);
+	policy->pfp = pfp_mirror(policy->pfp, policy->sel.proto);
 	template_mirror(policy->tmpl);
 }
 
@@ -350,6 +426,12 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy)
 		template_put(nlh, ESPAH_POLICY_TEMPLATE, policy->tmpl);
 	if (policy->given & POLICY_MSS)
 		mnl_attr_put_u16(nlh, ESPAH_POLICY_MSS, policy->mss);
+	if (policy->given & POLICY_QUEUE)
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_QUEUE, policy->queue);
+	if (policy->given & POLICY_UNREACH)
+		mnl_attr_put(nlh, ESPAH_POLICY_UNREACH, 0, NULL);
+	if (policy->given & POLICY_PFP)
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_PFP, policy->pfp);
 	if (policy->given & POLICY_LABEL)
 		mnl_attr_put_strz(nlh, ESPAH_POLICY_LABEL, policy->label);
 	if (policy->replace)

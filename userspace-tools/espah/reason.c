@@ -20,6 +20,8 @@ static const struct {
 	{ "larval", "The peer already uses an SPI that was only reserved: 'espah sa add in' with its keys is missing." },
 	{ "expired", "No new SA came before the hard limit: set a soft limit, and see that IKE or you act on it." },
 	{ "no_sa", "'espah sa list out' needs an SA with the addresses, mode and reqid of the policy's template; 'espah monitor acquire' shows what is asked for." },
+	{ "acquire_full", "Packets came faster than IKE makes an SA; 'queue' of the policy may be raised." },
+	{ "acquire_late", "As for no_sa: nobody added the SA within five seconds; is an IKE daemon running, and does its peer answer?" },
 	{ "discard_out", "'espah explain out SRC DST' names the policy or default action that says discard." },
 	{ "opaque_out", "Fragments have no ports: add a policy without ports for them, or one with 'opaque'." },
 	{ "fragment_out", "Transport mode takes no fragments: let the sender not fragment, or use a tunnel." },

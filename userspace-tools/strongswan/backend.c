@@ -2,6 +2,9 @@
 /* The backend: kernel_ipsec_t, as charon calls it. */
 #include "backend.h"
 
+/* KERNEL_SA_USE_TIME of strongSwan 6: query_sa() knows when an SA was used; unused before */
+#define SA_USE_TIME (1 << 5)
+
 struct backend {
 	kernel_ipsec_t public;
 	struct nl *nl;
@@ -11,7 +14,7 @@ struct backend {
 
 METHOD(kernel_ipsec_t, get_features, kernel_feature_t, struct backend *this)
 {
-	return KERNEL_ESP_V3_TFC;
+	return KERNEL_ESP_V3_TFC | SA_USE_TIME;
 }
 
 METHOD(kernel_ipsec_t, get_spi, status_t, struct backend *this, host_t *src, host_t *dst,

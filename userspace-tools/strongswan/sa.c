@@ -121,7 +121,7 @@ static const char *unsupported(kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 		return "interface IDs";
 	if (data->label)
 		return "security labels";
-	if (data->hw_offload == HW_OFFLOAD_YES)
+	if (data->hw_offload != HW_OFFLOAD_NO && data->hw_offload != HW_OFFLOAD_AUTO)
 		return "hardware offload";
 	return NULL;
 }

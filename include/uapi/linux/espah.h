@@ -46,7 +46,8 @@
  *
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
- *                        [POLICY_REPLACE] [POLICY_LABEL]
+ *                        [POLICY_REPLACE] [POLICY_LABEL] [POLICY_PFP or POLICY_QUEUE]
+ *                        [POLICY_UNREACH]
  *     Adds a policy; with NLM_F_ECHO it answers with ESPAH_CMD_POLICY_NEW, so
  *     that the caller learns its POLICY_ID. -EEXIST if one with the same
  *     direction, selector and priority exists; with POLICY_REPLACE that one is
@@ -81,13 +82,15 @@
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
  *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT] [EXPLAIN_MARK]
  *                        [EXPLAIN_IFINDEX]
- *     Answers what a packet of this flow would meet; see ESPAH_EXPLAIN_*.
+ *     Answers what a packet of this flow would meet, and which policies it passes
+ *     before that; see ESPAH_EXPLAIN_*.
  *
  * Events, to the multicast groups:
  *   "sa"       ESPAH_CMD_SA_NEW, _SA_SET, _SA_DEL (never with keys), _SA_FLUSH
  *   "policy"   ESPAH_CMD_POLICY_NEW, _POLICY_DEL, _POLICY_FLUSH
  *   "acquire"  ESPAH_CMD_ACQUIRE, ESPAH_ACQUIRE_*: a packet met a protect
- *              policy that has no SA. At most one a second for each policy.
+ *              policy that has no SA. At most one a second for each policy; with
+ *              POLICY_PFP, at most eight, of different flows.
  *   "expire"   ESPAH_CMD_EXPIRE, ESPAH_EXPIRE_*: an SA reached a limit. Before
  *              the ESPAH_CMD_SA_DEL if it is a hard one.
  *   "mapping"  ESPAH_CMD_MAPPING: (identity) SA_SRC SA_REQID SA_ENCAP_SPORT
@@ -474,6 +477,22 @@ enum espah_tmpl_attr {
 /** ESPAH_MSS_AUTO - clamp it to what the SA carries unfragmented */
 #define ESPAH_MSS_AUTO 0xffff
 
+/**
+ * ESPAH_PFP_SRC - populate from packet (RFC 4301 4.4.1.2): what the SA that a packet asks for
+ * is to be for has this field from the packet, and not from the policy's selector
+ */
+#define ESPAH_PFP_SRC (1U << 0)
+#define ESPAH_PFP_DST (1U << 1)
+#define ESPAH_PFP_PROTO (1U << 2)
+/** ESPAH_PFP_SPORT - the source port; the type of ICMP messages and mobility headers */
+#define ESPAH_PFP_SPORT (1U << 3)
+/** ESPAH_PFP_DPORT - the destination port; the code of ICMP messages */
+#define ESPAH_PFP_DPORT (1U << 4)
+#define ESPAH_PFP_ALL 0x1f
+
+/** ESPAH_QUEUE_MAX - most packets of a policy that may wait for its SA */
+#define ESPAH_QUEUE_MAX 64
+
 /** enum espah_policy_attr - a policy */
 enum espah_policy_attr {
 	ESPAH_POLICY_UNSPEC,
@@ -508,6 +527,24 @@ enum espah_policy_attr {
 	ESPAH_POLICY_PAD,
 	/** @ESPAH_POLICY_LABEL: string, as ESPAH_SA_LABEL */
 	ESPAH_POLICY_LABEL,
+	/**
+	 * @ESPAH_POLICY_PFP: u32, ESPAH_PFP_*; with protect only. Such a policy takes no
+	 * SA itself: it asks for a narrower policy, which comes before it, and its SA;
+	 * ESPAH_ACQUIRE_SELECTOR tells for which flows
+	 */
+	ESPAH_POLICY_PFP,
+	/**
+	 * @ESPAH_POLICY_QUEUE: u32, 1 to ESPAH_QUEUE_MAX packets wait for the SA, for up to
+	 * 5 seconds, instead of being dropped; with protect and outbound only; default: none
+	 */
+	ESPAH_POLICY_QUEUE,
+	/**
+	 * @ESPAH_POLICY_UNREACH: flag, outbound: the senders of packets that the policy
+	 * discards are told by ICMP that this is prohibited, those of packets that are
+	 * dropped for want of an SA that the host is unreachable (RFC 4301 5.1.1), as often
+	 * as the IP layer's limits for ICMP allow
+	 */
+	ESPAH_POLICY_UNREACH,
 
 	__ESPAH_POLICY_MAX,
 	ESPAH_POLICY_MAX = __ESPAH_POLICY_MAX - 1
@@ -608,6 +645,33 @@ enum espah_config_attr {
 	ESPAH_CONFIG_MAX = __ESPAH_CONFIG_MAX - 1
 };
 
+/** ESPAH_WHY_OPAQUE - the policy is for fragments without ports, and the flow is not */
+#define ESPAH_WHY_OPAQUE (1U << 5)
+/** ESPAH_WHY_MARK - another mark */
+#define ESPAH_WHY_MARK (1U << 6)
+/** ESPAH_WHY_IFINDEX - another device */
+#define ESPAH_WHY_IFINDEX (1U << 7)
+
+/** ESPAH_PASSED_MAX - most policies passed over that an answer tells of */
+#define ESPAH_PASSED_MAX 8
+
+/** enum espah_passed_attr - a policy that comes first, but does not match */
+enum espah_passed_attr {
+	ESPAH_PASSED_UNSPEC,
+	/** @ESPAH_PASSED_POLICY_ID: u32 */
+	ESPAH_PASSED_POLICY_ID,
+	/** @ESPAH_PASSED_PRIORITY: u32 */
+	ESPAH_PASSED_PRIORITY,
+	/**
+	 * @ESPAH_PASSED_WHY: u32, ESPAH_PFP_* of the fields that do not match, and
+	 * ESPAH_WHY_*; of a selector with lists: the fewest
+	 */
+	ESPAH_PASSED_WHY,
+
+	__ESPAH_PASSED_MAX,
+	ESPAH_PASSED_ATTR_MAX = __ESPAH_PASSED_MAX - 1
+};
+
 /** enum espah_explain_attr - a flow, and what a packet of it would meet */
 enum espah_explain_attr {
 	ESPAH_EXPLAIN_UNSPEC,
@@ -661,6 +725,14 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_MARK,
 	/** @ESPAH_EXPLAIN_IFINDEX: u32, its device, as ESPAH_SEL_IFINDEX; default: none */
 	ESPAH_EXPLAIN_IFINDEX,
+	/**
+	 * @ESPAH_EXPLAIN_PASSED: nested, answer: enum espah_passed_attr; several: those of the
+	 * family and direction that come before the policy that matches, or all if none
+	 * does; the ones in which the fewest fields do not match come first
+	 */
+	ESPAH_EXPLAIN_PASSED,
+	/** @ESPAH_EXPLAIN_PASSED_COUNT: u32, answer: how many there are in all */
+	ESPAH_EXPLAIN_PASSED_COUNT,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
@@ -675,6 +747,11 @@ enum espah_acquire_attr {
 	ESPAH_ACQUIRE_TEMPLATE,
 	/** @ESPAH_ACQUIRE_FLOW: nested, enum espah_sel_attr, the packet's own values */
 	ESPAH_ACQUIRE_FLOW,
+	/**
+	 * @ESPAH_ACQUIRE_SELECTOR: nested, enum espah_sel_attr, what the SA is to be for: the
+	 * policy's selector, with the packet's own values where ESPAH_POLICY_PFP says so
+	 */
+	ESPAH_ACQUIRE_SELECTOR,
 
 	__ESPAH_ACQUIRE_MAX,
 	ESPAH_ACQUIRE_MAX = __ESPAH_ACQUIRE_MAX - 1

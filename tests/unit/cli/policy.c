@@ -219,6 +219,40 @@ static void lists(void)
 	test_end();
 }
 
+static void without_sa(void)
+{
+	const struct nlattr *at, *after;
+	struct nlmsghdr *nlh;
+
+	test_begin("policy add: pfp, queue and unreach, and their mirror image");
+	CHECK(!add("both 10.1.0.0/16 any tcp protect transport pfp src,dport,proto unreach"));
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(at));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	at = mnl_attr_next(after);
+	CHECK(has_attr(&at, ESPAH_POLICY_UNREACH, "", 0));
+	CHECK(has_u32(&at, ESPAH_POLICY_PFP, ESPAH_PFP_SRC | ESPAH_PFP_DPORT | ESPAH_PFP_PROTO));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	policy_mirror(&policy);
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(mnl_attr_next(mnl_attr_next(at))));
+	CHECK(has_u32(&at, ESPAH_POLICY_PFP, ESPAH_PFP_DST | ESPAH_PFP_SPORT | ESPAH_PFP_PROTO));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	CHECK(!add("both any4 any icmp protect transport pfp type,dst,src"));
+	policy_mirror(&policy);
+	CHECK(policy.pfp == (ESPAH_PFP_SRC | ESPAH_PFP_DST | ESPAH_PFP_SPORT));
+	CHECK(!add("both any4 any protect transport queue 64"));
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(mnl_attr_next(mnl_attr_next(at))));
+	CHECK(has_u32(&at, ESPAH_POLICY_QUEUE, 64));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	policy_mirror(&policy);
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(mnl_attr_next(mnl_attr_next(at))));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+}
+
 static bool refuses(const char *line, const char *why)
 {
 	return add(line) == STATUS_USAGE && told_of(why);
@@ -266,6 +300,17 @@ static void refusals(void)
 	CHECK(refuses("out 10.0.0.0/8 any tcp dport 1 opaque bypass", "cannot be known"));
 	CHECK(refuses("out 10.0.0.0/8 any icmp type 256 bypass", "from 0 to 255"));
 	CHECK(refuses("out 10.0.0.1,10.0.0.2 fd00::1,fd00::2 bypass", "the source is IPv4"));
+	CHECK(refuses("out any4 any protect transport pfp x", "'pfp' cannot be 'x'"));
+	CHECK(refuses("out any4 any protect transport pfp ,src", "'pfp' cannot be"));
+	CHECK(refuses("out any4 any protect transport pfp srcdst", "'pfp' cannot be"));
+	CHECK(refuses("out any4 any bypass pfp src", "'pfp' goes with protect"));
+	CHECK(refuses("out any4 any discard queue 3", "'queue' goes with protect"));
+	CHECK(refuses("out any4 any protect transport queue 65", "from 1 to 64"));
+	CHECK(refuses("out any4 any protect transport queue 0", "from 1 to 64"));
+	CHECK(refuses("in any4 any protect transport queue 9", "'queue' is for out or both"));
+	CHECK(refuses("in any4 any discard unreach", "'unreach' is for out or both"));
+	CHECK(refuses("out any4 any bypass unreach", "with discard or protect"));
+	CHECK(refuses("out any4 any protect transport queue 9 pfp src", "of another policy"));
 	CHECK(refuses("out any4 any mark x bypass", "'mark' cannot be 'x'"));
 	CHECK(refuses("out any4 any mark 5/ bypass", "'mark' cannot be '5/'"));
 	CHECK(refuses("out any4 any mark 0/0 bypass", "'mark' cannot be '0/0'"));
@@ -287,5 +332,6 @@ void test_policy(void)
 {
 	encoding();
 	lists();
+	without_sa();
 	refusals();
 }

@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian 13's strongSwan 6.0 keys espah; its peer is strongSwan 5.9 over XFRM.
+
+See sites.py for the topology. The daemon runs in a root of its own, with its own libraries.
+"""
+import os
+import re
+import shutil
+
+import lab
+import traffic
+from charon import RUN, Charon, PLUGIN
+from ipsec import Espah
+from sites import LONG, S, T, Lab, reply, sides
+
+ROOT = os.environ.get("ESPAH_STRONGSWAN_TRIXIE", "")
+
+
+def install():
+    """The plugin that was built for it, and what a root needs, into trixie's."""
+    if not ROOT:
+        raise lab.Skipped("ESPAH_STRONGSWAN_TRIXIE does not name what scripts/strongswan trixie "
+                          "prints")
+    root = f"{ROOT}/root"
+    plugin = f"{PLUGIN}/trixie/libstrongswan-kernel-espah.so"
+    lab.true(os.path.exists(plugin), f"no plugin: make -C {PLUGIN} trixie")
+    shutil.copy(plugin, f"{root}/usr/lib/ipsec/plugins/")
+    shutil.copy(f"{PLUGIN}/kernel-espah.conf", f"{root}/etc/strongswan.d/charon/")
+    os.makedirs(RUN, exist_ok=True)
+    if not os.path.ismount(f"{root}/run"):
+        for folder in "dev", "proc", "run", "sys":
+            os.makedirs(f"{root}/{folder}", exist_ok=True)
+            lab.run("mount", "--rbind", f"/{folder}", f"{root}/{folder}")
+    return f"chroot {root} /usr/sbin/charon-systemd"
+
+
+@lab.test("strongSwan 6.0: a tunnel carries pings and TCP, --list-sas counts it, rekeying and a "
+          "trap work, nothing is left")
+def trixie():
+    here = Lab.clean()
+    program = install()
+    conf = sides(LONG + "start_action = trap\n", LONG)
+    Charon(here.b, "xfrm", conf[1])
+    a = Charon(here.a, "espah", conf[0], program=program)
+    lab.true("loaded plugins: charon-systemd kernel-espah" in a.log(), a.log()[-300:])
+    version = a.swanctl("--version", "--daemon")
+    lab.true(re.search(r"\b6\.0\.\d", version), f"it is not 6.0: {version}")
+    lab.wait_for(lambda: reply(here), "an answer", 60)
+    carried = here.dropped()
+    lab.equal(set(carried), {"no_sa"}, "drops")
+    traffic.ping(here.s, S[4], T[4], count=3)
+    first = {sa["spi"] for sa in Espah.sas(here.a)}
+    a.swanctl("--rekey", "--child", "net")
+    lab.wait_for(lambda: {sa["spi"] for sa in Espah.sas(here.a)} - first and
+                 not first & {sa["spi"] for sa in Espah.sas(here.a)}, "other SAs")
+    traffic.ping(here.t, T[4], S[4], count=3)
+    lab.true(min(a.counters()) >= 3 * 84, f"bytes in and out: {a.counters()}")
+    lab.true(re.search(r"\buse-in=\d", a.sas()), "no time of use")
+    lab.equal(here.in_clear(), 0, "packets in clear")
+    lab.equal(here.dropped(), carried, "drops once the SAs are there")
+    a.swanctl("--terminate", "--ike", "gw")
+    lab.wait_for(lambda: not Espah.sas(here.a), "all SAs to go")
+
+
+@lab.test("strongSwan 6.0 with the plugin of 5.9: its log says so, and XFRM is not used instead")
+def other():
+    here = Lab.clean()
+    program = install()
+    shutil.copy(f"{PLUGIN}/libstrongswan-kernel-espah.so", f"{ROOT}/root/usr/lib/ipsec/plugins/")
+    a = Charon(here.a, "espah", program=program)
+    a.wait_log("kernel-espah: the plugin is built for strongSwan 5.9")
+    Charon(here.b, "xfrm", sides(LONG, LONG)[1])
+    a.load(sides(LONG, LONG)[0])
+    a.initiate(check=False)
+    lab.true("no SA or policy can be installed" in a.log(), "no complaint in charon's log")
+    lab.equal(here.a.run("ip", "xfrm", "state").stdout, "", "XFRM's SAs")
+
+
+if __name__ == "__main__":
+    lab.main()
