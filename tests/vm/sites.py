@@ -7,7 +7,9 @@
 m is a router; what crosses it and is neither ESP, AH nor IKE is plaintext, and is counted.
 """
 import contextlib
+import os
 import re
+import socket
 import threading
 import time
 
@@ -102,6 +104,11 @@ class Lab:
         return {name: count - self.before.get(name, 0)
                 for name, count in Espah.drops(self.a).items() if count != self.before.get(name, 0)}
 
+    def xfrm_drops(self):
+        """Those of b, by XFRM's names."""
+        with self.b, open("/proc/net/xfrm_stat") as file:
+            return {name: int(count) for name, count in map(str.split, file) if count != "0"}
+
     def pair(self, outer, children, a_stack="espah", b_stack="xfrm", options="", **more):
         """A charon at each gateway. children: {name: (nets of a, nets of b, more)}."""
         def side(mine, theirs, flip):
@@ -161,11 +168,16 @@ def sides(text_a, text_b, a_addrs=A[4], b_addrs=B[4], **options):
 
 
 class Flow:
-    """Numbered datagrams between s and t in both directions, at up to 1,000 a second each."""
+    """Numbered datagrams between s and t both ways, so many a second or what the machine can."""
+
+    RATE = int(os.environ.get("ESPAH_RATE", "250"))
+    ROOM = 256 << 20  # a minute of them waits in the sockets
 
     def __init__(self, here):
         self.ends = {"s to t": (traffic.udp(here.s, S[4], 9000), traffic.udp(here.t, T[4], 9000))}
         self.ends["t to s"] = self.ends["s to t"][::-1]
+        for sock in self.ends["s to t"]:
+            sock.setsockopt(socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, self.ROOM)
         self.sent = {name: 0 for name in self.ends}
         self.stop = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(name,)) for name in self.ends]
@@ -173,12 +185,18 @@ class Flow:
     def run(self, name):
         source, sink = self.ends[name]
         target = sink.getsockname()
+        start = time.monotonic()
         while not self.stop.is_set():
-            source.sendto(b"%012d" % self.sent[name] * 8, target)
-            self.sent[name] += 1
-            time.sleep(0.001)
+            owed = int((time.monotonic() - start) * self.RATE) - self.sent[name]
+            for _ in range(min(owed, 16)):  # a machine that lags does not make up for it
+                source.sendto(b"%012d" % self.sent[name] * 8, target)
+                self.sent[name] += 1
+            if owed > 16:
+                start = time.monotonic() - self.sent[name] / self.RATE
+            time.sleep(0.002)
 
     def __enter__(self):
+        self.began = time.monotonic()
         for thread in self.threads:
             thread.start()
         return self
@@ -187,19 +205,25 @@ class Flow:
         self.stop.set()
         for thread in self.threads:
             thread.join()
+        self.seconds = time.monotonic() - self.began
         time.sleep(0.5)  # what was sent last is on its way
         self.lost, self.twice = {}, {}
         for name, (_, sink) in self.ends.items():
             got = [int(data[:12]) for data in traffic.drain(sink)]
-            self.lost[name] = self.sent[name] - len(set(got))
+            missing = set(range(self.sent[name])) - set(got)
+            self.lost[name] = len(missing)
+            if missing:
+                print(f"# {name}: {self.sent[name]} sent, first lost: {sorted(missing)[:10]}")
             self.twice[name] = len(got) - len(set(got))
         for sock in self.ends["s to t"]:
             sock.close()
 
 
 def check_flow(here, flow):
-    print(f"# {sum(flow.sent.values())} datagrams: lost {flow.lost}, twice {flow.twice}, "
-          f"in clear {here.in_clear()}")
+    rate = sum(flow.sent.values()) / flow.seconds / 2
+    print(f"# {sum(flow.sent.values())} datagrams, {rate:.0f} a second each way: lost {flow.lost}, "
+          f"twice {flow.twice}, in clear {here.in_clear()}, drops {here.dropped()} and over XFRM "
+          f"{here.xfrm_drops()}")
     nothing = {name: 0 for name in flow.sent}
     lab.equal(flow.lost, nothing, "lost")
     lab.equal(flow.twice, nothing, "arrived twice")

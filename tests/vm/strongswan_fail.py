@@ -5,12 +5,13 @@
 See sites.py for the topology; a is over espah, b over XFRM.
 """
 import os
+import re
 
 import lab
 import module
-from charon import RUN, Charon
+from charon import RUN, Charon, connection
 from ipsec import Espah
-from sites import LONG, T, Lab, carry, net, reply, sides
+from sites import A, B, GCM, LONG, NET_A, NET_B, T, Lab, carry, net, reply, sides
 
 
 # --- peers and daemons that vanish ------------------------------------------------------------
@@ -73,6 +74,27 @@ def version():
         file.write(program.replace(b"5.9.8", b"5.9.7"))
     os.chmod(f"{RUN}/other-charon", 0o755)
     refused(here, "the plugin is built for strongSwan 5.9.8", program=f"{RUN}/other-charon")
+
+
+@lab.test("what XFRM can and espah cannot is refused, charon's log names it, and nothing is left")
+def lacking():
+    here = Lab.clean()
+    options = {"mark_in = 5": "marks", "mark_out = 5": "marks", "set_mark_in = 5": "marks",
+               "set_mark_out = 5": "marks", "if_id_in = 5": "interface",
+               "if_id_out = 5": "interface", "hw_offload = yes": "hardware offload"}
+    Charon(here.b, "xfrm", sides(LONG, LONG)[1])
+    a = Charon(here.a, "espah", connection(A[4], B[4], {
+        f"n{number}": f"local_ts = {NET_A[4]}\nremote_ts = {NET_B[4]}\n{GCM}{LONG}{option}\n"
+        for number, option in enumerate(options)}))
+    for number, (option, name) in enumerate(options.items()):
+        with lab.verdict(f"refused, and said so: {option}"):
+            before = len(a.log())
+            a.initiate(f"n{number}", check=False)
+            lab.true(re.search(f"kernel-espah: .*{name}.* not supported", a.log()[before:]),
+                     "the log does not name it")
+            lab.wait_for(lambda: (a.children(), here.left()) == (0, ([], [])),
+                         "what was begun to go")
+            lab.equal(here.a.run("ip", "xfrm", "state").stdout, "", "XFRM's SAs")
 
 
 @lab.test("the module is not loaded: charon's log says so, and XFRM is not used instead")

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """strongSwan brings SAs up when packets ask for them, and replaces them under load.
 
-See sites.py for the topology; a is over espah, b over XFRM.
+See sites.py for the topology; a is over espah, b over XFRM. ESPAH_REKEY: seconds of rekeying
+by either end, if five times are not enough (0); ESPAH_RATE: datagrams a second each way (250).
 """
+import os
 import re
+import time
 
 import lab
 import traffic
@@ -36,6 +39,25 @@ def trap():
                  "the SAs to go, and the trap policies to stay")
 
 
+@lab.test("trap policies at both ends, and packets that meet both at once: traffic passes, none in clear")
+def traps():
+    here = Lab.clean()
+    here.pair(4, net("start_action = trap\n"))
+    lab.wait_for(lambda: len(here.left()[1]) == 2, "the trap policies")
+
+    def both():
+        pings = [ns.start("ping", "-n", "-c", "1", "-W", "1", "-I", source, target, stdout=-3)
+                 for ns, source, target in ((here.s, S[4], T[4]), (here.t, T[4], S[4]))]
+        return [ping.wait() for ping in pings] == [0, 0]
+    lab.wait_for(both, "answers both ways", 60)
+    before = here.dropped()
+    lab.true(set(before) <= {"no_sa", "larval", "no_spi"}, f"drops: {before}")
+    traffic.ping(here.s, S[4], T[4], count=5)
+    traffic.ping(here.t, T[4], S[4], count=5)
+    lab.equal(here.dropped(), before, "drops once the SAs are there")
+    lab.equal(here.in_clear(), 0, "packets in clear")
+
+
 # --- rekeying -----------------------------------------------------------------------------
 
 FAST = "rekey_time = 4s\nlife_time = 10m\nrand_time = 0\n"
@@ -55,6 +77,7 @@ for who, texts in (("espah's end", (FAST, NEVER)), ("XFRM's end", (NEVER, FAST))
         a.initiate()
         carry(here)
         with Flow(here) as flow:
+            time.sleep(float(os.environ.get("ESPAH_REKEY", "0")))
             lab.wait_for(lambda: established(a) >= 6, "five rekeyings", 120)
         rekeyed = len(re.findall(r"IKE_SA gw\[\d+\] rekeyed", a.log()))
         lab.true(rekeyed, "the IKE_SA was not rekeyed")
@@ -64,6 +87,40 @@ for who, texts in (("espah's end", (FAST, NEVER)), ("XFRM's end", (NEVER, FAST))
         sas, policies = here.left()
         lab.true(len(sas) <= 8, f"{len(sas)} SAs are left")
         lab.equal(len(policies), 2, "policies")
+
+
+for who, index in (("espah's end", 0), ("XFRM's end", 1)):
+    @lab.test(f"re-authentication by {who} (make before break), under a flow both ways: none in "
+              "clear, none twice, and what is lost came before its SA had keys", index)
+    def reauthenticate(initiator):
+        here = Lab.clean()
+        conf = [text.replace("version = 2", "version = 2\nrekey_time = 0\n")
+                for text in sides(NEVER, NEVER)]
+        conf[initiator] = conf[initiator].replace(
+            "version = 2", "version = 2\nreauth_time = 8s\nover_time = 10m\nrand_time = 0\n")
+
+        def xfrm_drops():
+            return sum(here.xfrm_drops().values())
+        options = "make_before_break = yes"
+        ends = [Charon(here.b, "xfrm", conf[1], options=options),
+                Charon(here.a, "espah", conf[0], options=options)][::-1]
+        ends[initiator].initiate()
+        carry(here)
+        before = xfrm_drops()
+        with Flow(here) as flow:
+            lab.wait_for(lambda: established(ends[0]) >= 4, "three re-authentications", 120)
+        done = ends[initiator].log().count("reauthenticating IKE_SA")
+        lab.true(done >= 3, f"{done} re-authentications in the log")
+        print(f"# {done} re-authentications, drops {here.dropped()}, "
+              f"{sum(flow.sent.values())} datagrams, lost {flow.lost}, twice {flow.twice}")
+        # the responder sends by the new SA as soon as it has answered (RFC 7296 2.8 is about
+        # rekeying alone); the initiator has the keys once it has read that
+        late = here.dropped()
+        lab.true(set(late) <= ({"larval"} if initiator == 0 else set()), f"drops: {late}")
+        lab.equal(flow.twice, {name: 0 for name in flow.sent}, "arrived twice")
+        lab.equal(here.in_clear(), 0, "packets in clear")
+        lab.equal(flow.lost, {"s to t": xfrm_drops() - before, "t to s": late.get("larval", 0)},
+                  "lost")
 
 
 for unit, limit in ("packets", 200), ("bytes", 40000):
