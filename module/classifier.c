@@ -441,7 +441,7 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 			break;
 		if (shape->ports && !ports)
 			continue;
-		espah_unroll
+#pragma GCC unroll 16
 		for (i = 0; i < words; i++)
 			key[i] = flow_words[i] & shape->mask[i];
 		if (unlikely(shape->more)) {

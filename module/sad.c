@@ -18,7 +18,7 @@
 /* SAs are freed here, as a crypto driver may sleep while it forgets its key. */
 struct workqueue_struct *espah_workqueue;
 
-static bool same_id(const struct espah_sa_id *a, const struct espah_sa_id *b)
+static inline bool same_id(const struct espah_sa_id *a, const struct espah_sa_id *b)
 {
 	return a->spi == b->spi && espah_addr_equal(&a->dst, &b->dst) && a->proto == b->proto &&
 	       a->family == b->family && a->dir == b->dir;

@@ -7,7 +7,6 @@
 #include <linux/list.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
-#include "compat/compiler.h"
 #include "selector.h"
 
 /* words of a key: source, destination, ports, protocol */
@@ -115,7 +114,7 @@ static __always_inline struct espah_cell *espah_shape_find(const struct espah_sh
 	cell = rcu_dereference(cells->heads[espah_shape_bucket(shape, cells, key, words)]);
 	while (cell) {
 		diff = 0;
-		espah_unroll
+#pragma GCC unroll 16
 		for (i = 0; i < words; i++)
 			diff |= cell->key[i] ^ key[i];
 		if (!diff)

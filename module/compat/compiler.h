@@ -15,7 +15,4 @@
 #define espah_uninit
 #endif
 
-/* ahead of a loop whose few rounds are known: what it walks over can stay in registers */
-#define espah_unroll _Pragma("GCC unroll 16")
-
 #endif /* _ESPAH_COMPAT_COMPILER_H */
