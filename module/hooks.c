@@ -35,12 +35,12 @@
 #define DEFRAG_MARKED 0x65737061
 
 /* Reassembles; NF_ACCEPT once @skb is whole. */
-static unsigned int defrag4(struct net *net, struct sk_buff *skb, u32 user)
+static unsigned int defrag4(struct net *net, struct sk_buff *skb, bool marked)
 {
 	int err;
 
 	local_bh_disable();
-	err = ip_defrag(net, skb, user);
+	err = ip_defrag(net, skb, marked ? DEFRAG_MARKED : IP_DEFRAG_CONNTRACK_IN);
 	local_bh_enable();
 	if (err)
 		return NF_STOLEN;
@@ -49,21 +49,28 @@ static unsigned int defrag4(struct net *net, struct sk_buff *skb, u32 user)
 }
 
 /* Reassembles, if it is a fragment; NF_ACCEPT once @skb is whole. */
-static unsigned int defrag6(struct net *net, struct sk_buff *skb, u32 user)
+static unsigned int defrag6(struct net *net, struct sk_buff *skb, bool marked)
 {
-	int err = nf_ct_frag6_gather(net, skb, user);
+	int err = nf_ct_frag6_gather(net, skb, marked ? DEFRAG_MARKED : IP6_DEFRAG_CONNTRACK_IN);
 
 	if (err && err != -EINPROGRESS)
-		espah_drop(espah_pernet(net), NULL, NULL, ESPAH_DROP_INNER, skb);
+		espah_drop(espah_pernet(net), NULL, NULL,
+			   marked ? ESPAH_DROP_INNER : ESPAH_DROP_MALFORMED_IN, skb);
 	return err ? NF_STOLEN : NF_ACCEPT;
+}
+
+/* who has a packet not tracked wants it as it is, for conntrack as for us */
+static bool untracked(const struct sk_buff *skb)
+{
+	return skb_get_nfct(skb) == IP_CT_UNTRACKED;
 }
 
 static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	bool marked = espah_input_marked(skb);
 
-	if (unlikely(ip_is_fragment(ip_hdr(skb))) &&
-	    defrag4(state->net, skb, marked ? DEFRAG_MARKED : IP_DEFRAG_CONNTRACK_IN) != NF_ACCEPT)
+	if (unlikely(ip_is_fragment(ip_hdr(skb))) && !untracked(skb) &&
+	    defrag4(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
 	return marked ? NF_ACCEPT : espah_plaintext(espah_pernet(state->net), skb, state);
 }
@@ -72,8 +79,8 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 {
 	bool marked = espah_input_marked(skb);
 
-	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) &&
-	    defrag6(state->net, skb, marked ? DEFRAG_MARKED : IP6_DEFRAG_CONNTRACK_IN) != NF_ACCEPT)
+	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) && !untracked(skb) &&
+	    defrag6(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
 	return marked ? NF_ACCEPT : espah_plaintext(espah_pernet(state->net), skb, state);
 }
