@@ -37,6 +37,8 @@ def topology(gro, **options):
         lab.offloads(ns, "eth0", gro)
         ns.run("ethtool", "-K", "eth0", "tso", "off")
     ends = "192.0.2.1", "192.0.2.2"
+    # a packet that waits for its neighbour to be found may be overtaken when it is
+    traffic.ping(a, *ends)
     ipsec.configure_pair(a, b, OURS, OURS, [SA(0x1001, *ends, window=4096, **options)],
                          [SA(0x1002, *ends[::-1], window=4096, **options)],
                          [Policy("10.1.0.0/24", "10.2.0.0/24", ends)])
