@@ -147,7 +147,7 @@ int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *
 {
 	int nhoff = skb_network_offset(skb), thoff;
 
-	clear(flow, family, skb->mark, skb->dev->ifindex);
+	clear(flow, family, skb->mark, skb->dev ? skb->dev->ifindex : 0);
 	thoff = family == AF_INET ? dissect_ip4(skb, nhoff, flow) : dissect_ip6(skb, nhoff, flow);
 	if (thoff >= 0)
 		read_ports(skb, thoff, flow);

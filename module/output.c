@@ -552,6 +552,10 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	u8 action;
 	int thoff;
 
+	/* XFRM lets its packets pass here before they have a device */
+	if (unlikely(!skb->dev))
+		skb->dev = state->out;
+
 	/* classify */
 	thoff = espah_flow_dissect(skb, state->pf, &flow);
 	if (unlikely(thoff < 0)) {
