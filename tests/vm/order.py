@@ -115,7 +115,7 @@ def dropped(ns):
     return count
 
 
-def check_flows(a, b, turns, lossless=False):
+def check_flows(a, b, turns, lossless=False, ordered=True):
     """All that was sent arrives in the order of each flow, but for the drops that are counted."""
     everyone = flows(a, b)
     got = {flow.number: [] for flow in everyone}
@@ -136,7 +136,7 @@ def check_flows(a, b, turns, lossless=False):
         with contextlib.suppress(lab.Failed):
             lab.wait_for(lambda: arrived() + (not lossless and dropped(a) + dropped(b)) >= sent,
                          "the last datagrams", 5)
-        for number, stamps in got.items():
+        for number, stamps in got.items() if ordered else ():
             check_order(f"flow {number}", stamps)
         lost = dropped(a) + dropped(b)
         lab.equal(arrived() + lost, sent, f"delivered {arrived()} and dropped {lost}, together")
@@ -167,13 +167,15 @@ def carry_all(name, driver=None, algorithm=GCM, extra=""):
     ipsec.need_espah()
     for gro, esn in (False, True), (True, False):
         what = f"{name}, GRO and GSO {'on' if gro else 'off'}{', ESN' if esn else ''}"
-        with lab.verdict(f"{what}: {2 * FLOWS} flows through one SA each way, each in order, "
-                         "nothing uncounted"):
+        # whoever finds the oldest answer there sends the next ones too, into his own queue
+        ordered = gro or not driver
+        with lab.verdict(f"{what}: {2 * FLOWS} flows through one SA each way, "
+                         f"{'each in order, ' if ordered else ''}nothing uncounted"):
             # with a queue for each processor, an SA has to be where it is from the start
             a, b = topology(gro, algorithm=algorithm, esn=esn,
                             extra=extra if extra or gro else "cpus 1")
             need_driver(a, driver)
-            check_flows(a, b, turns=gro, lossless=not driver and not extra)
+            check_flows(a, b, turns=gro, lossless=not driver and not extra, ordered=ordered)
         with lab.verdict(f"{what}: TCP carries all bytes both ways"):
             data = os.urandom(1 << 19)
             with traffic.Transfer(a, HERE, b, THERE, 8000) as connection:

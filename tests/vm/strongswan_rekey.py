@@ -61,7 +61,8 @@ def traps():
 # --- rekeying -----------------------------------------------------------------------------
 
 FAST = "rekey_time = 4s\nlife_time = 10m\nrand_time = 0\n"
-IKE_FAST = "rekey_time = 6s\nover_time = 10m\nrand_time = 0\n"
+# not at the same moment: charon puts off one of two that meet, and over XFRM may forget it
+IKE_FAST = "rekey_time = 7s\nover_time = 10m\nrand_time = 0\n"
 
 for who, texts in (("espah's end", (FAST, NEVER)), ("XFRM's end", (NEVER, FAST))):
     @lab.test(f"rekeying of CHILD_SA and IKE_SA by {who}, under a flow both ways: none lost, "
