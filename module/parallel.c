@@ -112,7 +112,7 @@ bool espah_parallel_may(struct espah_sa *sa)
 {
 	int here = smp_processor_id();
 
-	if (sa->cpus)
+	if (READ_ONCE(sa->cpus))
 		return num_online_cpus() > 1;
 	if (READ_ONCE(sa->fed_by) != here) {
 		WRITE_ONCE(sa->fed_by, here);
@@ -125,7 +125,7 @@ bool espah_parallel_may(struct espah_sa *sa)
 
 int espah_parallel_choose(const struct espah_sa *sa)
 {
-	return next_cpu(smp_processor_id(), sa->cpus ? cpu_online_mask : &idle_cpus);
+	return next_cpu(smp_processor_id(), READ_ONCE(sa->cpus) ? cpu_online_mask : &idle_cpus);
 }
 
 /* --- workers ------------------------------------------------------------------------- */
@@ -149,14 +149,14 @@ static void call(struct espah_worker *worker, int cpu)
 
 bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op)
 {
-	unsigned int turn = sa->turn++ / TURN;
+	unsigned int turn = sa->turn++ / TURN, cpus = READ_ONCE(sa->cpus);
 	int here = smp_processor_id(), cpu = READ_ONCE(sa->serial_cpu), other;
 	struct espah_worker *worker;
 
 	if (cpu == ESPAH_CPU_NONE)
 		return false;
-	if (sa->cpus) {
-		turn %= min_t(unsigned int, sa->cpus, num_online_cpus());
+	if (cpus) {
+		turn %= min(cpus, num_online_cpus());
 		while (turn-- && cpu != ESPAH_CPU_NONE)
 			cpu = next_cpu(cpu, cpu_online_mask);
 	} else if (READ_ONCE(sa->inflight_len) > QUEUE_LONG && !(turn & 1)) {

@@ -28,11 +28,13 @@ bool espah_parallel_may(struct espah_sa *sa);
 /* whether a packet of @sa goes to a worker, even though none is queued; Context: BH disabled */
 static inline bool espah_parallel_wanted(struct espah_sa *sa)
 {
+	unsigned int cpus = READ_ONCE(sa->cpus);
+
 	if (unlikely(time_after_eq(jiffies, READ_ONCE(espah_load_due))))
 		espah_load_look();
-	if (likely(!sa->cpus && !__this_cpu_read(espah_cpu_busy)))
+	if (likely(!cpus && !__this_cpu_read(espah_cpu_busy)))
 		return false;
-	return sa->cpus != 1 && espah_parallel_may(sa);
+	return cpus != 1 && espah_parallel_may(sa);
 }
 
 /* the CPU that is to send or deliver the packets of an SA; Context: @sa->lock */
