@@ -59,17 +59,20 @@ static unsigned int defrag6(struct net *net, struct sk_buff *skb, bool marked)
 	return err ? NF_STOLEN : NF_ACCEPT;
 }
 
-/* who has a packet not tracked wants it as it is, for conntrack as for us */
-static bool untracked(const struct sk_buff *skb)
+/*
+ * Who has a packet not tracked wants it as it is, for conntrack as for us. But what came
+ * by an SA must not be left to be reassembled with others.
+ */
+static bool left_alone(const struct sk_buff *skb, bool marked)
 {
-	return skb_get_nfct(skb) == IP_CT_UNTRACKED;
+	return !marked && skb_get_nfct(skb) == IP_CT_UNTRACKED;
 }
 
 static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	bool marked = espah_input_marked(skb);
 
-	if (unlikely(ip_is_fragment(ip_hdr(skb))) && !untracked(skb) &&
+	if (unlikely(ip_is_fragment(ip_hdr(skb))) && !left_alone(skb, marked) &&
 	    defrag4(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
 	return marked ? NF_ACCEPT : espah_plaintext(espah_pernet(state->net), skb, state);
@@ -79,7 +82,7 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 {
 	bool marked = espah_input_marked(skb);
 
-	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) && !untracked(skb) &&
+	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) && !left_alone(skb, marked) &&
 	    defrag6(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
 	return marked ? NF_ACCEPT : espah_plaintext(espah_pernet(state->net), skb, state);
