@@ -187,8 +187,7 @@ static void free_cells(void)
 
 	for_each_possible_cpu(cpu) {
 		cell = per_cpu_ptr(cells, cpu);
-		napi_disable(&cell->napi);
-		__netif_napi_del(&cell->napi);
+		espah_napi_del(&cell->napi);
 		skb_queue_purge(&cell->here);
 		skb_queue_purge(&cell->late);
 	}
@@ -217,9 +216,7 @@ int espah_cells_setup(void)
 		skb_queue_head_init(&cell->late);
 		/* an SA that has used none has round 0 */
 		cell->round = ROUND_STEP | cpu;
-		set_bit(NAPI_STATE_NO_BUSY_POLL, &cell->napi.state);
-		netif_napi_add(cells_dev, &cell->napi, poll);
-		napi_enable(&cell->napi);
+		espah_napi_add(cells_dev, &cell->napi, poll);
 	}
 	err = register_netdevice_notifier(&device_notifier);
 	if (err)

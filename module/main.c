@@ -119,7 +119,7 @@ static void __exit espah_exit(void)
 module_init(espah_init);
 module_exit(espah_exit);
 
-MODULE_DESCRIPTION("IPsec ESP in tunnel and transport mode, through netfilter hooks");
+MODULE_DESCRIPTION("IPsec ESP and AH in tunnel and transport mode, through netfilter hooks");
 MODULE_AUTHOR("the espah authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(ESPAH_VERSION);

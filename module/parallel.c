@@ -11,7 +11,8 @@
 
 /* how often the load of CPUs is looked at */
 #define LOAD_PERIOD (HZ / 10)
-/* per cent of the time: from BUSY on a CPU gives work away, below EASY it keeps it again,
+/*
+ * per cent of the time: from BUSY on a CPU gives work away, below EASY it keeps it again,
  * and below IDLE it takes some
  */
 #define LOAD_BUSY 90
@@ -230,9 +231,7 @@ int espah_parallel_setup(void)
 		init_llist_head(&worker->sas);
 		INIT_CSD(&worker->call, wake, worker);
 		worker->used = time_used(cpu);
-		set_bit(NAPI_STATE_NO_BUSY_POLL, &worker->napi.state);
-		netif_napi_add(workers_dev, &worker->napi, poll);
-		napi_enable(&worker->napi);
+		espah_napi_add(workers_dev, &worker->napi, poll);
 	}
 	looked = jiffies;
 	espah_load_due = jiffies + LOAD_PERIOD;
@@ -243,12 +242,8 @@ void espah_parallel_teardown(void)
 {
 	int cpu;
 
-	for_each_possible_cpu(cpu) {
-		struct espah_worker *worker = per_cpu_ptr(workers, cpu);
-
-		napi_disable(&worker->napi);
-		__netif_napi_del(&worker->napi);
-	}
+	for_each_possible_cpu(cpu)
+		espah_napi_del(&per_cpu_ptr(workers, cpu)->napi);
 	synchronize_net();
 	free_percpu(workers);
 	espah_dummy_dev_free(workers_dev);

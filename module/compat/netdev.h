@@ -59,6 +59,22 @@ static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
 
 #endif
 
+/* a NAPI context of a device that only holds such; nobody polls it but the softirq */
+static inline void espah_napi_add(struct net_device *dev, struct napi_struct *napi,
+				  int (*poll)(struct napi_struct *napi, int budget))
+{
+	set_bit(NAPI_STATE_NO_BUSY_POLL, &napi->state);
+	netif_napi_add(dev, napi, poll);
+	napi_enable(napi);
+}
+
+/* waits until it runs no more; before its memory goes, synchronize_net() */
+static inline void espah_napi_del(struct napi_struct *napi)
+{
+	napi_disable(napi);
+	__netif_napi_del(napi);
+}
+
 #define espah_header_parse(without_dev, with_dev)					\
 	__builtin_choose_expr(								\
 		__builtin_types_compatible_p(typeof(((struct header_ops *)0)->parse),	\

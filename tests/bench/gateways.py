@@ -14,6 +14,7 @@ import shutil
 import socket
 import statistics
 import struct
+import subprocess
 import sys
 import time
 
@@ -22,6 +23,7 @@ sys.dont_write_bytecode = True
 
 import ipsec  # noqa: E402
 import lab  # noqa: E402
+import module  # noqa: E402
 import traffic  # noqa: E402
 from ipsec import ALGORITHMS, Policy, SA  # noqa: E402
 
@@ -233,6 +235,15 @@ def prepare():
         lab.run("modprobe", name, check=False)  # some are part of others in newer kernels
     shutil.copy(ipsec.CLI, "/run/espah-cli")
     ipsec.CLI = "/run/espah-cli"
+
+
+def with_server():
+    """The topology, ready to be measured: the module loaded, and iperf3 waiting in dst."""
+    prepare()
+    module.load()
+    topology = Gateways()
+    topology.dst.start("iperf3", "-s", stdout=subprocess.DEVNULL)
+    return topology
 
 
 def say(text):

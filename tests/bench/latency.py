@@ -6,13 +6,11 @@
 """
 import re
 import statistics
-import subprocess
 import time
 
 import gateways
 import lab
-import module
-from gateways import DST, QUICK, Gateways, figure, say
+from gateways import DST, QUICK, figure, say
 from throughput import ALG, iperf
 
 PINGS = 100 if QUICK else 400
@@ -50,10 +48,7 @@ def measure(topology, seen):
 
 
 def main():
-    gateways.prepare()
-    module.load()
-    topology = Gateways()
-    topology.dst.start("iperf3", "-s", stdout=subprocess.DEVNULL)
+    topology = gateways.with_server()
     seen = {}
     for _ in range(REPETITIONS):
         measure(topology, seen)

@@ -221,11 +221,17 @@ def sas(table, ns):
 
 # --- what a packet costs among many ---------------------------------------------------------------
 
-def crowd_xfrm(topology, count):
+def crowd_of(topology, count):
+    """Gateway, its address, its peer's, and the number and network of each tunnel."""
     for ns, local, remote in ((topology.gw1, GW1, GW2), (topology.gw2, GW2, GW1)):
+        yield ns, local, remote, [(number, f"11.{number >> 8 & 255}.{number & 255}.0/24")
+                                  for number in range(count // 2)]
+
+
+def crowd_xfrm(topology, count):
+    for ns, local, remote, tunnels in crowd_of(topology, count):
         lines = []
-        for number in range(count // 2):
-            net = f"11.{number >> 8 & 255}.{number & 255}.0/24"
+        for number, net in tunnels:
             reqid = 10 + number
             state = f"proto esp spi {0x20000 + number:#x} reqid {reqid} mode tunnel {XFRM_ALG}"
             tmpl = f"proto esp reqid {reqid} mode tunnel"
@@ -240,10 +246,9 @@ def crowd_xfrm(topology, count):
 
 
 def crowd_espah(topology, count):
-    for ns, local, remote in ((topology.gw1, GW1, GW2), (topology.gw2, GW2, GW1)):
+    for ns, local, remote, tunnels in crowd_of(topology, count):
         lines = []
-        for number in range(count // 2):
-            net = f"11.{number >> 8 & 255}.{number & 255}.0/24"
+        for number, net in tunnels:
             reqid = 10 + number
             spi = f"spi {0x20000 + number:#x}"
             end = f"tunnel aes128gcm16 key {KEY} reqid {reqid}"

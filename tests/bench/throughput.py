@@ -15,8 +15,7 @@ import sys
 import gateways
 import ipsec
 import lab
-import module
-from gateways import DST, QUICK, Gateways, figure, say
+from gateways import DST, QUICK, figure, say
 
 FLOWS = (1, 8)
 SECONDS = 2 if QUICK else 6
@@ -70,10 +69,7 @@ def measure(topology, seen, cpus):
 
 
 def main():
-    gateways.prepare()
-    module.load()
-    topology = Gateways()
-    topology.dst.start("iperf3", "-s", stdout=subprocess.DEVNULL)
+    topology = gateways.with_server()
     cpus = os.cpu_count()
     virtual = "native" not in sys.argv[1:] and gateways.machine()["virtual"]
     seen = {}

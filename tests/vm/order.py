@@ -195,6 +195,27 @@ def shared():
     carry_all("two processors share each SA", extra=SHARED)
 
 
+def work_of(number):
+    """How often a processor was interrupted to receive packets, or to work on those of others."""
+    with open("/proc/softirqs", encoding="ascii") as file:
+        return next(int(line.split()[1 + number]) for line in file if "NET_RX:" in line)
+
+
+@lab.test("a processor that has no time lets an idle one help, unless the SA is to keep to one")
+def helped():
+    ipsec.need_espah()
+    work = {}
+    for extra in "cpus 1", "cpus auto":
+        a, b = topology(False, extra=extra)
+        with contextlib.closing(Flow(a, HERE, b, THERE, 0)) as flow:
+            flow.start(size=1000)
+            time.sleep(1)
+            before = work_of(CPUS[1])
+            time.sleep(2)
+            work[extra] = work_of(CPUS[1]) - before
+    lab.true(work["cpus auto"] > 100 + 4 * work["cpus 1"], f"work of the idle processor: {work}")
+
+
 SLOW = f"""table inet slow {{
     chain rules {{ {3000 * "udp length 1 accept;"} }}
     chain prerouting {{ type filter hook prerouting priority -150; meta l4proto udp jump rules; }}

@@ -64,13 +64,19 @@ for outer_, inner_ in (6, 6), (4, 6), (6, 4):
         lambda outer=outer_, inner=inner_: tunnel(Lab.clean(), "net", outer, inner))
 
 
-@lab.test("two sites with two networks each: all four pairs of networks pass")
-def several():
+def two_networks():
+    """A lab whose sites have a second network each."""
     here = Lab.clean()
     for ns, net in (here.s, "10.1.1"), (here.t, "10.2.1"):
-        ns.ip(f"addr add {net}.2/24 dev eth0\n")
-    here.a.ip("route add 10.1.1.0/24 dev lan\n")
-    here.b.ip("route add 10.2.1.0/24 dev lan\n")
+        ns.ip(f"addr replace {net}.2/24 dev eth0\n")
+    here.a.ip("route replace 10.1.1.0/24 dev lan\n")
+    here.b.ip("route replace 10.2.1.0/24 dev lan\n")
+    return here
+
+
+@lab.test("two sites with two networks each: all four pairs of networks pass")
+def several():
+    here = two_networks()
     a, _ = here.pair(4, {"net": ("10.1.0.0/24,10.1.1.0/24", "10.2.0.0/24,10.2.1.0/24", GCM)})
     a.initiate()
     for left in "10.1.0.2", "10.1.1.2":
@@ -122,11 +128,7 @@ def port_range():
 
 @lab.test("one IKE_SA with two CHILD_SAs: both carry, and one carries on when the other is ended")
 def two():
-    here = Lab.clean()
-    for ns, net in (here.s, "10.1.1"), (here.t, "10.2.1"):
-        ns.ip(f"addr replace {net}.2/24 dev eth0\n")
-    here.a.ip("route replace 10.1.1.0/24 dev lan\n")
-    here.b.ip("route replace 10.2.1.0/24 dev lan\n")
+    here = two_networks()
     a, _ = here.pair(4, {"net": (NET_A[4], NET_B[4], GCM),
                          "more": ("10.1.1.0/24", "10.2.1.0/24", GCM)})
     a.initiate()

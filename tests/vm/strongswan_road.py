@@ -14,16 +14,17 @@ from sites import A, B, GCM, LONG, NET_A, NET_B, S, T, Lab
 
 VIRTUAL = "10.9.0.1"
 KEYS = "/run/espah-keys"
+LOCAL = """local {{
+        auth = pubkey
+        certs = {name}.pem
+        id = {name}.example.org
+    }}"""
 GATEWAY = """
 connections {{ road {{
     version = 2
     local_addrs = {address}
     pools = road
-    local {{
-        auth = pubkey
-        certs = {name}.pem
-        id = {name}.example.org
-    }}
+    {local}
     remote {{
         auth = pubkey
         cacerts = ca.pem
@@ -41,11 +42,7 @@ connections {{ road {{
     local_addrs = {address}
     remote_addrs = {peer_address}
     vips = 0.0.0.0
-    local {{
-        auth = pubkey
-        certs = {name}.pem
-        id = {name}.example.org
-    }}
+    {local}
     remote {{
         auth = pubkey
         id = {peer}.example.org
@@ -110,10 +107,11 @@ for gateway_ in "espah", "XFRM":
             inside, host, net = here.t, T[4], NET_B[4]
             (ns, stack, address), (client_ns, client_stack, client_address) = \
                 (here.b, "xfrm", B[4]), (here.a, "espah", A[4])
-        start(ns, stack, GATEWAY.format(address=address, name=ns, net=net, text=TEXT))
+        start(ns, stack, GATEWAY.format(
+            address=address, local=LOCAL.format(name=ns), net=net, text=TEXT))
         client = start(client_ns, client_stack, CLIENT.format(
-            address=client_address, peer_address=address, name=client_ns, peer=ns, net=net,
-            text=TEXT))
+            address=client_address, peer_address=address, local=LOCAL.format(name=client_ns),
+            peer=ns, net=net, text=TEXT))
         client.initiate()
         lab.equal([sa["label"] for sa in Espah.sas(here.a)], ["charon b.example.org"] * 2,
                   "labels of the SAs")
