@@ -17,8 +17,8 @@
  * @napi: hands them to the stack
  * @direct: a packet is being received without having waited; BH disabled on the cell's CPU
  *
- * An SA remembers the round in which it used a cell last. While the cell is still
- * in that round, it may hold packets of the SA: in @here, @late or GRO.
+ * The queue of an SA remembers the round in which it used a cell last. While the cell is
+ * still in that round, it may hold packets of the SA: in @here, @late or GRO.
  */
 struct espah_cell {
 	struct sk_buff_head here;
@@ -111,7 +111,7 @@ static int follow(u64 round, struct sk_buff *skb)
  * next one may be given back to another CPU, while what the stack has made of this one
  * still lies in a queue here.
  */
-static bool receive_directly(struct espah_cell *cell, struct espah_sa *sa, u64 round,
+static bool receive_directly(struct espah_cell *cell, struct espah_queue *queue, u64 round,
 			     struct sk_buff *skb)
 {
 	if (!netif_elide_gro(skb->dev) || cell->direct)
@@ -119,7 +119,7 @@ static bool receive_directly(struct espah_cell *cell, struct espah_sa *sa, u64 r
 	if (round) {
 		if (READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round)
 			return false;
-		WRITE_ONCE(sa->cell_round, 0);
+		WRITE_ONCE(queue->cell_round, 0);
 	}
 	cell->direct = true;
 	netif_receive_skb(skb);
@@ -127,15 +127,15 @@ static bool receive_directly(struct espah_cell *cell, struct espah_sa *sa, u64 r
 	return true;
 }
 
-bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb, bool at_once)
+bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_once)
 {
 	struct espah_cell *cell = this_cpu_ptr(cells);
-	u64 round = READ_ONCE(sa->cell_round);
+	u64 round = READ_ONCE(queue->cell_round);
 	int followed = 0;
 
 	if (unlikely(!(skb->dev->flags & IFF_UP)))
 		goto drop;
-	if (at_once && receive_directly(cell, sa, round, skb))
+	if (at_once && receive_directly(cell, queue, round, skb))
 		return true;
 	if (round != cell->round) {
 		if (unlikely(cpu_of(round) != cpu_of(cell->round)))
@@ -144,7 +144,7 @@ bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb, bool at_once)
 			goto drop;
 		if (unlikely(followed))
 			return true;
-		WRITE_ONCE(sa->cell_round, cell->round);
+		WRITE_ONCE(queue->cell_round, cell->round);
 	}
 	take_late(cell);
 	if (full(&cell->here))

@@ -21,13 +21,13 @@ void espah_cells_teardown(void);
 
 /**
  * espah_cell_receive - let a decrypted packet be received anew
- * @sa: the SA that it came through
+ * @queue: of the SA that it came through
  * @skb: the packet, not cloned; freed on failure
  * @at_once: it was decrypted where it came in, so its device's order still holds
  *
  * Context: RCU reader, BH disabled.
  * Return: false if its device is down or net.core.netdev_max_backlog packets wait already.
  */
-bool espah_cell_receive(struct espah_sa *sa, struct sk_buff *skb, bool at_once);
+bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_once);
 
 #endif /* _ESPAH_CELL_H */

@@ -77,20 +77,18 @@ struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 
 void espah_op_put(struct espah_op *op)
 {
-	struct espah_op_pool *pool = this_cpu_ptr(&op_pool);
+	struct espah_op_pool *pool = per_cpu_ptr(&op_pool, op->home);
 
 	if (unlikely(op->sg != op->sg_few))
 		kfree(op->sg);
-	if (likely(op->home == smp_processor_id())) {
+	if (unlikely(atomic_read(&pool->count) > POOL_MAX)) {
+		free_op(op);
+	} else if (likely(op->home == smp_processor_id())) {
 		op->work.next = pool->free;
 		pool->free = &op->work;
-		return;
-	}
-	pool = per_cpu_ptr(&op_pool, op->home);
-	if (unlikely(atomic_read(&pool->count) > POOL_MAX))
-		free_op(op);
-	else
+	} else {
 		llist_add(&op->work, &pool->back);
+	}
 }
 
 static void free_ops(struct llist_node *node)

@@ -15,15 +15,15 @@
 
 /**
  * struct espah_op - one packet on its way through the crypto API
- * @link: in espah_sa.inflight
+ * @link: in espah_queue.ops
  * @work: in what a worker has to do, or among those that are free
  * @skb: the packet; owned
  * @sa: the SA
  * @dev: device held while the packet is in flight
  * @seq: its 64-bit sequence number
  * @err: what the driver answered; valid once @done
- * @done: the driver has answered; under espah_sa.lock
- * @linked: it is in espah_sa.inflight; under espah_sa.lock
+ * @done: the driver has answered; under espah_queue.lock
+ * @linked: it is in espah_queue.ops; under espah_queue.lock
  * @home: the CPU that allocated it
  * @size: bytes allocated for it
  * @hdr_off: offset of the ESP or AH header from skb->data

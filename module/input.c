@@ -423,7 +423,7 @@ void espah_input_done(struct espah_op *op, int err)
 	skb->pkt_type = PACKET_HOST;
 	skb_clear_hash(skb);
 	len = skb->len;
-	if (unlikely(!espah_cell_receive(sa, skb, !op->linked && !op->depth))) {
+	if (unlikely(!espah_cell_receive(sa->queue, skb, !op->linked && !op->depth))) {
 		espah_count_drop(en, sa, pol, ESPAH_DROP_DELIVER, NULL, 1);
 		return;
 	}

@@ -18,89 +18,89 @@ static void pass_on(struct espah_op *op, int err)
 /*
  * Passes on what is finished at the head of the queue. One CPU at a time does
  * it, so that packets leave in order, and without the lock, so that others may
- * queue meanwhile. Called with @sa->lock held, which it gives up.
+ * queue meanwhile. Called with @queue->lock held, which it gives up. What it puts
+ * lives on for a grace period, and with it the queue.
  */
-static void release(struct espah_sa *sa) __releases(&sa->lock)
+static void release(struct espah_queue *queue) __releases(&queue->lock)
 {
-	unsigned int released = 0;
 	struct espah_op *op;
+	struct espah_sa *sa;
 
-	if (sa->releasing) {
-		spin_unlock(&sa->lock);
+	if (queue->releasing) {
+		spin_unlock(&queue->lock);
 		return;
 	}
-	sa->releasing = true;
-	while ((op = list_first_entry_or_null(&sa->inflight, struct espah_op, link)) && op->done) {
+	queue->releasing = true;
+	while ((op = list_first_entry_or_null(&queue->ops, struct espah_op, link)) && op->done) {
 		list_del(&op->link);
-		spin_unlock(&sa->lock);
+		spin_unlock(&queue->lock);
+		sa = op->sa;
 		pass_on(op, op->err);
 		dev_put(op->dev);
 		espah_op_put(op);
-		released++;
-		spin_lock(&sa->lock);
-		/* counted until it has left, so that nobody overtakes it */
-		WRITE_ONCE(sa->inflight_len, sa->inflight_len - 1);
-	}
-	sa->releasing = false;
-	spin_unlock(&sa->lock);
-	while (released--)
 		espah_sa_put(sa);
+		spin_lock(&queue->lock);
+		/* counted until it has left, so that nobody overtakes it */
+		WRITE_ONCE(queue->len, queue->len - 1);
+	}
+	queue->releasing = false;
+	spin_unlock(&queue->lock);
 }
 
-/* Releases, or lets the CPU do it that has released before. Gives up @sa->lock. */
-static void release_there(struct espah_sa *sa) __releases(&sa->lock)
+/* Releases, or lets the CPU do it that has released before. Gives up @queue->lock. */
+static void release_there(struct espah_queue *queue) __releases(&queue->lock)
 {
-	int cpu = sa->serial_cpu;
+	int cpu = queue->serial_cpu;
 	bool call;
 
-	if (cpu == ESPAH_CPU_NONE || cpu == smp_processor_id() || sa->releasing) {
-		release(sa);
+	if (cpu == ESPAH_CPU_NONE || cpu == smp_processor_id() || queue->releasing) {
+		release(queue);
 		return;
 	}
 	if (unlikely(!cpu_online(cpu))) {
-		WRITE_ONCE(sa->serial_cpu, smp_processor_id());
-		release(sa);
+		WRITE_ONCE(queue->serial_cpu, smp_processor_id());
+		release(queue);
 		return;
 	}
-	call = !sa->resuming && list_first_entry(&sa->inflight, struct espah_op, link)->done;
-	sa->resuming |= call;
+	call = !queue->resuming && list_first_entry(&queue->ops, struct espah_op, link)->done;
+	queue->resuming |= call;
 	if (call)
-		espah_parallel_resume(sa, cpu);
-	spin_unlock(&sa->lock);
+		espah_parallel_resume(queue, cpu);
+	spin_unlock(&queue->lock);
 }
 
-void espah_order_resume(struct espah_sa *sa)
+void espah_order_resume(struct espah_queue *queue)
 {
-	spin_lock(&sa->lock);
-	sa->resuming = false;
-	release(sa);
+	spin_lock(&queue->lock);
+	queue->resuming = false;
+	release(queue);
 }
 
 /* Queues an op, which from now on holds its SA, device and route. */
 static void link_op(struct espah_op *op)
 {
-	struct espah_sa *sa = op->sa;
+	struct espah_queue *queue = op->sa->queue;
 
-	refcount_inc(&sa->refs);
+	refcount_inc(&op->sa->refs);
 	op->dev = op->skb->dev;
 	dev_hold(op->dev);
 	skb_dst_force(op->skb);
-	list_add_tail(&op->link, &sa->inflight);
+	list_add_tail(&op->link, &queue->ops);
 	op->linked = true;
-	WRITE_ONCE(sa->inflight_len, sa->inflight_len + 1);
+	WRITE_ONCE(queue->len, queue->len + 1);
 }
 
 static void finish(struct espah_op *op, int err)
 {
-	struct espah_sa *sa = op->sa;
+	struct espah_queue *queue = op->sa->queue;
 
-	spin_lock(&sa->lock);
+	spin_lock(&queue->lock);
 	op->err = err;
 	op->done = true;
 	if (op->linked)
-		release_there(sa);
+		release_there(queue);
 	else
-		spin_unlock(&sa->lock);
+		spin_unlock(&queue->lock);
 }
 
 void espah_order_done(ESPAH_CRYPTO_DONE_ARGS)
@@ -131,47 +131,48 @@ void espah_order_work(struct espah_op *op)
 }
 
 /* Queues a packet behind those before it, for this CPU or another one to go on with. */
-static void queue(struct espah_op *op, bool spread)
+static void enqueue(struct espah_op *op, bool spread)
 {
 	struct espah_sa *sa = op->sa;
+	struct espah_queue *queue = sa->queue;
 
-	spin_lock(&sa->lock);
-	if (unlikely(sa->inflight_len >= ESPAH_INFLIGHT_MAX)) {
-		spin_unlock(&sa->lock);
+	spin_lock(&queue->lock);
+	if (unlikely(queue->len >= ESPAH_INFLIGHT_MAX)) {
+		spin_unlock(&queue->lock);
 		espah_drop(sa->en, sa, NULL, ESPAH_DROP_QUEUE_FULL, op->skb);
 		espah_op_put(op);
 		return;
 	}
-	if (spread && sa->serial_cpu == ESPAH_CPU_NONE)
-		WRITE_ONCE(sa->serial_cpu, espah_parallel_choose(sa));
+	if (spread && queue->serial_cpu == ESPAH_CPU_NONE)
+		WRITE_ONCE(queue->serial_cpu, espah_parallel_choose(sa));
 	link_op(op);
-	spin_unlock(&sa->lock);
+	spin_unlock(&queue->lock);
 	if (!spread || !espah_parallel_give(sa, op))
 		espah_order_work(op);
 }
 
 void espah_order_run(struct espah_op *op)
 {
-	struct espah_sa *sa = op->sa;
-	bool spread = espah_parallel_wanted(sa);
+	struct espah_queue *queue = op->sa->queue;
+	bool spread = espah_parallel_wanted(op->sa);
 	int err;
 
-	if (unlikely(spread || READ_ONCE(sa->inflight_len))) {
-		queue(op, spread);
+	if (unlikely(spread || READ_ONCE(queue->len))) {
+		enqueue(op, spread);
 		return;
 	}
-	if (unlikely(READ_ONCE(sa->serial_cpu) != ESPAH_CPU_NONE))
-		WRITE_ONCE(sa->serial_cpu, ESPAH_CPU_NONE);
+	if (unlikely(READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE))
+		WRITE_ONCE(queue->serial_cpu, ESPAH_CPU_NONE);
 
 	err = crypt(op);
 	if (unlikely(err == -EINPROGRESS)) {
 		/* The driver may have answered on another CPU already. */
-		spin_lock(&sa->lock);
+		spin_lock(&queue->lock);
 		link_op(op);
 		if (op->done)
-			release_there(sa);
+			release_there(queue);
 		else
-			spin_unlock(&sa->lock);
+			spin_unlock(&queue->lock);
 		return;
 	}
 	pass_on(op, err);

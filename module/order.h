@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Runs the crypto of a packet, and keeps the packets of an SA in order when the
- * driver answers later, or other CPUs help (parallel.h). While nothing of the SA is in
- * flight, a packet whose driver answers at once passes without a lock; otherwise it queues
- * behind those before it, and whoever finds the head of the queue finished releases it,
- * or has the one CPU do it that releases those of this SA while it has helpers.
+ * Runs the crypto of a packet, and keeps the packets of an SA, and of those that follow it
+ * when it is rekeyed, in order when the driver answers later, or other CPUs help
+ * (parallel.h). While nothing is in their queue, a packet whose driver answers at once
+ * passes without a lock; otherwise it queues behind those before it, and whoever finds the
+ * head of the queue finished releases it, or has the one CPU do it that releases those of
+ * this queue while it has helpers.
  */
 #ifndef _ESPAH_ORDER_H
 #define _ESPAH_ORDER_H
@@ -12,7 +13,7 @@
 #include "compat/crypto.h"
 #include "esp.h"
 
-/* most packets of one SA in flight; what comes on top is dropped */
+/* most packets in a queue; what comes on top is dropped */
 #define ESPAH_INFLIGHT_MAX 1024
 
 /**
@@ -31,7 +32,7 @@ void espah_order_done(ESPAH_CRYPTO_DONE_ARGS);
 /* runs the crypto of a queued op; Context: RCU reader, BH disabled */
 void espah_order_work(struct espah_op *op);
 
-/* releases what is finished, on the CPU that does it for @sa; Context: RCU reader, BH disabled */
-void espah_order_resume(struct espah_sa *sa);
+/* releases what is finished, on the CPU that does it; Context: RCU reader, BH disabled */
+void espah_order_resume(struct espah_queue *queue);
 
 #endif /* _ESPAH_ORDER_H */

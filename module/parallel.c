@@ -29,7 +29,7 @@
  * struct espah_worker - what a CPU does for others
  * @ops: packets whose crypto it is to run, the newest first
  * @rest: those taken from there, the oldest first; for the worker
- * @sas: SAs whose finished packets it is to send or deliver
+ * @queues: those whose finished packets it is to send or deliver
  * @napi: does it
  * @call: schedules @napi on the CPU; whoever gets napi_schedule_prep() may use it
  * @used: nanoseconds that the CPU was not idle, when last looked at; under @looking
@@ -37,7 +37,7 @@
 struct espah_worker {
 	struct llist_head ops;
 	struct llist_node *rest;
-	struct llist_head sas;
+	struct llist_head queues;
 	struct napi_struct napi;
 	call_single_data_t call;
 	u64 used;
@@ -111,17 +111,18 @@ static int next_cpu(int cpu, const struct cpumask *mask)
 
 bool espah_parallel_may(struct espah_sa *sa)
 {
+	struct espah_queue *queue = sa->queue;
 	int here = smp_processor_id();
 
 	if (READ_ONCE(sa->cpus))
 		return num_online_cpus() > 1;
-	if (READ_ONCE(sa->fed_by) != here) {
-		WRITE_ONCE(sa->fed_by, here);
-		WRITE_ONCE(sa->fed_since, jiffies);
+	if (READ_ONCE(queue->fed_by) != here) {
+		WRITE_ONCE(queue->fed_by, here);
+		WRITE_ONCE(queue->fed_since, jiffies);
 	}
-	if (time_before(jiffies, READ_ONCE(sa->fed_since) + FED_BY_ONE))
+	if (time_before(jiffies, READ_ONCE(queue->fed_since) + FED_BY_ONE))
 		return false;
-	return READ_ONCE(sa->serial_cpu) != ESPAH_CPU_NONE || !cpumask_empty(&idle_cpus);
+	return READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE || !cpumask_empty(&idle_cpus);
 }
 
 int espah_parallel_choose(const struct espah_sa *sa)
@@ -150,8 +151,9 @@ static void call(struct espah_worker *worker, int cpu)
 
 bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op)
 {
-	unsigned int turn = sa->turn++ / TURN, cpus = READ_ONCE(sa->cpus);
-	int here = smp_processor_id(), cpu = READ_ONCE(sa->serial_cpu), other;
+	struct espah_queue *queue = sa->queue;
+	unsigned int turn = queue->turn++ / TURN, cpus = READ_ONCE(sa->cpus);
+	int here = smp_processor_id(), cpu = READ_ONCE(queue->serial_cpu), other;
 	struct espah_worker *worker;
 
 	if (cpu == ESPAH_CPU_NONE)
@@ -160,7 +162,7 @@ bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op)
 		turn %= min(cpus, num_online_cpus());
 		while (turn-- && cpu != ESPAH_CPU_NONE)
 			cpu = next_cpu(cpu, cpu_online_mask);
-	} else if (READ_ONCE(sa->inflight_len) > QUEUE_LONG && !(turn & 1)) {
+	} else if (READ_ONCE(queue->len) > QUEUE_LONG && !(turn & 1)) {
 		cpu = here;
 	} else if (turn & 2) {
 		other = next_cpu(turn % nr_cpu_ids, &idle_cpus);
@@ -175,26 +177,26 @@ bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op)
 	return true;
 }
 
-void espah_parallel_resume(struct espah_sa *sa, int cpu)
+void espah_parallel_resume(struct espah_queue *queue, int cpu)
 {
 	struct espah_worker *worker = per_cpu_ptr(workers, cpu);
 
-	refcount_inc(&sa->refs);
-	if (llist_add(&sa->resume, &worker->sas))
+	espah_queue_get(queue);
+	if (llist_add(&queue->resume, &worker->queues))
 		call(worker, cpu);
 }
 
 static int poll(struct napi_struct *napi, int budget)
 {
 	struct espah_worker *worker = container_of(napi, struct espah_worker, napi);
-	struct espah_sa *sa, *next;
+	struct espah_queue *queue, *next;
 	struct espah_op *op;
 	int n = 0;
 
 	rcu_read_lock();
-	llist_for_each_entry_safe(sa, next, llist_del_all(&worker->sas), resume) {
-		espah_order_resume(sa);
-		espah_sa_put(sa);
+	llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume) {
+		espah_order_resume(queue);
+		espah_queue_put(queue);
 	}
 	while (n < budget) {
 		if (!worker->rest)
@@ -228,7 +230,7 @@ int espah_parallel_setup(void)
 		struct espah_worker *worker = per_cpu_ptr(workers, cpu);
 
 		init_llist_head(&worker->ops);
-		init_llist_head(&worker->sas);
+		init_llist_head(&worker->queues);
 		INIT_CSD(&worker->call, wake, worker);
 		worker->used = time_used(cpu);
 		espah_napi_add(workers_dev, &worker->napi, poll);

@@ -37,7 +37,7 @@ static inline bool espah_parallel_wanted(struct espah_sa *sa)
 	return cpus != 1 && espah_parallel_may(sa);
 }
 
-/* the CPU that is to send or deliver the packets of an SA; Context: @sa->lock */
+/* the CPU that is to send or deliver the packets of an SA; Context: espah_queue.lock */
 int espah_parallel_choose(const struct espah_sa *sa);
 
 /**
@@ -50,8 +50,8 @@ int espah_parallel_choose(const struct espah_sa *sa);
  */
 bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op);
 
-/* lets espah_order_resume() be called for @sa, of which it takes a reference, on @cpu */
-void espah_parallel_resume(struct espah_sa *sa, int cpu);
+/* lets espah_order_resume() be called on @cpu, for a queue of which it takes a reference */
+void espah_parallel_resume(struct espah_queue *queue, int cpu);
 
 int espah_parallel_setup(void);
 /* once no SA is left */

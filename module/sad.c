@@ -66,6 +66,10 @@ struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot
 	slot->users = 1;
 	refcount_set(&slot->refs, 1);
 	INIT_LIST_HEAD(&slot->sas);
+	spin_lock_init(&slot->queue.lock);
+	INIT_LIST_HEAD(&slot->queue.ops);
+	slot->queue.serial_cpu = ESPAH_CPU_NONE;
+	slot->queue.fed_by = ESPAH_CPU_NONE;
 	if (rhashtable_insert_fast(&sad->slots, &slot->node, slot_params)) {
 		kfree(slot);
 		return NULL;
@@ -77,6 +81,11 @@ static void release_slot(struct espah_slot *slot)
 {
 	if (refcount_dec_and_test(&slot->refs))
 		kfree_rcu(slot, rcu);
+}
+
+void espah_queue_put(struct espah_queue *queue)
+{
+	release_slot(container_of(queue, struct espah_slot, queue));
 }
 
 void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot)
@@ -152,8 +161,10 @@ static void free_sa(struct espah_sa *sa)
 	kfree(sa->label);
 	kfree(sa->life);
 	kfree(sa->dummy);
-	if (sa->slot)
+	if (sa->slot) {
 		release_slot(sa->slot);
+		espah_queue_put(sa->queue);
+	}
 	kfree(sa);
 	/* the waiter may free @live as soon as it is 0; waking up only uses its address */
 	if (atomic_dec_and_test(live))
@@ -195,13 +206,10 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 	sa->en = en;
 	sa->state = ESPAH_SA_STATE_LARVAL;
 	sa->watch = ESPAH_WATCH_UNUSED;
-	sa->serial_cpu = ESPAH_CPU_NONE;
-	sa->fed_by = ESPAH_CPU_NONE;
 	sa->added = ktime_get_real_seconds();
 	sa->born = ktime_get_boottime();
 	spin_lock_init(&sa->lock);
 	refcount_set(&sa->refs, 1);
-	INIT_LIST_HEAD(&sa->inflight);
 	INIT_LIST_HEAD(&sa->link);
 	INIT_RCU_WORK(&sa->retire, retire_sa);
 	INIT_RCU_WORK(&sa->free_work, free_later);
@@ -365,6 +373,8 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 		goto err_index;
 	refcount_inc(&slot->refs);
 	sa->slot = slot;
+	sa->queue = &slot->queue;
+	espah_queue_get(sa->queue);
 	if (old)
 		err = rhashtable_replace_fast(&sad->sas, &old->node, &sa->node, sa_params);
 	else

@@ -75,17 +75,47 @@ struct espah_slot_id {
 };
 
 /**
+ * struct espah_queue - packets that a driver or another CPU works on, in order; see order.h
+ * @lock: guards the rest
+ * @ops: struct espah_op, in the order in which packets came
+ * @len: how many; 0 lets packets pass without queueing; READ_ONCE without @lock
+ * @serial_cpu: the CPU that releases while others help, or ESPAH_CPU_NONE; reset without @lock
+ * @releasing: somebody is passing on packets from @ops
+ * @resuming: @serial_cpu was asked to
+ * @turn: which CPU is next
+ * @fed_by: the busy CPU that packets came to last
+ * @fed_since: jiffies since when they come to no other
+ * @resume: in what @serial_cpu has to do
+ * @cell_round: inbound: where packets are delivered; see cell.c
+ */
+struct espah_queue {
+	spinlock_t lock; /* see above */
+	unsigned int len;
+	struct list_head ops;
+	int serial_cpu;
+	bool releasing;
+	bool resuming;
+	unsigned int turn;
+	int fed_by;
+	unsigned long fed_since;
+	struct llist_node resume;
+	u64 cell_round;
+};
+
+/**
  * struct espah_slot - the meeting point of policies and SAs
  * @node: in the SAD's table of slots
  * @id: its key
  * @users: SAs in the SAD and policies that refer to it; changed under espah_net.lock;
  *	at 0 it leaves the table of slots
- * @refs: what keeps its memory: 1 for the table, 1 for each SA until it is freed,
- *	which may be long after it left the SAD
+ * @refs: what keeps its memory: 1 for the table, 2 for each SA until it is freed, which
+ *	may be long after it left the SAD (for the slot that it has, and for @queue)
  * @sas: its SAs, newest first; under espah_net.lock
  * @sa: the newest SA with keys, which output uses (RFC 4301 4.4.2.1 leaves the
  *	choice open; the newest makes a rekey switch once); NULL: none
  * @rcu: defers the freeing
+ * @queue: one for all its SAs, so that packets of an SA do not overtake those of the one
+ *	that it replaces
  *
  * A policy keeps a pointer to its slot, so that output finds its SA by two
  * loads and input compares pointers; neither looks anything up.
@@ -98,6 +128,7 @@ struct espah_slot {
 	struct list_head sas;
 	struct espah_sa __rcu *sa;
 	struct rcu_head rcu;
+	struct espah_queue queue ____cacheline_aligned_in_smp;
 };
 
 /**
@@ -153,24 +184,14 @@ struct espah_path {
  * @aead: the keyed transform; NULL while larval
  * @en: the namespace that it belongs to
  * @slot: ties it to policies; never NULL
+ * @queue: of the slot that it was added to, which it keeps when it moves to another
  * @path: never NULL; see espah_sa_path()
  * @op_size: bytes of a struct espah_op with the driver's part, and a copy of headers for AH
  * @seq: outbound: last sequence number used
- * @lock: inbound: guards @replay; both: guards @inflight
+ * @lock: inbound: guards @replay
  * @replay: inbound: the receive window
- * @inflight: packets behind the crypto driver, in order; see order.h
- * @inflight_len: how many; 0 lets packets pass without queueing
- * @releasing: somebody is emitting from @inflight
- * @resuming: @serial_cpu was asked to
- * @serial_cpu: the CPU that emits while others help, or ESPAH_CPU_NONE; under @lock, but
- *	reset without
  * @cpus: how many CPUs may share the work: 0: as many as have time when the one that has
  *	it has none; see parallel.h
- * @turn: which of them is next
- * @fed_by: the busy CPU that packets came to last
- * @fed_since: jiffies since when they come to no other
- * @resume: in what @serial_cpu has to do
- * @cell_round: inbound: where its packets are delivered; see cell.c
  * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
  * @pmtu_expires: jiffies until which it is believed
  * @dscp_map: outbound tunnels: ESPAH_DSCP_NUM outer DSCPs, by the inner one; or NULL
@@ -216,23 +237,14 @@ struct espah_sa {
 	struct crypto_aead *aead;
 	struct espah_net *en;
 	struct espah_slot *slot;
+	struct espah_queue *queue;
 	struct espah_path __rcu *path;
 	u32 op_size;
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
 	spinlock_t lock; /* see above */
 	struct espah_replay *replay;
-	struct list_head inflight;
-	unsigned int inflight_len;
-	int serial_cpu;
 	u16 cpus;
-	bool releasing;
-	bool resuming;
-	unsigned int turn;
-	int fed_by;
-	unsigned long fed_since;
-	struct llist_node resume;
-	u64 cell_round;
 
 	u32 pmtu;
 	unsigned long pmtu_expires;
@@ -378,6 +390,15 @@ struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_s
 
 /* drops a reference; the last one frees the SA, zeroing its keys, after a grace period */
 void espah_sa_put(struct espah_sa *sa);
+
+/* keeps a queue; Context: of an SA, which is referred to */
+static inline void espah_queue_get(struct espah_queue *queue)
+{
+	refcount_inc(&container_of(queue, struct espah_slot, queue)->refs);
+}
+
+/* drops a reference; the last one frees the queue after a grace period */
+void espah_queue_put(struct espah_queue *queue);
 
 /* the slot of this id, made if there is none, with one more user; Context: espah_net.lock */
 struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot_id *id);

@@ -13,6 +13,7 @@ import socket
 import struct
 import time
 
+import driver
 import ipsec
 import lab
 import module
@@ -163,19 +164,19 @@ def check_wire(a, b):
         check_order("the wire", numbers)
 
 
-def carry_all(name, driver=None, algorithm=GCM, extra=""):
+def carry_all(name, template=None, algorithm=GCM, extra=""):
     ipsec.need_espah()
     for gro, esn in (False, True), (True, False):
         what = f"{name}, GRO and GSO {'on' if gro else 'off'}{', ESN' if esn else ''}"
         # whoever finds the oldest answer there sends the next ones too, into his own queue
-        ordered = gro or not driver
+        ordered = gro or not template
         with lab.verdict(f"{what}: {2 * FLOWS} flows through one SA each way, "
                          f"{'each in order, ' if ordered else ''}nothing uncounted"):
             # with a queue for each processor, an SA has to be where it is from the start
             a, b = topology(gro, algorithm=algorithm, esn=esn,
                             extra=extra if extra or gro else "cpus 1")
-            need_driver(a, driver)
-            check_flows(a, b, turns=gro, lossless=not driver and not extra, ordered=ordered)
+            need_driver(a, template)
+            check_flows(a, b, turns=gro, lossless=not template and not extra, ordered=ordered)
         with lab.verdict(f"{what}: TCP carries all bytes both ways"):
             data = os.urandom(1 << 19)
             with traffic.Transfer(a, HERE, b, THERE, 8000) as connection:
@@ -258,46 +259,23 @@ def moving():
 
 # --- drivers that answer later ------------------------------------------------------------------
 
-def drivers(name):
-    """(priority, name) of the drivers that there are for an algorithm."""
-    with open("/proc/crypto", encoding="ascii") as file:
-        entries = [dict(map(str.strip, line.split(":", 1)) for line in entry.splitlines())
-                   for entry in file.read().strip().split("\n\n")]
-    return sorted((int(entry["priority"]), entry["driver"]) for entry in entries
-                  if entry["name"] == name and entry["internal"] == "no")
-
-
-def instantiate(template, algorithm=GCM):
-    """Puts pcrypt or cryptd over the best driver of an algorithm, as the new best."""
-    def bind(name):
-        with socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET) as sock:
-            sock.bind(("aead", name))
-    bind(algorithm.aead)
-    best = drivers(algorithm.aead)[-1][1]
-    if best.startswith(template):
-        return
-    lab.run("modprobe", template)
-    bind(f"{template}({best})")
-    lab.equal(drivers(algorithm.aead)[-1][1], f"{template}({best})", "best driver")
-
-
 def need_driver(ns, template):
     used = {sa["driver"] for sa in OURS.sas(ns)}
-    lab.true(all(driver.startswith(f"{template}(") if template else "crypt" not in driver
-                 for driver in used), f"drivers are {used}")
+    lab.true(all(name.startswith(f"{template}(") if template else "crypt" not in name
+                 for name in used), f"drivers are {used}")
 
 
 @lab.test("driver that answers later, on the processor that asked")
 def cryptd():
     # it takes no drivers that may answer later themselves, as those of AES-GCM were once
     algorithm = ALGORITHMS["chacha20poly1305"]
-    instantiate("cryptd", algorithm)
+    driver.instantiate("cryptd", algorithm)
     carry_all("driver that answers later, on the processor that asked", "cryptd", algorithm)
 
 
 @lab.test("driver that answers later, on another processor")
 def pcrypt():
-    instantiate("pcrypt")
+    driver.instantiate("pcrypt")
     carry_all("driver that answers later, on another processor", "pcrypt")
 
 
@@ -325,7 +303,7 @@ def traffic_is_well():
 
 # each way in which packets are in flight: behind a driver, and with other processors
 IN_FLIGHT = (("processors that share SAs", lambda: None, SHARED),
-             ("a driver that answers later", lambda: instantiate("pcrypt"), ""))
+             ("a driver that answers later", lambda: driver.instantiate("pcrypt"), ""))
 
 
 def each_way(what):
