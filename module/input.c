@@ -117,6 +117,7 @@ static enum espah_drop check_esp(const struct espah_sa *sa, struct sk_buff *skb,
 static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 				unsigned int hdr_off, unsigned int encap_len, u64 *seq)
 {
+	const struct espah_replay *replay = sa->replay;
 	enum espah_replay_verdict verdict;
 	enum espah_drop reason;
 	u32 low;
@@ -130,8 +131,10 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 	if (unlikely(reason))
 		return reason;
 	*seq = espah_sa_esn(sa) ?
-	       espah_esn_expand(READ_ONCE(sa->replay->top), sa->replay->window, low) : low;
-	verdict = espah_replay_check(sa->replay, *seq);
+	       espah_esn_expand(READ_ONCE(replay->top), replay->window, low) : low;
+	if (unlikely(READ_ONCE(replay->failures) >= ESPAH_RESYNC_FAILURES))
+		*seq = espah_esn_resync(replay, *seq, ktime_get_seconds());
+	verdict = espah_replay_check(replay, *seq);
 	return likely(verdict == ESPAH_REPLAY_OK) ? ESPAH_DROP_NONE : replay_drop(verdict);
 }
 
@@ -404,6 +407,8 @@ void espah_input_done(struct espah_op *op, int err)
 		skb->ip_summed = CHECKSUM_NONE;
 		reason = accept(en, op, &pol, &next, &hdr_off);
 	} else if (err == -EBADMSG) {
+		if (espah_sa_esn(sa))
+			espah_esn_failed(sa->replay, ktime_get_seconds());
 		reason = ESPAH_DROP_ICV;
 	} else {
 		reason = err == -ENOSPC || err == -EBUSY || err == -EAGAIN ?

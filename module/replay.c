@@ -80,6 +80,8 @@ enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 
 		bits = &replay->bits[(seq / 64) & replay->mask];
 		WRITE_ONCE(*bits, *bits | BIT_ULL(seq % 64));
 	}
+	if (unlikely(READ_ONCE(replay->failures)))
+		WRITE_ONCE(replay->failures, 0);
 	return ESPAH_REPLAY_OK;
 }
 
@@ -100,4 +102,22 @@ u64 espah_esn_expand(u64 top, u32 window, u32 low)
 			return 0;
 	}
 	return (u64)high << 32 | low;
+}
+
+void espah_esn_failed(struct espah_replay *replay, u32 now)
+{
+	u32 failures = READ_ONCE(replay->failures);
+
+	if (!failures)
+		WRITE_ONCE(replay->failing_since, now);
+	WRITE_ONCE(replay->failures, failures + 1 ?: 1);
+}
+
+u64 espah_esn_resync(const struct espah_replay *replay, u64 seq, u32 now)
+{
+	u64 ahead = (u64)(READ_ONCE(replay->failures) % ESPAH_RESYNC_STEPS) << 32;
+
+	if (now - READ_ONCE(replay->failing_since) < ESPAH_RESYNC_SECONDS || seq + ahead < seq)
+		return seq;
+	return seq + ahead;
 }

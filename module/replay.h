@@ -14,6 +14,8 @@
  * @top: highest sequence number that was authenticated; 0 before the first
  * @window: packets that the window spans; 0: the check is off
  * @mask: number of words of @bits less one; a power of two less one
+ * @failures: packets whose ICV was wrong since the last one that was authenticated; ESN only
+ * @failing_since: when the first of them came, in seconds
  * @bits: ring of bits, one a number, at (number / 64) & @mask
  *
  * The ring holds at least @window + 64 bits, so that a whole word can be
@@ -25,8 +27,17 @@ struct espah_replay {
 	u64 top;
 	u32 window;
 	u32 mask;
+	u32 failures;
+	u32 failing_since;
 	u64 bits[];
 };
+
+/* from so many failures on espah_esn_resync() is worth the call */
+#define ESPAH_RESYNC_FAILURES 64
+/* and for so many seconds nothing must have been authenticated */
+#define ESPAH_RESYNC_SECONDS 5
+/* so many values of the upper half are tried in turn */
+#define ESPAH_RESYNC_STEPS 4
 
 /** enum espah_replay_verdict - what the window says of a number */
 enum espah_replay_verdict {
@@ -75,5 +86,23 @@ enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 
  * Return: the number; 0 when it would lie before the first one, which no window accepts.
  */
 u64 espah_esn_expand(u64 top, u32 window, u32 low);
+
+/* counts a packet whose ICV was wrong, at so many seconds; without a lock, as none is worth it */
+void espah_esn_failed(struct espah_replay *replay, u32 now);
+
+/**
+ * espah_esn_resync - another guess, after so many that were wrong
+ * @replay: the window, with at least ESPAH_RESYNC_FAILURES
+ * @seq: what espah_esn_expand() said
+ * @now: in seconds
+ *
+ * RFC 4303 appendix A3: who has missed 2^32 packets or more guesses each upper half too low.
+ * Once nothing has been authenticated for a while, packets in turn are taken for some of
+ * the subspaces that follow. One guess a packet: forged ones cost no more than before,
+ * and while authentic ones arrive they cannot bring it about.
+ *
+ * Return: @seq, or a number that is a multiple of 2^32 higher.
+ */
+u64 espah_esn_resync(const struct espah_replay *replay, u64 seq, u32 now);
 
 #endif /* _ESPAH_REPLAY_H */

@@ -445,6 +445,48 @@ static void esn_stream(void)
 	}
 }
 
+/* as a receiver does it: guess, fail, and guess again */
+static int tries(u64 sent, u32 seconds)
+{
+	int try = 0;
+	u64 seq;
+
+	for (; try < 1000; try++) {
+		seq = espah_esn_expand(replay->top, replay->window, (u32)sent);
+		if (replay->failures >= ESPAH_RESYNC_FAILURES)
+			seq = espah_esn_resync(replay, seq, 1000 + try * seconds);
+		if (seq == sent)
+			break;
+		espah_esn_failed(replay, 1000 + try * seconds);
+	}
+	return try;
+}
+
+static void esn_resync(void)
+{
+	u64 ahead;
+
+	for (ahead = 1; ahead < ESPAH_RESYNC_STEPS; ahead++) {
+		begin(64, 1000);
+		CHECK(tries((ahead << 32) + 2000, 1) < ESPAH_RESYNC_FAILURES + ESPAH_RESYNC_STEPS,
+		      "%llu subspaces ahead: not found", ahead);
+		CHECK(espah_replay_advance(replay, (ahead << 32) + 2000) == ESPAH_REPLAY_OK &&
+		      !replay->failures, "%llu subspaces ahead: not accepted", ahead);
+		CHECK(!tries((ahead << 32) + 2001, 1), "the next number needs a try");
+		done();
+	}
+	begin(64, 1000);
+	CHECK(tries((1ULL << 32) + 2000, 0) == 1000, "found in no time");
+	done();
+	/* the last number of all: there is nothing ahead */
+	begin(64, ~0ULL - 100);
+	for (ahead = 0; ahead < 2 * ESPAH_RESYNC_FAILURES; ahead++) {
+		CHECK(espah_esn_resync(replay, ~0ULL - 50, 2000) == ~0ULL - 50, "it wraps");
+		espah_esn_failed(replay, 1000);
+	}
+	done();
+}
+
 static const struct test tests[] = {
 	{ "replay: the first packet may not have the number 0 (RFC 4303 3.3.3)", zero },
 	{ "replay: a number is accepted once (RFC 4303 3.4.3)", duplicates },
@@ -459,5 +501,6 @@ static const struct test tests[] = {
 	{ "replay: ESN at every edge agrees with a search (RFC 4303 A2.1)", esn_edges },
 	{ "replay: ESN at random agrees with a search (RFC 4303 A2.1)", esn_random },
 	{ "replay: ESN follows a stream over many subspaces (RFC 4303 A2.2)", esn_stream },
+	{ "replay: the upper half is found again after many failures (RFC 4303 A3)", esn_resync },
 };
 TEST_MAIN(tests)

@@ -2,6 +2,7 @@
 """ESP packet by packet (RFC 4303), against scapy's IPsec layer."""
 import os
 import struct
+import time
 
 import ipsec
 import lab
@@ -85,6 +86,36 @@ def esn():
         peer.decoder.esn = want >> 32
         peer.decoder.esn_en = True
         lab.true(b"hello" in peer.open(packet), "scapy does not find the payload")
+
+
+@lab.test("ESN: after a loss of 2^33 packets the numbers are found again (RFC 4303 A3)")
+def esn_lost():
+    peer = Peer(esn=True, window=64)
+    peer.accepts(1)
+    peer.dropped([peer.esp(seq=number, esn=2) for number in range(2, 72)], {"icv": 70})
+    time.sleep(6)
+    for number in range(100, 104):  # one in four is taken for the right one
+        peer.send(peer.esp(seq=number, esn=2))
+    lab.wait_for(lambda: peer.state()["seq"] == (2 << 32) + 103, "the last number")
+    lab.true(traffic.drain(peer.socket), "nothing of it was delivered")
+    peer.accepts(104, esn=2)
+    lab.equal(peer.state()["seq"], (2 << 32) + 104, "highest number accepted")
+    peer.dropped([peer.esp(seq=105, esn=1)], {"icv": 1})
+
+
+@lab.test("ESN: forged packets are refused all the same, and do not disturb authentic ones")
+def esn_forged():
+    peer = Peer(esn=True, window=64)
+    peer.accepts(1)
+
+    def forged(numbers):
+        return [packet[:-1] + bytes([packet[-1] ^ 1])
+                for packet in (peer.esp(seq=number, esn=1) for number in numbers)]
+    peer.dropped(forged(range(2, 72)), {"icv": 70})
+    peer.accepts(2, esn=0)
+    time.sleep(6)
+    peer.dropped(forged(range(3, 7)), {"icv": 4})
+    peer.accepts(3, esn=0)
 
 
 @lab.test("IVs of one SA never repeat; CBC's cannot be foretold (RFC 3602 3, RFC 4106 3.1)")
