@@ -34,15 +34,25 @@
  */
 #define DEFRAG_MARKED 0x65737061
 
+/*
+ * All that lies behind the hooks has BH disabled, as it uses what belongs to the CPU. Mostly it
+ * is already; not for what this host sends, or what NFQUEUE gives back.
+ */
+static noinline unsigned int disable_bh(nf_hookfn *hook, void *priv, struct sk_buff *skb,
+					const struct nf_hook_state *state)
+{
+	unsigned int verdict;
+
+	local_bh_disable();
+	verdict = hook(priv, skb, state);
+	local_bh_enable();
+	return verdict;
+}
+
 /* Reassembles; NF_ACCEPT once @skb is whole. */
 static unsigned int defrag4(struct net *net, struct sk_buff *skb, bool marked)
 {
-	int err;
-
-	local_bh_disable();
-	err = ip_defrag(net, skb, marked ? DEFRAG_MARKED : IP_DEFRAG_CONNTRACK_IN);
-	local_bh_enable();
-	if (err)
+	if (ip_defrag(net, skb, marked ? DEFRAG_MARKED : IP_DEFRAG_CONNTRACK_IN))
 		return NF_STOLEN;
 	skb->ignore_df = 1;
 	return NF_ACCEPT;
@@ -72,6 +82,8 @@ static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct n
 {
 	bool marked = espah_input_marked(skb);
 
+	if (unlikely(!in_softirq()))
+		return disable_bh(pre_routing4, priv, skb, state);
 	if (unlikely(ip_is_fragment(ip_hdr(skb))) && !left_alone(skb, marked) &&
 	    defrag4(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
@@ -82,6 +94,8 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 {
 	bool marked = espah_input_marked(skb);
 
+	if (unlikely(!in_softirq()))
+		return disable_bh(pre_routing6, priv, skb, state);
 	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) && !left_alone(skb, marked) &&
 	    defrag6(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
@@ -93,6 +107,8 @@ static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_h
 	struct espah_net *en = espah_pernet(state->net);
 	const struct iphdr *iph = ip_hdr(skb);
 
+	if (unlikely(!in_softirq()))
+		return disable_bh(local_in4, priv, skb, state);
 	if (espah_proto_is_ipsec(iph->protocol))
 		return espah_input(en, skb, state, iph->protocol, ip_hdrlen(skb), 0);
 	if (iph->protocol == IPPROTO_UDP)
@@ -121,6 +137,8 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 	int off = sizeof(struct ipv6hdr);
 	__be16 frag_off;
 
+	if (unlikely(!in_softirq()))
+		return disable_bh(local_in6, priv, skb, state);
 	if (unlikely(ipv6_ext_hdr(nexthdr))) {
 		off = espah_skip_exthdr(skb, off, &nexthdr, &frag_off);
 		if (off < 0 || on_its_way(skb))
@@ -138,6 +156,8 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
+	if (unlikely(!in_softirq()))
+		return disable_bh(post_routing4, priv, skb, state);
 	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
 	return espah_output(espah_pernet(state->net), skb, state);
@@ -146,6 +166,8 @@ static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
+	if (unlikely(!in_softirq()))
+		return disable_bh(post_routing6, priv, skb, state);
 	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
 	return espah_output(espah_pernet(state->net), skb, state);

@@ -6,12 +6,13 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/xfrm.h>
+#include "ah.h"
+#include "arrival.h"
 #include "bundle.h"
 #include "cell.h"
 #include "compat/compiler.h"
 #include "compat/conntrack.h"
 #include "compat/netdev.h"
-#include "ah.h"
 #include "flow.h"
 #include "icmp.h"
 #include "input.h"
@@ -20,6 +21,7 @@
 #include "mtu.h"
 #include "order.h"
 #include "output.h"
+#include "recent.h"
 #include "tap.h"
 #include "udp_encap.h"
 
@@ -216,6 +218,8 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 		return NF_STOLEN;
 	}
 
+	espah_arrival_keep(espah_sa_path(sa), skb);
+
 	/* check */
 	reason = precheck(sa, skb, hdr_off, encap_len, &seq);
 	if (unlikely(reason))
@@ -231,9 +235,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 		espah_count_drop(en, sa, NULL, ESPAH_DROP_NOMEM, NULL, 1);
 		return NF_STOLEN;
 	}
-	local_bh_disable();
 	decrypt(sa, skb, hdr_off, encap_len, seq, NULL);
-	local_bh_enable();
 	return NF_STOLEN;
 drop:
 	espah_drop(en, sa, NULL, reason, skb);
@@ -355,7 +357,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	thoff = espah_flow_dissect(skb, family, &flow);
 	if (unlikely(thoff < 0))
 		return ESPAH_DROP_INNER;
-	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_IN, &flow);
+	pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, &flow);
 	*policy = pol;
 	if (unlikely(flow.hidden))
 		return ESPAH_DROP_OPAQUE_IN;

@@ -9,6 +9,7 @@
 #include "net.h"
 #include "netlink/netlink.h"
 #include "parallel.h"
+#include "recent.h"
 #include "tap.h"
 
 unsigned int espah_net_id;
@@ -81,9 +82,12 @@ static int __init espah_init(void)
 	err = espah_sad_module_setup();
 	if (err)
 		goto parallel;
-	err = register_pernet_subsys(&net_ops);
+	err = espah_recent_setup();
 	if (err)
 		goto sad;
+	err = register_pernet_subsys(&net_ops);
+	if (err)
+		goto recent;
 	err = espah_tap_setup();
 	if (err)
 		goto pernet;
@@ -95,6 +99,8 @@ tap:
 	espah_tap_teardown();
 pernet:
 	unregister_pernet_subsys(&net_ops);
+recent:
+	espah_recent_teardown();
 sad:
 	espah_sad_module_teardown();
 parallel:
@@ -109,6 +115,7 @@ static void __exit espah_exit(void)
 	espah_netlink_teardown();
 	espah_tap_teardown();
 	unregister_pernet_subsys(&net_ops);
+	espah_recent_teardown();
 	espah_sad_module_teardown();
 	espah_parallel_teardown();
 	espah_cells_teardown();

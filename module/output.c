@@ -24,6 +24,7 @@
 #include "netlink/netlink.h"
 #include "order.h"
 #include "output.h"
+#include "recent.h"
 #include "tap.h"
 #include "udp_encap.h"
 
@@ -562,7 +563,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 		espah_drop(en, NULL, NULL, ESPAH_DROP_MALFORMED_OUT, skb);
 		return NF_STOLEN;
 	}
-	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_OUT, &flow);
+	pol = espah_recent_policy(&en->spd, ESPAH_DIR_OUT, &flow);
 	action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_OUT]);
 	if (unlikely(flow.hidden)) {
 		espah_drop(en, NULL, pol, ESPAH_DROP_OPAQUE_OUT, skb);
@@ -573,11 +574,8 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	if (unlikely(of)) {
 		pol = of;
 	} else if (action == ESPAH_ACTION_BYPASS) {
-		if (pol) {
-			local_bh_disable();
+		if (pol)
 			espah_count(pol->counters, 1, skb->len);
-			local_bh_enable();
-		}
 		return NF_ACCEPT;
 	}
 	if (espah_flow_is_nd(skb, &flow, thoff) ||
@@ -609,8 +607,6 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 		espah_count_drop(en, sa, pol, ESPAH_DROP_NOMEM, NULL, 1);
 		return NF_STOLEN;
 	}
-	local_bh_disable();
 	protect(en, pol, sa, skb, &flow, thoff, state);
-	local_bh_enable();
 	return NF_STOLEN;
 }

@@ -5,11 +5,13 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/route.h>
+#include "arrival.h"
 #include "compat/compiler.h"
 #include "flow.h"
 #include "icmp.h"
 #include "input.h"
 #include "plaintext.h"
+#include "recent.h"
 #include "udp_encap.h"
 
 static bool to_this_host(struct net *net, const struct espah_flow *flow)
@@ -20,10 +22,10 @@ static bool to_this_host(struct net *net, const struct espah_flow *flow)
 }
 
 /*
- * An ESP or AH packet that LOCAL_IN is going to take, in UDP or not; looked at first, since
- * it is the common one.
+ * The SA of an ESP or AH packet that LOCAL_IN is going to take, in UDP or not, or NULL; looked
+ * at first, since it is the common one.
  */
-static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
+static struct espah_sa *find_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 {
 	struct espah_sa_id id = { .family = family, .dir = ESPAH_DIR_IN };
 	__be32 buf, *spi;
@@ -42,19 +44,19 @@ static bool has_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 		if (ipv6_ext_hdr(proto))
 			off = espah_skip_exthdr(skb, off, &proto, &frag_off);
 		if (off < 0)
-			return false;
+			return NULL;
 		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
 	}
 	if (proto == IPPROTO_UDP)
 		off = espah_encap_esp_off(en, skb, off);
 	else if (!espah_proto_is_ipsec(proto))
-		return false;
+		return NULL;
 	if (off < 0)
-		return false;
+		return NULL;
 	id.proto = proto == IPPROTO_AH ? IPPROTO_AH : IPPROTO_ESP;
 	spi = skb_header_pointer(skb, off + espah_spi_offset(id.proto), sizeof(buf), &buf);
 	if (!spi)
-		return false;
+		return NULL;
 	id.spi = *spi;
 	return espah_sad_find_again(en, &id);
 }
@@ -89,18 +91,23 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 	struct espah_policy *pol;
 	struct espah_flow flow espah_uninit;
 	enum espah_drop reason;
+	struct espah_sa *sa;
 	u8 action;
 	int thoff;
 
-	if (state->in->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK ||
-	    has_sa(en, skb, state->pf))
+	if (state->in->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK)
 		return NF_ACCEPT;
+	sa = find_sa(en, skb, state->pf);
+	if (sa) {
+		espah_arrival_use(espah_sa_path(sa), skb);
+		return NF_ACCEPT;
+	}
 	thoff = espah_flow_dissect(skb, state->pf, &flow);
 	if (unlikely(thoff < 0)) {
 		espah_drop(en, NULL, NULL, ESPAH_DROP_MALFORMED_IN, skb);
 		return NF_STOLEN;
 	}
-	pol = espah_spd_lookup(&en->spd, ESPAH_DIR_IN, &flow);
+	pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, &flow);
 	action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_IN]);
 	if (action == ESPAH_ACTION_BYPASS && !flow.hidden) {
 		if (unlikely(espah_flow_is_icmp(&flow)) &&
@@ -108,11 +115,8 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 			espah_drop(en, NULL, pol, ESPAH_DROP_ICMP_PLAINTEXT, skb);
 			return NF_STOLEN;
 		}
-		if (pol) {
-			local_bh_disable();
+		if (pol)
 			espah_count(pol->counters, 1, skb->len);
-			local_bh_enable();
-		}
 		return NF_ACCEPT;
 	}
 	if (espah_flow_is_nd(skb, &flow, thoff))

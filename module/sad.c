@@ -7,6 +7,7 @@
 #include <net/dst_metadata.h>
 #include <net/esp.h>
 #include "ah.h"
+#include "arrival.h"
 #include "net.h"
 #include "parallel.h"
 #include "sad.h"
@@ -116,6 +117,7 @@ static void choose_sa(struct espah_slot *slot)
 static void free_path(struct espah_path *path)
 {
 	dst_cache_destroy(&path->dst_cache);
+	espah_arrival_free(rcu_dereference_protected(path->arrival, true));
 	if (path->mark)
 		dst_release(&path->mark->dst);
 	kfree(path);

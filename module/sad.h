@@ -22,6 +22,7 @@
 #include "selector.h"
 #include "stats.h"
 
+struct espah_arrival;
 struct espah_net;
 struct metadata_dst;
 
@@ -141,6 +142,7 @@ struct espah_slot {
  * @ip_proto: what the IP header names: the SA's own protocol, or IPPROTO_UDP
  * @encap_len: bytes between the IP header and the IPsec header: UDP's (RFC 3948), or 0
  * @dst_cache: outbound: route to @dst
+ * @arrival: inbound: route by which packets reach us; see arrival.h
  * @mark: inbound: the metadata dst that marks what was decapsulated; allocated by
  *	the first packet
  * @rcu: defers the freeing
@@ -156,6 +158,7 @@ struct espah_path {
 	u8 ip_proto;
 	u8 encap_len;
 	struct dst_cache dst_cache;
+	struct espah_arrival __rcu *arrival;
 	struct metadata_dst *mark;
 	struct rcu_head rcu;
 };

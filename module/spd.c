@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 #include <net/ipv6.h>
 #include "net.h"
+#include "recent.h"
 #include "spd.h"
 
 struct espah_policy *espah_policy_alloc(void)
@@ -121,6 +122,7 @@ static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned 
 {
 	while (n--)
 		espah_classifier_del(home(spd, pol, n), &pol->rules[n]);
+	espah_recent_forget();
 }
 
 static int add_new(struct espah_spd *spd, struct espah_policy *pol)
@@ -142,6 +144,7 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 		}
 	}
 	spd->count++;
+	espah_recent_forget();
 	return 0;
 }
 
@@ -156,6 +159,7 @@ static void replace_old(struct espah_net *en, struct espah_policy *old, struct e
 		espah_classifier_replace(home(spd, pol, i), &old->rules[i], &pol->rules[i]);
 	/* the entry is there already, so this needs no memory */
 	xa_store(&spd->index, pol->id, pol, GFP_KERNEL_ACCOUNT);
+	espah_recent_forget();
 	release_policy(en, old);
 }
 
