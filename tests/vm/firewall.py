@@ -180,6 +180,38 @@ def drop_esp():
     lab.equal(Espah.drops(a), {}, "drops")
 
 
+@lab.test("the route by which ESP arrives is kept, but not longer than it is right")
+def arrival():
+    module.load()
+    h, a, b = topology()
+    tunnel(a, b)
+    with a:
+        address = ":".join(f"{byte:02x}" for byte in traffic.mac("wan"))
+    b.ip(f"neigh replace 192.0.2.1 lladdr {address} dev eth0 nud permanent\n")
+    nft(h, 'table inet seen { chain input { type filter hook input priority 0; '
+           'meta l4proto esp counter comment "moved"; }; }')
+    nft(a, 'table inet seen { chain pre { type filter hook prerouting priority 0; '
+           'meta l4proto esp counter comment "arrived"; }; }')
+    with traffic.udp(b, "10.2.0.1", 7000) as sender, traffic.udp(h, "10.1.0.2", 7000) as sink:
+        def lost():
+            """Sends what must not come out of the SA any more."""
+            before = counter(a, "arrived")
+            for _ in range(5):
+                sender.sendto(b"lost", ("10.1.0.2", 7000))
+            lab.wait_for(lambda: counter(a, "arrived") == before + 5, "five packets")
+            lab.true(traffic.silent(sink), "a datagram passed")
+        traffic.deliver(sender, sink, [b"%d" % number for number in range(10)])
+        a.ip("addr del 192.0.2.1/24 dev wan\n")
+        lost()
+        a.ip("addr add 192.0.2.1/24 dev wan\n")
+        traffic.deliver(sender, sink, [b"%d" % number for number in range(10)])
+        nft(a, 'table ip nat { chain pre { type nat hook prerouting priority -100; '
+               'meta l4proto esp dnat to 10.1.0.2; }; }')
+        lost()
+        lab.wait_for(lambda: counter(h, "moved") == 5, "five packets at their new destination")
+    lab.equal(Espah.drops(a), {}, "drops")
+
+
 if __name__ == "__main__":
     ipsec.need_espah()
     lab.main()
