@@ -138,9 +138,9 @@ static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, 
 	flow->has_ports = false;
 	flow->sport = 0;
 	flow->dport = 0;
+	flow->hidden = false;
 	flow->mark = mark;
 	flow->ifindex = ifindex;
-	flow->hidden = false;
 }
 
 int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow)

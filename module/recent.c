@@ -3,20 +3,20 @@
 #include <linux/bitops.h>
 #include <linux/hash.h>
 #include <linux/percpu.h>
+#include "compat/compiler.h"
 #include "recent.h"
 
 #define RECENT_BITS 7
-/* struct espah_flow without what a lookup sets */
-#define FLOW_WORDS (offsetof(struct espah_flow, hidden) / sizeof(u64))
+#define KEY_WORDS 6
 
 /**
  * struct espah_recent - a lookup and its result; one cache line
- * @flow: what was looked up
+ * @key: what was looked up
  * @cls: where; NULL: nothing is here
  * @policy: what was found, maybe NULL
  */
 struct espah_recent {
-	u64 flow[FLOW_WORDS];
+	u64 key[KEY_WORDS];
 	const struct espah_classifier *cls;
 	struct espah_policy *policy;
 };
@@ -46,18 +46,57 @@ static noinline void empty(struct espah_recents *table, long now)
 	table->changes = now;
 }
 
-static noinline struct espah_policy *look_up(struct espah_recent *entry,
+/*
+ * All of a flow without opaque ports. Each field is read as it was written: a CPU that has
+ * to read two fields at once waits until both have reached its cache.
+ */
+static __always_inline void make_key(u64 *key, const struct espah_flow *flow, bool ip6)
+{
+	key[0] = (u64)(__force u32)flow->src.ip4 << 32 | (__force u32)flow->dst.ip4;
+	key[1] = (u64)flow->sport << 48 | (u64)flow->dport << 32 | flow->family << 16 |
+		 flow->proto << 8 | flow->has_ports;
+	key[2] = (u64)flow->mark << 32 | flow->ifindex;
+	if (!ip6)
+		return;
+	key[3] = (u64)(__force u32)flow->src.ip6[1] << 32 | (__force u32)flow->dst.ip6[1];
+	key[4] = (u64)(__force u32)flow->src.ip6[2] << 32 | (__force u32)flow->dst.ip6[2];
+	key[5] = (u64)(__force u32)flow->src.ip6[3] << 32 | (__force u32)flow->dst.ip6[3];
+}
+
+static noinline struct espah_policy *look_up(struct espah_recent *entry, const u64 *key,
 					     const struct espah_spd *spd, u8 dir,
 					     struct espah_flow *flow)
 {
 	struct espah_policy *pol = espah_spd_lookup(spd, dir, flow);
 
-	if (!flow->opaque && !flow->hidden) {
-		memcpy(entry->flow, flow, sizeof(entry->flow));
+	if (!flow->hidden) {
+		memcpy(entry->key, key, sizeof(entry->key));
 		entry->cls = &spd->dir[dir];
 		entry->policy = pol;
 	}
 	return pol;
+}
+
+static __always_inline struct espah_policy *recent(struct espah_recents *table,
+						   const struct espah_spd *spd, u8 dir,
+						   struct espah_flow *flow, bool ip6)
+{
+	const struct espah_classifier *cls = &spd->dir[dir];
+	unsigned int i, words = ip6 ? KEY_WORDS : KEY_WORDS / 2;
+	u64 key[KEY_WORDS] espah_uninit, hash = (unsigned long)cls, differ = 0;
+	struct espah_recent *entry;
+
+	make_key(key, flow, ip6);
+#pragma GCC unroll 6
+	for (i = 0; i < words; i++)
+		hash = rol64(hash ^ key[i], 21);
+	entry = &table->entries[hash_64(hash, RECENT_BITS)];
+#pragma GCC unroll 6
+	for (i = 0; i < words; i++)
+		differ |= key[i] ^ entry->key[i];
+	if (likely(!differ && entry->cls == cls))
+		return entry->policy;
+	return look_up(entry, key, spd, dir, flow);
 }
 
 struct espah_policy *espah_recent_policy(const struct espah_spd *spd, u8 dir,
@@ -65,22 +104,13 @@ struct espah_policy *espah_recent_policy(const struct espah_spd *spd, u8 dir,
 {
 	struct espah_recents *table = this_cpu_ptr(recents);
 	long now = atomic_long_read_acquire(&changes);
-	const u64 *words = (const u64 *)flow;
-	struct espah_recent *entry;
-	u64 differ, hash;
 
-	BUILD_BUG_ON(offsetof(struct espah_flow, hidden) % sizeof(u64) || FLOW_WORDS != 6);
 	if (unlikely(table->changes != now))
 		empty(table, now);
-	hash = words[0] ^ words[1] ^ rol64(words[2] ^ words[3], 23) ^ rol64(words[4], 41) ^
-	       (unsigned long)&spd->dir[dir];
-	entry = &table->entries[hash_64(hash, RECENT_BITS)];
-	differ = (words[0] ^ entry->flow[0]) | (words[1] ^ entry->flow[1]) |
-		 (words[2] ^ entry->flow[2]) | (words[3] ^ entry->flow[3]) |
-		 (words[4] ^ entry->flow[4]) | (words[5] ^ entry->flow[5]);
-	if (likely(!differ && entry->cls == &spd->dir[dir]))
-		return entry->policy;
-	return look_up(entry, spd, dir, flow);
+	if (unlikely(flow->opaque))
+		return espah_spd_lookup(spd, dir, flow);
+	return flow->family == AF_INET ? recent(table, spd, dir, flow, false) :
+					 recent(table, spd, dir, flow, true);
 }
 
 void espah_recent_forget(void)

@@ -31,12 +31,10 @@ union espah_addr {
  * @has_ports: @sport and @dport come from the packet
  * @sport: source port, host order; or the type of an ICMP message or mobility header
  * @dport: destination port, host order; or the code of an ICMP message
+ * @hidden: set by espah_spd_lookup(): a policy with ports that may apply comes first
  * @mark: of the packet
  * @ifindex: outbound: the device by which it leaves; inbound: by which it came, or, if it came
  *	by an SA, its outer packet
- * @hidden: set by espah_spd_lookup(): a policy with ports that may apply comes first
- *
- * What comes before @hidden is compared by words; see recent.c.
  */
 struct espah_flow {
 	union espah_addr src;
@@ -47,10 +45,10 @@ struct espah_flow {
 	bool has_ports;
 	u16 sport;
 	u16 dport;
+	bool hidden;
 	u32 mark;
 	u32 ifindex;
-	bool hidden;
-} __aligned(8);
+};
 
 /**
  * struct espah_selector - which flows a policy applies to
