@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import socket
+import struct
 import threading
 import time
 
@@ -18,6 +19,7 @@ import traffic
 from charon import RUN, Charon, connection
 from ipsec import CLI, Espah, Xfrm
 
+UDP_SEGMENT = 103
 A = {4: "192.0.2.1", 6: "2001:db8:1::1"}
 B = {4: "198.51.100.1", 6: "2001:db8:2::1"}
 S = {4: "10.1.0.2", 6: "fd01::2"}
@@ -168,9 +170,12 @@ def sides(text_a, text_b, a_addrs=A[4], b_addrs=B[4], **options):
 
 
 class Flow:
-    """Numbered datagrams between s and t both ways, so many a second or what the machine can."""
+    """Numbered datagrams between s and t both ways, so many a second or what the machine can.
 
-    RATE = int(os.environ.get("ESPAH_RATE", "250"))
+    Those that are due at once leave as one GSO packet, which costs less to send.
+    """
+
+    RATE = int(os.environ.get("ESPAH_RATE", "1000"))
     ROOM = 256 << 20  # a minute of them waits in the sockets
 
     def __init__(self, here):
@@ -188,9 +193,12 @@ class Flow:
         start = time.monotonic()
         while not self.stop.is_set():
             owed = int((time.monotonic() - start) * self.RATE) - self.sent[name]
-            for _ in range(min(owed, 16)):  # a machine that lags does not make up for it
-                source.sendto(b"%012d" % self.sent[name] * 8, target)
-                self.sent[name] += 1
+            due = min(owed, 16)  # a machine that lags does not make up for it
+            if due > 0:
+                numbers = range(self.sent[name], self.sent[name] + due)
+                source.sendmsg([b"%012d" % number * 8 for number in numbers],
+                               [(socket.SOL_UDP, UDP_SEGMENT, struct.pack("H", 96))], 0, target)
+                self.sent[name] += due
             if owed > 16:
                 start = time.monotonic() - self.sent[name] / self.RATE
             time.sleep(0.002)

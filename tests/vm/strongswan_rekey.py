@@ -3,7 +3,7 @@
 """strongSwan brings SAs up when packets ask for them, and replaces them under load.
 
 See sites.py for the topology; a is over espah, b over XFRM. ESPAH_REKEY: seconds of rekeying
-by either end, if five times are not enough (0); ESPAH_RATE: datagrams a second each way (250).
+by either end, if five times are not enough (0); ESPAH_RATE: datagrams a second each way (1,000).
 """
 import os
 import re
