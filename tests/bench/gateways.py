@@ -217,7 +217,7 @@ def figure(name, unit, better="lower", **values):
 
 def machine():
     with open("/proc/cpuinfo", encoding="ascii") as file:
-        told = dict(line.strip().split("\t: ") for line in file if "\t: " in line)
+        told = dict(map(str.strip, line.split(":", 1)) for line in file if ":" in line)
     return {"kernel": os.uname().release, "processors": os.cpu_count(),
             "processor": told.get("model name", "unknown"),
             "virtual": "hypervisor" in told.get("flags", ""), "quick": QUICK}
