@@ -13,13 +13,12 @@
 #define LOAD_PERIOD (HZ / 10)
 /*
  * per cent of the time: from BUSY on a CPU gives work away, below EASY it keeps it again,
- * and below IDLE it takes some
+ * and below IDLE it takes some. BUSY is no higher because packets come in bursts, which end
+ * sooner with help: who waits for them may leave both CPUs with nothing to do for a while.
  */
-#define LOAD_BUSY 90
-#define LOAD_EASY 40
-#define LOAD_IDLE 60
-/* an SA whose packets have come to several CPUs within this time is on many CPUs already */
-#define FED_BY_ONE (HZ / 10)
+#define LOAD_BUSY 50
+#define LOAD_EASY 20
+#define LOAD_IDLE 80
 /* with so many in the queue, who fills it helps to empty it */
 #define QUEUE_LONG 64
 /* so many packets go to one worker before the next one gets some */
@@ -109,25 +108,20 @@ static int next_cpu(int cpu, const struct cpumask *mask)
 	return cpu < nr_cpu_ids && cpu_online(cpu) ? cpu : ESPAH_CPU_NONE;
 }
 
-bool espah_parallel_may(struct espah_sa *sa)
-{
-	struct espah_queue *queue = sa->queue;
-	int here = smp_processor_id();
-
-	if (READ_ONCE(sa->cpus))
-		return num_online_cpus() > 1;
-	if (READ_ONCE(queue->fed_by) != here) {
-		WRITE_ONCE(queue->fed_by, here);
-		WRITE_ONCE(queue->fed_since, jiffies);
-	}
-	if (time_before(jiffies, READ_ONCE(queue->fed_since) + FED_BY_ONE))
-		return false;
-	return READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE || !cpumask_empty(&idle_cpus);
-}
-
 int espah_parallel_choose(const struct espah_sa *sa)
 {
-	return next_cpu(smp_processor_id(), READ_ONCE(sa->cpus) ? cpu_online_mask : &idle_cpus);
+	int here = smp_processor_id(), cpu;
+
+	if (READ_ONCE(sa->cpus))
+		return next_cpu(here, cpu_online_mask);
+	cpu = next_cpu(here, &idle_cpus);
+	if (cpu != ESPAH_CPU_NONE)
+		return cpu;
+	/* those that help are no longer idle for it */
+	for_each_cpu_wrap(cpu, cpu_online_mask, here + 1)
+		if (cpu != here && !per_cpu(espah_cpu_busy, cpu))
+			return cpu;
+	return ESPAH_CPU_NONE;
 }
 
 /* --- workers ------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One SA on many CPUs. While a CPU has time, it takes a packet through from end to end,
- * and nothing is faster. Once it has none, and others have, the packets of an SA are
+ * One SA on many CPUs. While a CPU has little to do, it takes a packet through from end to
+ * end, and nothing is cheaper. Once it has more, and others have less, the packets of an SA are
  * queued (order.h) and given to workers on those others: any of them runs the crypto, and
  * one, always the same while the queue lasts, sends or delivers them in order. So the CPU
  * that packets come to only receives, classifies and numbers them.
@@ -16,17 +16,14 @@
 /* the CPU of an SA whose packets stay where they come */
 #define ESPAH_CPU_NONE -1
 
-/* whether this CPU has been too busy of late; see parallel.c */
+/* whether this CPU has been so busy of late that others help it; see parallel.c */
 DECLARE_PER_CPU(bool, espah_cpu_busy);
 extern unsigned long espah_load_due;
 
 /* looks at what CPUs have done since the last time; Context: BH disabled */
 void espah_load_look(void);
-/* whether an SA may leave this CPU, now that it is busy; Context: BH disabled */
-bool espah_parallel_may(struct espah_sa *sa);
-
 /* whether a packet of @sa goes to a worker, even though none is queued; Context: BH disabled */
-static inline bool espah_parallel_wanted(struct espah_sa *sa)
+static inline bool espah_parallel_wanted(const struct espah_sa *sa)
 {
 	unsigned int cpus = READ_ONCE(sa->cpus);
 
@@ -34,7 +31,7 @@ static inline bool espah_parallel_wanted(struct espah_sa *sa)
 		espah_load_look();
 	if (likely(!cpus && !__this_cpu_read(espah_cpu_busy)))
 		return false;
-	return cpus != 1 && espah_parallel_may(sa);
+	return cpus != 1 && num_online_cpus() > 1;
 }
 
 /* the CPU that is to send or deliver the packets of an SA; Context: espah_queue.lock */

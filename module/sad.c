@@ -70,7 +70,6 @@ struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot
 	spin_lock_init(&slot->queue.lock);
 	INIT_LIST_HEAD(&slot->queue.ops);
 	slot->queue.serial_cpu = ESPAH_CPU_NONE;
-	slot->queue.fed_by = ESPAH_CPU_NONE;
 	if (rhashtable_insert_fast(&sad->slots, &slot->node, slot_params)) {
 		kfree(slot);
 		return NULL;

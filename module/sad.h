@@ -84,8 +84,6 @@ struct espah_slot_id {
  * @releasing: somebody is passing on packets from @ops
  * @resuming: @serial_cpu was asked to
  * @turn: which CPU is next
- * @fed_by: the busy CPU that packets came to last
- * @fed_since: jiffies since when they come to no other
  * @resume: in what @serial_cpu has to do
  * @cell_round: inbound: where packets are delivered; see cell.c
  */
@@ -97,8 +95,6 @@ struct espah_queue {
 	bool releasing;
 	bool resuming;
 	unsigned int turn;
-	int fed_by;
-	unsigned long fed_since;
 	struct llist_node resume;
 	u64 cell_round;
 };

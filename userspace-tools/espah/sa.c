@@ -22,7 +22,7 @@
 	"                    out: send dummy packets, such as 10/s or 6/m; 'dummy off' stops\n"
 
 #define CPUS_HELP \
-	"  cpus auto|N       on so many CPUs, in order; auto (default): on others when one has no time\n"
+	"  cpus auto|N       on so many CPUs, in order; auto (default): on others when one is busy\n"
 
 #define LIMIT_HELP \
 	"LIMIT is one or more of the following; of several, the first that is reached counts.\n" \
