@@ -42,6 +42,7 @@ static inline void espah_arrival_use(const struct espah_path *path, struct sk_bu
 		skb_dst_set_noref(skb, arrival->dst);
 }
 
+/* for espah_arrival_keep() */
 void espah_arrival_replace(struct espah_path *path, const struct sk_buff *skb);
 
 /* keeps the route of a packet at LOCAL_IN; Context: RCU reader */

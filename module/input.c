@@ -132,10 +132,12 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 				      check_esp(sa, skb, hdr_off, &low);
 	if (unlikely(reason))
 		return reason;
-	*seq = espah_sa_esn(sa) ?
-	       espah_esn_expand(READ_ONCE(replay->top), replay->window, low) : low;
-	if (unlikely(READ_ONCE(replay->failures) >= ESPAH_RESYNC_FAILURES))
-		*seq = espah_esn_resync(replay, *seq, ktime_get_seconds());
+	*seq = low;
+	if (espah_sa_esn(sa)) {
+		*seq = espah_esn_expand(READ_ONCE(replay->top), replay->window, low);
+		if (unlikely(READ_ONCE(replay->failures) >= ESPAH_RESYNC_FAILURES))
+			*seq = espah_esn_resync(replay, *seq, ktime_get_seconds());
+	}
 	verdict = espah_replay_check(replay, *seq);
 	return likely(verdict == ESPAH_REPLAY_OK) ? ESPAH_DROP_NONE : replay_drop(verdict);
 }

@@ -190,7 +190,7 @@ struct espah_path {
  * @lock: inbound: guards @replay
  * @replay: inbound: the receive window
  * @cpus: how many CPUs may share the work: 0: as many as have time when the one that has
- *	it has none; see parallel.h
+ *	it is busy; see parallel.h
  * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
  * @pmtu_expires: jiffies until which it is believed
  * @dscp_map: outbound tunnels: ESPAH_DSCP_NUM outer DSCPs, by the inner one; or NULL

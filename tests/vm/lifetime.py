@@ -24,7 +24,6 @@ OUTER = ("192.0.2.1", "192.0.2.2")
 HERE, THERE = "10.1.0.1", "10.2.0.1"
 OUT = Policy(HERE + "/32", THERE + "/32", OUTER)
 IN = Policy(THERE + "/32", HERE + "/32", OUTER[::-1])
-UDP_SEGMENT = 103
 
 
 class Pair:
@@ -147,7 +146,7 @@ def packets_in():
 def packets_gso():
     pair = Pair(out="hard packets 25")
     for _ in range(4):
-        pair.left.sendmsg([bytes(10 * 200)], [(socket.IPPROTO_UDP, UDP_SEGMENT,
+        pair.left.sendmsg([bytes(10 * 200)], [(socket.IPPROTO_UDP, traffic.UDP_SEGMENT,
                                                struct.pack("=H", 200))], 0, (THERE, 7000))
     pair.gone()
     pair.left_as_esp(25)

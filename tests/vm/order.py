@@ -24,7 +24,6 @@ HERE, THERE = "10.1.0.1", "10.2.0.1"
 FLOWS, COUNT = 4, 400  # each way
 CPUS = sorted(os.sched_getaffinity(0))
 SHARED = "cpus 2"
-UDP_SEGMENT = 103  # makes GSO packets of equal datagrams
 STAMP = struct.Struct("!II")  # flow, number
 
 
@@ -236,7 +235,7 @@ def moving():
     a, b = topology(True)
     b.run("nft", "-f", "-", stdin=SLOW)
     with contextlib.closing(Flow(a, HERE, b, THERE, 0)) as flow:
-        flow.source.setsockopt(socket.SOL_UDP, UDP_SEGMENT, STAMP.size + 200)
+        flow.source.setsockopt(socket.SOL_UDP, traffic.UDP_SEGMENT, STAMP.size + 200)
         before = received(b)
 
         def send(first):

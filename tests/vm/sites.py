@@ -19,7 +19,6 @@ import traffic
 from charon import RUN, Charon, connection
 from ipsec import CLI, Espah, Xfrm
 
-UDP_SEGMENT = 103
 A = {4: "192.0.2.1", 6: "2001:db8:1::1"}
 B = {4: "198.51.100.1", 6: "2001:db8:2::1"}
 S = {4: "10.1.0.2", 6: "fd01::2"}
@@ -196,8 +195,8 @@ class Flow:
             due = min(owed, 16)  # a machine that lags does not make up for it
             if due > 0:
                 numbers = range(self.sent[name], self.sent[name] + due)
-                source.sendmsg([b"%012d" % number * 8 for number in numbers],
-                               [(socket.SOL_UDP, UDP_SEGMENT, struct.pack("H", 96))], 0, target)
+                control = [(socket.SOL_UDP, traffic.UDP_SEGMENT, struct.pack("H", 96))]
+                source.sendmsg([b"%012d" % number * 8 for number in numbers], control, 0, target)
                 self.sent[name] += due
             if owed > 16:
                 start = time.monotonic() - self.sent[name] / self.RATE

@@ -347,7 +347,7 @@ enum espah_sa_attr {
 	/**
 	 * @ESPAH_SA_CPUS: u16, so many CPUs share the packets of the SA, whose order is kept;
 	 * 1: each packet stays on the CPU that it comes to; 0 (default): it does while that
-	 * CPU has time or no other has
+	 * CPU is not busy, or no other has time
 	 */
 	ESPAH_SA_CPUS,
 
