@@ -6,42 +6,10 @@
 #include "recent.h"
 #include "spd.h"
 
-struct espah_policy *espah_policy_alloc(void)
-{
-	struct espah_policy *pol = kzalloc(sizeof(*pol), GFP_KERNEL_ACCOUNT);
-
-	if (!pol)
-		return NULL;
-	pol->counters = espah_counters_alloc(&pol->counters_block);
-	if (!pol->counters) {
-		kfree(pol);
-		return NULL;
-	}
-	pol->added = ktime_get_real_seconds();
-	return pol;
-}
-
-void espah_policy_free(struct espah_policy *pol)
-{
-	espah_counters_free(pol->counters_block, pol->counters);
-	kfree(pol->drops);
-	kfree(pol->given);
-	kfree(pol->outer);
-	kfree(pol->label);
-	kvfree(pol->rules);
-	kfree(pol);
-}
-
-int espah_policy_set_rules(struct espah_policy *pol, const struct espah_selectors *set)
+static void set_rules(struct espah_policy *pol, const struct espah_selectors *set)
 {
 	unsigned int i;
 
-	pol->nsel = set->n;
-	/* all have ports, or none has */
-	pol->nrules = espah_selector_has_ports(set->sel) ? 2 * set->n : set->n;
-	pol->rules = kvcalloc(pol->nrules, sizeof(*pol->rules), GFP_KERNEL_ACCOUNT);
-	if (!pol->rules)
-		return -ENOMEM;
 	for (i = 0; i < pol->nrules; i++) {
 		struct espah_selector *sel = &pol->rules[i].sel;
 
@@ -55,7 +23,40 @@ int espah_policy_set_rules(struct espah_policy *pol, const struct espah_selector
 		pol->rules[i].policy = pol;
 		pol->rules[i].priority = pol->priority;
 	}
-	return 0;
+}
+
+struct espah_policy *espah_policy_alloc(const struct espah_selectors *set, u32 priority,
+					const void *given, u16 given_len)
+{
+	/* all have ports, or none has */
+	unsigned int nrules = espah_selector_has_ports(set->sel) ? 2 * set->n : set->n;
+	struct espah_policy *pol;
+
+	pol = kvzalloc(struct_size(pol, rules, nrules) + given_len, GFP_KERNEL_ACCOUNT);
+	if (!pol)
+		return NULL;
+	pol->counters = espah_counters_alloc(&pol->counters_block);
+	if (!pol->counters) {
+		kvfree(pol);
+		return NULL;
+	}
+	pol->priority = priority;
+	pol->nsel = set->n;
+	pol->nrules = nrules;
+	set_rules(pol, set);
+	pol->given = memcpy(pol->rules + nrules, given, given_len);
+	pol->given_len = given_len;
+	pol->added = ktime_get_real_seconds();
+	return pol;
+}
+
+void espah_policy_free(struct espah_policy *pol)
+{
+	espah_counters_free(pol->counters_block, pol->counters);
+	kfree(pol->drops);
+	kfree(pol->outer);
+	kfree(pol->label);
+	kvfree(pol);
 }
 
 static void free_policy_rcu(struct rcu_head *rcu)
@@ -128,10 +129,13 @@ static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned 
 static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 {
 	unsigned int i;
-	int err = xa_alloc_cyclic(&spd->index, &pol->id, pol, XA_LIMIT(1, U32_MAX), &spd->next,
-				  GFP_KERNEL_ACCOUNT);
+	int err;
 
-	if (err < 0)
+	do {
+		pol->id = spd->next++ ?: spd->next++;
+		err = xa_insert(&spd->index, pol->id, pol, GFP_KERNEL_ACCOUNT);
+	} while (err == -EBUSY);
+	if (err)
 		return err;
 	for (i = 0; i < pol->nrules; i++) {
 		pol->rules[i].order = pol->id;
@@ -278,7 +282,7 @@ bool espah_template_admits(const struct espah_template *tmpl, const struct espah
 void espah_spd_setup(struct espah_spd *spd)
 {
 	memset(spd, 0, sizeof(*spd));
-	xa_init_flags(&spd->index, XA_FLAGS_ALLOC1);
+	xa_init(&spd->index);
 	spd->next = 1;
 	spd->generation = 1;
 }

@@ -3,6 +3,7 @@
 #ifndef _ESPAH_SPD_H
 #define _ESPAH_SPD_H
 
+#include <linux/slab.h>
 #include <linux/xarray.h>
 #include <linux/espah.h>
 #include "classifier.h"
@@ -15,11 +16,19 @@ struct espah_net;
  * struct espah_selectors - the selectors of a policy: a flow matches it that matches one of them
  * @sel: array
  * @n: entries
+ * @one: the array of a single one
  */
 struct espah_selectors {
 	struct espah_selector *sel;
 	unsigned int n;
+	struct espah_selector one;
 };
+
+static inline void espah_selectors_free(struct espah_selectors *set)
+{
+	if (set->sel != &set->one)
+		kvfree(set->sel);
+}
 
 /**
  * struct espah_template - which SAs a protect policy asks for
@@ -74,8 +83,7 @@ struct espah_policy {
 	u32 priority;
 	unsigned int nrules;
 	unsigned int nsel;
-	struct espah_rule *rules;
-	void *given;
+	const void *given;
 	u16 given_len;
 	char *label;
 	u8 nouter;
@@ -92,6 +100,7 @@ struct espah_policy {
 	struct espah_drops *drops;
 	time64_t added;
 	struct rcu_head rcu;
+	struct espah_rule rules[];
 };
 
 /**
@@ -118,10 +127,17 @@ void espah_spd_setup(struct espah_spd *spd);
 /* takes out all policies; before espah_sad_teardown(); Context: process; takes espah_net.lock */
 void espah_spd_teardown(struct espah_net *en);
 
-/* memory for a policy, or NULL; espah_policy_free() gives one up that was never added */
-struct espah_policy *espah_policy_alloc(void);
-/* makes the rules of a policy, whose priority is set; Return: 0 or -ENOMEM */
-int espah_policy_set_rules(struct espah_policy *pol, const struct espah_selectors *set);
+/**
+ * espah_policy_alloc - make a policy
+ * @set: its selectors
+ * @priority: its ESPAH_POLICY_PRIORITY
+ * @given: the selectors as ESPAH_POLICY_SELECTOR had them; copied
+ * @given_len: bytes of @given
+ *
+ * Return: it, or NULL; espah_policy_free() gives up one that was never added.
+ */
+struct espah_policy *espah_policy_alloc(const struct espah_selectors *set, u32 priority,
+					const void *given, u16 given_len);
 void espah_policy_free(struct espah_policy *pol);
 
 /**

@@ -44,11 +44,14 @@ int espah_check_mss(const struct nlattr *attr, struct netlink_ext_ack *extack);
 /* -EINVAL with a sentence if an attribute occurs twice in a stream of them */
 int espah_attrs_once(const struct nlattr *head, int len, struct netlink_ext_ack *extack);
 
-/* parses a nest, whose attributes may come once each; Return: 0 or -errno with a sentence */
+/*
+ * parses a nest, which the command's policy has validated; its attributes may come once each;
+ * Return: 0 or -errno with a sentence
+ */
 static inline int espah_parse_nest(struct nlattr **attrs, int max, const struct nlattr *nest,
-				   const struct nla_policy *policy, struct netlink_ext_ack *extack)
+				   struct netlink_ext_ack *extack)
 {
-	return nla_parse_nested(attrs, max, nest, policy, extack) ?:
+	return nla_parse_nested(attrs, max, nest, NULL, extack) ?:
 	       espah_attrs_once(nla_data(nest), nla_len(nest), extack);
 }
 

@@ -20,9 +20,7 @@ int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 	for (hard = 0; hard < ARRAY_SIZE(nests); hard++) {
 		if (!nests[hard])
 			continue;
-		err = nla_parse_nested(tb, ESPAH_LIMIT_IDLE, nests[hard], espah_limit_policy,
-				       extack) ?:
-		      espah_attrs_once(nla_data(nests[hard]), nla_len(nests[hard]), extack);
+		err = espah_parse_nest(tb, ESPAH_LIMIT_IDLE, nests[hard], extack);
 		if (err)
 			return err;
 		for (i = ESPAH_LIMIT_PACKETS; i <= ESPAH_LIMIT_IDLE; i++) {

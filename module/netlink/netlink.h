@@ -71,10 +71,10 @@ int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info);
 /**
  * espah_get_selectors - read a POLICY_SELECTOR
  * @nest: the attribute
- * @set: is set; the caller frees @set->sel with kvfree()
+ * @set: is set; the caller frees it with espah_selectors_free()
  * @extack: gets a sentence on failure
  *
- * Return: 0; -EINVAL; -ENOMEM. On failure @set->sel is NULL.
+ * Return: 0; -EINVAL; -ENOMEM. On failure there is nothing to free.
  */
 int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
 			struct netlink_ext_ack *extack);

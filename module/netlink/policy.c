@@ -185,7 +185,7 @@ static int get_template(const struct nlattr *nest, struct espah_slot_id *tmpl,
 			const struct nlattr **outer, struct netlink_ext_ack *extack)
 {
 	struct nlattr *attrs[ESPAH_TMPL_MAX + 1];
-	int err = espah_parse_nest(attrs, ESPAH_TMPL_MAX, nest, template_policy, extack);
+	int err = espah_parse_nest(attrs, ESPAH_TMPL_MAX, nest, extack);
 
 	if (err)
 		return err;
@@ -278,21 +278,10 @@ static int get_protection(struct espah_policy *pol, struct nlattr **attrs,
 }
 
 static int get_policy(struct espah_policy *pol, struct nlattr **attrs,
-		      struct espah_selectors *set, struct netlink_ext_ack *extack)
+		      struct netlink_ext_ack *extack)
 {
-	const struct nlattr *selector = attrs[ESPAH_POLICY_SELECTOR];
-	int err = espah_need(extack, attrs, ESPAH_POLICY_DIR) ?:
-		  espah_need(extack, attrs, ESPAH_POLICY_ACTION) ?:
-		  espah_need(extack, attrs, ESPAH_POLICY_SELECTOR) ?:
-		  espah_get_selectors(selector, set, extack);
-
-	if (err)
-		return err;
 	pol->dir = nla_get_u8(attrs[ESPAH_POLICY_DIR]);
 	pol->action = nla_get_u8(attrs[ESPAH_POLICY_ACTION]);
-	pol->priority = espah_get_u32(attrs[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT);
-	pol->given = kmemdup(nla_data(selector), nla_len(selector), GFP_KERNEL_ACCOUNT);
-	pol->given_len = nla_len(selector);
 	pol->unreach = attrs[ESPAH_POLICY_UNREACH];
 	if (pol->unreach && (pol->dir == ESPAH_DIR_IN || pol->action == ESPAH_ACTION_BYPASS))
 		return espah_refuse(extack, attrs, ESPAH_POLICY_UNREACH,
@@ -302,8 +291,7 @@ static int get_policy(struct espah_policy *pol, struct nlattr **attrs,
 		if (!pol->label)
 			return -ENOMEM;
 	}
-	err = pol->given ? espah_policy_set_rules(pol, set) : -ENOMEM;
-	return err ?: get_protection(pol, attrs, extack);
+	return get_protection(pol, attrs, extack);
 }
 
 /* Makes a policy effective, with hooks to match, or leaves all as it was. */
@@ -335,14 +323,28 @@ static int add_policy(struct espah_net *en, struct espah_policy *pol,
 int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
-	struct espah_policy *pol = espah_policy_alloc();
-	struct espah_selectors set = {};
+	struct netlink_ext_ack *extack = info->extack;
+	struct nlattr **attrs = info->attrs;
+	struct nlattr *selector = attrs[ESPAH_POLICY_SELECTOR];
+	struct espah_selectors set;
 	struct sk_buff *answer = NULL;
+	struct espah_policy *pol;
 	int err;
 
-	if (!pol)
-		return -ENOMEM;
-	err = get_policy(pol, info->attrs, &set, info->extack);
+	err = espah_need(extack, attrs, ESPAH_POLICY_DIR) ?:
+	      espah_need(extack, attrs, ESPAH_POLICY_ACTION) ?:
+	      espah_need(extack, attrs, ESPAH_POLICY_SELECTOR) ?:
+	      espah_get_selectors(selector, &set, extack);
+	if (err)
+		return err;
+	pol = espah_policy_alloc(&set, espah_get_u32(attrs[ESPAH_POLICY_PRIORITY],
+						     ESPAH_PRIORITY_DEFAULT),
+				 nla_data(selector), nla_len(selector));
+	if (!pol) {
+		err = -ENOMEM;
+		goto err_selectors;
+	}
+	err = get_policy(pol, attrs, extack);
 	if (err)
 		goto err_policy;
 	if (info->nlhdr->nlmsg_flags & NLM_F_ECHO) {
@@ -353,14 +355,14 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 		}
 	}
 	mutex_lock(&en->lock);
-	err = add_policy(en, pol, &set, info->attrs[ESPAH_POLICY_REPLACE], info->extack);
+	err = add_policy(en, pol, &set, attrs[ESPAH_POLICY_REPLACE], extack);
 	if (!err) {
 		espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW);
 		if (answer)
 			err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
 	}
 	mutex_unlock(&en->lock);
-	kvfree(set.sel);
+	espah_selectors_free(&set);
 	if (err) {
 		nlmsg_free(answer);
 		return err;
@@ -368,8 +370,9 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	return answer ? genlmsg_reply(answer, info) : 0;
 
 err_policy:
-	kvfree(set.sel);
 	espah_policy_free(pol);
+err_selectors:
+	espah_selectors_free(&set);
 	return err;
 }
 
@@ -413,7 +416,7 @@ static struct espah_policy *find_policy(struct espah_net *en, struct genl_info *
 		return ERR_PTR(err);
 	pol = espah_spd_find(&en->spd, nla_get_u8(attrs[ESPAH_POLICY_DIR]), &set,
 			     espah_get_u32(attrs[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT));
-	kvfree(set.sel);
+	espah_selectors_free(&set);
 	if (pol)
 		return pol;
 	NL_SET_ERR_MSG(extack, "no policy has this direction, selector and priority");

@@ -266,32 +266,31 @@ int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
 			struct netlink_ext_ack *extack)
 {
 	struct nlattr *attrs[ESPAH_SEL_MAX + 1];
-	struct espah_selector sel;
-	bool listed = false;
-	unsigned int i;
+	unsigned int i = 0;
 	int err;
 
-	set->sel = NULL;
-	err = espah_parse_nest(attrs, ESPAH_SEL_MAX, nest, espah_selector_policy, extack) ?:
-	      get_selector(&sel, attrs, nest, extack);
+	set->sel = &set->one;
+	set->n = 1;
+	err = espah_parse_nest(attrs, ESPAH_SEL_MAX, nest, extack) ?:
+	      get_selector(&set->one, attrs, nest, extack);
 	if (err)
 		return err;
-	for (i = 0; i < ARRAY_SIZE(lists); i++)
-		listed |= !!attrs[lists[i].type];
-	set->sel = kvmalloc_array(listed ? ESPAH_RULES_MAX : 1, sizeof(sel), GFP_KERNEL);
+	while (i < ARRAY_SIZE(lists) && !attrs[lists[i].type])
+		i++;
+	if (i == ARRAY_SIZE(lists))
+		return 0;
+	set->sel = kvmalloc_array(ESPAH_RULES_MAX, sizeof(*set->sel), GFP_KERNEL);
 	if (!set->sel)
 		return -ENOMEM;
-	*set->sel = sel;
-	set->n = 1;
-	for (i = 0; i < ARRAY_SIZE(lists); i++) {
+	*set->sel = set->one;
+	for (; i < ARRAY_SIZE(lists); i++) {
 		const struct nlattr *attr = attrs[lists[i].type];
 		const char *wrong = attr ? multiply(set, attr, &lists[i], attrs[lists[i].single]) :
 					   NULL;
 
 		if (wrong) {
 			espah_err_text(extack, attr, wrong);
-			kvfree(set->sel);
-			set->sel = NULL;
+			espah_selectors_free(set);
 			return -EINVAL;
 		}
 	}

@@ -7,16 +7,32 @@
 #include "cli.h"
 #include "queue.h"
 
-static bool blank(char c)
+/* Characters that are not just part of a word, but divide words or keep such from dividing. */
+enum { PART, BLANK, KEEPS, END };
+
+static const uint8_t kinds[256] = {
+	[0] = END, [' '] = BLANK, ['\t'] = BLANK, ['\n'] = BLANK, ['\v'] = BLANK, ['\f'] = BLANK,
+	['\r'] = BLANK, ['\''] = KEEPS, ['"'] = KEEPS, ['\\'] = KEEPS,
+};
+
+static uint8_t kind(char c)
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
+	return kinds[(uint8_t)c];
 }
 
-/* Copies one word to @to, without its quotes. Return: what follows it, NULL: no end. */
-static char *unquote(char *from, char *to)
+static bool blank(char c)
 {
-	char quote = 0;
+	return kind(c) == BLANK;
+}
 
+/* Ends a word, and takes its quotes away. Return: what follows it, NULL: a quote has no end. */
+static char *unquote(char *from)
+{
+	char quote = 0, *to;
+
+	while (kind(*from) == PART)
+		from++;
+	to = from;
 	for (; *from && (quote || !blank(*from)); from++) {
 		if (quote && *from == quote) {
 			quote = 0;
@@ -47,7 +63,7 @@ static char *unquote(char *from, char *to)
  */
 int batch_split(char *line, char ***words, int *count, size_t *size)
 {
-	char *at = line, *word;
+	char *at = line;
 
 	*count = 0;
 	for (;;) {
@@ -66,13 +82,13 @@ int batch_split(char *line, char ***words, int *count, size_t *size)
 			*words = grown;
 			*size = more;
 		}
-		word = at;
-		at = unquote(at, word);
+		(*words)[*count] = at;
+		at = unquote(at);
 		if (!at) {
 			error("a quote is opened in this line, but not closed");
 			return -1;
 		}
-		(*words)[(*count)++] = word;
+		(*count)++;
 	}
 }
 

@@ -197,9 +197,14 @@ static const struct command *find(const struct command *table, const char *word,
 	return NULL;
 }
 
+static bool asks_help(const char *word)
+{
+	return *word == '-' && (!strcmp(word, "--help") || !strcmp(word, "-h"));
+}
+
 static bool is_help(const char *word)
 {
-	return !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help");
+	return asks_help(word) || same(word, "help");
 }
 
 /**
@@ -234,7 +239,7 @@ int command_run(const struct command *table, const char *parent, const char *int
 		return STATUS_USAGE;
 	/* "help" may be a file's or a command's word further on, "--help" may not */
 	for (i = args->at; row->help && i < args->count; i++) {
-		if (!strcmp(args->word[i], "--help") || !strcmp(args->word[i], "-h") ||
+		if (asks_help(args->word[i]) ||
 		    (i == args->at && i == args->count - 1 && is_help(args->word[i]))) {
 			fputs(row->help, stdout);
 			return STATUS_OK;

@@ -8,20 +8,10 @@
 
 #include "cli.h"
 #include "key.h"
+#include "parse.h"
 
 /* Comments and blanks may surround the digits; more than this is not a key. */
 #define KEY_TEXT_MAX 8192
-
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /**
  * key_read_text() - hexadecimal digits to bytes
@@ -62,7 +52,7 @@ int key_read_text(const char *what, const char *text, size_t size, struct key *k
 			continue;
 		}
 		begun = true;
-		value = digit(c);
+		value = digit_read(c);
 		if (value < 0) {
 			error("%s cannot be read: byte %zu of it is not a hexadecimal digit",
 			      what, i + 1);

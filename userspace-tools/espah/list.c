@@ -23,9 +23,10 @@ static uint16_t number(const uint8_t *value, uint8_t size)
 /** list_set_addr() - make a list of one prefix; no family: of any address */
 void list_set_addr(struct list *list, const struct addr *addr, unsigned int len)
 {
+	uint8_t beyond = 0xff >> len % 8;
 	unsigned int i;
 
-	list->count = 0;
+	list_clear(list);
 	list->size = len ? addr_size(addr->family) : 0;
 	if (!list->size)
 		return;
@@ -33,8 +34,8 @@ void list_set_addr(struct list *list, const struct addr *addr, unsigned int len)
 	list->count = 1;
 	memcpy(list->range->low, addr->byte, list->size);
 	memcpy(list->range->high, addr->byte, list->size);
-	for (i = len; i < list->size * 8u; i++)
-		list->range->high[i / 8] |= 0x80 >> i % 8;
+	for (i = len / 8; i < list->size; i++, beyond = 0xff)
+		list->range->high[i] |= beyond;
 }
 
 /** list_set_numbers() - make a list of one range of numbers */
@@ -197,7 +198,7 @@ static int parse(const char *what, const char *word, uint8_t size, struct list *
 	static struct list one;
 	int ret = copy ? 0 : -1;
 
-	memset(list, 0, sizeof(*list));
+	list_clear(list);
 	while (!ret && (item = strsep(&rest, ","))) {
 		ret = size ? parse_one_number(what, item, size, &one) :
 			     parse_one_addr(what, item, &one);
@@ -282,7 +283,6 @@ void list_get(const struct nlattr *attr, uint8_t size, struct list *list)
 	const uint8_t *from = mnl_attr_get_payload(attr);
 	unsigned int i;
 
-	memset(list, 0, sizeof(*list));
 	list->count = mnl_attr_get_payload_len(attr) / (2u * size);
 	if (list->count > ESPAH_LIST_MAX)
 		list->count = ESPAH_LIST_MAX;

@@ -30,6 +30,13 @@ struct list {
 	struct range range[ESPAH_LIST_MAX];
 };
 
+/** list_clear() - make a list of any value; ranges beyond its @count are nobody's */
+static inline void list_clear(struct list *list)
+{
+	list->size = 0;
+	list->count = 0;
+}
+
 int list_parse_addrs(const char *what, const char *word, struct list *list, uint8_t *family);
 int list_parse_numbers(const char *what, const char *word, uint8_t size, struct list *list);
 void list_set_addr(struct list *list, const struct addr *addr, unsigned int len);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Numbers, addresses, prefixes and ports: text to value and back. */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <linux/espah.h>
@@ -22,16 +20,18 @@
  */
 bool number_read(const char *word, uint64_t *value)
 {
-	bool hex = word[0] == '0' && (word[1] == 'x' || word[1] == 'X');
-	const char *digits = hex ? word + 2 : word;
-	char *end;
+	int base = word[0] == '0' && (word[1] == 'x' || word[1] == 'X') ? 16 : 10;
+	const char *at = base == 16 ? word + 2 : word;
 
-	if (!*digits || strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789") !=
-	    strlen(digits))
-		return false;
-	errno = 0;
-	*value = strtoull(digits, &end, hex ? 16 : 10);
-	return !errno && !*end;
+	*value = 0;
+	do {
+		int digit = digit_read(*at);
+
+		if (digit < 0 || digit >= base || __builtin_mul_overflow(*value, base, value) ||
+		    __builtin_add_overflow(*value, digit, value))
+			return false;
+	} while (*++at);
+	return true;
 }
 
 /**
@@ -152,15 +152,12 @@ int parse_addr(const char *what, const char *word, struct addr *addr)
 /* Clears the bits behind the first @len. Return: whether one was set. */
 static bool mask(struct addr *addr, unsigned int len)
 {
-	size_t i, size = addr_size(addr->family);
-	bool was_set = false;
+	uint8_t beyond = 0xff >> len % 8, was_set = 0;
+	size_t i;
 
-	for (i = 0; i < size; i++) {
-		unsigned int keep = len > i * 8 ? len - i * 8 : 0;
-		uint8_t bits = keep >= 8 ? 0xff : (uint8_t)(0xff00 >> keep);
-
-		was_set |= addr->byte[i] & ~bits;
-		addr->byte[i] &= bits;
+	for (i = len / 8; i < addr_size(addr->family); i++, beyond = 0xff) {
+		was_set |= addr->byte[i] & beyond;
+		addr->byte[i] &= ~beyond;
 	}
 	return was_set;
 }
@@ -182,9 +179,9 @@ int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint
 	size_t size;
 
 	memset(prefix, 0, sizeof(*prefix));
-	if (!strcmp(word, "any"))
+	if (same(word, "any"))
 		return 0;
-	if (!strcmp(word, "any4") || !strcmp(word, "any6")) {
+	if (same(word, "any4") || same(word, "any6")) {
 		*family = word[3] == '4' ? AF_INET : AF_INET6;
 		return 0;
 	}

@@ -54,6 +54,15 @@ const char *addr_text(const struct addr *addr, char buf[ADDR_TEXT_MAX]);
 const char *prefix_text(const struct prefix *prefix, char buf[ADDR_TEXT_MAX]);
 const char *family_text(uint8_t family);
 
+/** digit_read() - Return: the value of a hexadecimal digit, -1 for anything else */
+static inline int digit_read(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 'a' ^ 'A';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 bool number_read(const char *word, uint64_t *value);
 int parse_number(const char *what, const char *word, uint64_t min, uint64_t max, uint64_t *value);
 int parse_u32(const char *what, const char *word, uint32_t *value);

@@ -53,8 +53,8 @@ struct policy {
 	uint32_t id;
 	uint32_t priority;
 	const char *label;
-	struct selector sel;
 	struct template tmpl[ESPAH_BUNDLE_MAX];
+	struct selector sel;
 };
 
 /** PFP_WORDS - entries of pfp_words */

@@ -212,7 +212,7 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 /* The name of a protocol may stand without the word proto. */
 static bool is_proto(const char *word, uint8_t *proto)
 {
-	return (*word < '0' || *word > '9') && strcmp(word, "any") &&
+	return (*word < '0' || *word > '9') && !same(word, "any") &&
 	       word_value(WORD_PROTO, word, proto);
 }
 
@@ -345,7 +345,8 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 	const char *word;
 	bool bare;
 
-	memset(policy, 0, sizeof(*policy));
+	memset(policy, 0, offsetof(struct policy, sel));
+	selector_clear(&policy->sel);
 	while ((word = args_next(args))) {
 		if (is_outer(args, word, policy)) {
 			if (read_outer(args, policy))

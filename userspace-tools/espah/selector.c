@@ -11,6 +11,22 @@
 #include "selector.h"
 #include "words.h"
 
+/** selector_clear() - make a selector that any packet matches; it is longer than what it holds */
+void selector_clear(struct selector *sel)
+{
+	list_clear(&sel->src);
+	list_clear(&sel->dst);
+	list_clear(&sel->sport);
+	list_clear(&sel->dport);
+	list_clear(&sel->type);
+	list_clear(&sel->code);
+	sel->family = AF_UNSPEC;
+	sel->proto = 0;
+	sel->opaque = false;
+	sel->mark = (struct mark){ 0 };
+	sel->dev = 0;
+}
+
 /**
  * selector_check() - see that the parts of a selector fit together
  * @command: such as "policy add", for errors
@@ -66,18 +82,13 @@ void selector_mirror(struct selector *sel)
 	sel->dport = list;
 }
 
-/* The attributes of one part of a selector, which is a prefix or a list. */
-static void put_addrs(struct nlmsghdr *nlh, uint16_t type, uint16_t len_type, uint16_t list_type,
-		      const struct list *list)
+static void put_prefix(struct nlmsghdr *nlh, uint16_t type, uint16_t len_type,
+		       const struct prefix *prefix)
 {
-	struct prefix prefix;
-
-	if (!list_prefix(list, &prefix)) {
-		list_put(nlh, list_type, list);
-	} else if (prefix.addr.family) {
-		put_addr(nlh, type, &prefix.addr);
-		mnl_attr_put_u8(nlh, len_type, prefix.len);
-	}
+	if (!prefix->addr.family)
+		return;
+	put_addr(nlh, type, &prefix->addr);
+	mnl_attr_put_u8(nlh, len_type, prefix->len);
 }
 
 static void put_ports(struct nlmsghdr *nlh, uint16_t min, uint16_t max, uint16_t list_type,
@@ -98,13 +109,19 @@ void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *se
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
 	struct prefix src, dst;
-	bool single = list_prefix(&sel->src, &src) & list_prefix(&sel->dst, &dst);
+	bool src_lists = !list_prefix(&sel->src, &src), dst_lists = !list_prefix(&sel->dst, &dst);
 
 	/* lists do not tell the family by themselves */
-	if (!single || (!src.addr.family && !dst.addr.family))
+	if (src_lists || dst_lists || (!src.addr.family && !dst.addr.family))
 		mnl_attr_put_u8(nlh, ESPAH_SEL_FAMILY, sel->family);
-	put_addrs(nlh, ESPAH_SEL_SRC, ESPAH_SEL_SRC_LEN, ESPAH_SEL_SRC_RANGES, &sel->src);
-	put_addrs(nlh, ESPAH_SEL_DST, ESPAH_SEL_DST_LEN, ESPAH_SEL_DST_RANGES, &sel->dst);
+	if (src_lists)
+		list_put(nlh, ESPAH_SEL_SRC_RANGES, &sel->src);
+	else
+		put_prefix(nlh, ESPAH_SEL_SRC, ESPAH_SEL_SRC_LEN, &src);
+	if (dst_lists)
+		list_put(nlh, ESPAH_SEL_DST_RANGES, &sel->dst);
+	else
+		put_prefix(nlh, ESPAH_SEL_DST, ESPAH_SEL_DST_LEN, &dst);
 	if (sel->proto)
 		mnl_attr_put_u8(nlh, ESPAH_SEL_PROTO, sel->proto);
 	put_ports(nlh, ESPAH_SEL_SPORT_MIN, ESPAH_SEL_SPORT_MAX, ESPAH_SEL_SPORT_RANGES,
@@ -155,7 +172,7 @@ void selector_get(const struct nlattr *nest, struct selector *sel)
 	const struct nlattr *tb[ESPAH_SEL_MAX + 1];
 	struct addr addr;
 
-	memset(sel, 0, sizeof(*sel));
+	selector_clear(sel);
 	attr_nest(nest, tb, ESPAH_SEL_MAX);
 	sel->family = attr_u8(tb[ESPAH_SEL_FAMILY], 0);
 	if (attr_addr(tb[ESPAH_SEL_SRC], &addr) || attr_addr(tb[ESPAH_SEL_DST], &addr))

@@ -59,6 +59,7 @@ struct template {
 	uint32_t reqid;
 };
 
+void selector_clear(struct selector *sel);
 int selector_check(const char *command, const struct selector *sel);
 void selector_mirror(struct selector *sel);
 void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *sel);

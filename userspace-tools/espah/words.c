@@ -100,23 +100,12 @@ static const char *name(unsigned int i)
 	return NULL;
 }
 
-/**
- * word_parse() - the value of a word that must be one of @kind
- * @kind: what it stands for
- * @what: the keyword before it, for the error
- * @word: what was typed
- * @value: result
- *
- * Return: 0, or -1 and an error that lists what would be accepted.
- */
-int word_parse(enum word_kind kind, const char *what, const char *word, uint8_t *value)
+static int refuse(enum word_kind kind, const char *what, const char *word)
 {
 	char list[256] = "";
 	unsigned int i;
 	const char *near, *known;
 
-	if (word_value(kind, word, value))
-		return 0;
 	names_of = kind;
 	near = suggest(word, name);
 	for (i = 0; (known = name(i)); i++) {
@@ -129,6 +118,20 @@ int word_parse(enum word_kind kind, const char *what, const char *word, uint8_t 
 	else
 		error("'%s' cannot be '%s'; it is one of: %s", what, word, list);
 	return -1;
+}
+
+/**
+ * word_parse() - the value of a word that must be one of @kind
+ * @kind: what it stands for
+ * @what: the keyword before it, for the error
+ * @word: what was typed
+ * @value: result
+ *
+ * Return: 0, or -1 and an error that lists what would be accepted.
+ */
+int word_parse(enum word_kind kind, const char *what, const char *word, uint8_t *value)
+{
+	return word_value(kind, word, value) ? 0 : refuse(kind, what, word);
 }
 
 /** word_proto() - Return: the name or, written into @buf, the number of a protocol */
