@@ -13,6 +13,7 @@ import json
 import ipsec
 import lab
 import module
+import nfqueue
 import traffic
 from ipsec import Espah, Policy, SA, Xfrm
 
@@ -177,6 +178,26 @@ def drop_esp():
         lab.wait_for(lambda: counter(a, "esp") == 5, "five packets at the rule")
         lab.true(traffic.silent(sink), "a datagram passed")
     lab.equal(Espah.json(a, "stats")["in_packets"], 0, "packets in")
+    lab.equal(Espah.drops(a), {}, "drops")
+
+
+QUEUED = "\n".join(
+    f"table inet queued_{hook} {{ chain through {{ type filter hook {hook} priority {priority}; "
+    "queue to 0; }; }" for hook, priority in
+    (("prerouting", -450), ("input", 0), ("postrouting", 0)))
+
+
+@lab.test("all packets go through a program (NFQUEUE) before each hook")
+def queued():
+    module.load()
+    h, a, b = topology()
+    tunnel(a, b)
+    with nfqueue.Queue(a) as queue, traffic.Wire(a, "wan", cleartext=True) as wire:
+        nft(a, QUEUED)
+        passes(h, b)
+        # PRE_ROUTING, LOCAL_IN, POST_ROUTING
+        lab.true(all(queue.seen[hook] > 50 for hook in (0, 1, 4)), f"queued: {queue.seen}")
+        lab.equal(len(wire.frames()), 0, "packets in clear")
     lab.equal(Espah.drops(a), {}, "drops")
 
 
