@@ -10,6 +10,7 @@ and neighbours. Neighbours are entered for good: none is looked for while someth
 import gc
 import json
 import os
+import resource
 import shutil
 import socket
 import statistics
@@ -166,21 +167,31 @@ class Stream:
     def __init__(self, gateways):
         self.gateways = gateways
         self.sink = traffic.udp(gateways.dst, DST, 5000)
-        self.source = traffic.udp(gateways.src, SRC)
-        self.source.connect((DST, 5000))
-        for sock in (self.sink, self.source):
-            no_poll(sock)
+        no_poll(self.sink)
+        self.sources = []
 
-    def cost(self, size, packets, warm_up=50, sink=None):
-        """Nanoseconds (with -icount: instructions) a packet takes on its whole way."""
+    def flows(self, count):
+        """The sockets of so many flows, one port each."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count + 1024,) * 2)
+        while len(self.sources) < count:
+            sock = traffic.udp(self.gateways.src, SRC)
+            sock.connect((DST, 5000))
+            no_poll(sock)
+            self.sources.append(sock)
+        return self.sources[:count]
+
+    def cost(self, size, packets, warm_up=50, sink=None, flows=1):
+        """Nanoseconds (with -icount: instructions) a packet takes on its whole way; each is of
+        the next flow, in turn."""
         payload = bytes(size)
-        send, recv, clock = self.source.send, (sink or self.sink).recv, time.clock_gettime_ns
+        recv, clock = (sink or self.sink).recv, time.clock_gettime_ns
+        sends = [sock.send for sock in self.flows(flows)] * -(-packets // flows)
         gc.disable()
-        for _ in range(warm_up):
+        for send in sends[:max(warm_up, flows)]:
             send(payload)
             recv(64)
         started = clock(time.CLOCK_MONOTONIC)
-        for _ in range(packets):
+        for send in sends[:packets]:
             send(payload)
             recv(64)
         return (clock(time.CLOCK_MONOTONIC) - started) / packets

@@ -26,6 +26,7 @@ COUNTS = [count for count in (100, 1000, 10000) if count < OBJECTS] + [OBJECTS]
 MANY_SAS = 10 * OBJECTS  # in espah alone
 LIMIT = 120  # seconds that XFRM gets for one batch
 SHAPES = 50
+FLOWS = 1000
 PACKETS = 1000 if QUICK else 4000
 REPETITIONS = 2 if QUICK else 3
 BATCH = "/batch"
@@ -276,32 +277,37 @@ def crowd_shapes(topology, stack):
 
 
 def crowd(table, topology):
-    stream = Stream(topology)
+    stream, seen = Stream(topology), {}
 
-    def cost():
-        return [stream.cost(64, PACKETS) for _ in range(REPETITIONS)][1:]
-    plain = statistics.median(cost())
-    alone, among, shaped = {}, {}, {}
+    def measure(stack, among):
+        """One flow, and more of them than a CPU remembers."""
+        for flows in 1, FLOWS:
+            name = among + (f"_{flows}_flows" if flows > 1 else "")
+            seen.setdefault(name, {})[stack] = [stream.cost(64, PACKETS, flows=flows)
+                                                for _ in range(REPETITIONS)][1:]
+    measure("plain", "1")
     for stack, fill in (("xfrm", crowd_xfrm), ("espah", crowd_espah)):
         of = gateways.STACKS[stack]
         of.on(topology, "aesgcm")
-        alone[stack] = cost()
+        measure(stack, "1")
         crowd_shapes(topology, stack)
-        shaped[stack] = cost()
+        measure(stack, f"{SHAPES}_shapes")
         of.off(topology, "aesgcm")
         of.on(topology, "aesgcm")
         if fill(topology, OBJECTS):
-            among[stack] = cost()
+            measure(stack, f"{OBJECTS}")
         else:
             table.notes.append(f"XFRM could not be given {OBJECTS:,} policies and SAs in "
                                f"{3 * LIMIT} seconds, so packets were not sent through so many.")
         of.off(topology, "aesgcm")
-    for name, seen in (("1", alone), (f"{OBJECTS}", among), (f"{SHAPES}_shapes", shaped)):
-        made = figure(f"packet_among_{name}", gateways.UNIT,
-                      **{stack: [value - plain for value in values]
-                         for stack, values in seen.items()})
-        for stack in seen:
-            made[f"{stack}_against_1"] = statistics.median(seen[stack]) / statistics.median(alone[stack])
+    plain = {name.endswith("flows"): statistics.median(stacks.pop("plain"))
+             for name, stacks in seen.items() if "plain" in stacks}
+    added = {name: {stack: [value - plain[name.endswith("flows")] for value in values]
+                    for stack, values in stacks.items()} for name, stacks in seen.items()}
+    for name, stacks in added.items():
+        made = figure(f"packet_among_{name}", gateways.UNIT, **stacks)
+        for stack, values in stacks.items():
+            made[f"{stack}_against_1"] = statistics.median(values) / statistics.median(added["1"][stack])
         table.figures.append(made)
         say(str(made))
 
