@@ -265,6 +265,25 @@ def sizes():
     lab.delete_all()
 
 
+@lab.test("IPv6 over a link on which 1280 bytes do not fit into one ESP packet (RFC 8200 5)")
+def least():
+    ipsec.need_espah()
+    one = Lab("", OURS, Xfrm)
+    for ns, device in ((one.ga, "east"), (one.r, "west")):
+        ns.run("ip", "link", "set", device, "mtu", "1300")
+    for outer in 4, 6:
+        one.protect(((6, outer),))
+        with lab.verdict(f"6-in-{outer}, link of 1300: 1280 bytes arrive, in two fragments outside"):
+            with traffic.Wire(one.right, "west") as far, \
+                    traffic.Wire(one.ga, "east", outgoing=True) as wire:
+                datagram(one.left, *HOSTS[6], 1280, 6)
+                lab.equal(len(far.next(17)), 1280, "bytes that arrived")
+                lab.equal(len(wire.packets(50 if outer == 4 else 44)), 2, "fragments")
+        with lab.verdict(f"6-in-{outer}, link of 1300: 1281 bytes are answered by ICMP with MTU 1280"):
+            refused(one, 6, 1280)
+    lab.delete_all()
+
+
 @lab.test("a local socket that sends too much")
 def local():
     one = Lab("", OURS, Xfrm)
