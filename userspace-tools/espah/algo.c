@@ -66,15 +66,15 @@ static int add(const struct nlmsghdr *nlh, void *data)
 		json_list_add(&listing->list, to_json(tb, key_bits));
 		return 0;
 	}
-	table_cell(&listing->table, "%s", attr_string(tb[ESPAH_ALGO_NAME], "?"));
-	table_cell(&listing->table, "%s", word_of(WORD_PROTO, attr_u8(tb[ESPAH_ALGO_PROTO],
+	table_text(&listing->table, attr_string(tb[ESPAH_ALGO_NAME], "?"));
+	table_text(&listing->table, word_of(WORD_PROTO, attr_u8(tb[ESPAH_ALGO_PROTO],
 								       IPPROTO_ESP)));
 	table_cell(&listing->table, "%u", key_bits);
 	table_cell(&listing->table, "%u", key);
 	table_cell(&listing->table, "%u", 8 * attr_u32(tb[ESPAH_ALGO_ICV_LEN], 0));
-	table_cell(&listing->table, "%s", attr_string(tb[ESPAH_ALGO_KERNEL_NAME], "?"));
+	table_text(&listing->table, attr_string(tb[ESPAH_ALGO_KERNEL_NAME], "?"));
 	if (tb[ESPAH_ALGO_DRIVER])
-		table_cell(&listing->table, "%s", attr_string(tb[ESPAH_ALGO_DRIVER], "?"));
+		table_text(&listing->table, attr_string(tb[ESPAH_ALGO_DRIVER], "?"));
 	else
 		table_cell(&listing->table, "not in this kernel; needs %s",
 			   attr_string(tb[ESPAH_ALGO_MISSING], "?"));

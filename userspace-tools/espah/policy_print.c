@@ -160,14 +160,14 @@ void policy_table_row(struct table *table, const struct nlattr **tb)
 
 	selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
 	table_cell(table, "%u", attr_u32(tb[ESPAH_POLICY_ID], 0));
-	table_cell(table, "%s", word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff)));
+	table_text(table, word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff)));
 	table_cell(table, "%u", attr_u32(tb[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT));
-	table_cell(table, "%s", selector_sides(&sel, text));
-	table_cell(table, "%s", selector_traffic(&sel, traffic));
+	table_text(table, selector_sides(&sel, text));
+	table_text(table, selector_traffic(&sel, traffic));
 	table_cell(table, "%" PRIu64, attr_u64(tb[ESPAH_POLICY_PACKETS], 0));
-	table_cell(table, "%s", bytes_text(attr_u64(tb[ESPAH_POLICY_BYTES], 0), text));
-	table_cell(table, "%s", policy_verdict(tb, text, sizeof(text)));
-	table_cell(table, "%s",
+	table_text(table, bytes_text(attr_u64(tb[ESPAH_POLICY_BYTES], 0), text));
+	table_text(table, policy_verdict(tb, text, sizeof(text)));
+	table_text(table,
 		   *drops_text(tb[ESPAH_POLICY_DROPS], text, sizeof(text)) ? text : "-");
-	table_cell(table, "%s", attr_string(tb[ESPAH_POLICY_LABEL], "-"));
+	table_text(table, attr_string(tb[ESPAH_POLICY_LABEL], "-"));
 }

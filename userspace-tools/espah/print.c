@@ -36,6 +36,12 @@ void table_start(struct table *table, const char *const *headings)
 	}
 }
 
+static void indent(int columns)
+{
+	while (columns-- > 0)
+		putchar_unlocked(' ');
+}
+
 static void print_rows(struct table *table)
 {
 	unsigned int i, column;
@@ -48,13 +54,15 @@ static void print_rows(struct table *table)
 			table->width[column] = len;
 	}
 	for (i = 0; i < table->count; i++) {
+		int room;
+
 		column = i % table->columns;
+		room = table->width[column] - (int)strlen(table->cell[i]);
 		if (table->right[column])
-			printf("%*s", table->width[column], table->cell[i]);
-		else if (column + 1 < table->columns)
-			printf("%-*s", table->width[column], table->cell[i]);
-		else
-			fputs(table->cell[i], stdout);
+			indent(room);
+		fputs(table->cell[i], stdout);
+		if (!table->right[column] && column + 1 < table->columns)
+			indent(room);
 		if (column + 1 == table->columns)
 			putchar('\n');
 		else if (column + 2 < table->columns || *table->cell[i + 1])
@@ -64,7 +72,25 @@ static void print_rows(struct table *table)
 	table->count = 0;
 }
 
-/** table_cell() - the next cell, row by row */
+static void next_cell(struct table *table, char *text)
+{
+	add_cell(table, text);
+	if (table->count % table->columns)
+		return;
+	table->rows++;
+	if (table->streaming || table->count == (TABLE_ROWS + 1) * table->columns) {
+		print_rows(table);
+		table->streaming = true;
+	}
+}
+
+/** table_text() - the next cell, row by row */
+void table_text(struct table *table, const char *text)
+{
+	next_cell(table, strdup(text));
+}
+
+/** table_cell() - the next cell, from a format as printf() has it */
 void table_cell(struct table *table, const char *fmt, ...)
 {
 	char *text = NULL;
@@ -74,14 +100,7 @@ void table_cell(struct table *table, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	add_cell(table, text);
-	if (table->count % table->columns)
-		return;
-	table->rows++;
-	if (table->streaming || table->count == (TABLE_ROWS + 1) * table->columns) {
-		print_rows(table);
-		table->streaming = true;
-	}
+	next_cell(table, text);
 }
 
 /** table_end() - print what waits; a table without rows prints nothing */

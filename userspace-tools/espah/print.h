@@ -38,6 +38,7 @@ struct table {
 };
 
 void table_start(struct table *table, const char *const *headings);
+void table_text(struct table *table, const char *text);
 void table_cell(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void table_end(struct table *table);
 

@@ -263,16 +263,16 @@ void sa_table_row(struct table *table, const struct nlattr **tb)
 
 	attr_addr(tb[ESPAH_SA_SRC], &from);
 	attr_addr(tb[ESPAH_SA_DST], &to);
-	table_cell(table, "%s", dir(tb));
-	table_cell(table, "%s", word_proto(attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP), proto));
+	table_text(table, dir(tb));
+	table_text(table, word_proto(attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP), proto));
 	table_cell(table, "0x%08x", spi(tb));
 	table_cell(table, "%s -> %s", addr_text(&from, src), addr_text(&to, dst));
-	table_cell(table, "%s", word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));
-	table_cell(table, "%s", larval(tb) ? "(no keys yet)" :
+	table_text(table, word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));
+	table_text(table, larval(tb) ? "(no keys yet)" :
 		   attr_string(tb[ESPAH_SA_ALG], "?"));
 	table_cell(table, "%u", attr_u32(tb[ESPAH_SA_REQID], 0));
 	table_cell(table, "%" PRIu64, attr_u64(tb[ESPAH_SA_PACKETS], 0));
-	table_cell(table, "%s", bytes_text(attr_u64(tb[ESPAH_SA_BYTES], 0), text));
+	table_text(table, bytes_text(attr_u64(tb[ESPAH_SA_BYTES], 0), text));
 	table_cell(table, "%" PRIu64 "%s", attr_u64(tb[ESPAH_SA_SEQ], 0),
 		   attr_u32(tb[ESPAH_SA_FLAGS], 0) & ESPAH_SA_F_ESN ? " esn" : "");
 	if (outbound(tb) || !tb[ESPAH_SA_WINDOW])
@@ -281,9 +281,9 @@ void sa_table_row(struct table *table, const struct nlattr **tb)
 		table_cell(table, "%u", window);
 	else
 		table_cell(table, "off");
-	table_cell(table, "%s", age_text(attr_u64(tb[ESPAH_SA_ADDED], 0), text));
-	table_cell(table, "%s", *limits_text(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED], false, text) ?
+	table_text(table, age_text(attr_u64(tb[ESPAH_SA_ADDED], 0), text));
+	table_text(table, *limits_text(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED], false, text) ?
 		   text : "-");
-	table_cell(table, "%s", *drops_text(tb[ESPAH_SA_DROPS], text, sizeof(text)) ? text : "-");
-	table_cell(table, "%s", attr_string(tb[ESPAH_SA_LABEL], "-"));
+	table_text(table, *drops_text(tb[ESPAH_SA_DROPS], text, sizeof(text)) ? text : "-");
+	table_text(table, attr_string(tb[ESPAH_SA_LABEL], "-"));
 }

@@ -80,9 +80,9 @@ static void print_drop(const char *name, uint64_t count, const char *text, void 
 
 	if (!count && !options->all)
 		return;
-	table_cell(&options->table, "%s", name);
+	table_text(&options->table, name);
 	table_cell(&options->table, "%" PRIu64, count);
-	table_cell(&options->table, "%s", text ? text : "");
+	table_text(&options->table, text ? text : "");
 	options->any = true;
 }
 
