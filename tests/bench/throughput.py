@@ -76,7 +76,7 @@ def main():
     for _ in range(REPETITIONS):
         measure(topology, seen, cpus)
     if virtual and cpus > 1:
-        # at the end: an emulated processor that comes back gets little to do from the scheduler
+        # at the end: who was on a processor that goes does not return to it
         others_online(False)
         for _ in range(REPETITIONS):
             measure(topology, seen, 1)
