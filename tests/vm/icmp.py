@@ -295,11 +295,13 @@ def inbound_policies():
         one = Lab(inner, inner)
         with lab.verdict(f"IPv{inner}: quoted without ports: let in by a policy that asks for none"):
             lab.equal(len(one.inward(cut)), 1, "messages")
-        one = Lab(inner, inner, policies=[both(inner, ""), both(
-            inner, "proto udp sport 7100 dport 7101 priority 10", "discard")])
-        with lab.verdict(f"IPv{inner}: quoted without ports: not where one comes first that may be meant"):
-            found, drops = one.drops(lambda: one.inward(cut))
-            lab.equal((found, drops), ([], {"policy": 1}), "what h got, and drops")
+        for action in "discard", None:
+            one = Lab(inner, inner, policies=[both(inner, ""), both(
+                inner, "proto udp sport 7100 dport 7101 priority 10", action)])
+            with lab.verdict(f"IPv{inner}: quoted without ports: not where one comes first that may "
+                             f"be meant ({action or 'the same SA'})"):
+                found, drops = one.drops(lambda: one.inward(cut))
+                lab.equal((found, drops), ([], {"policy": 1}), "what h got, and drops")
         one = Lab(inner, inner, policies=[
             both(inner, ""), f"policy add in {family} {family} proto {NAME[inner]} discard"])
         with lab.verdict(f"IPv{inner}: a policy that discards ICMP is heeded in the SA too"):
