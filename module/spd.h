@@ -48,7 +48,6 @@ struct espah_template {
 
 /**
  * struct espah_policy - a policy
- * @rules: its places in the classifiers; their order is its id
  * @nrules: entries of @rules
  * @nsel: so many of them, the first, are the selectors; the others are what
  *	these are without their ports
@@ -74,6 +73,7 @@ struct espah_template {
  * @drops: allocated by the first drop
  * @added: ktime_get_real_seconds()
  * @rcu: defers the freeing
+ * @rules: its places in the classifiers; their order is its id; @given lies behind them
  */
 struct espah_policy {
 	u32 id;

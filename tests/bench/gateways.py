@@ -172,7 +172,8 @@ class Stream:
 
     def flows(self, count):
         """The sockets of so many flows, one port each."""
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count + 1024,) * 2)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         while len(self.sources) < count:
             sock = traffic.udp(self.gateways.src, SRC)
             sock.connect((DST, 5000))

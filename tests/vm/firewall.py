@@ -192,7 +192,8 @@ def queued():
     module.load()
     h, a, b = topology()
     tunnel(a, b)
-    with nfqueue.Queue(a) as queue, traffic.Wire(a, "wan", cleartext=True) as wire:
+    queue = nfqueue.Queue(a)
+    with traffic.Wire(a, "wan", cleartext=True) as wire:
         nft(a, QUEUED)
         passes(h, b)
         # PRE_ROUTING, LOCAL_IN, POST_ROUTING

@@ -23,7 +23,7 @@ HANDLER = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctype
 
 
 class Queue:
-    """Queue 0 of a namespace, as a context. seen: {netfilter hook: packets that passed}"""
+    """Queue 0 of a namespace, until the suite ends. seen: {netfilter hook: packets that passed}"""
 
     def __init__(self, ns):
         self.seen = collections.Counter()
@@ -38,7 +38,7 @@ class Queue:
                                                                    self.handler, None))
         lab.true(self.queue, f"no queue: {os.strerror(ctypes.get_errno())}")
         lab.equal(self.library.nfq_set_mode(self.queue, META, 0), 0, "nfq_set_mode()")
-        self.thread = threading.Thread(target=self.loop, daemon=True)
+        threading.Thread(target=self.loop, daemon=True).start()
 
     def handle(self, queue, _, packet, __):
         header = Header.from_address(self.library.nfq_get_msg_packet_hdr(ctypes.c_void_p(packet)))
@@ -51,10 +51,3 @@ class Queue:
         while True:
             message = os.read(descriptor, 65536)
             self.library.nfq_handle_packet(self.connection, message, len(message))
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        pass  # the thread reads, and the queue is there, until the suite ends

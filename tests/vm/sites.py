@@ -177,7 +177,10 @@ class Flow:
     RATE = int(os.environ.get("ESPAH_RATE", "1000"))
     ROOM = 256 << 20  # a minute of them waits in the sockets
 
+    BURST = 16
+
     def __init__(self, here):
+        self.here = here
         self.ends = {"s to t": (traffic.udp(here.s, S[4], 9000), traffic.udp(here.t, T[4], 9000))}
         self.ends["t to s"] = self.ends["s to t"][::-1]
         for sock in self.ends["s to t"]:
@@ -192,18 +195,24 @@ class Flow:
         start = time.monotonic()
         while not self.stop.is_set():
             owed = int((time.monotonic() - start) * self.RATE) - self.sent[name]
-            due = min(owed, 16)  # a machine that lags does not make up for it
+            due = min(owed, self.BURST)  # a machine that lags does not make up for it
             if due > 0:
                 numbers = range(self.sent[name], self.sent[name] + due)
                 control = [(socket.SOL_UDP, traffic.UDP_SEGMENT, struct.pack("H", 96))]
                 source.sendmsg([b"%012d" % number * 8 for number in numbers], control, 0, target)
                 self.sent[name] += due
-            if owed > 16:
+            if owed > self.BURST:
                 start = time.monotonic() - self.sent[name] / self.RATE
             time.sleep(0.002)
 
+    def refused(self):
+        """Packets that XFRM has dropped instead of sending them."""
+        return sum(count for name, count in self.here.xfrm_drops().items()
+                   if name.startswith("XfrmOut"))
+
     def __enter__(self):
         self.began = time.monotonic()
+        self.refused_before = self.refused()
         for thread in self.threads:
             thread.start()
         return self
@@ -232,7 +241,11 @@ def check_flow(here, flow):
           f"twice {flow.twice}, in clear {here.in_clear()}, drops {here.dropped()} and over XFRM "
           f"{here.xfrm_drops()}")
     nothing = {name: 0 for name in flow.sent}
-    lab.equal(flow.lost, nothing, "lost")
+    # XFRM drops a packet for which it chose an SA that another processor deletes meanwhile
+    refused = flow.refused() - flow.refused_before
+    lab.equal(flow.lost["s to t"], 0, "lost from s to t")
+    lab.true(flow.lost["t to s"] <= refused * flow.BURST,
+             f"lost from t to s: {flow.lost['t to s']}, and XFRM dropped {refused} packets")
     lab.equal(flow.twice, nothing, "arrived twice")
     lab.equal(here.in_clear(), 0, "packets in clear")
     lab.equal(here.dropped(), {}, "drops")

@@ -11,7 +11,7 @@
 #include "selector.h"
 #include "words.h"
 
-/** selector_clear() - make a selector that any packet matches; it is longer than what it holds */
+/** selector_clear() - make a selector that any packet matches; ranges in its lists are not touched */
 void selector_clear(struct selector *sel)
 {
 	list_clear(&sel->src);
