@@ -167,6 +167,12 @@ static bool fits(const struct sk_buff *skb, unsigned int mtu)
 	return skb_is_gso(skb) ? skb_gso_validate_network_len(skb, mtu) : skb->len <= mtu;
 }
 
+/*
+ * So many sequence numbers are reserved at once. While a CPU uses up its own, others send
+ * later ones, which the peer must still find in its replay window, 32 packets by RFC 4303 3.4.3.
+ */
+#define BATCH 8u
+
 /**
  * reserve - take sequence numbers for a batch
  * @sa: the SA
@@ -304,7 +310,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	enum espah_drop reason;
 	struct sk_buff *segs, *next;
 	struct dst_entry *dst, *held;
-	unsigned int mtu, n = 1, usable, bytes = 0;
+	unsigned int mtu, left = 1, usable = 0, n = 0, bytes = 0;
 	u64 seq;
 
 	/* fit */
@@ -346,22 +352,25 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		}
 		consume_skb(skb);
 		skb = segs;
-		n = 0;
+		left = 0;
 		skb_list_walk_safe(segs, segs, next)
-			n++;
+			left++;
 	} else if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0)) {
 		goto drop;
 	}
 
 	/* reserve, transform, emit */
-	usable = reserve(sa, n, &seq);
-	n = 0;
 	skb_list_walk_safe(skb, segs, next) {
 		skb_mark_not_on_list(segs);
-		if (unlikely(n == usable)) {
+		if (!usable) {
+			usable = reserve(sa, min(left, BATCH), &seq);
+			left -= usable;
+		}
+		if (unlikely(!usable)) {
 			espah_drop(en, sa, pol, ESPAH_DROP_SEQ_OVERFLOW, segs);
 			continue;
 		}
+		usable--;
 		n++;
 		bytes += segs->len;
 		protect_one(sa, segs, &layout, dst, seq++);
@@ -510,8 +519,7 @@ void espah_output_done(struct espah_op *op, int err)
 	unsigned int len;
 
 	if (unlikely(err)) {
-		espah_drop(en, sa, NULL, err == -ENOSPC || err == -EBUSY || err == -EAGAIN ?
-			   ESPAH_DROP_QUEUE_FULL : ESPAH_DROP_CRYPTO, skb);
+		espah_drop(en, sa, NULL, espah_order_reason(err), skb);
 		return;
 	}
 	espah_esp_restore(op);

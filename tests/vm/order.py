@@ -4,7 +4,7 @@
     a (espah) 192.0.2.1 ----- veth ----- 192.0.2.2 (espah) b      one SA each way for all flows
 
 A veth with GRO but no TSO is a ring, and hands on in order whoever sends. Otherwise it has a queue
-for each processor, so there a flow has to stay on one.
+for each processor, so there a flow has to stay on one, or to move with care.
 """
 import contextlib
 import os
@@ -27,7 +27,7 @@ SHARED = "cpus 2"
 STAMP = struct.Struct("!II")  # flow, number
 
 
-def topology(gro, **options):
+def topology(gro, peer=OURS, window=4096, **options):
     lab.delete_all()
     a, b = lab.Netns("a"), lab.Netns("b")
     lab.link(a, "eth0", b, "eth0")
@@ -39,8 +39,8 @@ def topology(gro, **options):
     ends = "192.0.2.1", "192.0.2.2"
     # a packet that waits for its neighbour to be found may be overtaken when it is
     traffic.ping(a, *ends)
-    ipsec.configure_pair(a, b, OURS, OURS, [SA(0x1001, *ends, window=4096, **options)],
-                         [SA(0x1002, *ends[::-1], window=4096, **options)],
+    ipsec.configure_pair(a, b, OURS, peer, [SA(0x1001, *ends, window=window, **options)],
+                         [SA(0x1002, *ends[::-1], window=window, **options)],
                          [Policy("10.1.0.0/24", "10.2.0.0/24", ends)])
     return a, b
 
@@ -171,9 +171,7 @@ def carry_all(name, template=None, algorithm=GCM, extra=""):
         ordered = gro or not template
         with lab.verdict(f"{what}: {2 * FLOWS} flows through one SA each way, "
                          f"{'each in order, ' if ordered else ''}nothing uncounted"):
-            # with a queue for each processor, an SA has to be where it is from the start
-            a, b = topology(gro, algorithm=algorithm, esn=esn,
-                            extra=extra if extra or gro else "cpus 1")
+            a, b = topology(gro, algorithm=algorithm, esn=esn, extra=extra)
             need_driver(a, template)
             check_flows(a, b, turns=gro, lossless=not template and not extra, ordered=ordered)
         with lab.verdict(f"{what}: TCP carries all bytes both ways"):
@@ -216,11 +214,63 @@ def helped():
     lab.true(work["cpus auto"] > 100 + 4 * work["cpus 1"], f"work of the idle processor: {work}")
 
 
-SLOW = f"""table inet slow {{
+@lab.test("processors that send bursts at the same time stay within a peer's window of 32")
+def bursts_at_once():
+    ipsec.need_espah()
+    count, size = 150, 40
+    a, b = topology(True, ipsec.Xfrm, window=32, extra="cpus 1")
+    before = ipsec.Xfrm.drops(b)
+    with contextlib.closing(Flow(a, HERE, b, THERE, 0)) as one, \
+            contextlib.closing(Flow(a, HERE, b, THERE, 1)) as other:
+        def send(flow):
+            flow.source.setsockopt(socket.SOL_UDP, traffic.UDP_SEGMENT, 100)
+            for _ in range(count):
+                flow.source.send(bytes(100 * size))
+        for flow in one, other:
+            flow.process = fork(flow.number, lambda flow=flow: send(flow))
+        for flow in one, other:
+            flow.join()
+    after = ipsec.Xfrm.drops(b)
+    late = after.get("XfrmInStateSeqError", 0) - before.get("XfrmInStateSeqError", 0)
+    lab.true(late <= count * size / 50, f"{late} of {2 * count * size} came too late for XFRM")
+
+
+def slow(what, times=1):
+    """Rules that each such packet takes long to pass, before it is routed."""
+    return f"""table inet slow {{
     chain rules {{ {3000 * "udp length 1 accept;"} }}
-    chain prerouting {{ type filter hook prerouting priority -150; meta l4proto udp jump rules; }}
+    chain several {{ {times * "jump rules;"} }}
+    chain prerouting {{ type filter hook prerouting priority -150; meta l4proto {what} jump several; }}
 }}
 """
+
+
+@lab.test("packets that another processor sends from now on do not overtake those sent before")
+def shared_by_turns():
+    ipsec.need_espah()
+    bursts, size = 12, 40
+    a, b = topology(False)
+    b.run("nft", "-f", "-", stdin=slow("esp", 100))
+    with contextlib.closing(Flow(a, HERE, b, THERE, 0)) as flow:
+        flow.source.setsockopt(socket.SOL_UDP, traffic.UDP_SEGMENT, STAMP.size + 100)
+
+        def send():
+            """Each burst while the last one waits to be received, by a processor or by two."""
+            for burst in range(bursts):
+                a.run(ipsec.CLI, "sa", "set", "out", "spi", "0x1001", "dst", "192.0.2.2",
+                      "cpus", str(1 + burst % 2))
+                numbers = range(burst * size, (burst + 1) * size)
+                flow.source.send(b"".join(STAMP.pack(0, number) + bytes(100)
+                                          for number in numbers))
+                time.sleep(0.15)
+        flow.process = fork(0, send)
+        stamps = []
+
+        def complete():
+            stamps.extend(STAMP.unpack_from(datagram)[1] for datagram in traffic.drain(flow.sink))
+            return len(stamps) >= bursts * size
+        lab.wait_for(complete, "the datagrams")
+        check_order("the flow", stamps)
 
 
 def received(ns):
@@ -233,7 +283,7 @@ def received(ns):
 def moving():
     bursts, size = 8, 40
     a, b = topology(True)
-    b.run("nft", "-f", "-", stdin=SLOW)
+    b.run("nft", "-f", "-", stdin=slow("udp"))
     with contextlib.closing(Flow(a, HERE, b, THERE, 0)) as flow:
         flow.source.setsockopt(socket.SOL_UDP, traffic.UDP_SEGMENT, STAMP.size + 200)
         before = received(b)

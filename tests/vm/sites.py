@@ -105,11 +105,6 @@ class Lab:
         return {name: count - self.before.get(name, 0)
                 for name, count in Espah.drops(self.a).items() if count != self.before.get(name, 0)}
 
-    def xfrm_drops(self):
-        """Those of b, by XFRM's names."""
-        with self.b, open("/proc/net/xfrm_stat") as file:
-            return {name: int(count) for name, count in map(str.split, file) if count != "0"}
-
     def pair(self, outer, children, a_stack="espah", b_stack="xfrm", options="", **more):
         """A charon at each gateway. children: {name: (nets of a, nets of b, more)}."""
         def side(mine, theirs, flip):
@@ -207,7 +202,7 @@ class Flow:
 
     def refused(self):
         """Packets that XFRM has dropped instead of sending them."""
-        return sum(count for name, count in self.here.xfrm_drops().items()
+        return sum(count for name, count in Xfrm.drops(self.here.b).items()
                    if name.startswith("XfrmOut"))
 
     def __enter__(self):
@@ -239,7 +234,7 @@ def check_flow(here, flow):
     rate = sum(flow.sent.values()) / flow.seconds / 2
     print(f"# {sum(flow.sent.values())} datagrams, {rate:.0f} a second each way: lost {flow.lost}, "
           f"twice {flow.twice}, in clear {here.in_clear()}, drops {here.dropped()} and over XFRM "
-          f"{here.xfrm_drops()}")
+          f"{Xfrm.drops(here.b)}")
     nothing = {name: 0 for name in flow.sent}
     # XFRM drops a packet for which it chose an SA that another processor deletes meanwhile
     refused = flow.refused() - flow.refused_before

@@ -12,7 +12,7 @@ import time
 import lab
 import traffic
 from charon import Charon
-from ipsec import Espah
+from ipsec import Espah, Xfrm
 from sites import (NEVER, S, T, Flow, Lab, carry, check_flow, established, monitored, net, reply,
                    sides)
 
@@ -101,7 +101,7 @@ for who, index in (("espah's end", 0), ("XFRM's end", 1)):
             "version = 2", "version = 2\nreauth_time = 8s\nover_time = 10m\nrand_time = 0\n")
 
         def xfrm_drops():
-            return sum(here.xfrm_drops().values())
+            return sum(Xfrm.drops(here.b).values())
         options = "make_before_break = yes"
         ends = [Charon(here.b, "xfrm", conf[1], options=options),
                 Charon(here.a, "espah", conf[0], options=options)][::-1]

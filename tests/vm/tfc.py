@@ -57,12 +57,6 @@ class Pair:
     def set(self, words):
         Espah.batch(self.a, [f"sa set out spi {self.out.spi:#x} dst {self.out.dst} {words}"])
 
-    def xfrm_errors(self):
-        """Counters of XFRM that are not 0."""
-        lines = self.b.run("cat", "/proc/net/xfrm_stat").stdout.split("\n")
-        return {name: int(count) for name, count in (line.split() for line in lines if line)
-                if int(count)}
-
     def esp(self):
         """ESP packets on the wire so far, from the ESP header on."""
         return [packet[20 if self.outer == 4 else 40:] for packet in self.wire.packets(50)]
@@ -96,7 +90,7 @@ def padded():
                 want.append(8 + algorithm.iv + -(-plain // algorithm.block) * algorithm.block
                             + algorithm.icv)
             lab.equal([len(esp) for esp in pair.esp()], want, "lengths of the ESP packets")
-            lab.equal(pair.xfrm_errors(), {}, "errors of XFRM")
+            lab.equal(Xfrm.drops(pair.b), {}, "errors of XFRM")
 
 
 @lab.test("the padding stands between inner packet and ESP padding; the inner length tells it off")
@@ -179,7 +173,7 @@ def steady():
             sa = pair.sa()
             lab.equal((sa["packets"], sa["dummies"]), (20, len(sent)), "packets and dummies")
             lab.true(traffic.silent(pair.right), "a dummy was delivered")
-            lab.equal(set(pair.xfrm_errors()) - {"XfrmInStateProtoError"}, set(), "XFRM's errors")
+            lab.equal(set(Xfrm.drops(pair.b)) - {"XfrmInStateProtoError"}, set(), "XFRM's errors")
             lab.equal(len(pair.clear.frames()), 0, "packets in clear")
             pair.wire.frames()
             time.sleep(0.3)
