@@ -415,8 +415,7 @@ void espah_input_done(struct espah_op *op, int err)
 			espah_esn_failed(sa->replay, ktime_get_seconds());
 		reason = ESPAH_DROP_ICV;
 	} else {
-		reason = err == -ENOSPC || err == -EBUSY || err == -EAGAIN ?
-			 ESPAH_DROP_QUEUE_FULL : ESPAH_DROP_CRYPTO;
+		reason = espah_order_reason(err);
 	}
 	if (unlikely(reason)) {
 		espah_drop(en, sa, pol, reason, skb);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/netdevice.h>
 #include <linux/slab.h>
+#include "compat/netdev.h"
 #include "input.h"
 #include "net.h"
 #include "order.h"
 #include "output.h"
 #include "parallel.h"
+
+/* so long does the CPU go on that released while others helped */
+#define LINGER (HZ / 10)
 
 static void pass_on(struct espah_op *op, int err)
 {
@@ -13,6 +17,13 @@ static void pass_on(struct espah_op *op, int err)
 		espah_output_done(op, err);
 	else
 		espah_input_done(op, err);
+}
+
+static struct espah_op *first_done(struct espah_queue *queue)
+{
+	struct espah_op *op = list_first_entry_or_null(&queue->ops, struct espah_op, link);
+
+	return op && op->done ? op : NULL;
 }
 
 /*
@@ -31,7 +42,7 @@ static void release(struct espah_queue *queue) __releases(&queue->lock)
 		return;
 	}
 	queue->releasing = true;
-	while ((op = list_first_entry_or_null(&queue->ops, struct espah_op, link)) && op->done) {
+	while (!queue->fence && (op = first_done(queue))) {
 		list_del(&op->link);
 		spin_unlock(&queue->lock);
 		sa = op->sa;
@@ -62,18 +73,59 @@ static void release_there(struct espah_queue *queue) __releases(&queue->lock)
 		release(queue);
 		return;
 	}
-	call = !queue->resuming && list_first_entry(&queue->ops, struct espah_op, link)->done;
+	call = !queue->resuming && first_done(queue);
 	queue->resuming |= call;
 	if (call)
 		espah_parallel_resume(queue, cpu);
 	spin_unlock(&queue->lock);
 }
 
-void espah_order_resume(struct espah_queue *queue)
+/*
+ * Lets another CPU release from now on, but not before what was released until now has left
+ * the queue in which this CPU receives what it sends to itself, as through a veth. Called with
+ * @queue->lock held.
+ */
+static void move(struct espah_queue *queue, int to)
+{
+	int from = queue->serial_cpu;
+
+	if (from == ESPAH_CPU_NONE)
+		from = smp_processor_id();
+	WRITE_ONCE(queue->serial_cpu, to);
+	if (to == from || to == ESPAH_CPU_NONE || queue->fence)
+		return;
+	queue->fence = ESPAH_FENCE_ASKED;
+	if (!queue->resuming)
+		espah_parallel_resume(queue, from);
+	queue->resuming = true;
+}
+
+/* Return: whether what was sent from here before has been received. */
+static bool fence_passed(struct espah_queue *queue)
+{
+	if (queue->fence == ESPAH_FENCE_ASKED && !queue->releasing) {
+		queue->backlog = espah_backlog_tail();
+		queue->fence = ESPAH_FENCE_SET;
+	}
+	return queue->fence == ESPAH_FENCE_SET && espah_backlog_passed(queue->backlog);
+}
+
+bool espah_order_resume(struct espah_queue *queue)
 {
 	spin_lock(&queue->lock);
+	if (unlikely(queue->fence)) {
+		if (!fence_passed(queue)) {
+			spin_unlock(&queue->lock);
+			return false;
+		}
+		queue->fence = ESPAH_FENCE_NONE;
+		queue->resuming = false;
+		release_there(queue);
+		return true;
+	}
 	queue->resuming = false;
 	release(queue);
+	return true;
 }
 
 /* Queues an op, which from now on holds its SA, device and route. */
@@ -130,8 +182,35 @@ void espah_order_work(struct espah_op *op)
 		finish(op, err);
 }
 
-/* Queues a packet behind those before it, for this CPU or another one to go on with. */
-static void enqueue(struct espah_op *op, bool spread)
+/*
+ * Who releases: while others help, one CPU, and for some time afterwards, so that it seldom
+ * changes; then the one that packets come to, which at last need not queue them any more.
+ * Called with @queue->lock held. Return: whether a packet may pass without queueing.
+ */
+static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool spread)
+{
+	int here = smp_processor_id();
+
+	if (spread) {
+		queue->helped = jiffies;
+		if (queue->serial_cpu == ESPAH_CPU_NONE)
+			move(queue, espah_parallel_choose(sa));
+	} else if (queue->serial_cpu != ESPAH_CPU_NONE && !queue->fence &&
+		   time_after(jiffies, queue->helped + LINGER)) {
+		move(queue, here);
+		if (!queue->len && !queue->fence) {
+			WRITE_ONCE(queue->serial_cpu, ESPAH_CPU_NONE);
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Queues a packet behind those before it, for this CPU or another one to go on with.
+ * Return: false if it need not queue.
+ */
+static bool enqueue(struct espah_op *op, bool spread)
 {
 	struct espah_sa *sa = op->sa;
 	struct espah_queue *queue = sa->queue;
@@ -141,14 +220,17 @@ static void enqueue(struct espah_op *op, bool spread)
 		spin_unlock(&queue->lock);
 		espah_drop(sa->en, sa, NULL, ESPAH_DROP_QUEUE_FULL, op->skb);
 		espah_op_put(op);
-		return;
+		return true;
 	}
-	if (spread && queue->serial_cpu == ESPAH_CPU_NONE)
-		WRITE_ONCE(queue->serial_cpu, espah_parallel_choose(sa));
+	if (choose(queue, sa, spread)) {
+		spin_unlock(&queue->lock);
+		return false;
+	}
 	link_op(op);
 	spin_unlock(&queue->lock);
 	if (!spread || !espah_parallel_give(sa, op))
 		espah_order_work(op);
+	return true;
 }
 
 void espah_order_run(struct espah_op *op)
@@ -157,12 +239,9 @@ void espah_order_run(struct espah_op *op)
 	bool spread = espah_parallel_wanted(op->sa);
 	int err;
 
-	if (unlikely(spread || READ_ONCE(queue->len))) {
-		enqueue(op, spread);
+	if (unlikely(spread || READ_ONCE(queue->len) ||
+		     READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE) && enqueue(op, spread))
 		return;
-	}
-	if (unlikely(READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE))
-		WRITE_ONCE(queue->serial_cpu, ESPAH_CPU_NONE);
 
 	err = crypt(op);
 	if (unlikely(err == -EINPROGRESS)) {

@@ -16,6 +16,19 @@
 /* most packets in a queue; what comes on top is dropped */
 #define ESPAH_INFLIGHT_MAX 1024
 
+/* why a packet is dropped whose crypto ended like this */
+static inline enum espah_drop espah_order_reason(int err)
+{
+	switch (err) {
+	case -ENOSPC:
+	case -EBUSY:
+	case -EAGAIN:
+		return ESPAH_DROP_QUEUE_FULL;
+	default:
+		return ESPAH_DROP_CRYPTO;
+	}
+}
+
 /**
  * espah_order_run - encrypt or decrypt a prepared op, and pass it on in order
  * @op: prepared by espah_esp_seal() or espah_esp_open(); consumed
@@ -32,7 +45,13 @@ void espah_order_done(ESPAH_CRYPTO_DONE_ARGS);
 /* runs the crypto of a queued op; Context: RCU reader, BH disabled */
 void espah_order_work(struct espah_op *op);
 
-/* releases what is finished, on the CPU that does it; Context: RCU reader, BH disabled */
-void espah_order_resume(struct espah_queue *queue);
+/**
+ * espah_order_resume - release what is finished, on the CPU that does it
+ * @queue: of which it was asked
+ *
+ * Context: RCU reader, BH disabled.
+ * Return: false if it has to be called again, once this CPU has received some of its backlog.
+ */
+bool espah_order_resume(struct espah_queue *queue);
 
 #endif /* _ESPAH_ORDER_H */

@@ -185,12 +185,17 @@ static int poll(struct napi_struct *napi, int budget)
 	struct espah_worker *worker = container_of(napi, struct espah_worker, napi);
 	struct espah_queue *queue, *next;
 	struct espah_op *op;
+	bool again = false;
 	int n = 0;
 
 	rcu_read_lock();
 	llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume) {
-		espah_order_resume(queue);
-		espah_queue_put(queue);
+		if (espah_order_resume(queue)) {
+			espah_queue_put(queue);
+		} else {
+			llist_add(&queue->resume, &worker->queues);
+			again = true;
+		}
 	}
 	while (n < budget) {
 		if (!worker->rest)
@@ -203,6 +208,8 @@ static int poll(struct napi_struct *napi, int budget)
 		n++;
 	}
 	rcu_read_unlock();
+	if (again)
+		return budget; /* after the others on this CPU */
 	if (n < budget)
 		napi_complete_done(napi, n);
 	return n;
@@ -236,10 +243,16 @@ int espah_parallel_setup(void)
 
 void espah_parallel_teardown(void)
 {
+	struct espah_queue *queue, *next;
+	struct espah_worker *worker;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		espah_napi_del(&per_cpu_ptr(workers, cpu)->napi);
+	for_each_possible_cpu(cpu) {
+		worker = per_cpu_ptr(workers, cpu);
+		espah_napi_del(&worker->napi);
+		llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume)
+			espah_queue_put(queue);
+	}
 	synchronize_net();
 	free_percpu(workers);
 	espah_dummy_dev_free(workers_dev);

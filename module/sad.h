@@ -75,14 +75,20 @@ struct espah_slot_id {
 	u8 dir;
 };
 
+enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
+
 /**
  * struct espah_queue - packets that a driver or another CPU works on, in order; see order.h
  * @lock: guards the rest
  * @ops: struct espah_op, in the order in which packets came
  * @len: how many; 0 lets packets pass without queueing; READ_ONCE without @lock
- * @serial_cpu: the CPU that releases while others help, or ESPAH_CPU_NONE; reset without @lock
+ * @serial_cpu: the CPU that releases while others help, or ESPAH_CPU_NONE; READ_ONCE
+ *	without @lock
  * @releasing: somebody is passing on packets from @ops
- * @resuming: @serial_cpu was asked to
+ * @resuming: @serial_cpu was asked to, or the one before it because of @fence
+ * @fence: none is released until the CPU that did has received its backlog up to @backlog
+ * @backlog: see there
+ * @helped: jiffies when others were to help last
  * @turn: which CPU is next
  * @resume: in what @serial_cpu has to do
  * @cell_round: inbound: where packets are delivered; see cell.c
@@ -94,7 +100,10 @@ struct espah_queue {
 	int serial_cpu;
 	bool releasing;
 	bool resuming;
+	u8 fence;
 	unsigned int turn;
+	u32 backlog;
+	unsigned long helped;
 	struct llist_node resume;
 	u64 cell_round;
 };

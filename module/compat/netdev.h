@@ -75,6 +75,26 @@ static inline void espah_napi_del(struct napi_struct *napi)
 	__netif_napi_del(napi);
 }
 
+/* how many packets have been queued for this CPU to receive; Context: BH disabled */
+static inline u32 espah_backlog_tail(void)
+{
+#ifdef CONFIG_RPS
+	return READ_ONCE(this_cpu_ptr(&softnet_data)->input_queue_tail);
+#else
+	return 0;
+#endif
+}
+
+/* whether it has received all of those; Context: as above */
+static inline bool espah_backlog_passed(u32 tail)
+{
+#ifdef CONFIG_RPS
+	return (s32)(READ_ONCE(this_cpu_ptr(&softnet_data)->input_queue_head) - tail) >= 0;
+#else
+	return skb_queue_empty(&this_cpu_ptr(&softnet_data)->process_queue);
+#endif
+}
+
 #define espah_header_parse(without_dev, with_dev)					\
 	__builtin_choose_expr(								\
 		__builtin_types_compatible_p(typeof(((struct header_ops *)0)->parse),	\
