@@ -104,10 +104,12 @@ static void move(struct espah_queue *queue, int to)
 static bool fence_passed(struct espah_queue *queue)
 {
 	if (queue->fence == ESPAH_FENCE_ASKED && !queue->releasing) {
-		queue->backlog = espah_backlog_tail();
+		queue->fence_cpu = smp_processor_id();
+		queue->backlog = espah_backlog_tail(queue->fence_cpu);
 		queue->fence = ESPAH_FENCE_SET;
 	}
-	return queue->fence == ESPAH_FENCE_SET && espah_backlog_passed(queue->backlog);
+	return queue->fence == ESPAH_FENCE_SET &&
+	       espah_backlog_passed(queue->fence_cpu, queue->backlog);
 }
 
 bool espah_order_resume(struct espah_queue *queue)

@@ -86,8 +86,9 @@ enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
  *	without @lock
  * @releasing: somebody is passing on packets from @ops
  * @resuming: @serial_cpu was asked to, or the one before it because of @fence
- * @fence: none is released until the CPU that did has received its backlog up to @backlog
- * @backlog: see there
+ * @fence: none is released until the CPU that did has received its backlog
+ * @fence_cpu: that CPU, once ESPAH_FENCE_SET
+ * @backlog: how much of it: up to this packet
  * @helped: jiffies when others were to help last
  * @turn: which CPU is next
  * @resume: in what @serial_cpu has to do
@@ -102,6 +103,7 @@ struct espah_queue {
 	bool resuming;
 	u8 fence;
 	unsigned int turn;
+	int fence_cpu;
 	u32 backlog;
 	unsigned long helped;
 	struct llist_node resume;

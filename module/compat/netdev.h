@@ -75,23 +75,24 @@ static inline void espah_napi_del(struct napi_struct *napi)
 	__netif_napi_del(napi);
 }
 
-/* how many packets have been queued for this CPU to receive; Context: BH disabled */
-static inline u32 espah_backlog_tail(void)
+/* how many packets have been queued for a CPU to receive */
+static inline u32 espah_backlog_tail(int cpu)
 {
 #ifdef CONFIG_RPS
-	return READ_ONCE(this_cpu_ptr(&softnet_data)->input_queue_tail);
+	return READ_ONCE(per_cpu(softnet_data, cpu).input_queue_tail);
 #else
 	return 0;
 #endif
 }
 
-/* whether it has received all of those; Context: as above */
-static inline bool espah_backlog_passed(u32 tail)
+/* whether it, or the one that took over when it went offline, has received all of those */
+static inline bool espah_backlog_passed(int cpu, u32 tail)
 {
 #ifdef CONFIG_RPS
-	return (s32)(READ_ONCE(this_cpu_ptr(&softnet_data)->input_queue_head) - tail) >= 0;
+	return (s32)(READ_ONCE(per_cpu(softnet_data, cpu).input_queue_head) - tail) >= 0;
 #else
-	return skb_queue_empty(&this_cpu_ptr(&softnet_data)->process_queue);
+	return skb_queue_empty_lockless(&per_cpu(softnet_data, cpu).input_pkt_queue) &&
+	       skb_queue_empty_lockless(&per_cpu(softnet_data, cpu).process_queue);
 #endif
 }
 
