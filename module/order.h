@@ -13,8 +13,11 @@
 #include "compat/crypto.h"
 #include "esp.h"
 
-/* most packets in a queue; what comes on top is dropped */
-#define ESPAH_INFLIGHT_MAX 1024
+/*
+ * Most packets in a queue; what comes on top is dropped. One TCP flow with a window of 6 MB, the
+ * most that Linux offers by default, fits while a CPU pauses that has the oldest packet.
+ */
+#define ESPAH_INFLIGHT_MAX 4096
 
 /* why a packet is dropped whose crypto ended like this */
 static inline enum espah_drop espah_order_reason(int err)
