@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "cli.h"
 #include "fuzz.h"
@@ -27,7 +28,7 @@ static void key(const char *text, size_t size)
 	char *digits = malloc(size + 1);
 	size_t at = 0, used = 0, start = 0, i;
 	struct key got;
-	bool good;
+	bool good, apart = false;
 
 	while (at < size) {
 		size_t end = at;
@@ -37,13 +38,17 @@ static void key(const char *text, size_t size)
 		while (at < end && strchr(" \t\r\v\f:", text[at]) && text[at])
 			at++;
 		if (at < end && text[at] != '#')
-			for (; at < end; at++)
+			for (; at < end; at++) {
 				if (!text[at] || !strchr(" \t\r\v\f:", text[at]))
 					digits[used++] = text[at];
+				else
+					apart |= used == 1;
+			}
+		apart |= used == 1;
 		at = end + 1;
 	}
-	if (used >= 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X'))
-		start = 2;
+	if (used >= 2 && !apart && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X'))
+		start = 2; /* 0x, with nothing between the two */
 	good = used > start && !((used - start) % 2) && (used - start) / 2 <= ESPAH_KEY_MAX;
 	for (i = start; i < used; i++)
 		good &= !!isxdigit((unsigned char)digits[i]);
@@ -96,9 +101,9 @@ static void numbers(const char *word, uint8_t size)
 	ascends(&list);
 	memset(in, 0, sizeof(in));
 	while ((part = strsep(&rest, ","))) {
-		low = high = strtoul(part, &end, strncmp(part, "0x", 2) ? 10 : 16);
+		low = high = strtoul(part, &end, strncasecmp(part, "0x", 2) ? 10 : 16);
 		if (*end == '-')
-			high = strtoul(end + 1, &end, strncmp(end + 1, "0x", 2) ? 10 : 16);
+			high = strtoul(end + 1, &end, strncasecmp(end + 1, "0x", 2) ? 10 : 16);
 		EXPECT(!*end && low <= high && high < 1ul << 8 * size);
 		for (i = low; i <= high; i++)
 			in[i] = true;

@@ -247,8 +247,8 @@ def check_flow(here, flow):
 
 
 def established(charon):
-    """How many times a CHILD_SA was."""
-    return len(re.findall(r"CHILD_SA net\{\d+\} established", charon.log()))
+    """How many CHILD_SAs were. Charon tells each direction of one rekeyed."""
+    return len(set(re.findall(r"CHILD_SA net\{(\d+)\} established", charon.log())))
 
 
 @contextlib.contextmanager
