@@ -31,11 +31,11 @@ def others_online(online):
                 file.write("1" if online else "0")
 
 
-def iperf(topology, flows, seconds):
+def iperf(topology, flows, seconds, *more):
     """Starts a transfer from src to dst. Return: the process, whose output is JSON."""
     with topology.src:
         return subprocess.Popen(["iperf3", "-J", "-c", DST, "-P", str(flows), "-t", str(seconds),
-                                 "-O", "1"], text=True, stdout=subprocess.PIPE)
+                                 "-O", "1", *more], text=True, stdout=subprocess.PIPE)
 
 
 def rate(topology, flows):

@@ -19,12 +19,6 @@ const char algo_help[] =
 	"  espah algo\n"
 	"  (umask 077; head -c 36 /dev/urandom | od -An -v -tx1 >site-b.out)\n";
 
-struct listing {
-	bool json;
-	struct json_list list;
-	struct table table;
-};
-
 static json_t *to_json(const struct nlattr **tb, uint32_t key_bits)
 {
 	static const struct {
@@ -93,21 +87,12 @@ int cmd_algo(struct cli *cli, struct args *args)
 	int status = args_end(args, "algo");
 
 	if (!status)
-		status = queue_barrier(cli);
+		status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_ALGO_GET, NLM_F_DUMP);
-	listing.json = cli->json;
-	if (cli->json)
-		json_list_start(&listing.list);
-	else
-		table_start(&listing.table, headings);
+	listing_start(&listing, cli->json, headings);
 	status = nl_dump(cli->nl, nlh, "algo", 0, add, &listing);
-	if (cli->json)
-		json_list_end(&listing.list, true);
-	else
-		table_end(&listing.table);
+	listing_end(&listing, true);
 	return status;
 }

@@ -136,11 +136,9 @@ int cmd_default(struct cli *cli, struct args *args)
 
 	if (read_actions(args, action))
 		return STATUS_USAGE;
-	status = queue_barrier(cli);
+	status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	if (!any)
 		return print(cli);
 	job = queue_add(cli, ESPAH_CMD_CONFIG_SET, "default", 0);

@@ -459,11 +459,9 @@ int cmd_explain(struct cli *cli, struct args *args)
 		return cmd_explain_reason(cli, args);
 	if (read_flow(args, &flow))
 		return STATUS_USAGE;
-	status = queue_barrier(cli);
+	status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	status = ask(cli, &flow, &answer);
 	free(answer.nlh);
 	return status;

@@ -272,10 +272,8 @@ int cmd_export(struct cli *cli, struct args *args)
 		error("the table holds keys, and who has it can read the traffic; say --show-keys if that is meant");
 		return STATUS_USAGE;
 	}
-	status = queue_barrier(cli);
+	status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	return strcmp(file, "-") ? write_file(cli, &sa, file) : write_table(cli, &sa, stdout);
 }

@@ -248,25 +248,6 @@ static int del(struct cli *cli, struct args *args)
 	return change(cli, args, &verb);
 }
 
-struct listing {
-	bool json;
-	struct json_list list;
-	struct table table;
-};
-
-static int print_next(const struct nlmsghdr *nlh, void *data)
-{
-	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
-	struct listing *listing = data;
-
-	attr_table(nlh, tb, ESPAH_POLICY_MAX);
-	if (listing->json)
-		json_list_add(&listing->list, policy_json(tb));
-	else
-		policy_table_row(&listing->table, tb);
-	return ferror(stdout) ? STATUS_REFUSED : 0;
-}
-
 static int print_object(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
@@ -294,27 +275,18 @@ static int get(struct cli *cli, struct args *args)
 
 	status = policy_read(args, "policy get", false, &policy);
 	if (!status)
-		status = queue_barrier(cli);
+		status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	if (cli->json && !policy.both)
 		return ask(cli, &policy, print_object, NULL);
-	listing.json = cli->json;
-	if (cli->json)
-		json_list_start(&listing.list);
-	else
-		policy_table_start(&listing.table);
-	status = ask(cli, &policy, print_next, &listing);
+	policy_list_start(&listing, cli->json);
+	status = ask(cli, &policy, policy_list_add, &listing);
 	if (policy.both) {
 		policy_mirror(&policy);
-		status |= ask(cli, &policy, print_next, &listing);
+		status |= ask(cli, &policy, policy_list_add, &listing);
 	}
-	if (cli->json)
-		json_list_end(&listing.list, true);
-	else
-		table_end(&listing.table);
+	listing_end(&listing, true);
 	return status;
 }
 
@@ -340,24 +312,15 @@ static int list(struct cli *cli, struct args *args)
 
 	status = read_dir(args, "policy list", &dir, &given);
 	if (!status)
-		status = queue_barrier(cli);
+		status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_POLICY_GET, NLM_F_DUMP);
 	if (given)
 		mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR, dir);
-	listing.json = cli->json;
-	if (cli->json)
-		json_list_start(&listing.list);
-	else
-		policy_table_start(&listing.table);
-	status = nl_dump(cli->nl, nlh, "policy list", ESPAH_POLICY_ID, print_next, &listing);
-	if (cli->json)
-		json_list_end(&listing.list, true);
-	else
-		table_end(&listing.table);
+	policy_list_start(&listing, cli->json);
+	status = nl_dump(cli->nl, nlh, "policy list", ESPAH_POLICY_ID, policy_list_add, &listing);
+	listing_end(&listing, true);
 	return status;
 }
 

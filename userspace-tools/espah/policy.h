@@ -75,7 +75,7 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy);
 void policy_line(const struct nlattr **tb, char *buf, size_t size);
 const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size);
 json_t *policy_json(const struct nlattr **tb);
-void policy_table_start(struct table *table);
-void policy_table_row(struct table *table, const struct nlattr **tb);
+void policy_list_start(struct listing *listing, bool json);
+int policy_list_add(const struct nlmsghdr *nlh, void *data);
 
 #endif /* ESPAH_POLICY_H */

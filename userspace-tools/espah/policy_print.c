@@ -141,19 +141,18 @@ json_t *policy_json(const struct nlattr **tb)
 	return policy;
 }
 
-/** policy_table_start() - begin the table of policies */
-void policy_table_start(struct table *table)
+/** policy_list_start() - begin a listing of policies */
+void policy_list_start(struct listing *listing, bool json)
 {
 	static const char *const headings[] = {
 		">ID", "DIR", ">PRIO", "SOURCE -> DESTINATION", "TRAFFIC", ">PACKETS", ">BYTES",
 		"ACTION", "DROPPED", "LABEL", NULL
 	};
 
-	table_start(table, headings);
+	listing_start(listing, json, headings);
 }
 
-/** policy_table_row() - a policy as a row of it */
-void policy_table_row(struct table *table, const struct nlattr **tb)
+static void add_row(struct table *table, const struct nlattr **tb)
 {
 	char text[1024], traffic[SELECTOR_TEXT_MAX];
 	struct selector sel;
@@ -170,4 +169,18 @@ void policy_table_row(struct table *table, const struct nlattr **tb)
 	table_text(table,
 		   *drops_text(tb[ESPAH_POLICY_DROPS], text, sizeof(text)) ? text : "-");
 	table_text(table, attr_string(tb[ESPAH_POLICY_LABEL], "-"));
+}
+
+/** policy_list_add() - a policy in a message, for the listing @data; a nl_cb */
+int policy_list_add(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
+	struct listing *listing = data;
+
+	attr_table(nlh, tb, ESPAH_POLICY_MAX);
+	if (listing->json)
+		json_list_add(&listing->list, policy_json(tb));
+	else
+		add_row(&listing->table, tb);
+	return ferror(stdout) ? STATUS_REFUSED : 0;
 }

@@ -181,6 +181,25 @@ void json_list_end(struct json_list *list, bool last)
 		putchar('\n');
 }
 
+/** listing_start() - begin an array, or a table with @headings */
+void listing_start(struct listing *listing, bool json, const char *const *headings)
+{
+	listing->json = json;
+	if (json)
+		json_list_start(&listing->list);
+	else
+		table_start(&listing->table, headings);
+}
+
+/** listing_end() - end it; @last: nothing follows an array in the document */
+void listing_end(struct listing *listing, bool last)
+{
+	if (listing->json)
+		json_list_end(&listing->list, last);
+	else
+		table_end(&listing->table);
+}
+
 /** json_set() - set a member; @value is taken over */
 void json_set(json_t *object, const char *name, json_t *value)
 {

@@ -50,6 +50,22 @@ struct json_list {
 void json_list_start(struct json_list *list);
 void json_list_add(struct json_list *list, json_t *object);
 void json_list_end(struct json_list *list, bool last);
+
+/**
+ * struct listing - objects as they come: rows of a table, or elements of an array
+ * @json: which
+ * @list: with @json
+ * @table: without
+ */
+struct listing {
+	bool json;
+	struct json_list list;
+	struct table table;
+};
+
+void listing_start(struct listing *listing, bool json, const char *const *headings);
+void listing_end(struct listing *listing, bool last);
+
 void json_print(json_t *value);
 void json_print_inline(json_t *value);
 json_t *json_u64(uint64_t value);

@@ -230,6 +230,21 @@ int queue_barrier(struct cli *cli)
 	return cli->force ? STATUS_OK : status;
 }
 
+/**
+ * queue_ready() - before a command that asks the module: a barrier, and a connection
+ * @cli: state
+ *
+ * Return: STATUS_OK, or a STATUS_* and told.
+ */
+int queue_ready(struct cli *cli)
+{
+	int status = queue_barrier(cli);
+
+	if (status)
+		return status;
+	return nl_get(cli) ? STATUS_OK : STATUS_REFUSED;
+}
+
 /** queue_free() - forget what waits; @queue may be NULL */
 void queue_free(struct queue *queue)
 {

@@ -39,6 +39,7 @@ struct job *queue_add(struct cli *cli, uint8_t cmd, const char *what, unsigned i
 int queue_commit(struct cli *cli);
 int queue_flush(struct cli *cli);
 int queue_barrier(struct cli *cli);
+int queue_ready(struct cli *cli);
 void queue_free(struct queue *queue);
 
 #endif /* ESPAH_QUEUE_H */

@@ -84,10 +84,10 @@ int cmd_explain_reason(struct cli *cli, struct args *args)
 			error("'%s' is no drop reason (see 'espah stats --all')", name);
 		return STATUS_USAGE;
 	}
-	status = queue_barrier(cli);
+	status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli) || stats_reason(cli, name, text, sizeof(text)))
+	if (stats_reason(cli, name, text, sizeof(text)))
 		return STATUS_REFUSED;
 	if (cli->json)
 		json_print(json_pack("{s:s,s:s,s:s}", "reason", name, "text", text, "check",

@@ -231,20 +231,13 @@ static int get(struct cli *cli, struct args *args)
 
 	status = sa_read(cli, args, "sa get", IDENTITY | SA_SHOW_KEYS, IDENTITY, &sa);
 	if (!status)
-		status = queue_barrier(cli);
+		status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_GET, NLM_F_ACK);
 	sa_put(nlh, &sa);
 	return nl_do(cli->nl, nlh, "sa get", print_one, cli);
 }
-
-struct listing {
-	bool json;
-	struct json_list list;
-};
 
 static int print_next(const struct nlmsghdr *nlh, void *data)
 {
@@ -261,7 +254,7 @@ static int print_next(const struct nlmsghdr *nlh, void *data)
 
 static int list(struct cli *cli, struct args *args)
 {
-	struct listing listing = { .json = cli->json };
+	static struct listing listing;
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
 	struct sa sa;
@@ -270,13 +263,12 @@ static int list(struct cli *cli, struct args *args)
 	status = sa_read(cli, args, "sa list", SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_REQID |
 			 SA_SHOW_KEYS, 0, &sa);
 	if (!status)
-		status = queue_barrier(cli);
+		status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_GET, NLM_F_DUMP);
 	sa_put(nlh, &sa);
+	listing.json = cli->json;
 	if (cli->json)
 		json_list_start(&listing.list);
 	status = nl_dump(cli->nl, nlh, "sa list", ESPAH_SA_ID, print_next, &listing);
@@ -307,11 +299,9 @@ static int alloc(struct cli *cli, struct args *args)
 
 	status = sa_read(cli, args, "sa alloc", needs | SA_REQID | SA_MIN | SA_MAX, needs, &sa);
 	if (!status)
-		status = queue_barrier(cli);
+		status = queue_ready(cli);
 	if (status)
 		return status;
-	if (!nl_get(cli))
-		return STATUS_REFUSED;
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_ALLOC_SPI, NLM_F_ACK);
 	sa_put(nlh, &sa);
 	return nl_do(cli->nl, nlh, "sa alloc", print_alloc, cli);

@@ -243,19 +243,18 @@ json_t *sa_json(const struct nlattr **tb)
 	return sa;
 }
 
-/** sa_table_start() - begin the short table of SAs */
-void sa_table_start(struct table *table)
+/** sa_list_start() - begin a listing of SAs, a line each */
+void sa_list_start(struct listing *listing, bool json)
 {
 	static const char *const headings[] = {
 		"DIR", "PROTO", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID",
 		">PACKETS", ">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", "LABEL", NULL
 	};
 
-	table_start(table, headings);
+	listing_start(listing, json, headings);
 }
 
-/** sa_table_row() - an SA as a row of it */
-void sa_table_row(struct table *table, const struct nlattr **tb)
+static void add_row(struct table *table, const struct nlattr **tb)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024], proto[8];
 	uint32_t window = attr_u32(tb[ESPAH_SA_WINDOW], 0);
@@ -286,4 +285,18 @@ void sa_table_row(struct table *table, const struct nlattr **tb)
 		   text : "-");
 	table_text(table, *drops_text(tb[ESPAH_SA_DROPS], text, sizeof(text)) ? text : "-");
 	table_text(table, attr_string(tb[ESPAH_SA_LABEL], "-"));
+}
+
+/** sa_list_add() - an SA in a message, for the listing @data; a nl_cb */
+int sa_list_add(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ESPAH_SA_MAX + 1];
+	struct listing *listing = data;
+
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	if (listing->json)
+		json_list_add(&listing->list, sa_json(tb));
+	else
+		add_row(&listing->table, tb);
+	return ferror(stdout) ? STATUS_REFUSED : 0;
 }

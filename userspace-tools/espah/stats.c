@@ -155,8 +155,6 @@ int cmd_stats(struct cli *cli, struct args *args)
 	options.all = args_take(args, "--all");
 	status = args_end(args, "stats");
 	if (!status)
-		status = queue_barrier(cli);
-	if (status)
-		return status;
-	return nl_get(cli) ? stats_ask(cli, print, &options) : STATUS_REFUSED;
+		status = queue_ready(cli);
+	return status ? status : stats_ask(cli, print, &options);
 }
