@@ -197,6 +197,8 @@ static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool sp
 		queue->helped = jiffies;
 		if (queue->serial_cpu == ESPAH_CPU_NONE)
 			move(queue, espah_parallel_choose(sa));
+		else if (!READ_ONCE(sa->cpus) && !queue->fence)
+			move(queue, espah_parallel_relieve(queue->serial_cpu));
 	} else if (queue->serial_cpu != ESPAH_CPU_NONE && !queue->fence &&
 		   time_after(jiffies, queue->helped + LINGER)) {
 		move(queue, here);

@@ -23,6 +23,10 @@
 #define QUEUE_LONG 64
 /* so many packets go to one worker before the next one gets some */
 #define TURN 8
+/* a CPU whose backlog is longer than another one's by so many packets is given none by that one */
+#define BEHIND 32u
+/* and by so many, another CPU releases the packets of one of its queues */
+#define FAR_BEHIND 256u
 
 /**
  * struct espah_worker - what a CPU does for others
@@ -49,6 +53,8 @@ static struct espah_worker __percpu *workers;
 static struct net_device *workers_dev;
 static struct cpumask idle_cpus;
 static unsigned long looked;
+/* of one of the queues that the first releases the second is to do it; ESPAH_CPU_NONE: of none */
+static int relieved = ESPAH_CPU_NONE, reliever;
 static DEFINE_SPINLOCK(looking);
 
 /* --- load ---------------------------------------------------------------------------- */
@@ -69,6 +75,27 @@ static unsigned int share_used(int cpu, u64 elapsed)
 
 	worker->used = used;
 	return share;
+}
+
+/* A CPU that cannot keep up with what it receives is to have less, if another one can. */
+static void look_for_relief(void)
+{
+	unsigned int len, longest = 0, shortest = UINT_MAX;
+	int cpu, last = ESPAH_CPU_NONE, first = ESPAH_CPU_NONE;
+
+	for_each_online_cpu(cpu) {
+		len = espah_backlog_len(cpu);
+		if (len >= longest) {
+			longest = len;
+			last = cpu;
+		}
+		if (len < shortest) {
+			shortest = len;
+			first = cpu;
+		}
+	}
+	WRITE_ONCE(reliever, first);
+	WRITE_ONCE(relieved, longest > shortest + FAR_BEHIND ? last : ESPAH_CPU_NONE);
 }
 
 void espah_load_look(void)
@@ -94,6 +121,7 @@ void espah_load_look(void)
 		WRITE_ONCE(*busy, *busy ? share >= LOAD_EASY :
 				  share >= LOAD_BUSY && !cpumask_empty(&idle_cpus));
 	}
+	look_for_relief();
 	looked = jiffies;
 	WRITE_ONCE(espah_load_due, jiffies + LOAD_PERIOD);
 out:
@@ -124,6 +152,49 @@ int espah_parallel_choose(const struct espah_sa *sa)
 	return ESPAH_CPU_NONE;
 }
 
+int espah_parallel_relieve(int cpu)
+{
+	if (likely(READ_ONCE(relieved) != cpu))
+		return cpu;
+	WRITE_ONCE(relieved, ESPAH_CPU_NONE);
+	return READ_ONCE(reliever);
+}
+
+static bool behind(int cpu, int other)
+{
+	return espah_backlog_len(cpu) > espah_backlog_len(other) + BEHIND;
+}
+
+/*
+ * Which CPU runs the crypto for this turn of a queue that @serial releases. Who gives work to one
+ * that is behind would only be free to bring more, which waits there: so it does the work itself.
+ */
+static int pick(const struct espah_queue *queue, unsigned int turn, int serial)
+{
+	int here = smp_processor_id(), cpu = serial, other;
+
+	if (READ_ONCE(queue->len) > QUEUE_LONG && !(turn & 1)) {
+		cpu = here;
+	} else if (turn & 2) {
+		other = next_cpu(turn % nr_cpu_ids, &idle_cpus);
+		if (other != ESPAH_CPU_NONE)
+			cpu = other;
+	}
+	if (cpu != here)
+		return behind(cpu, here) ? here : cpu;
+	other = next_cpu(turn % nr_cpu_ids, cpu_online_mask);
+	return other != ESPAH_CPU_NONE && behind(here, other) ? other : here;
+}
+
+/* The same where it is said how many CPUs share the work: by turns, from @serial on. */
+static int pick_of(unsigned int cpus, unsigned int turn, int serial)
+{
+	turn %= min(cpus, num_online_cpus());
+	while (turn-- && serial != ESPAH_CPU_NONE)
+		serial = next_cpu(serial, cpu_online_mask);
+	return serial;
+}
+
 /* --- workers ------------------------------------------------------------------------- */
 
 /* Context: hard interrupt on the worker's CPU, if that is online */
@@ -146,24 +217,17 @@ static void call(struct espah_worker *worker, int cpu)
 bool espah_parallel_give(struct espah_sa *sa, struct espah_op *op)
 {
 	struct espah_queue *queue = sa->queue;
-	unsigned int turn = queue->turn++ / TURN, cpus = READ_ONCE(sa->cpus);
-	int here = smp_processor_id(), cpu = READ_ONCE(queue->serial_cpu), other;
+	unsigned int turn = queue->turn++, cpus = READ_ONCE(sa->cpus);
+	int cpu = READ_ONCE(queue->serial_cpu);
 	struct espah_worker *worker;
 
 	if (cpu == ESPAH_CPU_NONE)
 		return false;
-	if (cpus) {
-		turn %= min(cpus, num_online_cpus());
-		while (turn-- && cpu != ESPAH_CPU_NONE)
-			cpu = next_cpu(cpu, cpu_online_mask);
-	} else if (READ_ONCE(queue->len) > QUEUE_LONG && !(turn & 1)) {
-		cpu = here;
-	} else if (turn & 2) {
-		other = next_cpu(turn % nr_cpu_ids, &idle_cpus);
-		if (other != ESPAH_CPU_NONE)
-			cpu = other;
-	}
-	if (cpu == here || cpu == ESPAH_CPU_NONE)
+	if (!(turn % TURN))
+		WRITE_ONCE(queue->worker, cpus ? pick_of(cpus, turn / TURN, cpu) :
+						 pick(queue, turn / TURN, cpu));
+	cpu = READ_ONCE(queue->worker);
+	if (cpu == smp_processor_id() || cpu == ESPAH_CPU_NONE)
 		return false;
 	worker = per_cpu_ptr(workers, cpu);
 	if (llist_add(&op->work, &worker->ops))

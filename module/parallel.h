@@ -37,6 +37,9 @@ static inline bool espah_parallel_wanted(const struct espah_sa *sa)
 /* the CPU that is to send or deliver the packets of an SA; Context: espah_queue.lock */
 int espah_parallel_choose(const struct espah_sa *sa);
 
+/* the CPU that is to do it from now on, instead of @cpu; mostly @cpu; Context: BH disabled */
+int espah_parallel_relieve(int cpu);
+
 /**
  * espah_parallel_give - let another CPU run the crypto of a queued op
  * @sa: its SA

@@ -90,7 +90,8 @@ enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
  * @fence_cpu: that CPU, once ESPAH_FENCE_SET
  * @backlog: how much of it: up to this packet
  * @helped: jiffies when others were to help last
- * @turn: which CPU is next
+ * @turn: counts packets that others may help with
+ * @worker: the CPU that runs the crypto during this turn of some packets
  * @resume: in what @serial_cpu has to do
  * @cell_round: inbound: where packets are delivered; see cell.c
  */
@@ -103,6 +104,7 @@ struct espah_queue {
 	bool resuming;
 	u8 fence;
 	unsigned int turn;
+	int worker;
 	int fence_cpu;
 	u32 backlog;
 	unsigned long helped;

@@ -75,6 +75,15 @@ static inline void espah_napi_del(struct napi_struct *napi)
 	__netif_napi_del(napi);
 }
 
+/* how many packets wait for a CPU to receive them */
+static inline unsigned int espah_backlog_len(int cpu)
+{
+	const struct softnet_data *sd = &per_cpu(softnet_data, cpu);
+
+	return skb_queue_len_lockless(&sd->input_pkt_queue) +
+	       skb_queue_len_lockless(&sd->process_queue);
+}
+
 /* how many packets have been queued for a CPU to receive */
 static inline u32 espah_backlog_tail(int cpu)
 {

@@ -10,7 +10,9 @@ import contextlib
 import os
 import signal
 import socket
+import statistics
 import struct
+import subprocess
 import time
 
 import driver
@@ -212,6 +214,44 @@ def helped():
             time.sleep(2)
             work[extra] = work_of(CPUS[1]) - before
     lab.true(work["cpus auto"] > 100 + 4 * work["cpus 1"], f"work of the idle processor: {work}")
+
+
+def hosts(*gateways):
+    """Hosts behind them, which have the addresses that were the gateways' own."""
+    behind = []
+    for ns, net in zip(gateways, ("10.1.0", "10.2.0")):
+        host = lab.Netns(f"{ns}-host")
+        lab.link(ns, "eth1", host, "eth0")
+        ns.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        ns.ip(f"route del local {net}.0/24 dev lo\naddr add {net}.254/24 dev eth1\n")
+        host.ip(f"addr add {net}.1/24 dev eth0\nroute add default via {net}.254\n")
+        behind.append(host)
+    return behind
+
+
+def longest_backlog():
+    """Packets that wait to be received by the processor that is furthest behind."""
+    with open("/proc/net/softnet_stat", encoding="ascii") as file:
+        return max(int(line.split()[11], 16) for line in file)
+
+
+@lab.test("no processor is left behind with what it receives, while eight TCP flows are carried")
+def keeping_up():
+    ipsec.need_espah()
+    left, right = hosts(*topology(False))
+    right.start("iperf3", "-s", stdout=subprocess.DEVNULL)
+    time.sleep(1)
+    medians = []
+    for _ in range(4):  # it depends on where the programs run
+        client = left.start("iperf3", "-c", THERE, "-P", "8", "-t", "9", stdout=subprocess.DEVNULL)
+        time.sleep(3)
+        lengths = []
+        for _ in range(50):
+            lengths.append(longest_backlog())
+            time.sleep(0.1)
+        medians.append(statistics.median(lengths))
+        client.wait(lab.TIMEOUT)
+    lab.true(max(medians) < 150, f"median lengths of the longest backlog: {medians}")
 
 
 @lab.test("processors that send bursts at the same time stay within a peer's window of 32")
