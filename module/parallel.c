@@ -101,6 +101,7 @@ static void look_for_relief(void)
 void espah_load_look(void)
 {
 	u64 elapsed;
+	bool pause;
 	int cpu;
 
 	if (!spin_trylock(&looking))
@@ -108,11 +109,15 @@ void espah_load_look(void)
 	elapsed = jiffies_to_nsecs(jiffies - looked);
 	if (time_before(jiffies, espah_load_due) || !elapsed)
 		goto out;
+	/* what CPUs did before no packets came says nothing of what they do now */
+	pause = time_after(jiffies, looked + 2 * LOAD_PERIOD);
 	cpumask_and(&idle_cpus, &idle_cpus, cpu_online_mask);
 	for_each_online_cpu(cpu) {
 		unsigned int share = share_used(cpu, elapsed);
 		bool *busy = per_cpu_ptr(&espah_cpu_busy, cpu);
 
+		if (pause)
+			share = 0;
 		if (share < LOAD_IDLE)
 			cpumask_set_cpu(cpu, &idle_cpus);
 		else
