@@ -4,7 +4,8 @@
  * end, and nothing is cheaper. Once it has more, and others have less, the packets of an SA are
  * queued (order.h) and given to workers on those others: any of them runs the crypto, and
  * one, always the same while the queue lasts, sends or delivers them in order. So the CPU
- * that packets come to only receives, classifies and numbers them.
+ * that packets come to only receives, classifies and numbers them, unless the others are behind
+ * with what they receive: then it runs the crypto, too, and brings no more than they can take.
  */
 #ifndef _ESPAH_PARALLEL_H
 #define _ESPAH_PARALLEL_H
