@@ -250,7 +250,7 @@ def keeping_up():
             lengths.append(longest_backlog())
             time.sleep(0.1)
         medians.append(statistics.median(lengths))
-        client.wait(lab.TIMEOUT)
+        lab.equal(client.wait(lab.TIMEOUT), 0, "how iperf3 ended")
     lab.true(max(medians) < 150, f"median lengths of the longest backlog: {medians}")
 
 

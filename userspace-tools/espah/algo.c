@@ -19,7 +19,14 @@ const char algo_help[] =
 	"  espah algo\n"
 	"  (umask 077; head -c 36 /dev/urandom | od -An -v -tx1 >site-b.out)\n";
 
-static json_t *to_json(const struct nlattr **tb, uint32_t key_bits)
+/* bits of the encryption key: what neither the salt nor the integrity key takes */
+static uint32_t key_bits(const struct nlattr **tb)
+{
+	return 8 * (attr_u32(tb[ESPAH_ALGO_KEY_LEN], 0) - attr_u32(tb[ESPAH_ALGO_SALT_LEN], 0) -
+		    attr_u32(tb[ESPAH_ALGO_AUTH_KEY_LEN], 0));
+}
+
+static json_t *to_json(const struct nlattr **tb)
 {
 	static const struct {
 		uint8_t attr;
@@ -36,7 +43,7 @@ static json_t *to_json(const struct nlattr **tb, uint32_t key_bits)
 	json_set(algo, "proto", json_string(word_of(WORD_PROTO,
 		 attr_u8(tb[ESPAH_ALGO_PROTO], IPPROTO_ESP))));
 	json_set(algo, "kernel_name", json_string(attr_string(tb[ESPAH_ALGO_KERNEL_NAME], "?")));
-	json_set(algo, "key_bits", json_integer(key_bits));
+	json_set(algo, "key_bits", json_integer(key_bits(tb)));
 	for (i = 0; i < ARRAY_SIZE(numbers); i++)
 		json_set(algo, numbers[i].name, json_integer(attr_u32(tb[numbers[i].attr], 0)));
 	if (tb[ESPAH_ALGO_DRIVER])
@@ -46,41 +53,30 @@ static json_t *to_json(const struct nlattr **tb, uint32_t key_bits)
 	return algo;
 }
 
-static int add(const struct nlmsghdr *nlh, void *data)
+static void add_row(struct table *table, const struct nlattr **tb)
 {
-	const struct nlattr *tb[ESPAH_ALGO_MAX + 1];
-	struct listing *listing = data;
-	uint32_t key, key_bits;
-
-	attr_table(nlh, tb, ESPAH_ALGO_MAX);
-	key = attr_u32(tb[ESPAH_ALGO_KEY_LEN], 0);
-	key_bits = 8 * (key - attr_u32(tb[ESPAH_ALGO_SALT_LEN], 0) -
-			attr_u32(tb[ESPAH_ALGO_AUTH_KEY_LEN], 0));
-	if (listing->json) {
-		json_list_add(&listing->list, to_json(tb, key_bits));
-		return 0;
-	}
-	table_text(&listing->table, attr_string(tb[ESPAH_ALGO_NAME], "?"));
-	table_text(&listing->table, word_of(WORD_PROTO, attr_u8(tb[ESPAH_ALGO_PROTO],
-								       IPPROTO_ESP)));
-	table_cell(&listing->table, "%u", key_bits);
-	table_cell(&listing->table, "%u", key);
-	table_cell(&listing->table, "%u", 8 * attr_u32(tb[ESPAH_ALGO_ICV_LEN], 0));
-	table_text(&listing->table, attr_string(tb[ESPAH_ALGO_KERNEL_NAME], "?"));
+	table_text(table, attr_string(tb[ESPAH_ALGO_NAME], "?"));
+	table_text(table, word_of(WORD_PROTO, attr_u8(tb[ESPAH_ALGO_PROTO], IPPROTO_ESP)));
+	table_cell(table, "%u", key_bits(tb));
+	table_cell(table, "%u", attr_u32(tb[ESPAH_ALGO_KEY_LEN], 0));
+	table_cell(table, "%u", 8 * attr_u32(tb[ESPAH_ALGO_ICV_LEN], 0));
+	table_text(table, attr_string(tb[ESPAH_ALGO_KERNEL_NAME], "?"));
 	if (tb[ESPAH_ALGO_DRIVER])
-		table_text(&listing->table, attr_string(tb[ESPAH_ALGO_DRIVER], "?"));
+		table_text(table, attr_string(tb[ESPAH_ALGO_DRIVER], "?"));
 	else
-		table_cell(&listing->table, "not in this kernel; needs %s",
+		table_cell(table, "not in this kernel; needs %s",
 			   attr_string(tb[ESPAH_ALGO_MISSING], "?"));
-	return 0;
 }
+
+static const char *const headings[] = {
+	"ALGORITHM", "PROTO", ">KEY BITS", ">KEY BYTES", ">ICV BITS", "KERNEL NAME", "DRIVER", NULL
+};
+
+static const struct listing_kind kind = { ESPAH_ALGO_MAX, to_json, add_row, headings };
 
 /** cmd_algo() - espah algo */
 int cmd_algo(struct cli *cli, struct args *args)
 {
-	static const char *const headings[] = {
-		"ALGORITHM", "PROTO", ">KEY BITS", ">KEY BYTES", ">ICV BITS", "KERNEL NAME", "DRIVER", NULL
-	};
 	static struct listing listing;
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
@@ -91,8 +87,8 @@ int cmd_algo(struct cli *cli, struct args *args)
 	if (status)
 		return status;
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_ALGO_GET, NLM_F_DUMP);
-	listing_start(&listing, cli->json, headings);
-	status = nl_dump(cli->nl, nlh, "algo", 0, add, &listing);
+	listing_start(&listing, &kind, cli->json);
+	status = nl_dump(cli->nl, nlh, "algo", 0, listing_add, &listing);
 	listing_end(&listing, true);
 	return status;
 }

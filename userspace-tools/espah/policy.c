@@ -280,11 +280,11 @@ static int get(struct cli *cli, struct args *args)
 		return status;
 	if (cli->json && !policy.both)
 		return ask(cli, &policy, print_object, NULL);
-	policy_list_start(&listing, cli->json);
-	status = ask(cli, &policy, policy_list_add, &listing);
+	listing_start(&listing, &policy_listing, cli->json);
+	status = ask(cli, &policy, listing_add, &listing);
 	if (policy.both) {
 		policy_mirror(&policy);
-		status |= ask(cli, &policy, policy_list_add, &listing);
+		status |= ask(cli, &policy, listing_add, &listing);
 	}
 	listing_end(&listing, true);
 	return status;
@@ -318,8 +318,8 @@ static int list(struct cli *cli, struct args *args)
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_POLICY_GET, NLM_F_DUMP);
 	if (given)
 		mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR, dir);
-	policy_list_start(&listing, cli->json);
-	status = nl_dump(cli->nl, nlh, "policy list", ESPAH_POLICY_ID, policy_list_add, &listing);
+	listing_start(&listing, &policy_listing, cli->json);
+	status = nl_dump(cli->nl, nlh, "policy list", ESPAH_POLICY_ID, listing_add, &listing);
 	listing_end(&listing, true);
 	return status;
 }

@@ -75,7 +75,7 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy);
 void policy_line(const struct nlattr **tb, char *buf, size_t size);
 const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size);
 json_t *policy_json(const struct nlattr **tb);
-void policy_list_start(struct listing *listing, bool json);
-int policy_list_add(const struct nlmsghdr *nlh, void *data);
+/** policy_listing - policies */
+extern const struct listing_kind policy_listing;
 
 #endif /* ESPAH_POLICY_H */

@@ -141,17 +141,6 @@ json_t *policy_json(const struct nlattr **tb)
 	return policy;
 }
 
-/** policy_list_start() - begin a listing of policies */
-void policy_list_start(struct listing *listing, bool json)
-{
-	static const char *const headings[] = {
-		">ID", "DIR", ">PRIO", "SOURCE -> DESTINATION", "TRAFFIC", ">PACKETS", ">BYTES",
-		"ACTION", "DROPPED", "LABEL", NULL
-	};
-
-	listing_start(listing, json, headings);
-}
-
 static void add_row(struct table *table, const struct nlattr **tb)
 {
 	char text[1024], traffic[SELECTOR_TEXT_MAX];
@@ -171,16 +160,9 @@ static void add_row(struct table *table, const struct nlattr **tb)
 	table_text(table, attr_string(tb[ESPAH_POLICY_LABEL], "-"));
 }
 
-/** policy_list_add() - a policy in a message, for the listing @data; a nl_cb */
-int policy_list_add(const struct nlmsghdr *nlh, void *data)
-{
-	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
-	struct listing *listing = data;
+static const char *const headings[] = {
+	">ID", "DIR", ">PRIO", "SOURCE -> DESTINATION", "TRAFFIC", ">PACKETS", ">BYTES",
+	"ACTION", "DROPPED", "LABEL", NULL
+};
 
-	attr_table(nlh, tb, ESPAH_POLICY_MAX);
-	if (listing->json)
-		json_list_add(&listing->list, policy_json(tb));
-	else
-		add_row(&listing->table, tb);
-	return ferror(stdout) ? STATUS_REFUSED : 0;
-}
+const struct listing_kind policy_listing = { ESPAH_POLICY_MAX, policy_json, add_row, headings };

@@ -181,14 +181,30 @@ void json_list_end(struct json_list *list, bool last)
 		putchar('\n');
 }
 
-/** listing_start() - begin an array, or a table with @headings */
-void listing_start(struct listing *listing, bool json, const char *const *headings)
+/** listing_start() - begin an array, or what people see instead */
+void listing_start(struct listing *listing, const struct listing_kind *kind, bool json)
 {
+	listing->kind = kind;
 	listing->json = json;
 	if (json)
 		json_list_start(&listing->list);
+	else if (kind->headings)
+		table_start(&listing->table, kind->headings);
+}
+
+/** listing_add() - the object of a message; a nl_cb */
+int listing_add(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[LISTING_ATTRS + 1];
+	struct listing *listing = data;
+
+	_Static_assert(ESPAH_SA_MAX <= LISTING_ATTRS && ESPAH_POLICY_MAX <= LISTING_ATTRS, "too few");
+	attr_table(nlh, tb, listing->kind->max);
+	if (listing->json)
+		json_list_add(&listing->list, listing->kind->json(tb));
 	else
-		table_start(&listing->table, headings);
+		listing->kind->row(&listing->table, tb);
+	return ferror(stdout) ? STATUS_REFUSED : 0;
 }
 
 /** listing_end() - end it; @last: nothing follows an array in the document */
@@ -196,7 +212,7 @@ void listing_end(struct listing *listing, bool last)
 {
 	if (listing->json)
 		json_list_end(&listing->list, last);
-	else
+	else if (listing->kind->headings)
 		table_end(&listing->table);
 }
 

@@ -51,19 +51,33 @@ void json_list_start(struct json_list *list);
 void json_list_add(struct json_list *list, json_t *object);
 void json_list_end(struct json_list *list, bool last);
 
+/** LISTING_ATTRS - highest attribute of what is listed */
+#define LISTING_ATTRS 63
+
 /**
- * struct listing - objects as they come: rows of a table, or elements of an array
- * @json: which
- * @list: with @json
- * @table: without
+ * struct listing_kind - what is listed, and how
+ * @max: its highest attribute
+ * @json: an element of the array
+ * @row: prints it for people, as a row of the table if there are @headings
+ * @headings: of the table; may be NULL
  */
+struct listing_kind {
+	uint16_t max;
+	json_t *(*json)(const struct nlattr **tb);
+	void (*row)(struct table *table, const struct nlattr **tb);
+	const char *const *headings;
+};
+
+/** struct listing - objects as they come */
 struct listing {
+	const struct listing_kind *kind;
 	bool json;
 	struct json_list list;
 	struct table table;
 };
 
-void listing_start(struct listing *listing, bool json, const char *const *headings);
+void listing_start(struct listing *listing, const struct listing_kind *kind, bool json);
+int listing_add(const struct nlmsghdr *nlh, void *listing);
 void listing_end(struct listing *listing, bool last);
 
 void json_print(json_t *value);

@@ -239,18 +239,13 @@ static int get(struct cli *cli, struct args *args)
 	return nl_do(cli->nl, nlh, "sa get", print_one, cli);
 }
 
-static int print_next(const struct nlmsghdr *nlh, void *data)
+static void print_row(struct table *table, const struct nlattr **tb)
 {
-	const struct nlattr *tb[ESPAH_SA_MAX + 1];
-	struct listing *listing = data;
-
-	attr_table(nlh, tb, ESPAH_SA_MAX);
-	if (listing->json)
-		json_list_add(&listing->list, sa_json(tb));
-	else
-		sa_print(tb);
-	return ferror(stdout) ? STATUS_REFUSED : 0;
+	(void)table;
+	sa_print(tb);
 }
+
+static const struct listing_kind in_full = { ESPAH_SA_MAX, sa_json, print_row, NULL };
 
 static int list(struct cli *cli, struct args *args)
 {
@@ -268,12 +263,9 @@ static int list(struct cli *cli, struct args *args)
 		return status;
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_GET, NLM_F_DUMP);
 	sa_put(nlh, &sa);
-	listing.json = cli->json;
-	if (cli->json)
-		json_list_start(&listing.list);
-	status = nl_dump(cli->nl, nlh, "sa list", ESPAH_SA_ID, print_next, &listing);
-	if (cli->json)
-		json_list_end(&listing.list, true);
+	listing_start(&listing, &in_full, cli->json);
+	status = nl_dump(cli->nl, nlh, "sa list", ESPAH_SA_ID, listing_add, &listing);
+	listing_end(&listing, true);
 	return status;
 }
 

@@ -93,7 +93,7 @@ void sa_wipe(struct sa *sa);
 void sa_print(const struct nlattr **tb);
 void sa_line(const struct nlattr **tb, char *buf, size_t size);
 json_t *sa_json(const struct nlattr **tb);
-void sa_list_start(struct listing *listing, bool json);
-int sa_list_add(const struct nlmsghdr *nlh, void *data);
+/** sa_listing - SAs, a line each */
+extern const struct listing_kind sa_listing;
 
 #endif /* ESPAH_SA_H */

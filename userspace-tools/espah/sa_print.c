@@ -243,17 +243,6 @@ json_t *sa_json(const struct nlattr **tb)
 	return sa;
 }
 
-/** sa_list_start() - begin a listing of SAs, a line each */
-void sa_list_start(struct listing *listing, bool json)
-{
-	static const char *const headings[] = {
-		"DIR", "PROTO", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID",
-		">PACKETS", ">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", "LABEL", NULL
-	};
-
-	listing_start(listing, json, headings);
-}
-
 static void add_row(struct table *table, const struct nlattr **tb)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024], proto[8];
@@ -287,16 +276,9 @@ static void add_row(struct table *table, const struct nlattr **tb)
 	table_text(table, attr_string(tb[ESPAH_SA_LABEL], "-"));
 }
 
-/** sa_list_add() - an SA in a message, for the listing @data; a nl_cb */
-int sa_list_add(const struct nlmsghdr *nlh, void *data)
-{
-	const struct nlattr *tb[ESPAH_SA_MAX + 1];
-	struct listing *listing = data;
+static const char *const headings[] = {
+	"DIR", "PROTO", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID",
+	">PACKETS", ">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", "LABEL", NULL
+};
 
-	attr_table(nlh, tb, ESPAH_SA_MAX);
-	if (listing->json)
-		json_list_add(&listing->list, sa_json(tb));
-	else
-		add_row(&listing->table, tb);
-	return ferror(stdout) ? STATUS_REFUSED : 0;
-}
+const struct listing_kind sa_listing = { ESPAH_SA_MAX, sa_json, add_row, headings };

@@ -19,28 +19,27 @@ const char show_help[] =
 	"Example:\n"
 	"  espah show\n";
 
-static int dump_policies(struct cli *cli, struct listing *listing)
+static int dump(struct cli *cli, uint8_t cmd, uint16_t id_attr, const struct listing_kind *kind,
+		struct listing *listing)
 {
 	char buf[NL_REQUEST_MAX];
-	struct nlmsghdr *nlh = nl_start(cli->nl, buf, ESPAH_CMD_POLICY_GET, NLM_F_DUMP);
+	struct nlmsghdr *nlh = nl_start(cli->nl, buf, cmd, NLM_F_DUMP);
 	int status;
 
-	policy_list_start(listing, cli->json);
-	status = nl_dump(cli->nl, nlh, "show", ESPAH_POLICY_ID, policy_list_add, listing);
+	listing_start(listing, kind, cli->json);
+	status = nl_dump(cli->nl, nlh, "show", id_attr, listing_add, listing);
 	listing_end(listing, false);
 	return status;
 }
 
+static int dump_policies(struct cli *cli, struct listing *listing)
+{
+	return dump(cli, ESPAH_CMD_POLICY_GET, ESPAH_POLICY_ID, &policy_listing, listing);
+}
+
 static int dump_sas(struct cli *cli, struct listing *listing)
 {
-	char buf[NL_REQUEST_MAX];
-	struct nlmsghdr *nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_GET, NLM_F_DUMP);
-	int status;
-
-	sa_list_start(listing, cli->json);
-	status = nl_dump(cli->nl, nlh, "show", ESPAH_SA_ID, sa_list_add, listing);
-	listing_end(listing, false);
-	return status;
+	return dump(cli, ESPAH_CMD_SA_GET, ESPAH_SA_ID, &sa_listing, listing);
 }
 
 static int show_json(struct cli *cli, struct listing *listing, const uint8_t action[DEFAULT_NUM])
