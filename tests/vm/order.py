@@ -7,6 +7,7 @@ A veth with GRO but no TSO is a ring, and hands on in order whoever sends. Other
 for each processor, so there a flow has to stay on one, or to move with care.
 """
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -343,6 +344,33 @@ def moving():
             stamps.extend(STAMP.unpack_from(datagram)[1] for datagram in traffic.drain(flow.sink))
             return len(stamps) >= bursts * size
         lab.wait_for(complete, "the datagrams")
+        check_order("the flow", stamps)
+
+
+@lab.test("a flow that does not stop keeps its order while its SAs share and keep packets by turns")
+def told_by_turns():
+    ipsec.need_espah()
+    a, b = topology(False)
+    left, right = hosts(a, b)
+    with contextlib.closing(Flow(left, HERE, right, THERE, 0)) as flow:
+        flow.source.setsockopt(socket.SOL_UDP, traffic.UDP_SEGMENT, STAMP.size + 1000)
+
+        def send():
+            for burst in itertools.count():
+                numbers = range(burst * 16, burst * 16 + 16)
+                flow.source.send(b"".join(STAMP.pack(0, number) + bytes(1000)
+                                          for number in numbers))
+                time.sleep(0.004)
+        flow.process = fork(0, send)
+        stamps = []
+        for turn in range(60):
+            for ns, which in (a, "out"), (b, "in"):
+                ns.run(ipsec.CLI, "sa", "set", which, "spi", "0x1001", "dst", "192.0.2.2",
+                       "cpus", str(1 + turn % 2))
+            time.sleep(0.13)
+            stamps.extend(STAMP.unpack_from(datagram)[1]
+                          for datagram in traffic.drain(flow.sink))
+        lab.true(len(stamps) > 1000, f"{len(stamps)} datagrams came")
         check_order("the flow", stamps)
 
 
