@@ -320,7 +320,7 @@ def share_by_turns(source, sink, gateway, direction):
 def sent_by_turns():
     ipsec.need_espah()
     a, b = topology(False)
-    b.run("nft", "-f", "-", stdin=slow("esp", 100))
+    b.run("nft", "-f", "-", stdin=slow("esp", 40))
     share_by_turns(a, b, a, "out")
 
 
