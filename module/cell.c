@@ -15,7 +15,7 @@
  * @round: changes each time the cell has run empty; under @late.lock
  * @late: packets that other CPUs decrypted, but that have to follow some in @here
  * @napi: hands them to the stack
- * @direct: a packet is being received without having waited; BH disabled on the cell's CPU
+ * @direct: packets are being received, without GRO; BH disabled on the cell's CPU
  *
  * The queue of an SA remembers the round in which it used a cell last. While the cell is
  * still in that round, it may hold packets of the SA: in @here, @late or GRO.
@@ -56,18 +56,25 @@ static int poll(struct napi_struct *napi, int budget)
 {
 	struct espah_cell *cell = container_of(napi, struct espah_cell, napi);
 	struct sk_buff *skb;
+	LIST_HEAD(list);
 	bool empty;
 	int n = 0;
 
 	while (n < budget) {
 		skb = __skb_dequeue(&cell->here);
 		if (skb) {
-			napi_gro_receive(napi, skb);
+			if (netif_elide_gro(skb->dev))
+				list_add_tail(&skb->list, &list);
+			else
+				napi_gro_receive(napi, skb);
 			n++;
 		} else if (!take_late(cell)) {
 			break;
 		}
 	}
+	cell->direct = true;
+	netif_receive_skb_list(&list);
+	cell->direct = false;
 	if (n == budget || !napi_complete_done(napi, n))
 		return n;
 
@@ -105,16 +112,16 @@ static int follow(u64 round, struct sk_buff *skb)
 }
 
 /*
- * Where the device does no GRO, nothing is gained by waiting: the packet is received
- * here and now, unless others of its SA wait, or it came out of such a packet itself,
- * whose stack it would share. One that a crypto driver gave back later has to wait: the
- * next one may be given back to another CPU, while what the stack has made of this one
- * still lies in a queue here.
+ * Where the device does no GRO and nothing waits behind the packet, nothing is gained by
+ * waiting for more: it is received here and now, unless others of its SA wait, or it came
+ * out of such a packet itself, whose stack it would share. One that a crypto driver gave
+ * back later has to wait: the next one may be given back to another CPU, while what the
+ * stack has made of this one still lies in a queue here.
  */
 static bool receive_directly(struct espah_cell *cell, struct espah_queue *queue, u64 round,
 			     struct sk_buff *skb)
 {
-	if (!netif_elide_gro(skb->dev) || cell->direct)
+	if (!netif_elide_gro(skb->dev) || cell->direct || espah_backlog_len(smp_processor_id()))
 		return false;
 	if (round) {
 		if (READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round)
