@@ -3,6 +3,7 @@
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/random.h>
+#include <net/busy_poll.h>
 #include <net/esp.h>
 #include <net/icmp.h>
 #include <net/inet_sock.h>
@@ -34,6 +35,19 @@ static bool is_local(const struct sk_buff *skb)
 		return !(IPCB(skb)->flags & IPSKB_FORWARDED);
 	/* IPv6 forwarding sets no flag */
 	return !skb->skb_iif;
+}
+
+/*
+ * Whether a packet may wait for those behind it. Not one from a network card: it may have its
+ * next packets received by another CPU as soon as the hooks have seen this one. Nor one of our own.
+ */
+static bool is_patient(const struct sk_buff *skb)
+{
+#ifdef CONFIG_NET_RX_BUSY_POLL
+	if (skb->napi_id >= MIN_NAPI_ID)
+		return false;
+#endif
+	return !is_local(skb);
 }
 
 struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path)
@@ -211,9 +225,10 @@ static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_en
 		__ip_select_ident(sa->en->net, iph, 1);
 }
 
-/* Wraps and encrypts one packet. Consumes it. */
+/* Wraps and encrypts one packet. Consumes it, and the reference to its route if there is one. */
 static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
-			const struct espah_layout *layout, struct dst_entry *dst, u64 seq)
+			const struct espah_layout *layout, struct dst_entry *dst,
+			struct dst_entry **held, u64 seq)
 {
 	unsigned int payload_len = skb->len - layout->hdr_len;
 	unsigned int head = layout->head_len + LL_RESERVED_SPACE(dst->dev);
@@ -240,13 +255,19 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	op->seq = seq;
 	op->policy_id = layout->policy_id;
 	op->depth = layout->depth;
+	op->patient = layout->patient;
 	op->first_len = layout->first_len;
 	op->plain_len = layout->dummy ? 0 : payload_len + layout->hdr_len;
 	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
 	op->encap_len = layout->path->encap_len;
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
 		skb_dst_drop(skb);
-		skb_dst_set_noref(skb, dst);
+		if (likely(held)) {
+			skb_dst_set(skb, dst);
+			*held = NULL;
+		} else {
+			skb_dst_set_noref(skb, dst);
+		}
 	}
 	settle(sa, skb, dst, !layout->policy_id);
 	reason = unlikely(ah) ? espah_ah_seal(op, nsg, layout->next_header) :
@@ -306,7 +327,8 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		    struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 		    const struct nf_hook_state *state)
 {
-	struct espah_layout layout = { .path = espah_sa_path(sa) };
+	struct espah_layout layout = { .path = espah_sa_path(sa),
+				       .patient = state && is_patient(skb) };
 	enum espah_drop reason;
 	struct sk_buff *segs, *next;
 	struct dst_entry *dst, *held;
@@ -373,7 +395,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		usable--;
 		n++;
 		bytes += segs->len;
-		protect_one(sa, segs, &layout, dst, seq++);
+		protect_one(sa, segs, &layout, dst, next ? NULL : &held, seq++);
 	}
 	if (likely(n))
 		espah_count(pol->counters, n, bytes);
@@ -433,7 +455,7 @@ bool espah_output_dummy(struct espah_sa *sa)
 	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
 	skb_dst_set(skb, dst);
 	dst_hold(dst);
-	protect_one(sa, skb, &layout, dst, seq);
+	protect_one(sa, skb, &layout, dst, NULL, seq);
 	dst_release(dst);
 	return true;
 fail:
@@ -479,7 +501,7 @@ static void protect_more(const struct espah_op *op)
 	reason = ESPAH_DROP_SEQ_OVERFLOW;
 	if (unlikely(!reserve(sa, 1, &seq)))
 		goto drop;
-	protect_one(sa, skb, &layout, dst, seq);
+	protect_one(sa, skb, &layout, dst, &held, seq);
 	dst_release(held);
 	return;
 drop:
