@@ -15,13 +15,13 @@
 
 /**
  * struct espah_cell - what waits on a CPU
- * @ops: packets whose crypto has not been run; BH disabled on the cell's CPU
+ * @ops: packets that have not been decrypted; BH disabled on the cell's CPU
  * @nops: how many
  * @gathers: more than one waited the last time, so the next one waits too
  * @here: packets to be received; BH disabled on the cell's CPU
  * @round: changes each time the cell has run empty; under @late.lock
  * @late: packets that other CPUs decrypted, but that have to follow some in @here
- * @napi: runs the crypto, and hands packets to the stack
+ * @napi: has them decrypted, and hands them to the stack
  * @receiving: it does, or a packet is received directly; BH disabled on the cell's CPU
  *
  * The queue of an inbound SA remembers the round in which it used a cell last. While the cell
@@ -68,7 +68,7 @@ static bool take_late(struct espah_cell *cell)
 	return true;
 }
 
-/* Runs the crypto of what has been gathered. What comes out to be received waits in @cell->here. */
+/* Has what has been gathered decrypted: what comes out waits in @cell->here. */
 static void run(struct espah_cell *cell)
 {
 	bool receiving = cell->receiving;
@@ -106,7 +106,7 @@ bool espah_cell_gather(struct espah_op *op)
 	if (!cell->nops && !cell->gathers && skb_queue_empty(&cell->here) &&
 	    !espah_backlog_len(smp_processor_id()))
 		return false;
-	if (op->sa->id.dir == ESPAH_DIR_IN && round != cell->round) {
+	if (round != cell->round) {
 		if (elsewhere(round))
 			return false;
 		WRITE_ONCE(queue->cell_round, cell->round);
@@ -115,12 +115,11 @@ bool espah_cell_gather(struct espah_op *op)
 		run(cell);
 	if (!cell->nops)
 		take_late(cell); /* what comes there from now on may follow packets in @cell->ops */
-	/* it outlives this RCU section, which is all that keeps SA and route */
+	/* it outlives this RCU section, which is all that keeps the SA */
 	if (!cell->nops || list_last_entry(&cell->ops, struct espah_op, link)->sa != op->sa) {
 		refcount_inc(&op->sa->refs);
 		op->holds = true;
 	}
-	skb_dst_force(op->skb);
 	list_add_tail(&op->link, &cell->ops);
 	if (!cell->nops++)
 		napi_schedule(&cell->napi);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Where packets wait for those behind them, so that many are handled together: each CPU has a
- * cell with a NAPI context of its own. Packets for which more wait on the CPU are gathered
- * there before their crypto is run. Decrypted packets re-enter the stack from there, through
+ * cell with a NAPI context of its own. Inbound packets behind which more wait on the CPU are
+ * gathered there before they are decrypted. Decrypted ones re-enter the stack from there, through
  * GRO, as from the gro_cells of the kernel's tunnels, or as a list if their device does none.
- * A packet that comes alone need not wait.
+ * A packet that comes alone need not wait. Outbound ones never do: they have their numbers, and
+ * what another CPU sends meanwhile would leave them behind the peer's replay window.
  *
  * What differs is that packets of an SA stay in order when they move to another
  * CPU, as they do whenever an interrupt, a NAPI thread or a crypto driver's
@@ -24,7 +25,7 @@ void espah_cells_teardown(void);
 
 /**
  * espah_cell_gather - let a packet wait for those behind it, if more wait on this CPU
- * @op: prepared, and espah_op.patient
+ * @op: prepared by espah_esp_open(), and espah_op.patient
  *
  * Context: RCU reader, BH disabled.
  * Return: whether espah_order_run_all() is going to get it: from the cell's NAPI context, or
@@ -32,7 +33,7 @@ void espah_cells_teardown(void);
  */
 bool espah_cell_gather(struct espah_op *op);
 
-/* runs the crypto of what this CPU has gathered; Context: BH disabled */
+/* has decrypted what this CPU has gathered; Context: BH disabled */
 void espah_cell_flush(void);
 
 /**

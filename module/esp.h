@@ -25,8 +25,7 @@
  * @done: the driver has answered; under espah_queue.lock
  * @linked: it is in espah_queue.ops; under espah_queue.lock
  * @later: the driver said that it would answer later
- * @patient: it may wait for those behind it, and what comes to another CPU may overtake it
- *	     meanwhile, unless it is inbound
+ * @patient: input: it may wait for those behind it
  * @holds: it holds a reference of its SA, while it waits for those behind it
  * @home: the CPU that allocated it
  * @size: bytes allocated for it

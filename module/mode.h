@@ -21,7 +21,6 @@ struct espah_op;
  * @next_header: for the ESP trailer or AH
  * @depth: how many SAs were before
  * @dummy: it carries nothing
- * @patient: it may wait for those behind it, see &espah_op.patient
  */
 struct espah_layout {
 	struct espah_path *path;
@@ -34,7 +33,6 @@ struct espah_layout {
 	u8 next_header;
 	u8 depth;
 	bool dummy;
-	bool patient;
 };
 
 /* finds out, from @layout->path; ESPAH_DROP_MALFORMED_OUT if headers are cut off */

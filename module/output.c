@@ -3,7 +3,6 @@
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/random.h>
-#include <net/busy_poll.h>
 #include <net/esp.h>
 #include <net/icmp.h>
 #include <net/inet_sock.h>
@@ -35,19 +34,6 @@ static bool is_local(const struct sk_buff *skb)
 		return !(IPCB(skb)->flags & IPSKB_FORWARDED);
 	/* IPv6 forwarding sets no flag */
 	return !skb->skb_iif;
-}
-
-/*
- * Whether a packet may wait for those behind it. Not one from a network card: it may have its
- * next packets received by another CPU as soon as the hooks have seen this one. Nor one of our own.
- */
-static bool is_patient(const struct sk_buff *skb)
-{
-#ifdef CONFIG_NET_RX_BUSY_POLL
-	if (skb->napi_id >= MIN_NAPI_ID)
-		return false;
-#endif
-	return !is_local(skb);
 }
 
 struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path)
@@ -255,7 +241,6 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	op->seq = seq;
 	op->policy_id = layout->policy_id;
 	op->depth = layout->depth;
-	op->patient = layout->patient;
 	op->first_len = layout->first_len;
 	op->plain_len = layout->dummy ? 0 : payload_len + layout->hdr_len;
 	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
@@ -327,8 +312,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		    struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 		    const struct nf_hook_state *state)
 {
-	struct espah_layout layout = { .path = espah_sa_path(sa),
-				       .patient = state && is_patient(skb) };
+	struct espah_layout layout = { .path = espah_sa_path(sa) };
 	enum espah_drop reason;
 	struct sk_buff *segs, *next;
 	struct dst_entry *dst, *held;
