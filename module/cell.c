@@ -4,38 +4,28 @@
 #include <linux/percpu.h>
 #include "cell.h"
 #include "compat/netdev.h"
-#include "order.h"
-
-/* so many packets are gathered at most */
-#define GATHER_MAX 64
 
 /* The lower bits of a round name the CPU, so that one word tells which cell and when. */
 #define ROUND_CPU_BITS 16
 #define ROUND_STEP BIT_ULL(ROUND_CPU_BITS)
 
 /**
- * struct espah_cell - what waits on a CPU
- * @ops: packets that have not been decrypted; BH disabled on the cell's CPU
- * @nops: how many
- * @gathers: more than one waited the last time, so the next one waits too
- * @here: packets to be received; BH disabled on the cell's CPU
+ * struct espah_cell - what a CPU has decrypted
+ * @here: packets that wait; BH disabled on the cell's CPU
  * @round: changes each time the cell has run empty; under @late.lock
  * @late: packets that other CPUs decrypted, but that have to follow some in @here
- * @napi: has them decrypted, and hands them to the stack
- * @receiving: it does, or a packet is received directly; BH disabled on the cell's CPU
+ * @napi: hands them to the stack
+ * @direct: packets are being received, without GRO; BH disabled on the cell's CPU
  *
- * The queue of an inbound SA remembers the round in which it used a cell last. While the cell
- * is still in that round, it may hold packets of the SA: in @ops, @here, @late or GRO.
+ * The queue of an SA remembers the round in which it used a cell last. While the cell is
+ * still in that round, it may hold packets of the SA: in @here, @late or GRO.
  */
 struct espah_cell {
-	struct list_head ops;
-	unsigned int nops;
-	bool gathers;
 	struct sk_buff_head here;
 	u64 round;
 	struct sk_buff_head late;
 	struct napi_struct napi;
-	bool receiving;
+	bool direct;
 };
 
 static struct espah_cell __percpu *cells;
@@ -51,12 +41,6 @@ static bool full(const struct sk_buff_head *queue)
 	return unlikely(skb_queue_len(queue) > espah_max_backlog());
 }
 
-/* Whether the cell of that round may hold packets from it. */
-static bool in_round(u64 round)
-{
-	return READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round;
-}
-
 /* Lets packets from other CPUs join; false if there are none. */
 static bool take_late(struct espah_cell *cell)
 {
@@ -68,64 +52,6 @@ static bool take_late(struct espah_cell *cell)
 	return true;
 }
 
-/* Has what has been gathered decrypted: what comes out waits in @cell->here. */
-static void run(struct espah_cell *cell)
-{
-	bool receiving = cell->receiving;
-	LIST_HEAD(ops);
-
-	if (!cell->nops)
-		return;
-	list_splice_init(&cell->ops, &ops);
-	cell->gathers = cell->nops > 1;
-	cell->nops = 0;
-	cell->receiving = true;
-	rcu_read_lock();
-	espah_order_run_all(&ops);
-	rcu_read_unlock();
-	cell->receiving = receiving;
-}
-
-void espah_cell_flush(void)
-{
-	run(this_cpu_ptr(cells));
-}
-
-/* Whether another CPU's cell may hold packets of an SA. */
-static bool elsewhere(u64 round)
-{
-	return cpu_of(round) != smp_processor_id() && in_round(round);
-}
-
-bool espah_cell_gather(struct espah_op *op)
-{
-	struct espah_cell *cell = this_cpu_ptr(cells);
-	struct espah_queue *queue = op->sa->queue;
-	u64 round = READ_ONCE(queue->cell_round);
-
-	if (!cell->nops && !cell->gathers && skb_queue_empty(&cell->here) &&
-	    !espah_backlog_len(smp_processor_id()))
-		return false;
-	if (round != cell->round) {
-		if (elsewhere(round))
-			return false;
-		WRITE_ONCE(queue->cell_round, cell->round);
-	}
-	if (cell->nops == GATHER_MAX)
-		run(cell);
-	if (!cell->nops)
-		take_late(cell); /* what comes there from now on may follow packets in @cell->ops */
-	/* it outlives this RCU section, which is all that keeps the SA */
-	if (!cell->nops || list_last_entry(&cell->ops, struct espah_op, link)->sa != op->sa) {
-		refcount_inc(&op->sa->refs);
-		op->holds = true;
-	}
-	list_add_tail(&op->link, &cell->ops);
-	if (!cell->nops++)
-		napi_schedule(&cell->napi);
-	return true;
-}
-
 static int poll(struct napi_struct *napi, int budget)
 {
 	struct espah_cell *cell = container_of(napi, struct espah_cell, napi);
@@ -134,8 +60,6 @@ static int poll(struct napi_struct *napi, int budget)
 	bool empty;
 	int n = 0;
 
-	cell->receiving = true;
-	run(cell);
 	while (n < budget) {
 		skb = __skb_dequeue(&cell->here);
 		if (skb) {
@@ -148,8 +72,9 @@ static int poll(struct napi_struct *napi, int budget)
 			break;
 		}
 	}
+	cell->direct = true;
 	netif_receive_skb_list(&list);
-	cell->receiving = false;
+	cell->direct = false;
 	if (n == budget || !napi_complete_done(napi, n))
 		return n;
 
@@ -173,7 +98,7 @@ static int follow(u64 round, struct sk_buff *skb)
 	struct espah_cell *cell = per_cpu_ptr(cells, cpu_of(round));
 	int result = 0;
 
-	if (!in_round(round))
+	if (READ_ONCE(cell->round) != round)
 		return 0;
 	spin_lock(&cell->late.lock);
 	/* before the cell ends a round it looks into @late */
@@ -196,16 +121,16 @@ static int follow(u64 round, struct sk_buff *skb)
 static bool receive_directly(struct espah_cell *cell, struct espah_queue *queue, u64 round,
 			     struct sk_buff *skb)
 {
-	if (!netif_elide_gro(skb->dev) || cell->receiving || espah_backlog_len(smp_processor_id()))
+	if (!netif_elide_gro(skb->dev) || cell->direct || espah_backlog_len(smp_processor_id()))
 		return false;
 	if (round) {
-		if (in_round(round))
+		if (READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round)
 			return false;
 		WRITE_ONCE(queue->cell_round, 0);
 	}
-	cell->receiving = true;
+	cell->direct = true;
 	netif_receive_skb(skb);
-	cell->receiving = false;
+	cell->direct = false;
 	return true;
 }
 
@@ -228,8 +153,7 @@ bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_
 			return true;
 		WRITE_ONCE(queue->cell_round, cell->round);
 	}
-	if (!cell->nops && !cell->receiving)
-		take_late(cell);
+	take_late(cell);
 	if (full(&cell->here))
 		goto drop;
 	__skb_queue_tail(&cell->here, skb);
@@ -295,7 +219,6 @@ int espah_cells_setup(void)
 	}
 	for_each_possible_cpu(cpu) {
 		cell = per_cpu_ptr(cells, cpu);
-		INIT_LIST_HEAD(&cell->ops);
 		skb_queue_head_init(&cell->here);
 		skb_queue_head_init(&cell->late);
 		/* an SA that has used none has round 0 */

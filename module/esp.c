@@ -70,9 +70,6 @@ struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 	op->dev = NULL;
 	op->done = false;
 	op->linked = false;
-	op->later = false;
-	op->patient = false;
-	op->holds = false;
 	op->depth = 0;
 	op->own = 0;
 	return op;

@@ -15,7 +15,7 @@
 
 /**
  * struct espah_op - one packet on its way through the crypto API
- * @link: in espah_queue.ops, or in what a cell gathers
+ * @link: in espah_queue.ops
  * @work: in what a worker has to do, or among those that are free
  * @skb: the packet; owned
  * @sa: the SA
@@ -24,9 +24,6 @@
  * @err: what the driver answered; valid once @done
  * @done: the driver has answered; under espah_queue.lock
  * @linked: it is in espah_queue.ops; under espah_queue.lock
- * @later: the driver said that it would answer later
- * @patient: input: it may wait for those behind it
- * @holds: it holds a reference of its SA, while it waits for those behind it
  * @home: the CPU that allocated it
  * @size: bytes allocated for it
  * @hdr_off: offset of the ESP or AH header from skb->data
@@ -58,9 +55,6 @@ struct espah_op {
 	int err;
 	bool done;
 	bool linked;
-	bool later;
-	bool patient;
-	bool holds;
 	u8 encap_len;
 	u8 depth;
 	u8 own;

@@ -173,7 +173,6 @@ static void decrypt(struct espah_sa *sa, struct sk_buff *skb, unsigned int hdr_o
 		op->depth = outer->depth + 1;
 		op->own = outer->own;
 	}
-	op->patient = !outer && !READ_ONCE(sa->carries);
 	op->seq = seq;
 	op->hdr_off = hdr_off;
 	op->encap_len = encap_len;
@@ -367,8 +366,6 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	if (unlikely(espah_proto_is_ipsec(flow.proto) && op->depth < ESPAH_BUNDLE_MAX - 1)) {
 		*next = espah_bundle_next(en, skb, &flow, thoff);
 		*hdr_off = thoff;
-		if (*next)
-			WRITE_ONCE(sa->carries, true);
 	}
 	if (unlikely(!pol || pol->action != ESPAH_ACTION_PROTECT ||
 		     !espah_policy_admits(pol, op))) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/netdevice.h>
 #include <linux/slab.h>
-#include "cell.h"
 #include "compat/netdev.h"
 #include "input.h"
 #include "net.h"
@@ -238,75 +237,27 @@ static bool enqueue(struct espah_op *op, bool spread)
 	return true;
 }
 
-/* Queues an op whose crypto runs or ran; the driver may have answered on another CPU already. */
-static void queue_run(struct espah_op *op)
-{
-	struct espah_queue *queue = op->sa->queue;
-
-	spin_lock(&queue->lock);
-	link_op(op);
-	if (op->done)
-		release_there(queue);
-	else
-		spin_unlock(&queue->lock);
-}
-
-static bool queued(const struct espah_queue *queue)
-{
-	return READ_ONCE(queue->len) || READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE;
-}
-
 void espah_order_run(struct espah_op *op)
 {
+	struct espah_queue *queue = op->sa->queue;
 	bool spread = espah_parallel_wanted(op->sa);
 	int err;
 
-	if (unlikely(spread || queued(op->sa->queue))) {
-		espah_cell_flush();
-		if (enqueue(op, spread))
-			return;
-	} else if (op->patient && espah_cell_gather(op)) {
+	if (unlikely(spread || READ_ONCE(queue->len) ||
+		     READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE) && enqueue(op, spread))
 		return;
-	}
 
 	err = crypt(op);
 	if (unlikely(err == -EINPROGRESS)) {
-		queue_run(op);
+		/* The driver may have answered on another CPU already. */
+		spin_lock(&queue->lock);
+		link_op(op);
+		if (op->done)
+			release_there(queue);
+		else
+			spin_unlock(&queue->lock);
 		return;
 	}
 	pass_on(op, err);
 	espah_op_put(op);
-}
-
-void espah_order_run_all(struct list_head *ops)
-{
-	struct espah_sa *sa = NULL;
-	struct espah_op *op, *next;
-	int err;
-
-	list_for_each_entry(op, ops, link) {
-		err = crypt(op);
-		if (unlikely(err == -EINPROGRESS)) {
-			op->later = true;
-		} else {
-			op->err = err;
-			op->done = true;
-		}
-	}
-	list_for_each_entry_safe(op, next, ops, link) {
-		list_del(&op->link);
-		if (op->holds) {
-			if (sa)
-				espah_sa_put(sa);
-			sa = op->sa;
-		}
-		if (unlikely(op->later || queued(sa->queue))) {
-			queue_run(op);
-		} else {
-			pass_on(op, op->err);
-			espah_op_put(op);
-		}
-	}
-	if (sa)
-		espah_sa_put(sa);
 }

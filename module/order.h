@@ -42,17 +42,6 @@ static inline enum espah_drop espah_order_reason(int err)
  */
 void espah_order_run(struct espah_op *op);
 
-/**
- * espah_order_run_all - the same for several: all the crypto first, then they are passed on
- * @ops: chained by espah_op.link, in their order; where the SA changes, espah_op.holds is set;
- *	 consumed
- *
- * The same code and keys for one packet after the other are in the CPU's caches.
- *
- * Context: RCU reader, BH disabled.
- */
-void espah_order_run_all(struct list_head *ops);
-
 /* what a driver calls that answers later */
 void espah_order_done(ESPAH_CRYPTO_DONE_ARGS);
 

@@ -211,10 +211,9 @@ static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_en
 		__ip_select_ident(sa->en->net, iph, 1);
 }
 
-/* Wraps and encrypts one packet. Consumes it, and the reference to its route if there is one. */
+/* Wraps and encrypts one packet. Consumes it. */
 static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
-			const struct espah_layout *layout, struct dst_entry *dst,
-			struct dst_entry **held, u64 seq)
+			const struct espah_layout *layout, struct dst_entry *dst, u64 seq)
 {
 	unsigned int payload_len = skb->len - layout->hdr_len;
 	unsigned int head = layout->head_len + LL_RESERVED_SPACE(dst->dev);
@@ -247,12 +246,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	op->encap_len = layout->path->encap_len;
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
 		skb_dst_drop(skb);
-		if (likely(held)) {
-			skb_dst_set(skb, dst);
-			*held = NULL;
-		} else {
-			skb_dst_set_noref(skb, dst);
-		}
+		skb_dst_set_noref(skb, dst);
 	}
 	settle(sa, skb, dst, !layout->policy_id);
 	reason = unlikely(ah) ? espah_ah_seal(op, nsg, layout->next_header) :
@@ -379,7 +373,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		usable--;
 		n++;
 		bytes += segs->len;
-		protect_one(sa, segs, &layout, dst, next ? NULL : &held, seq++);
+		protect_one(sa, segs, &layout, dst, seq++);
 	}
 	if (likely(n))
 		espah_count(pol->counters, n, bytes);
@@ -439,7 +433,7 @@ bool espah_output_dummy(struct espah_sa *sa)
 	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
 	skb_dst_set(skb, dst);
 	dst_hold(dst);
-	protect_one(sa, skb, &layout, dst, NULL, seq);
+	protect_one(sa, skb, &layout, dst, seq);
 	dst_release(dst);
 	return true;
 fail:
@@ -485,7 +479,7 @@ static void protect_more(const struct espah_op *op)
 	reason = ESPAH_DROP_SEQ_OVERFLOW;
 	if (unlikely(!reserve(sa, 1, &seq)))
 		goto drop;
-	protect_one(sa, skb, &layout, dst, &held, seq);
+	protect_one(sa, skb, &layout, dst, seq);
 	dst_release(held);
 	return;
 drop:
