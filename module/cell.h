@@ -2,7 +2,7 @@
 /*
  * Where decrypted packets re-enter the stack: each CPU has a cell, a queue with
  * a NAPI context of its own and GRO, as the kernel's tunnels have by gro_cells.
- * Packets of a device without GRO need not wait in it.
+ * Those of a device without GRO leave it as a list, and need not wait in it when they come alone.
  *
  * What differs is that packets of an SA stay in order when they move to another
  * CPU, as they do whenever an interrupt, a NAPI thread or a crypto driver's
