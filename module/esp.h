@@ -17,13 +17,14 @@
  * struct espah_op - one packet on its way through the crypto API
  * @link: in espah_queue.ops
  * @work: in what a worker has to do, or among those that are free
- * @skb: the packet; owned
+ * @skb: the packet; owned; NULL: it was dropped while it waited for those behind it
  * @sa: the SA
  * @dev: device held while the packet is in flight
  * @seq: its 64-bit sequence number
  * @err: what the driver answered; valid once @done
  * @done: the driver has answered; under espah_queue.lock
  * @linked: it is in espah_queue.ops; under espah_queue.lock
+ * @nsg: what espah_esp_room() said, while it waits for those behind it
  * @home: the CPU that allocated it
  * @size: bytes allocated for it
  * @hdr_off: offset of the ESP or AH header from skb->data
@@ -59,6 +60,7 @@ struct espah_op {
 	u8 depth;
 	u8 own;
 	u16 home;
+	int nsg;
 	u32 policy_id;
 	u32 size;
 	u32 hdr_off;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/netdevice.h>
 #include <linux/slab.h>
+#include "cell.h"
 #include "compat/netdev.h"
 #include "input.h"
 #include "net.h"
@@ -237,27 +238,77 @@ static bool enqueue(struct espah_op *op, bool spread)
 	return true;
 }
 
-void espah_order_run(struct espah_op *op)
+/* Queues an op whose crypto runs or ran; the driver may have answered on another CPU already. */
+static void queue_run(struct espah_op *op)
 {
 	struct espah_queue *queue = op->sa->queue;
+
+	spin_lock(&queue->lock);
+	link_op(op);
+	if (op->done)
+		release_there(queue);
+	else
+		spin_unlock(&queue->lock);
+}
+
+static bool queued(const struct espah_queue *queue)
+{
+	return READ_ONCE(queue->len) || READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE;
+}
+
+bool espah_order_gathers(const struct espah_sa *sa)
+{
+	return espah_cell_takes(sa) && !queued(sa->queue) && !espah_parallel_wanted(sa);
+}
+
+void espah_order_run(struct espah_op *op)
+{
 	bool spread = espah_parallel_wanted(op->sa);
 	int err;
 
-	if (unlikely(spread || READ_ONCE(queue->len) ||
-		     READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE) && enqueue(op, spread))
-		return;
+	if (unlikely(spread || queued(op->sa->queue))) {
+		espah_cell_flush();
+		if (enqueue(op, spread))
+			return;
+	}
 
 	err = crypt(op);
 	if (unlikely(err == -EINPROGRESS)) {
-		/* The driver may have answered on another CPU already. */
-		spin_lock(&queue->lock);
-		link_op(op);
-		if (op->done)
-			release_there(queue);
-		else
-			spin_unlock(&queue->lock);
+		queue_run(op);
 		return;
 	}
 	pass_on(op, err);
 	espah_op_put(op);
+}
+
+void espah_order_run_all(struct espah_op *const *ops, unsigned int n)
+{
+	bool out = ops[0]->sa->id.dir == ESPAH_DIR_OUT;
+	unsigned int i, direct = n, usable = n;
+	u64 seq = 0;
+	int err;
+
+	if (out)
+		usable = espah_output_reserve(ops[0]->sa, n, &seq);
+	for (i = 0; i < n; i++) {
+		if (out && unlikely(!espah_output_seal(ops[i], i < usable ? seq + i : 0)))
+			continue;
+		err = crypt(ops[i]);
+		if (likely(err != -EINPROGRESS)) {
+			ops[i]->err = err;
+			ops[i]->done = true;
+		} else if (direct == n) {
+			direct = i;
+		}
+	}
+	for (i = 0; i < n; i++) {
+		if (unlikely(!ops[i]->skb)) {
+			espah_op_put(ops[i]);
+		} else if (likely(i < direct)) {
+			pass_on(ops[i], ops[i]->err);
+			espah_op_put(ops[i]);
+		} else {
+			queue_run(ops[i]);
+		}
+	}
 }

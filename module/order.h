@@ -19,6 +19,13 @@
  */
 #define ESPAH_INFLIGHT_MAX 4096
 
+/*
+ * So many packets are numbered and handled together at most. While a CPU uses up its numbers,
+ * others send later ones, which the peer must still find in its replay window, 32 packets by
+ * RFC 4303 3.4.3.
+ */
+#define ESPAH_BATCH 8
+
 /* why a packet is dropped whose crypto ended like this */
 static inline enum espah_drop espah_order_reason(int err)
 {
@@ -41,6 +48,25 @@ static inline enum espah_drop espah_order_reason(int err)
  * Context: RCU reader, BH disabled.
  */
 void espah_order_run(struct espah_op *op);
+
+/**
+ * espah_order_gathers - whether a packet goes to espah_cell_gather() instead
+ * @sa: its SA
+ *
+ * Context: RCU reader, BH disabled; espah_cell_expects().
+ */
+bool espah_order_gathers(const struct espah_sa *sa);
+
+/**
+ * espah_order_run_all - the same for several: all the crypto first, then they are passed on
+ * @ops: of one SA, in their order; outbound ones are given their numbers now; consumed
+ * @n: how many, ESPAH_BATCH at most
+ *
+ * The same code and keys for one packet after the other are in the CPU's caches.
+ *
+ * Context: RCU reader, BH disabled.
+ */
+void espah_order_run_all(struct espah_op *const *ops, unsigned int n);
 
 /* what a driver calls that answers later */
 void espah_order_done(ESPAH_CRYPTO_DONE_ARGS);

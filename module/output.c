@@ -3,6 +3,7 @@
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/random.h>
+#include <net/busy_poll.h>
 #include <net/esp.h>
 #include <net/icmp.h>
 #include <net/inet_sock.h>
@@ -16,6 +17,7 @@
 #include "compat/gso.h"
 #include "ah.h"
 #include "bundle.h"
+#include "cell.h"
 #include "flow.h"
 #include "icmp.h"
 #include "mode.h"
@@ -34,6 +36,20 @@ static bool is_local(const struct sk_buff *skb)
 		return !(IPCB(skb)->flags & IPSKB_FORWARDED);
 	/* IPv6 forwarding sets no flag */
 	return !skb->skb_iif;
+}
+
+/*
+ * Whether a packet may wait for those behind it, without a number. Not one from a network card,
+ * which may have its next packets received by another CPU as soon as the hooks have seen this one.
+ */
+static bool is_patient(const struct espah_sa *sa, const struct espah_policy *pol,
+		       const struct sk_buff *skb)
+{
+#ifdef CONFIG_NET_RX_BUSY_POLL
+	if (skb->napi_id >= MIN_NAPI_ID)
+		return false;
+#endif
+	return !is_local(skb) && !espah_sa_is_ah(sa) && !pol->nouter && !espah_tap_looks();
 }
 
 struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path)
@@ -167,21 +183,7 @@ static bool fits(const struct sk_buff *skb, unsigned int mtu)
 	return skb_is_gso(skb) ? skb_gso_validate_network_len(skb, mtu) : skb->len <= mtu;
 }
 
-/*
- * So many sequence numbers are reserved at once. While a CPU uses up its own, others send
- * later ones, which the peer must still find in its replay window, 32 packets by RFC 4303 3.4.3.
- */
-#define BATCH 8u
-
-/**
- * reserve - take sequence numbers for a batch
- * @sa: the SA
- * @n: how many
- * @first: gets the first of them
- *
- * Return: how many of @n may be used; fewer only where the numbers end.
- */
-static unsigned int reserve(struct espah_sa *sa, unsigned int n, u64 *first)
+unsigned int espah_output_reserve(struct espah_sa *sa, unsigned int n, u64 *first)
 {
 	u64 limit = espah_sa_seq_limit(sa);
 	u64 last;
@@ -211,9 +213,40 @@ static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_en
 		__ip_select_ident(sa->en->net, iph, 1);
 }
 
-/* Wraps and encrypts one packet. Consumes it. */
+/* Prepares the encryption of a packet that has its number, and lets it count. */
+static enum espah_drop seal(struct espah_op *op, int nsg, u8 next_header)
+{
+	struct espah_sa *sa = op->sa;
+	enum espah_drop reason = unlikely(espah_sa_is_ah(sa)) ?
+				 espah_ah_seal(op, nsg, next_header) : espah_esp_seal(op, nsg);
+
+	if (unlikely(READ_ONCE(sa->watch)) && !reason && !espah_life_charge(sa, op->ct_len))
+		reason = ESPAH_DROP_EXPIRED;
+	return reason;
+}
+
+bool espah_output_seal(struct espah_op *op, u64 seq)
+{
+	enum espah_drop reason = ESPAH_DROP_SEQ_OVERFLOW;
+
+	if (likely(seq)) {
+		op->seq = seq;
+		reason = seal(op, op->nsg, 0);
+	}
+	if (likely(!reason))
+		return true;
+	espah_drop(op->sa->en, op->sa, NULL, reason, op->skb);
+	op->skb = NULL;
+	return false;
+}
+
+/*
+ * Wraps and encrypts one packet. Consumes it, and the reference to its route if there is one.
+ * Without a number it waits.
+ */
 static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
-			const struct espah_layout *layout, struct dst_entry *dst, u64 seq)
+			const struct espah_layout *layout, struct dst_entry *dst,
+			struct dst_entry **held, u64 seq)
 {
 	unsigned int payload_len = skb->len - layout->hdr_len;
 	unsigned int head = layout->head_len + LL_RESERVED_SPACE(dst->dev);
@@ -246,13 +279,20 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	op->encap_len = layout->path->encap_len;
 	if (sa->mode == ESPAH_MODE_TUNNEL) {
 		skb_dst_drop(skb);
-		skb_dst_set_noref(skb, dst);
+		if (likely(held)) {
+			skb_dst_set(skb, dst);
+			*held = NULL;
+		} else {
+			skb_dst_set_noref(skb, dst);
+		}
 	}
 	settle(sa, skb, dst, !layout->policy_id);
-	reason = unlikely(ah) ? espah_ah_seal(op, nsg, layout->next_header) :
-				espah_esp_seal(op, nsg);
-	if (unlikely(READ_ONCE(sa->watch)) && !reason && !espah_life_charge(sa, op->ct_len))
-		reason = ESPAH_DROP_EXPIRED;
+	if (!seq) {
+		op->nsg = nsg;
+		espah_cell_gather(op);
+		return;
+	}
+	reason = seal(op, nsg, layout->next_header);
 	if (unlikely(reason)) {
 		espah_op_put(op);
 		goto drop;
@@ -311,6 +351,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	struct sk_buff *segs, *next;
 	struct dst_entry *dst, *held;
 	unsigned int mtu, left = 1, usable = 0, n = 0, bytes = 0;
+	bool waits = false;
 	u64 seq;
 
 	/* fit */
@@ -359,11 +400,20 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		goto drop;
 	}
 
+	if (espah_cell_expects()) {
+		waits = state && is_patient(sa, pol, skb) && espah_order_gathers(sa);
+		if (!waits)
+			espah_cell_flush();
+	}
+
 	/* reserve, transform, emit */
 	skb_list_walk_safe(skb, segs, next) {
 		skb_mark_not_on_list(segs);
-		if (!usable) {
-			usable = reserve(sa, min(left, BATCH), &seq);
+		if (waits) {
+			usable = 1;
+			seq = 0;
+		} else if (!usable) {
+			usable = espah_output_reserve(sa, min(left, (unsigned int)ESPAH_BATCH), &seq);
 			left -= usable;
 		}
 		if (unlikely(!usable)) {
@@ -373,7 +423,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		usable--;
 		n++;
 		bytes += segs->len;
-		protect_one(sa, segs, &layout, dst, seq++);
+		protect_one(sa, segs, &layout, dst, next ? NULL : &held, seq++);
 	}
 	if (likely(n))
 		espah_count(pol->counters, n, bytes);
@@ -426,14 +476,14 @@ bool espah_output_dummy(struct espah_sa *sa)
 		ipv6_hdr(skb)->nexthdr = IPPROTO_NONE;
 		ipv6_hdr(skb)->payload_len = htons(len - ip_len);
 	}
-	if (espah_mode_layout(sa, skb, &layout) || !reserve(sa, 1, &seq))
+	if (espah_mode_layout(sa, skb, &layout) || !espah_output_reserve(sa, 1, &seq))
 		goto fail;
 	layout.next_header = IPPROTO_NONE;
 	layout.dummy = true;
 	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
 	skb_dst_set(skb, dst);
 	dst_hold(dst);
-	protect_one(sa, skb, &layout, dst, seq);
+	protect_one(sa, skb, &layout, dst, NULL, seq);
 	dst_release(dst);
 	return true;
 fail:
@@ -477,9 +527,9 @@ static void protect_more(const struct espah_op *op)
 	if (unlikely(skb->len + espah_sa_overhead(sa) > IP_MAX_MTU))
 		goto drop;
 	reason = ESPAH_DROP_SEQ_OVERFLOW;
-	if (unlikely(!reserve(sa, 1, &seq)))
+	if (unlikely(!espah_output_reserve(sa, 1, &seq)))
 		goto drop;
-	protect_one(sa, skb, &layout, dst, seq);
+	protect_one(sa, skb, &layout, dst, &held, seq);
 	dst_release(held);
 	return;
 drop:

@@ -40,6 +40,26 @@ void espah_output_held(struct espah_net *en, struct espah_policy *pol, struct es
 /* sends a dummy through an outbound SA; Return: whether; Context: RCU reader, BH disabled */
 bool espah_output_dummy(struct espah_sa *sa);
 
+/**
+ * espah_output_reserve - take sequence numbers
+ * @sa: the SA
+ * @n: how many, ESPAH_BATCH at most
+ * @first: gets the first of them
+ *
+ * Return: how many of @n may be used; fewer only where the numbers end.
+ */
+unsigned int espah_output_reserve(struct espah_sa *sa, unsigned int n, u64 *first);
+
+/**
+ * espah_output_seal - prepare the encryption of a packet that has waited for those behind it
+ * @op: the packet, whole but for its number
+ * @seq: that; 0: there are none left
+ *
+ * Context: RCU reader, BH disabled.
+ * Return: false if it had to be dropped: then @op->skb is NULL.
+ */
+bool espah_output_seal(struct espah_op *op, u64 seq);
+
 /* sends an encrypted packet; consumes @op->skb; Context: RCU reader, BH disabled */
 void espah_output_done(struct espah_op *op, int err);
 

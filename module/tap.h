@@ -22,6 +22,12 @@ void espah_tap_teardown(void);
 
 void espah_tap_show(const struct espah_sa *sa, const struct sk_buff *skb, u64 seq);
 
+/* whether there may be anybody to show packets to */
+static inline bool espah_tap_looks(void)
+{
+	return static_branch_unlikely(&espah_tap_key);
+}
+
 /**
  * espah_tap - show a packet to whoever looks
  * @sa: the SA that it goes into or came out of
@@ -32,7 +38,7 @@ void espah_tap_show(const struct espah_sa *sa, const struct sk_buff *skb, u64 se
  */
 static inline void espah_tap(const struct espah_sa *sa, const struct sk_buff *skb, u64 seq)
 {
-	if (static_branch_unlikely(&espah_tap_key))
+	if (espah_tap_looks())
 		espah_tap_show(sa, skb, seq);
 }
 
