@@ -128,6 +128,10 @@ int espah_esp_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
 
 		if (pskb_expand_head(skb, ALIGN(more_head, 16), more_tail, GFP_ATOMIC))
 			return -ENOMEM;
+		if (!skb_is_nonlinear(skb)) {
+			*trailer = skb;
+			return 1;
+		}
 	}
 	/*
 	 * Pages and fragments may belong to others too (page cache, socket

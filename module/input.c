@@ -268,8 +268,6 @@ static bool clamp_mss(const struct espah_policy *pol, const struct espah_op *op,
 	unsigned int mtu, n, i;
 	u16 mss = pol->mss;
 
-	if (flow->proto != IPPROTO_TCP || flow->opaque || mss == ESPAH_MSS_OFF)
-		return true;
 	if (mss == ESPAH_MSS_AUTO) {
 		const struct tcphdr *tcp;
 		struct tcphdr buf;
@@ -287,7 +285,7 @@ static bool clamp_mss(const struct espah_policy *pol, const struct espah_op *op,
 			return true;
 		mss = espah_mss_of_mtu(flow->family, mtu);
 	}
-	return espah_mss_clamp(skb, flow, thoff, mss);
+	return espah_mss_clamp(skb, thoff, mss);
 }
 
 /* RFC 4301 6.2: the policy by which an ICMP error may come through an SA that is not its own. */
@@ -395,7 +393,9 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	if (unlikely(op->encap_len) && sa->mode == ESPAH_MODE_TRANSPORT &&
 	    !espah_encap_fix_checksum(skb, &flow, thoff))
 		return ESPAH_DROP_NOMEM;
-	if (unlikely(!clamp_mss(pol, op, skb, &flow, thoff) || !mark(sa, skb)))
+	if (pol->mss && espah_mss_concerns(&flow) && !clamp_mss(pol, op, skb, &flow, thoff))
+		return ESPAH_DROP_NOMEM;
+	if (unlikely(!mark(sa, skb)))
 		return ESPAH_DROP_NOMEM;
 	return ESPAH_DROP_NONE;
 }

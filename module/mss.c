@@ -5,7 +5,7 @@
 #include "compat/unaligned.h"
 #include "mss.h"
 
-bool espah_mss_clamp(struct sk_buff *skb, const struct espah_flow *flow, int thoff, u16 mss)
+bool espah_mss_clamp(struct sk_buff *skb, int thoff, u16 mss)
 {
 	struct tcphdr buf;
 	const struct tcphdr *seen;
@@ -13,8 +13,6 @@ bool espah_mss_clamp(struct sk_buff *skb, const struct espah_flow *flow, int tho
 	unsigned int len, i;
 	u8 *opt;
 
-	if (flow->proto != IPPROTO_TCP || flow->opaque)
-		return true;
 	seen = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
 	if (!seen || !seen->syn)
 		return true;

@@ -6,16 +6,21 @@
 #include <linux/skbuff.h>
 #include "spd.h"
 
+/* whether a packet has a TCP header to be seen */
+static inline bool espah_mss_concerns(const struct espah_flow *flow)
+{
+	return flow->proto == IPPROTO_TCP && !flow->opaque;
+}
+
 /**
  * espah_mss_clamp - lower the MSS option of a TCP SYN
- * @skb: the packet; its data begins with the IP header
- * @flow: its flow
+ * @skb: the packet, which it concerns; its data begins with the IP header
  * @thoff: offset of the TCP header
  * @mss: highest value, bytes
  *
  * Return: false if memory ran out; true otherwise, also for what is not a SYN.
  */
-bool espah_mss_clamp(struct sk_buff *skb, const struct espah_flow *flow, int thoff, u16 mss);
+bool espah_mss_clamp(struct sk_buff *skb, int thoff, u16 mss);
 
 /* the MSS that fits packets of so many bytes */
 static inline u16 espah_mss_of_mtu(u8 family, unsigned int mtu)

@@ -371,12 +371,12 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	}
 	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
 	reason = ESPAH_DROP_NOMEM;
-	if (pol->mss) {
+	if (pol->mss && espah_mss_concerns(flow)) {
 		u16 mss = espah_mss_of_mtu(flow->family, mtu);
 
 		if (pol->mss != ESPAH_MSS_AUTO)
 			mss = pol->mss;
-		if (!espah_mss_clamp(skb, flow, thoff, mss))
+		if (!espah_mss_clamp(skb, thoff, mss))
 			goto drop;
 	}
 
