@@ -41,8 +41,8 @@ bool espah_cell_takes(const struct espah_sa *sa);
  * espah_cell_gather - let a packet wait for those behind it
  * @op: prepared; output: but for its number
  *
- * It goes to espah_order_run_all() once there are ESPAH_BATCH of them, from the cell's NAPI
- * context, or by espah_cell_flush().
+ * It goes to espah_order_run_all() from the cell's NAPI context, or earlier: when very many
+ * wait, or by espah_cell_flush().
  *
  * Context: RCU reader, BH disabled; espah_cell_takes().
  */

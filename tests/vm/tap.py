@@ -15,50 +15,13 @@ import subprocess
 import ipsec
 import lab
 import module
+import trace
 import traffic
 from ipsec import ALGORITHMS, CLI, GCM, Espah, Policy, SA, Xfrm
 from scapy_peer import HEADER, IP, UDP, Peer, raw
 
-HOST, OUTGOING = 0, 4  # packet types of <linux/if_packet.h>
-TRACE = "/sys/kernel/tracing/"
+HOST, OUTGOING = 0, traffic.PACKET_OUTGOING  # packet types of <linux/if_packet.h>
 
-
-class Tap:
-    """A packet socket on a device of kind espah: what it shows, as the kernel hands it out."""
-
-    def __init__(self, ns, device="espah0"):
-        with ns:
-            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        self.sock.setsockopt(socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, 64 << 20)
-        with ns:
-            self.sock.bind((device, traffic.ETH_P_ALL))
-        self.sock.settimeout(lab.TIMEOUT)
-
-    def next(self):
-        """(packet, packet type, SPI, low 16 bits of the sequence number)"""
-        try:
-            packet, (_, protocol, kind, _, address) = self.sock.recvfrom(65536)
-        except TimeoutError:
-            raise lab.Failed("nothing was shown") from None
-        lab.equal(protocol, 0x0800 if packet[0] >> 4 == 4 else 0x86dd, "protocol")
-        lab.equal(len(address), 6, "bytes of the link-layer address")
-        return packet, kind, *struct.unpack("!IH", address)
-
-    def silent(self):
-        return traffic.silent(self.sock)
-
-    def close(self):
-        self.sock.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
-def add_tap(ns, name="espah0"):
-    ns.ip(f"link add {name} up type espah\n")
 
 
 def taps(ns):
@@ -88,8 +51,8 @@ def shown():
         with lab.verdict(f"{mode}, IPv{inner} in IPv{outer}"):
             peer = Peer(mode, inner, outer, ALGORITHMS["aes256-sha256"])
             if not taps(peer.a):
-                add_tap(peer.a)
-            with Tap(peer.a) as tap, traffic.Wire(peer.a, "eth0", cleartext=True) as clear:
+                traffic.add_tap(peer.a)
+            with traffic.Tap(peer.a) as tap, traffic.Wire(peer.a, "eth0", cleartext=True) as clear:
                 for seq, size in enumerate((0, 1, 100, 1000), 1):
                     payload = os.urandom(size)
                     plain = raw(peer.plain(payload))
@@ -110,8 +73,8 @@ def shown():
 @lab.test("forged and replayed packets are not shown; one that the policy refuses is")
 def refused():
     peer = Peer()
-    add_tap(peer.a)
-    with Tap(peer.a) as tap:
+    traffic.add_tap(peer.a)
+    with traffic.Tap(peer.a) as tap:
         peer.accepts(5, b"first")
         tap.next()
         again = peer.esp(seq=5)
@@ -129,7 +92,7 @@ def refused():
 @lab.test("what is shown does not pass the stack a second time")
 def once():
     peer = Peer()
-    add_tap(peer.a)
+    traffic.add_tap(peer.a)
     peer.a.run("nft", "-f", "-", stdin="""
         table inet t {
             chain pre {
@@ -138,7 +101,7 @@ def once():
                 udp dport 7000 counter comment "plain"
             }
         }""")
-    with Tap(peer.a):
+    with traffic.Tap(peer.a):
         for seq in range(1, 11):
             peer.accepts(seq)
     rules = json.loads(peer.a.run("nft", "-j", "list", "ruleset").stdout)["nftables"]
@@ -152,8 +115,8 @@ def once():
 @lab.test("what is sent on the tap goes nowhere, and carries no address of ours")
 def injected():
     peer = Peer()
-    add_tap(peer.a)
-    with Tap(peer.a) as tap:
+    traffic.add_tap(peer.a)
+    with traffic.Tap(peer.a) as tap:
         with peer.a, socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as sock:
             sock.sendto(raw(peer.plain(b"injected")), ("espah0", traffic.ETH_P_IP))
         packet, address = tap.sock.recvfrom(65536)
@@ -187,8 +150,8 @@ class Pair:
           "and the transfer is not changed by being looked at")
 def segments():
     pair = Pair()
-    add_tap(pair.a)
-    with Tap(pair.a) as tap, traffic.Wire(pair.a, "eth0", outgoing=True) as wire:
+    traffic.add_tap(pair.a)
+    with traffic.Tap(pair.a) as tap, traffic.Wire(pair.a, "eth0", outgoing=True) as wire:
         with traffic.Transfer(pair.a, "10.1.0.1", pair.b, "10.2.0.1", 8000) as transfer:
             transfer.move(os.urandom(500_000))
             transfer.move(os.urandom(100_000), backward=True)
@@ -213,26 +176,6 @@ def segments():
 
 # --- at no cost while nobody looks --------------------------------------------------------------
 
-def write(name, text):
-    with open(TRACE + name, "w") as file:
-        file.write(text)
-
-
-def calls(function, action):
-    """How often a kernel function of the module is entered while something is done."""
-    write("current_tracer", "nop")
-    write("set_ftrace_filter", function)
-    write("trace", "")
-    write("current_tracer", "function")
-    try:
-        action()
-        with open(TRACE + "trace") as file:
-            return sum(f": {function} <-" in line for line in file)
-    finally:
-        write("current_tracer", "nop")
-        write("set_ftrace_filter", "")
-
-
 @lab.test("without a tap its function is not entered; without anybody who looks nothing is copied")
 def no_cost():
     afresh()
@@ -244,14 +187,14 @@ def no_cost():
             peer.accepts(next(seqs))
             peer.take()
     # the wires of the test look at all devices of b, and at none of a
-    lab.equal(calls("espah_tap_show", both_ways), 0, "calls without a tap")
-    add_tap(peer.a)
-    lab.equal(calls("espah_tap_show", both_ways), 10, "calls with a tap")
-    lab.equal(calls("metadata_dst_alloc", both_ways), 0, "copies while nobody looks")
-    with Tap(peer.a):
-        lab.equal(calls("metadata_dst_alloc", both_ways), 10, "copies while somebody looks")
+    lab.equal(trace.calls("espah_tap_show", both_ways), 0, "calls without a tap")
+    traffic.add_tap(peer.a)
+    lab.equal(trace.calls("espah_tap_show", both_ways), 10, "calls with a tap")
+    lab.equal(trace.calls("metadata_dst_alloc", both_ways), 0, "copies while nobody looks")
+    with traffic.Tap(peer.a):
+        lab.equal(trace.calls("metadata_dst_alloc", both_ways), 10, "copies while somebody looks")
     peer.a.ip("link set espah0 down\n")
-    lab.equal(calls("espah_tap_show", both_ways), 0, "calls with a tap that is down")
+    lab.equal(trace.calls("espah_tap_show", both_ways), 0, "calls with a tap that is down")
     peer.a.ip("link del espah0\n")
 
 
@@ -260,9 +203,9 @@ def no_cost():
 @lab.test("a tap shows its own namespace; a second one in it is refused")
 def namespaces():
     pair = Pair()
-    add_tap(pair.a)
-    add_tap(pair.b)
-    with Tap(pair.a) as tap, Tap(pair.b) as other:
+    traffic.add_tap(pair.a)
+    traffic.add_tap(pair.b)
+    with traffic.Tap(pair.a) as tap, traffic.Tap(pair.b) as other:
         traffic.ping(pair.a, "10.1.0.1", "10.2.0.1")
         lab.equal([tap.next()[1:3] for _ in range(2)], [(OUTGOING, 0x2001), (HOST, 0x1001)],
                   "types and SPIs")
@@ -273,7 +216,7 @@ def namespaces():
     pair.a.ip("link set espah0 netns b name moved\n")
     lab.equal(taps(pair.a), [], "taps left")
     lab.equal(sorted(taps(pair.b)), ["espah0", "moved"], "taps there")
-    add_tap(pair.a)
+    traffic.add_tap(pair.a)
     pair.a.delete()
     pair.b.delete()
 
@@ -286,7 +229,7 @@ def unprivileged():
                      "--inh-caps=-all", CLI, "capture", "-c", "1", check=False)
     lab.equal(got.returncode, 1, "exit status")
     lab.true("it needs CAP_NET_ADMIN in this network namespace" in got.stderr, got.stderr)
-    add_tap(peer.a)
+    traffic.add_tap(peer.a)
     got = peer.a.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
                      "--inh-caps=-all", "tcpdump", "-i", "espah0", "-c", "1", check=False)
     lab.true(got.returncode != 0 and "permission" in got.stderr, got.stderr)
@@ -361,7 +304,7 @@ def captured():
 def kept():
     afresh()
     peer = Peer()
-    add_tap(peer.a, "look")
+    traffic.add_tap(peer.a, "look")
     seen = capture(peer.a, "-c", "2", "-w", "/tmp/tap.pcap")
     peer.accepts(1, b"z" * 7)
     peer.take(b"zz")
@@ -492,7 +435,7 @@ def exported():
 def removed():
     afresh()
     ns = lab.Netns("a")
-    add_tap(ns)
+    traffic.add_tap(ns)
     module.unload()
     lab.equal(taps(ns), [], "taps")
     module.load()

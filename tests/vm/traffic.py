@@ -244,6 +244,44 @@ class Wire:
         self.close()
 
 
+class Tap:
+    """A packet socket on a device of kind espah: what it shows, as the kernel hands it out."""
+
+    def __init__(self, ns, device="espah0"):
+        with ns:
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        with ns:
+            self.sock.bind((device, ETH_P_ALL))
+        self.sock.settimeout(lab.TIMEOUT)
+
+    def next(self):
+        """(packet, packet type, SPI, low 16 bits of the sequence number)"""
+        try:
+            packet, (_, protocol, kind, _, address) = self.sock.recvfrom(65536)
+        except TimeoutError:
+            raise lab.Failed("nothing was shown") from None
+        lab.equal(protocol, 0x0800 if packet[0] >> 4 == 4 else 0x86dd, "protocol")
+        lab.equal(len(address), 6, "bytes of the link-layer address")
+        return packet, kind, *struct.unpack("!IH", address)
+
+    def silent(self):
+        return silent(self.sock)
+
+    def close(self):
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def add_tap(ns, name="espah0"):
+    ns.ip(f"link add {name} up type espah\n")
+
+
 def protocol_of(packet):
     return packet[9] if packet[0] >> 4 == 4 else packet[6]
 

@@ -1,0 +1,234 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Packets that come in bursts, which espah gathers to number and handle them together.
+
+   h 10.1.0.2 -- 10.1.0.1 a (espah) 192.0.2.1 ===== 192.0.2.2 b (XFRM), 10.2.0.1
+
+The sender's device keeps packets back for a while, and then lets all of them go at once.
+"""
+import dataclasses
+import os
+import socket
+
+import ipsec
+import lab
+import module
+import trace
+import traffic
+from ipsec import AH, ALGORITHMS, Espah, GCM, Policy, SA, Xfrm
+
+OUTER = ("192.0.2.1", "192.0.2.2")
+HOST, SECOND, THIRD = "10.1.0.2", "10.2.0.1", "10.2.0.2"
+COUNT = 100
+SIZE = 120
+
+
+def ways(there, **options):
+    """The policies of a for an address of b, out and in."""
+    return (Policy("10.1.0.0/24", there + "/32", OUTER, **options),
+            Policy(there + "/32", "10.1.0.0/24", OUTER[::-1], **options))
+
+
+def pair(spi, window=128, **options):
+    return SA(spi, *OUTER, window=window, **options), SA(spi + 1, *OUTER[::-1], window=window, **options)
+
+
+class Lab:
+    """The gateways, and a socket in h and in b."""
+
+    def __init__(self, one, **options):
+        lab.delete_all()
+        self.h, self.a, self.b = lab.Netns("h"), lab.Netns("a", forward=True), lab.Netns("b")
+        lab.link(self.h, "eth0", self.a, "lan")
+        lab.link(self.a, "wan", self.b, "eth0")
+        self.h.ip(f"addr add {HOST}/24 dev eth0\nroute add default via 10.1.0.1\n")
+        self.a.ip("addr add 10.1.0.1/24 dev lan\naddr add 192.0.2.1/24 dev wan\n"
+                  "route add 10.2.0.0/24 via 192.0.2.2\n")
+        self.b.ip(f"addr add 192.0.2.2/24 dev eth0\naddr add {SECOND}/32 dev lo\n"
+                  f"addr add {THIRD}/32 dev lo\nroute add 10.1.0.0/24 via 192.0.2.1 src {SECOND}\n")
+        self.connect(one, one, ways(SECOND, **options))
+        self.here, self.there = traffic.udp(self.h, HOST, 9000), traffic.udp(self.b, SECOND, 9000)
+        traffic.ping(self.h, HOST, SECOND)
+
+    def connect(self, ours, theirs, policies):
+        """Pairs of SAs, which differ only if the ends are not to agree."""
+        Espah.configure(self.a, ours[:1], ours[1:], policies[:1], policies[1:])
+        Xfrm.configure(self.b, theirs[1:], theirs[:1], policies[1:], policies[:1])
+
+
+def hold_back(ns):
+    ns.run("tc", "qdisc", "add", "dev", "eth0", "root", "netem", "slot", "200ms", "200ms",
+           "limit", "5000")
+
+
+def burst(source, sink, numbers=range(COUNT)):
+    for number in numbers:
+        source.sendto(number.to_bytes(4, "big") + bytes(SIZE), sink.getsockname())
+
+
+def drain(sink):
+    return [int.from_bytes(datagram[:4], "big") for datagram in traffic.drain(sink)]
+
+
+def in_order(sink, count=COUNT):
+    """So many datagrams arrive, and no more for now."""
+    seen = []
+
+    def complete():
+        seen.extend(drain(sink))
+        return len(seen) >= count
+    lab.wait_for(complete, f"{count} datagrams")
+    lab.equal(seen, list(range(count)), "datagrams")
+
+
+def gathered(action, at_least=COUNT - 10):
+    """Does something by which so many packets have to be gathered, or nothing is tested."""
+    count = trace.calls("espah_cell_gather", action)
+    lab.true(count >= at_least, f"only {count} packets were gathered")
+
+
+@lab.test("a burst is sent in order, under ascending numbers without a gap", GCM, False)
+@lab.test("the same with ESN, and cipher and ICV apart", ALGORITHMS["aes256-sha256"], True)
+@lab.test("the same with AH, which is not gathered", AH["sha256"], False, 28)
+def sent(algorithm, esn, offset=24):
+    one = Lab(pair(0x1000, algorithm=algorithm, esn=esn), proto=algorithm.proto)
+    hold_back(one.h)
+    with traffic.Wire(one.a, "wan", outgoing=True) as wire:
+        def both():
+            burst(one.here, one.there)
+            in_order(one.there)
+        if algorithm.proto == "ah":
+            both()
+        else:
+            gathered(both)
+        numbers = [int.from_bytes(packet[offset:offset + 4], "big") for packet in wire.packets()
+                   if traffic.protocol_of(packet) in (50, 51)]
+    lab.equal(numbers, list(range(2, COUNT + 2)), "sequence numbers")
+    lab.equal(Espah.json(one.a, "stats")["out_packets"], COUNT + 1, "packets counted")
+    lab.equal(Espah.drops(one.a), {}, "drops")
+
+
+@lab.test("a burst is received in order", GCM)
+@lab.test("the same with AH", AH["sha256"])
+def received(algorithm):
+    one = Lab(pair(0x1000, algorithm=algorithm), proto=algorithm.proto)
+    hold_back(one.b)
+
+    def both():
+        burst(one.there, one.here)
+        in_order(one.here)
+    gathered(both)
+    lab.equal(Espah.json(one.a, "stats")["in_packets"], COUNT + 1, "packets counted")
+    lab.equal(Espah.drops(one.a), {}, "drops")
+
+
+@lab.test("packets of two SAs by turns stay in order, and those with a wrong ICV are dropped")
+def two():
+    one = Lab(pair(0x1000))
+    theirs = pair(0x2000, reqid=2)
+    ours = theirs[0], dataclasses.replace(theirs[1], key=os.urandom(GCM.key_len))
+    one.connect(ours, theirs, ways(THIRD, reqid=2))
+    third = traffic.udp(one.b, THIRD, 9000)
+    hold_back(one.h)
+    hold_back(one.b)
+
+    def out():
+        for number in range(COUNT // 2):
+            for sink in one.there, third:
+                burst(one.here, sink, [number])
+        for sink in one.there, third:
+            in_order(sink, COUNT // 2)
+
+    def back():
+        for number in range(COUNT // 2):
+            for source in one.there, third:
+                burst(source, one.here, [number])
+        in_order(one.here, COUNT // 2)
+        lab.wait_for(lambda: Espah.drops(one.a) == {"icv": COUNT // 2}, "drops")
+    gathered(out)
+    gathered(back)
+
+
+@lab.test("GSO packets and others by turns stay in order")
+def mixed():
+    one = Lab(pair(0x1000))
+    lab.offloads(one.h, "eth0", True)
+    hold_back(one.h)
+
+    def both():
+        for first in range(0, COUNT, 10):
+            one.here.setsockopt(socket.SOL_UDP, traffic.UDP_SEGMENT, 4 + SIZE)
+            one.here.sendto(b"".join(number.to_bytes(4, "big") + bytes(SIZE)
+                                     for number in range(first, first + 7)),
+                            one.there.getsockname())
+            one.here.setsockopt(socket.SOL_UDP, traffic.UDP_SEGMENT, 0)
+            burst(one.here, one.there, range(first + 7, first + 10))
+        in_order(one.there)
+    gathered(both)
+    lab.equal(Espah.drops(one.a), {}, "drops")
+
+
+@lab.test("a hard limit ends a burst exactly", {"extra": "hard packets 51"}, {"expired", "no_sa"})
+@lab.test("so does the last sequence number", {"seq": (1 << 32) - 52}, {"seq_overflow"})
+def ended(options, reasons):
+    ours = pair(0x1000, **options)
+    one = Lab(ours)
+    hold_back(one.h)
+    with traffic.Wire(one.a, "wan", cleartext=True) as clear:
+        def both():
+            burst(one.here, one.there)
+            in_order(one.there, 50)
+            lab.wait_for(lambda: sum(Espah.drops(one.a).values()) == COUNT - 50, "drops")
+        gathered(both, 50)
+        lab.equal(len(clear.frames()), 0, "packets in clear")
+    lab.true(traffic.silent(one.there), "more were sent")
+    lab.true(set(Espah.drops(one.a)) <= reasons, f"dropped: {Espah.drops(one.a)}")
+
+
+@lab.test("a tap shows each packet of a burst once, in order, with its number")
+def shown():
+    one = Lab(pair(0x1000))
+    traffic.add_tap(one.a)
+    hold_back(one.h)
+    with traffic.Tap(one.a) as tap:
+        burst(one.here, one.there)
+        in_order(one.there)
+        seen = [tap.next() for _ in range(COUNT)]
+        lab.true(tap.silent(), "something is shown twice")
+    lab.equal([(kind, spi, seq, packet[28:32]) for packet, kind, spi, seq in seen],
+              [(traffic.PACKET_OUTGOING, 0x1000, number + 2, number.to_bytes(4, "big"))
+               for number in range(COUNT)], "what is shown")
+    one.a.ip("link del espah0\n")
+
+
+@lab.test("bursts while SAs are replaced and deleted: all arrive, in order")
+def replaced():
+    old = pair(0x1000)
+    one = Lab(old)
+    hold_back(one.h)
+    seen, count = [], 40 * 30
+
+    def complete():
+        seen.extend(drain(one.there))
+        return len(seen) >= count
+
+    def both():
+        before = old
+        for first in range(0, count, 40):
+            after = pair(before[0].spi + 2)
+            Xfrm.configure(one.b, [], after[:1])
+            burst(one.here, one.there, range(first, first + 40))
+            Espah.configure(one.a, after[:1], after[1:])
+            Espah.batch(one.a, [f"sa del out spi {before[0].spi:#x} dst {OUTER[1]}"])
+            before = after
+            complete()
+        lab.wait_for(complete, f"{count} datagrams")
+    gathered(both)
+    lab.equal(seen, list(range(count)), "datagrams")
+    lab.equal(Espah.drops(one.a), {}, "drops")
+
+
+if __name__ == "__main__":
+    ipsec.need_espah()
+    module.load()
+    lab.main()
