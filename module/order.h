@@ -24,7 +24,7 @@
  * others send later ones, which the peer must still find in its replay window, 32 packets by
  * RFC 4303 3.4.3.
  */
-#define ESPAH_BATCH 8
+#define ESPAH_BATCH 8u
 
 /* why a packet is dropped whose crypto ended like this */
 static inline enum espah_drop espah_order_reason(int err)

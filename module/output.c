@@ -413,7 +413,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 			usable = 1;
 			seq = 0;
 		} else if (!usable) {
-			usable = espah_output_reserve(sa, min(left, (unsigned int)ESPAH_BATCH), &seq);
+			usable = espah_output_reserve(sa, min(left, ESPAH_BATCH), &seq);
 			left -= usable;
 		}
 		if (unlikely(!usable)) {
