@@ -4,45 +4,29 @@
 #include <linux/percpu.h>
 #include "cell.h"
 #include "compat/netdev.h"
-#include "order.h"
-
-/* so many packets are gathered at most */
-#define GATHER_MAX 64
 
 /* The lower bits of a round name the CPU, so that one word tells which cell and when. */
 #define ROUND_CPU_BITS 16
 #define ROUND_STEP BIT_ULL(ROUND_CPU_BITS)
 
 /**
- * struct espah_cell - what waits on a CPU
- * @ops: packets whose crypto has not been run; BH disabled on the cell's CPU
- * @nops: how many
- * @group: the first of the last ones that are of one SA, ESPAH_BATCH at most, which they hold
- * @gathers: more than one was gathered the last time, so the next one is, too
- * @here: packets to be received; BH disabled on the cell's CPU
+ * struct espah_cell - what a CPU has decrypted
+ * @here: packets that wait; BH disabled on the cell's CPU
  * @round: changes each time the cell has run empty; under @late.lock
  * @late: packets that other CPUs decrypted, but that have to follow some in @here
- * @napi: runs the crypto, and hands packets to the stack
- * @running: crypto of @ops is being run; BH disabled on the cell's CPU
- * @receiving: packets are being received, without GRO; BH disabled on the cell's CPU
+ * @napi: hands them to the stack
+ * @direct: packets are being received, without GRO; BH disabled on the cell's CPU
  *
- * The queue of an inbound SA remembers the round in which it used a cell last. While the cell
- * is still in that round, it may hold packets of the SA: in @ops, @here, @late or GRO.
+ * The queue of an SA remembers the round in which it used a cell last. While the cell is
+ * still in that round, it may hold packets of the SA: in @here, @late or GRO.
  */
 struct espah_cell {
-	struct espah_op *ops[GATHER_MAX];
-	unsigned int nops;
-	unsigned int group;
-	bool gathers;
-	bool running;
-	bool receiving;
 	struct sk_buff_head here;
 	u64 round;
 	struct sk_buff_head late;
 	struct napi_struct napi;
+	bool direct;
 };
-
-DEFINE_PER_CPU(bool, espah_cell_busy);
 
 static struct espah_cell __percpu *cells;
 static struct net_device *cells_dev;
@@ -57,99 +41,15 @@ static bool full(const struct sk_buff_head *queue)
 	return unlikely(skb_queue_len(queue) > espah_max_backlog());
 }
 
-/* Whether the cell of that round may hold packets from it. */
-static bool in_round(u64 round)
-{
-	return READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round;
-}
-
-static void wake(struct espah_cell *cell)
-{
-	__this_cpu_write(espah_cell_busy, true);
-	napi_schedule(&cell->napi);
-}
-
-/* Whether the op at @end is run together with those from @first on. */
-static bool joins(struct espah_op *const *ops, unsigned int first, unsigned int end)
-{
-	return ops[end]->sa == ops[first]->sa && end - first < ESPAH_BATCH;
-}
-
-/* Runs the crypto of what has been gathered. What comes out to be received waits in @cell->here. */
-static void run(struct espah_cell *cell)
-{
-	unsigned int n = cell->nops, first, end;
-	struct espah_sa *sa;
-
-	if (!n || cell->running)
-		return;
-	cell->running = true;
-	rcu_read_lock();
-	for (first = 0; first < n; first = end) {
-		end = first + 1;
-		while (end < n && joins(cell->ops, first, end))
-			end++;
-		sa = cell->ops[first]->sa;
-		espah_order_run_all(cell->ops + first, end - first);
-		espah_sa_put(sa);
-	}
-	rcu_read_unlock();
-	cell->running = false;
-	cell->gathers = n > 1;
-	cell->nops = 0;
-}
-
-/* Lets packets from other CPUs join, behind those that they may follow; false if none does. */
+/* Lets packets from other CPUs join; false if there are none. */
 static bool take_late(struct espah_cell *cell)
 {
-	if (likely(skb_queue_empty_lockless(&cell->late)) || cell->running)
+	if (likely(skb_queue_empty_lockless(&cell->late)))
 		return false;
-	run(cell);
 	spin_lock(&cell->late.lock);
 	skb_queue_splice_tail_init(&cell->late, &cell->here);
 	spin_unlock(&cell->late.lock);
 	return true;
-}
-
-void espah_cell_flush(void)
-{
-	run(this_cpu_ptr(cells));
-}
-
-/* Whether another CPU's cell may hold packets of an SA. */
-static bool elsewhere(u64 round)
-{
-	return cpu_of(round) != smp_processor_id() && in_round(round);
-}
-
-bool espah_cell_takes(const struct espah_sa *sa)
-{
-	if (this_cpu_ptr(cells)->running)
-		return false;
-	return sa->id.dir == ESPAH_DIR_OUT || !elsewhere(READ_ONCE(sa->queue->cell_round));
-}
-
-void espah_cell_gather(struct espah_op *op)
-{
-	struct espah_cell *cell = this_cpu_ptr(cells);
-	struct espah_sa *sa = op->sa;
-	unsigned int n;
-
-	if (sa->id.dir == ESPAH_DIR_IN && READ_ONCE(sa->queue->cell_round) != cell->round)
-		WRITE_ONCE(sa->queue->cell_round, cell->round);
-	take_late(cell);
-	n = cell->nops++;
-	cell->ops[n] = op;
-	if (!n)
-		wake(cell);
-	if (!n || !joins(cell->ops, cell->group, n)) {
-		cell->group = n;
-		refcount_inc(&sa->refs);
-	}
-	/* it outlives this RCU section */
-	skb_dst_force(op->skb);
-	if (cell->nops == GATHER_MAX)
-		run(cell);
 }
 
 static int poll(struct napi_struct *napi, int budget)
@@ -160,7 +60,6 @@ static int poll(struct napi_struct *napi, int budget)
 	bool empty;
 	int n = 0;
 
-	run(cell);
 	while (n < budget) {
 		skb = __skb_dequeue(&cell->here);
 		if (skb) {
@@ -173,13 +72,12 @@ static int poll(struct napi_struct *napi, int budget)
 			break;
 		}
 	}
-	cell->receiving = true;
+	cell->direct = true;
 	netif_receive_skb_list(&list);
-	cell->receiving = false;
+	cell->direct = false;
 	if (n == budget || !napi_complete_done(napi, n))
 		return n;
 
-	per_cpu(espah_cell_busy, cpu_of(cell->round)) = cell->gathers;
 	/* GRO has let go of all of them, too */
 	spin_lock(&cell->late.lock);
 	empty = skb_queue_empty(&cell->late);
@@ -200,7 +98,7 @@ static int follow(u64 round, struct sk_buff *skb)
 	struct espah_cell *cell = per_cpu_ptr(cells, cpu_of(round));
 	int result = 0;
 
-	if (!in_round(round))
+	if (READ_ONCE(cell->round) != round)
 		return 0;
 	spin_lock(&cell->late.lock);
 	/* before the cell ends a round it looks into @late */
@@ -223,17 +121,16 @@ static int follow(u64 round, struct sk_buff *skb)
 static bool receive_directly(struct espah_cell *cell, struct espah_queue *queue, u64 round,
 			     struct sk_buff *skb)
 {
-	if (!netif_elide_gro(skb->dev) || cell->receiving || cell->running ||
-	    espah_backlog_len(smp_processor_id()))
+	if (!netif_elide_gro(skb->dev) || cell->direct || espah_backlog_len(smp_processor_id()))
 		return false;
 	if (round) {
-		if (in_round(round))
+		if (READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round)
 			return false;
 		WRITE_ONCE(queue->cell_round, 0);
 	}
-	cell->receiving = true;
+	cell->direct = true;
 	netif_receive_skb(skb);
-	cell->receiving = false;
+	cell->direct = false;
 	return true;
 }
 
@@ -261,7 +158,7 @@ bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_
 		goto drop;
 	__skb_queue_tail(&cell->here, skb);
 	if (skb_queue_len(&cell->here) == 1)
-		wake(cell);
+		napi_schedule(&cell->napi);
 	return true;
 drop:
 	kfree_skb(skb);

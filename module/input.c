@@ -178,11 +178,7 @@ static void decrypt(struct espah_sa *sa, struct sk_buff *skb, unsigned int hdr_o
 	op->encap_len = encap_len;
 	reason = unlikely(espah_sa_is_ah(sa)) ? espah_ah_open(op, nsg) : espah_esp_open(op, nsg);
 	if (likely(!reason)) {
-		if (espah_cell_expects() && !outer && !READ_ONCE(sa->carries) &&
-		    espah_order_gathers(sa))
-			espah_cell_gather(op);
-		else
-			espah_order_run(op);
+		espah_order_run(op);
 		return;
 	}
 	espah_op_put(op);
@@ -368,8 +364,6 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	if (unlikely(espah_proto_is_ipsec(flow.proto) && op->depth < ESPAH_BUNDLE_MAX - 1)) {
 		*next = espah_bundle_next(en, skb, &flow, thoff);
 		*hdr_off = thoff;
-		if (*next)
-			WRITE_ONCE(sa->carries, true);
 	}
 	if (unlikely(!pol || pol->action != ESPAH_ACTION_PROTECT ||
 		     !espah_policy_admits(pol, op))) {

@@ -5,6 +5,7 @@
 #include <net/rtnetlink.h>
 #include "cell.h"
 #include "esp.h"
+#include "gather.h"
 #include "hooks.h"
 #include "net.h"
 #include "netlink/netlink.h"
@@ -76,9 +77,12 @@ static int __init espah_init(void)
 	err = espah_cells_setup();
 	if (err)
 		return err;
-	err = espah_parallel_setup();
+	err = espah_gather_setup();
 	if (err)
 		goto cells;
+	err = espah_parallel_setup();
+	if (err)
+		goto gather;
 	err = espah_sad_module_setup();
 	if (err)
 		goto parallel;
@@ -105,6 +109,8 @@ sad:
 	espah_sad_module_teardown();
 parallel:
 	espah_parallel_teardown();
+gather:
+	espah_gather_teardown();
 cells:
 	espah_cells_teardown();
 	return err;
@@ -118,6 +124,7 @@ static void __exit espah_exit(void)
 	espah_recent_teardown();
 	espah_sad_module_teardown();
 	espah_parallel_teardown();
+	espah_gather_teardown();
 	espah_cells_teardown();
 	espah_op_cleanup();
 	rcu_barrier();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/netdevice.h>
 #include <linux/slab.h>
-#include "cell.h"
 #include "compat/netdev.h"
+#include "gather.h"
 #include "input.h"
 #include "net.h"
 #include "order.h"
@@ -256,9 +256,9 @@ static bool queued(const struct espah_queue *queue)
 	return READ_ONCE(queue->len) || READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE;
 }
 
-bool espah_order_gathers(const struct espah_sa *sa)
+bool espah_order_queues(const struct espah_sa *sa)
 {
-	return espah_cell_takes(sa) && !queued(sa->queue) && !espah_parallel_wanted(sa);
+	return queued(sa->queue) || espah_parallel_wanted(sa);
 }
 
 void espah_order_run(struct espah_op *op)
@@ -267,7 +267,7 @@ void espah_order_run(struct espah_op *op)
 	int err;
 
 	if (unlikely(spread || queued(op->sa->queue))) {
-		espah_cell_flush();
+		espah_gather_flush();
 		if (enqueue(op, spread))
 			return;
 	}
@@ -283,15 +283,14 @@ void espah_order_run(struct espah_op *op)
 
 void espah_order_run_all(struct espah_op *const *ops, unsigned int n)
 {
-	bool out = ops[0]->sa->id.dir == ESPAH_DIR_OUT;
-	unsigned int i, direct = n, usable = n;
-	u64 seq = 0;
+	unsigned int i, direct = n, usable;
+	struct net_device *dev;
+	u64 seq;
 	int err;
 
-	if (out)
-		usable = espah_output_reserve(ops[0]->sa, n, &seq);
+	usable = espah_output_reserve(ops[0]->sa, n, &seq);
 	for (i = 0; i < n; i++) {
-		if (out && unlikely(!espah_output_seal(ops[i], i < usable ? seq + i : 0)))
+		if (unlikely(!espah_output_seal(ops[i], i < usable ? seq + i : 0)))
 			continue;
 		err = crypt(ops[i]);
 		if (likely(err != -EINPROGRESS)) {
@@ -302,6 +301,7 @@ void espah_order_run_all(struct espah_op *const *ops, unsigned int n)
 		}
 	}
 	for (i = 0; i < n; i++) {
+		dev = ops[i]->dev;
 		if (unlikely(!ops[i]->skb)) {
 			espah_op_put(ops[i]);
 		} else if (likely(i < direct)) {
@@ -310,5 +310,6 @@ void espah_order_run_all(struct espah_op *const *ops, unsigned int n)
 		} else {
 			queue_run(ops[i]);
 		}
+		dev_put(dev);
 	}
 }

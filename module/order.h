@@ -49,20 +49,13 @@ static inline enum espah_drop espah_order_reason(int err)
  */
 void espah_order_run(struct espah_op *op);
 
-/**
- * espah_order_gathers - whether a packet goes to espah_cell_gather() instead
- * @sa: its SA
- *
- * Context: RCU reader, BH disabled; espah_cell_expects().
- */
-bool espah_order_gathers(const struct espah_sa *sa);
+/* whether a packet of @sa would have to queue; Context: RCU reader, BH disabled */
+bool espah_order_queues(const struct espah_sa *sa);
 
 /**
- * espah_order_run_all - the same for several: all the crypto first, then they are passed on
- * @ops: of one SA, in their order; outbound ones are given their numbers now; consumed
+ * espah_order_run_all - number and encrypt several packets, then pass them on in order
+ * @ops: of one SA, in their order, prepared but for their numbers, see gather.h; consumed
  * @n: how many, ESPAH_BATCH at most
- *
- * The same code and keys for one packet after the other are in the CPU's caches.
  *
  * Context: RCU reader, BH disabled.
  */

@@ -17,8 +17,8 @@
 #include "compat/gso.h"
 #include "ah.h"
 #include "bundle.h"
-#include "cell.h"
 #include "flow.h"
+#include "gather.h"
 #include "icmp.h"
 #include "mode.h"
 #include "mss.h"
@@ -289,7 +289,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	settle(sa, skb, dst, !layout->policy_id);
 	if (!seq) {
 		op->nsg = nsg;
-		espah_cell_gather(op);
+		espah_gather(op);
 		return;
 	}
 	reason = seal(op, nsg, layout->next_header);
@@ -400,10 +400,10 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		goto drop;
 	}
 
-	if (espah_cell_expects()) {
-		waits = state && is_patient(sa, pol, skb) && espah_order_gathers(sa);
+	if (espah_gather_expects()) {
+		waits = state && is_patient(sa, pol, skb) && espah_gather_takes(sa);
 		if (!waits)
-			espah_cell_flush();
+			espah_gather_flush();
 	}
 
 	/* reserve, transform, emit */

@@ -93,7 +93,7 @@ enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
  * @turn: counts packets that others may help with
  * @worker: the CPU that runs the crypto during this turn of some packets
  * @resume: in what @serial_cpu has to do
- * @cell_round: inbound: where packets wait to be decrypted or delivered; see cell.c
+ * @cell_round: inbound: where packets are delivered; see cell.c
  */
 struct espah_queue {
 	spinlock_t lock; /* see above */
@@ -204,7 +204,6 @@ struct espah_path {
  * @replay: inbound: the receive window
  * @cpus: how many CPUs may share the work: 0: as many as have time when the one that has
  *	it is busy; see parallel.h
- * @carries: inbound: packets for another SA have come by it
  * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
  * @pmtu_expires: jiffies until which it is believed
  * @dscp_map: outbound tunnels: ESPAH_DSCP_NUM outer DSCPs, by the inner one; or NULL
@@ -258,7 +257,6 @@ struct espah_sa {
 	spinlock_t lock; /* see above */
 	struct espah_replay *replay;
 	u16 cpus;
-	bool carries;
 
 	u32 pmtu;
 	unsigned long pmtu_expires;
