@@ -54,7 +54,7 @@ static void run(struct espah_gathering *gathering)
 	rcu_read_unlock();
 	gathering->running = false;
 	gathering->n = 0;
-	/* where several waited, the next one waits for more; a CPU gone offline has none */
+	/* several waited, so the next one will; another CPU's are run where it went offline */
 	if (gathering == this_cpu_ptr(gatherings))
 		__this_cpu_write(espah_gather_busy, n > 1);
 }

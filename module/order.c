@@ -2,7 +2,6 @@
 #include <linux/netdevice.h>
 #include <linux/slab.h>
 #include "compat/netdev.h"
-#include "gather.h"
 #include "input.h"
 #include "net.h"
 #include "order.h"
@@ -266,11 +265,8 @@ void espah_order_run(struct espah_op *op)
 	bool spread = espah_parallel_wanted(op->sa);
 	int err;
 
-	if (unlikely(spread || queued(op->sa->queue))) {
-		espah_gather_flush();
-		if (enqueue(op, spread))
-			return;
-	}
+	if (unlikely(spread || queued(op->sa->queue)) && enqueue(op, spread))
+		return;
 
 	err = crypt(op);
 	if (unlikely(err == -EINPROGRESS)) {

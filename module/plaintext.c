@@ -48,7 +48,7 @@ static struct espah_sa *find_sa(struct espah_net *en, const struct sk_buff *skb,
 		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
 	}
 	if (proto == IPPROTO_UDP)
-		off = xa_empty(&en->encap_ports) ? -1 : espah_encap_esp_off(en, skb, off);
+		off = espah_encap_esp_off(en, skb, off);
 	else if (!espah_proto_is_ipsec(proto))
 		return NULL;
 	if (off < 0)

@@ -55,9 +55,12 @@ void espah_encap_finish(struct sk_buff *skb)
 
 int espah_encap_esp_off(struct espah_net *en, const struct sk_buff *skb, int off)
 {
+	const __be32 *words;
 	__be32 buf[3];
-	const __be32 *words = skb_header_pointer(skb, off, sizeof(buf), buf);
 
+	if (xa_empty(&en->encap_ports))
+		return -1;
+	words = skb_header_pointer(skb, off, sizeof(buf), buf);
 	if (!words || !words[2] ||
 	    !xa_load(&en->encap_ports, ntohs(((const struct udphdr *)words)->dest)))
 		return -1;

@@ -116,12 +116,25 @@ def sent(algorithm, esn):
     lab.equal(Espah.drops(one.a), {}, "drops")
 
 
+@lab.test("what a card's driver would bring is not gathered: its interrupt may move")
+def brought():
+    one = Lab(pair(0x1000))
+    # then packets pass a NAPI context, as a card has it
+    one.a.run("ethtool", "-K", "lan", "gro", "on")
+    one.h.run("ethtool", "-K", "eth0", "tso", "off")
+    hold_back(one.h)
+
+    def both():
+        burst(one.here, one.there)
+        in_order(one.there)
+    lab.equal(trace.calls("espah_gather", both), 0, "packets gathered")
+
+
 @lab.test("a burst is received in order", GCM)
 @lab.test("the same with AH", AH["sha256"])
 def received(algorithm):
     one = Lab(pair(0x1000, algorithm=algorithm), proto=algorithm.proto)
     hold_back(one.b)
-
     burst(one.there, one.here)
     in_order(one.here)
     lab.equal(Espah.json(one.a, "stats")["in_packets"], COUNT + 1, "packets counted")

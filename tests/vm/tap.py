@@ -23,7 +23,6 @@ from scapy_peer import HEADER, IP, UDP, Peer, raw
 HOST, OUTGOING = 0, traffic.PACKET_OUTGOING  # packet types of <linux/if_packet.h>
 
 
-
 def taps(ns):
     """Names of the devices of kind espah in a namespace."""
     links = json.loads(ns.run("ip", "-j", "link", "show", "type", "espah").stdout or "[]")

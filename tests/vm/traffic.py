@@ -200,21 +200,37 @@ CLEARTEXT = [
 OUTGOING = [(0x20, 0, 0, 0xfffff004), (0x15, 1, 0, PACKET_OUTGOING), (0x06, 0, 0, 0)]
 
 
-class Wire:
-    """Frames that a device sees; cleartext: only those that it sends and are not protected."""
+class PacketSocket:
+    """What a packet socket sees on a device, all or what a filter lets through."""
 
-    def __init__(self, ns, device, cleartext=False, outgoing=False, buffer=64 << 20):
+    def __init__(self, ns, device, kind, instructions=None, buffer=64 << 20):
         with ns:
-            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self.sock = socket.socket(socket.AF_PACKET, kind, 0)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer)
-        instructions = (OUTGOING if outgoing or cleartext else []) + (CLEARTEXT if cleartext else
-                                                                      [(0x06, 0, 0, 0x40000)])
-        if cleartext or outgoing:
+        if instructions:
             program, self.buffer = bpf(instructions)
             self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
         with ns:
             self.sock.bind((device, ETH_P_ALL))
         self.sock.settimeout(lab.TIMEOUT)
+
+    def close(self):
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Wire(PacketSocket):
+    """Frames that a device sees; cleartext: only those that it sends and are not protected."""
+
+    def __init__(self, ns, device, cleartext=False, outgoing=False, buffer=64 << 20):
+        instructions = OUTGOING + (CLEARTEXT if cleartext else [(0x06, 0, 0, 0x40000)])
+        super().__init__(ns, device, socket.SOCK_RAW,
+                         instructions if outgoing or cleartext else None, buffer)
 
     def frames(self):
         return drain(self.sock)
@@ -234,26 +250,12 @@ class Wire:
             if protocol is None or protocol_of(packet) == protocol:
                 return packet
 
-    def close(self):
-        self.sock.close()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
-class Tap:
+class Tap(PacketSocket):
     """A packet socket on a device of kind espah: what it shows, as the kernel hands it out."""
 
     def __init__(self, ns, device="espah0"):
-        with ns:
-            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-        with ns:
-            self.sock.bind((device, ETH_P_ALL))
-        self.sock.settimeout(lab.TIMEOUT)
+        super().__init__(ns, device, socket.SOCK_DGRAM)
 
     def next(self):
         """(packet, packet type, SPI, low 16 bits of the sequence number)"""
@@ -267,15 +269,6 @@ class Tap:
 
     def silent(self):
         return silent(self.sock)
-
-    def close(self):
-        self.sock.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def add_tap(ns, name="espah0"):
