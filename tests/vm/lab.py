@@ -8,6 +8,7 @@ forked to send a packet. That matters where processors are emulated.
 import contextlib
 import ctypes
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
 MNT_DETACH = 2
+SO_TIMESTAMP = 29  # which the socket module does not name
 TIMEOUT = 15  # seconds for what takes milliseconds natively; nothing waits for it when all is well
 
 
@@ -145,11 +147,21 @@ def offloads(ns, device, on):
 KEEPER = "keeper"
 
 
+# What the kernel's own code is patched for stays, so that the same of others comes and goes without:
+# emulated processors now and then run what is being patched.
+
+kept = []
+
+
+def keep_timestamps():
+    """A socket that wants to know when packets come, as ping does."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
+    kept.append(sock)
+
+
 def keep_hooks():
-    """
-    A namespace whose hooks stay, so that those of others come and go without the kernel
-    patching its own code: emulated processors now and then run what is being patched.
-    """
+    """A namespace with all hooks."""
     run("ip", "netns", "add", KEEPER)
     chains = "".join(f"chain {hook} {{ type filter hook {hook} priority 0; }}\n" for hook in
                      ("prerouting", "input", "forward", "output", "postrouting"))

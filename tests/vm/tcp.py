@@ -39,7 +39,6 @@ class Lab:
     def __init__(self, name, stack_a, stack_b):
         if not name:
             lab.delete_all()
-            keep_hooks()
         self.hosts = [lab.Netns(name + part, forward=True)
                       for part in ("left", "ga", "r", "s", "gb", "right")]
         self.left, self.ga, self.r, self.s, self.gb, self.right = self.hosts
@@ -107,16 +106,6 @@ class Lab:
 
     def transfer(self, family, port=7000):
         return traffic.Transfer(self.left, HOSTS[family][0], self.right, HOSTS[family][1], port)
-
-
-def keep_hooks():
-    """Hooks outside the laboratory, so that those inside come and go without patched code:
-
-    QEMU's emulation may execute the int3 of such a patch after it is gone, and Linux panics.
-    """
-    hooks = [f"chain {hook} {{ type filter hook {hook} priority 0;\n}}\n"
-             for hook in ("prerouting", "input", "forward", "output", "postrouting")]
-    lab.run("nft", "-f", "-", stdin=f"table inet keep {{\n{''.join(hooks)}}}\n")
 
 
 BULK = os.urandom(384 << 10)
