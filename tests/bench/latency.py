@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Round trips through the gateways, of pings: while nothing else passes, and beside eight TCP flows,
-which together send half of what XFRM can carry, or as much as they can.
+which together send half of what XFRM can carry, or as much as they can, once in packets of 64 KB and
+once in packets of 4 KB: a ping waits for whole packets of its SA.
 
     scripts/bench latency        scripts/bench --native latency
 """
@@ -18,6 +19,7 @@ PINGS = 100 if QUICK else 400
 INTERVAL = 0.01
 REPETITIONS = 1 if QUICK else 3
 FLOWS = 8
+GSO_MAX, GSO_SMALL = 65536, 4096
 
 
 def ping(ns):
@@ -44,6 +46,8 @@ def measure(topology, seen, loads):
         stack.on(topology, ALG)
         for load, options in loads.items():
             process = None
+            topology.src.ip("link set a0 gso_max_size "
+                            f"{GSO_SMALL if load == 'load_4k' else GSO_MAX}\n")
             if load != "idle":
                 process = iperf(topology, FLOWS, PINGS * INTERVAL + 30, *options)
             try:
@@ -62,7 +66,8 @@ def measure(topology, seen, loads):
 
 def main():
     topology = gateways.with_server()
-    seen, loads = {}, {"idle": (), "half": half_of_xfrms(topology), "load": ()}
+    seen, loads = {}, {"idle": (), "half": half_of_xfrms(topology), "load": (),
+                   "load_4k": ()}
     for _ in range(REPETITIONS):
         measure(topology, seen, loads)
     lab.delete_all()
