@@ -190,6 +190,31 @@ def mixed():
     lab.equal(Espah.drops(one.a), {}, "drops")
 
 
+@lab.test("what the gateway itself sends amid a burst leaves behind what was gathered before it")
+def answered():
+    one = Lab(pair(0x1000))
+    # h has an address on b's side too: answers to it go through the SA, requests come in the clear
+    Espah.configure(one.a, [], [], ways(THIRD)[:1])
+    one.h.ip(f"addr add {THIRD}/32 dev lo\n")
+    with one.h:
+        icmp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+    icmp.bind((THIRD, 0))
+    hold_back(one.h)
+    turn = COUNT // 10
+    with icmp, traffic.Wire(one.a, "wan", outgoing=True) as wire:
+        def both():
+            for first in range(0, COUNT, turn):
+                icmp.sendto(bytes([8, 0, 0, 0, 0, 0, 0, 1]) + bytes(4 * SIZE), ("10.1.0.1", 0))
+                burst(one.here, one.there, range(first, first + turn))
+            in_order(one.there)
+        gathered(both)
+        seen = [packet for packet in wire.packets() if traffic.protocol_of(packet) == 50]
+    lab.equal(["answer" if len(packet) > 4 * SIZE else "datagram" for packet in seen],
+              (["answer"] + ["datagram"] * turn) * 10, "order")
+    lab.equal([int.from_bytes(packet[24:28], "big") for packet in seen],
+              list(range(2, len(seen) + 2)), "sequence numbers")
+
+
 @lab.test("a hard limit ends a burst exactly", {"extra": "hard packets 51"}, {"expired", "no_sa"})
 @lab.test("so does the last sequence number", {"seq": (1 << 32) - 52}, {"seq_overflow"})
 def ended(options, reasons):
