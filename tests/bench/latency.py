@@ -66,8 +66,7 @@ def measure(topology, seen, loads):
 
 def main():
     topology = gateways.with_server()
-    seen, loads = {}, {"idle": (), "half": half_of_xfrms(topology), "load": (),
-                   "load_4k": ()}
+    seen, loads = {}, {"idle": (), "half": half_of_xfrms(topology), "load": (), "load_4k": ()}
     for _ in range(REPETITIONS):
         measure(topology, seen, loads)
     lab.delete_all()
