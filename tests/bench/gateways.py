@@ -252,7 +252,6 @@ def prepare():
 def with_server():
     """The topology, ready to be measured: the module loaded, and iperf3 waiting in dst."""
     prepare()
-    lab.keep_timestamps()
     module.load()
     topology = Gateways()
     topology.dst.start("iperf3", "-s", stdout=subprocess.DEVNULL)

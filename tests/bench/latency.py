@@ -19,7 +19,7 @@ PINGS = 100 if QUICK else 400
 INTERVAL = 0.01
 REPETITIONS = 1 if QUICK else 3
 FLOWS = 8
-GSO_MAX, GSO_SMALL = 65536, 4096
+GSO_MAX, GSO_SMALL = 65536, 4096  # bytes
 
 
 def ping(ns):
@@ -44,10 +44,9 @@ def half_of_xfrms(topology):
 def measure(topology, seen, loads):
     for name, stack in gateways.STACKS.items():
         stack.on(topology, ALG)
-        for load, options in loads.items():
+        for load, (gso_max, options) in loads.items():
             process = None
-            topology.src.ip("link set a0 gso_max_size "
-                            f"{GSO_SMALL if load == 'load_4k' else GSO_MAX}\n")
+            topology.src.ip(f"link set a0 gso_max_size {gso_max}\n")
             if load != "idle":
                 process = iperf(topology, FLOWS, PINGS * INTERVAL + 30, *options)
             try:
@@ -66,7 +65,10 @@ def measure(topology, seen, loads):
 
 def main():
     topology = gateways.with_server()
-    seen, loads = {}, {"idle": (), "half": half_of_xfrms(topology), "load": (), "load_4k": ()}
+    lab.keep_timestamps()
+    seen = {}
+    loads = {"idle": (GSO_MAX, ()), "half": (GSO_MAX, half_of_xfrms(topology)),
+             "load": (GSO_MAX, ()), "load_4k": (GSO_SMALL, ())}
     for _ in range(REPETITIONS):
         measure(topology, seen, loads)
     lab.delete_all()

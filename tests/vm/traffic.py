@@ -67,6 +67,16 @@ def drain(sock):
     return got
 
 
+class Closing:
+    """What is closed at the end of a `with' statement."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 # --- ICMP echo ----------------------------------------------------------------------------
 
 def ping(ns, source, target, size=56, count=1):
@@ -92,7 +102,7 @@ def ping(ns, source, target, size=56, count=1):
 
 # --- TCP ------------------------------------------------------------------------------------
 
-class Transfer:
+class Transfer(Closing):
     """A TCP connection whose bytes are hashed at both ends."""
 
     def __init__(self, client_ns, client, server_ns, server, port):
@@ -171,12 +181,6 @@ class Transfer:
         self.client.close()
         self.server.close()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
 
 # --- the wire ---------------------------------------------------------------------------------
 
@@ -200,7 +204,7 @@ CLEARTEXT = [
 OUTGOING = [(0x20, 0, 0, 0xfffff004), (0x15, 1, 0, PACKET_OUTGOING), (0x06, 0, 0, 0)]
 
 
-class PacketSocket:
+class PacketSocket(Closing):
     """What a packet socket sees on a device, all or what a filter lets through."""
 
     def __init__(self, ns, device, kind, instructions=None, buffer=64 << 20):
@@ -216,12 +220,6 @@ class PacketSocket:
 
     def close(self):
         self.sock.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class Wire(PacketSocket):
