@@ -24,6 +24,7 @@ struct espah_gathering {
 };
 
 DEFINE_PER_CPU(bool, espah_gather_busy);
+DEFINE_PER_CPU(const struct sk_buff *, espah_gather_newest);
 
 static struct espah_gathering __percpu *gatherings;
 static struct net_device *gatherings_dev;
@@ -64,9 +65,10 @@ void espah_gather_flush(void)
 	run(this_cpu_ptr(gatherings));
 }
 
-bool espah_gather_takes(const struct espah_sa *sa)
+bool espah_gather_takes(const struct espah_sa *sa, const struct sk_buff *skb)
 {
-	return !this_cpu_ptr(gatherings)->running && !espah_order_queues(sa);
+	/* segments come together as it is */
+	return !this_cpu_ptr(gatherings)->running && !skb->next && !espah_order_queues(sa);
 }
 
 void espah_gather(struct espah_op *op)
@@ -87,8 +89,13 @@ void espah_gather(struct espah_op *op)
 	op->dev = op->skb->dev;
 	dev_hold(op->dev);
 	skb_dst_force(op->skb);
-	if (gathering->n == GATHER_MAX)
+	if (espah_gather_ends(op->skb)) {
 		run(gathering);
+		/* none has to be expected where it is seen whether more come */
+		__this_cpu_write(espah_gather_busy, false);
+	} else if (gathering->n == GATHER_MAX) {
+		run(gathering);
+	}
 }
 
 static int poll(struct napi_struct *napi, int budget)

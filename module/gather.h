@@ -5,11 +5,17 @@
  * sent. So the code of each step is in the CPU's caches from the second one on, and the peer's
  * replay window does not miss what another CPU overtakes meanwhile. A packet that comes alone
  * does not wait.
+ *
+ * What a card's driver brings comes in lists, of eight by default (net.core.gro_normal_batch). A
+ * list passes our first hook as a whole before any of its packets is forwarded, so it ends with
+ * the packet that this hook has seen last. With that one all are run, as the card's interrupt may
+ * move to another CPU, which then brings the next list.
  */
 #ifndef _ESPAH_GATHER_H
 #define _ESPAH_GATHER_H
 
 #include <linux/percpu.h>
+#include <linux/skbuff.h>
 #include "compat/netdev.h"
 #include "esp.h"
 
@@ -19,16 +25,31 @@ void espah_gather_teardown(void);
 
 /* whether packets are gathered on this CPU, or more than one was the last time */
 DECLARE_PER_CPU(bool, espah_gather_busy);
+/* the packet that the first hook has seen last; to compare with only */
+DECLARE_PER_CPU(const struct sk_buff *, espah_gather_newest);
 
-/* whether more packets seem to wait on this CPU; if not, none is gathered; Context: BH disabled */
-static inline bool espah_gather_expects(void)
+/* a packet has come to the first hook; Context: BH disabled */
+static inline void espah_gather_note(const struct sk_buff *skb)
 {
-	return unlikely(__this_cpu_read(espah_gather_busy) ||
-			espah_backlog_len(smp_processor_id()));
+	__this_cpu_write(espah_gather_newest, skb);
 }
 
-/* whether a packet of @sa may wait for those behind it; Context: RCU reader, BH disabled */
-bool espah_gather_takes(const struct espah_sa *sa);
+/* whether a driver's list ends with @skb; Context: BH disabled */
+static inline bool espah_gather_ends(const struct sk_buff *skb)
+{
+	return espah_skb_of_napi(skb) && __this_cpu_read(espah_gather_newest) == skb;
+}
+
+/* whether more packets seem to wait behind @skb; if not, it is not gathered; Context: BH disabled */
+static inline bool espah_gather_expects(const struct sk_buff *skb)
+{
+	return unlikely(__this_cpu_read(espah_gather_busy) ||
+			(espah_skb_of_napi(skb) ? !espah_gather_ends(skb) :
+						  espah_backlog_len(smp_processor_id())));
+}
+
+/* whether a packet for @sa may wait for those behind it; Context: RCU reader, BH disabled */
+bool espah_gather_takes(const struct espah_sa *sa, const struct sk_buff *skb);
 
 /**
  * espah_gather - let a packet wait for those behind it

@@ -21,6 +21,7 @@
 #include <net/ipv6_frag.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include "flow.h"
+#include "gather.h"
 #include "hooks.h"
 #include "icmp.h"
 #include "input.h"
@@ -84,6 +85,7 @@ static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct n
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing4, priv, skb, state);
+	espah_gather_note(skb);
 	if (unlikely(ip_is_fragment(ip_hdr(skb))) && !left_alone(skb, marked) &&
 	    defrag4(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
@@ -96,6 +98,7 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing6, priv, skb, state);
+	espah_gather_note(skb);
 	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) && !left_alone(skb, marked) &&
 	    defrag6(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;

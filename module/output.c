@@ -3,7 +3,6 @@
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/random.h>
-#include <net/busy_poll.h>
 #include <net/esp.h>
 #include <net/icmp.h>
 #include <net/inet_sock.h>
@@ -38,17 +37,10 @@ static bool is_local(const struct sk_buff *skb)
 	return !skb->skb_iif;
 }
 
-/*
- * Whether a packet may wait for those behind it, without a number. Not one from a network card,
- * which may have its next packets received by another CPU as soon as the hooks have seen this one.
- */
+/* Whether a packet may wait for those behind it, without a number. */
 static bool is_patient(const struct espah_sa *sa, const struct espah_policy *pol,
 		       const struct sk_buff *skb)
 {
-#ifdef CONFIG_NET_RX_BUSY_POLL
-	if (skb->napi_id >= MIN_NAPI_ID)
-		return false;
-#endif
 	return !is_local(skb) && !espah_sa_is_ah(sa) && !pol->nouter && !espah_tap_looks();
 }
 
@@ -400,8 +392,8 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		goto drop;
 	}
 
-	if (espah_gather_expects()) {
-		waits = state && is_patient(sa, pol, skb) && espah_gather_takes(sa);
+	if (espah_gather_expects(skb)) {
+		waits = state && is_patient(sa, pol, skb) && espah_gather_takes(sa, skb);
 		if (!waits)
 			espah_gather_flush();
 	}

@@ -11,6 +11,7 @@
 #include <linux/netdevice.h>
 #include <linux/slab.h>
 #include <linux/version.h>
+#include <net/busy_poll.h>
 #include <net/ip_tunnels.h>
 #ifdef ESPAH_HAS_NET_HOTDATA
 #include <net/hotdata.h>
@@ -73,6 +74,16 @@ static inline void espah_napi_del(struct napi_struct *napi)
 {
 	napi_disable(napi);
 	__netif_napi_del(napi);
+}
+
+/* whether a NAPI context brought it, as a card's driver has one, which any CPU may poll next */
+static inline bool espah_skb_of_napi(const struct sk_buff *skb)
+{
+#ifdef CONFIG_NET_RX_BUSY_POLL
+	return skb->napi_id >= MIN_NAPI_ID;
+#else
+	return false;
+#endif
 }
 
 /* how many packets wait for a CPU to receive them */

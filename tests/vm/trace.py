@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How often the module does something, by the kernel's function tracer."""
+"""What the module does, and how often, by the kernel's function tracer."""
 import lab
 
 FOLDER = "/sys/kernel/tracing/"
@@ -10,16 +10,22 @@ def write(name, text):
         file.write(text)
 
 
-def calls(function, action):
-    """How often a function of the module is entered while something is done."""
+def sequence(functions, action):
+    """The functions of the module, of these, that are entered while something is done."""
     write("current_tracer", "nop")
-    write("set_ftrace_filter", function)
+    write("set_ftrace_filter", " ".join(functions))
     write("trace", "")
     write("current_tracer", "function")
     try:
         action()
         with open(FOLDER + "trace", encoding="ascii") as file:
-            return sum(f": {function} <-" in line for line in file)
+            entered = [line.rsplit(": ", 1)[1].split(" <-")[0] for line in file if " <-" in line]
     finally:
         write("current_tracer", "nop")
         write("set_ftrace_filter", "")
+    return [name.split(" ")[0] for name in entered]
+
+
+def calls(function, action):
+    """How often a function of the module is entered while something is done."""
+    return sequence([function], action).count(function)
