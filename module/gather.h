@@ -40,7 +40,7 @@ static inline bool espah_gather_ends(const struct sk_buff *skb)
 	return espah_skb_of_napi(skb) && __this_cpu_read(espah_gather_newest) == skb;
 }
 
-/* whether more packets seem to wait behind @skb; if not, it is not gathered; Context: BH disabled */
+/* whether more packets seem to wait behind @skb; else it is not gathered; Context: BH disabled */
 static inline bool espah_gather_expects(const struct sk_buff *skb)
 {
 	return unlikely(__this_cpu_read(espah_gather_busy) ||

@@ -19,6 +19,7 @@ import driver
 import ipsec
 import lab
 import module
+import trace
 import traffic
 from ipsec import ALGORITHMS, GCM, OURS, Policy, SA
 
@@ -367,6 +368,41 @@ def moving():
         for process in [fork(number, lambda number=number: send(number)) for number in (0, 1)]:
             os.waitpid(process, 0)
         check_bursts(flow, bursts * size)
+
+
+def polling_thread(device):
+    """The kernel's thread that polls a device which is told to have one."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/comm", encoding="ascii") as comm:
+            if comm.read().startswith(f"napi/{device}-"):
+                return int(pid)
+    raise lab.Failed(f"no thread polls {device}")
+
+
+@lab.test("packets from a card that each processor polls by turns stay in order")
+def polled_by_turns():
+    ipsec.need_espah()
+    a, b = topology(True, extra="cpus 1")
+    left, right = hosts(a, b)
+    for host, gateway in (left, a), (right, b):
+        for ns, device in (host, "eth0"), (gateway, "eth1"):
+            ns.run("ethtool", "-K", device, "gro", "on", "tso", "off")
+    a.run("ip", "netns", "exec", str(a), "sh", "-c", "echo 1 >/sys/class/net/eth1/threaded")
+    traffic.ping(left, HERE, THERE)
+    thread, count = polling_thread("eth1"), 6000
+    with contextlib.closing(Flow(left, HERE, right, THERE, 0)) as flow:
+        def send():
+            flow.start(count)
+            while os.waitpid(flow.process, os.WNOHANG) == (0, 0):
+                for cpu in CPUS:
+                    os.sched_setaffinity(thread, {cpu})
+                    time.sleep(0.001)
+            flow.process = None
+        lab.true(trace.calls("espah_gather", send) > count / 10, "too few were gathered")
+        time.sleep(0.5)
+        stamps = [STAMP.unpack_from(datagram)[1] for datagram in traffic.drain(flow.sink)]
+        lab.true(len(stamps) > count / 2, f"only {len(stamps)} arrived")
+        check_order("the flow", stamps)
 
 
 # --- drivers that answer later ------------------------------------------------------------------
