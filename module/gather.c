@@ -89,13 +89,8 @@ void espah_gather(struct espah_op *op)
 	op->dev = op->skb->dev;
 	dev_hold(op->dev);
 	skb_dst_force(op->skb);
-	if (espah_gather_ends(op->skb)) {
+	if (gathering->n == GATHER_MAX || espah_gather_ends(op->skb))
 		run(gathering);
-		/* none has to be expected where it is seen whether more come */
-		__this_cpu_write(espah_gather_busy, false);
-	} else if (gathering->n == GATHER_MAX) {
-		run(gathering);
-	}
 }
 
 static int poll(struct napi_struct *napi, int budget)

@@ -9,7 +9,8 @@
  * What a card's driver brings comes in lists, of eight by default (net.core.gro_normal_batch). A
  * list passes our first hook as a whole before any of its packets is forwarded, so it ends with
  * the packet that this hook has seen last. With that one all are run, as the card's interrupt may
- * move to another CPU, which then brings the next list.
+ * move to another CPU, which then brings the next list. If that one does not come here, as a rule
+ * drops it or it is for somebody else, they are run at the end of the softirq.
  */
 #ifndef _ESPAH_GATHER_H
 #define _ESPAH_GATHER_H
@@ -56,7 +57,7 @@ bool espah_gather_takes(const struct espah_sa *sa, const struct sk_buff *skb);
  * @op: prepared but for its number
  *
  * It goes to espah_order_run_all() once the CPU has received what waits, or earlier: when very
- * many are gathered, or by espah_gather_flush().
+ * many are gathered, with the last packet of a driver's list, or by espah_gather_flush().
  *
  * Context: RCU reader, BH disabled; espah_gather_takes().
  */

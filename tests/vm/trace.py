@@ -19,11 +19,10 @@ def sequence(functions, action):
     try:
         action()
         with open(FOLDER + "trace", encoding="ascii") as file:
-            entered = [line.rsplit(": ", 1)[1].split(" <-")[0] for line in file if " <-" in line]
+            return [line.rsplit(": ", 1)[1].split(" <-")[0] for line in file if " <-" in line]
     finally:
         write("current_tracer", "nop")
         write("set_ftrace_filter", "")
-    return [name.split(" ")[0] for name in entered]
 
 
 def calls(function, action):
