@@ -66,6 +66,24 @@ class Card(Lab):
         self.h.run("ethtool", "-K", "eth0", "tso", "off")
 
 
+class Card6(Card):
+    """The same for IPv6, beside IPv4."""
+
+    def __init__(self, one):
+        super().__init__(one)
+        outer = ("fd09::1", "fd09::2")
+        self.h.ip("addr add fd01::2/64 dev eth0 nodad\nroute add default via fd01::1\n")
+        self.a.ip("addr add fd01::1/64 dev lan nodad\naddr add fd09::1/64 dev wan nodad\n"
+                  "route add fd02::/64 via fd09::2\n")
+        self.b.ip("addr add fd09::2/64 dev eth0 nodad\naddr add fd02::1/128 dev lo\n"
+                  "route add fd01::/64 via fd09::1\n")
+        sas = (SA(0x3000, *outer, reqid=6, window=128), SA(0x3001, *outer[::-1], reqid=6, window=128))
+        self.connect(sas, sas, (Policy("fd01::/64", "fd02::1/128", outer, reqid=6),
+                                Policy("fd02::1/128", "fd01::/64", outer[::-1], reqid=6)))
+        self.here, self.there = traffic.udp(self.h, "fd01::2", 9000), traffic.udp(self.b, "fd02::1", 9000)
+        traffic.ping(self.h, "fd01::2", "fd02::1")
+
+
 def hold_back(ns):
     ns.run("tc", "qdisc", "add", "dev", "eth0", "root", "netem", "slot", "200ms", "200ms",
            "limit", "5000")
@@ -127,9 +145,10 @@ def sent(algorithm, esn, topology=Lab):
     lab.equal(Espah.drops(one.a), {}, "drops")
 
 
-@lab.test("each of a card's lists is sent before the next one comes")
-def brought_whole():
-    one = Card(pair(0x1000))
+@lab.test("each of a card's lists is sent before the next one comes", Card)
+@lab.test("the same with IPv6", Card6)
+def brought_whole(topology):
+    one = topology(pair(0x1000))
     hold_back(one.h)
 
     def both():
