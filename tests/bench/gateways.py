@@ -100,11 +100,22 @@ class Ipsec:
 
     @classmethod
     def on(cls, gateways, alg):
+        cls.protect(gateways, alg, cls.extra, "priority 2")
+
+    @classmethod
+    def pings_apart(cls, gateways, alg):
+        """Pings have SAs of their own, too; in espah ones that no other CPU helps with."""
+        cls.protect(gateways, alg, "cpus 1", "proto icmp priority 1", reqid=2)
+
+    @classmethod
+    def protect(cls, gateways, alg, extra, match, reqid=1):
         algorithm = AH.get(alg) or ALGORITHMS[NAMES[alg]]
-        there = SA(0x1001, GW1, GW2, algorithm=algorithm, window=64, extra=cls.extra)
-        back = SA(0x1002, GW2, GW1, algorithm=algorithm, window=64, extra=cls.extra)
+        options = {"algorithm": algorithm, "window": 64, "extra": extra, "reqid": reqid}
+        there = SA(0x1000 * reqid + 1, GW1, GW2, **options)
+        back = SA(0x1000 * reqid + 2, GW2, GW1, **options)
         ipsec.configure_pair(gateways.gw1, gateways.gw2, cls.stack, cls.stack, [there], [back],
-                             [Policy(NET1, NET2, (GW1, GW2), proto=algorithm.proto)])
+                             [Policy(NET1, NET2, (GW1, GW2), proto=algorithm.proto, match=match,
+                                     reqid=reqid)])
 
     @classmethod
     def off(cls, gateways, _alg):

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Round trips through the gateways, of pings: while nothing else passes, and beside eight TCP flows,
-which together send half of what XFRM can carry, or as much as they can, once in packets of 64 KB and
-once in packets of 4 KB: a ping waits for whole packets of its SA.
+which together send half of what XFRM can carry, or as much as they can, in packets of 64 KB, in packets
+of 4 KB (a ping waits for whole packets of its SA), and while pings have SAs of their own.
 
     scripts/bench latency        scripts/bench --native latency
 """
@@ -19,6 +19,7 @@ PINGS = 100 if QUICK else 400
 INTERVAL = 0.01
 REPETITIONS = 1 if QUICK else 3
 FLOWS = 8
+APART = "load_apart"  # the last one, as it adds to what a stack was given
 GSO_MAX, GSO_SMALL = 65536, 4096  # bytes
 
 
@@ -45,6 +46,10 @@ def measure(topology, seen, loads):
     for name, stack in gateways.STACKS.items():
         stack.on(topology, ALG)
         for load, (gso_max, options) in loads.items():
+            if load == APART:
+                if not issubclass(stack, gateways.Ipsec):
+                    continue
+                stack.pings_apart(topology, ALG)
             process = None
             topology.src.ip(f"link set a0 gso_max_size {gso_max}\n")
             if load != "idle":
@@ -68,7 +73,7 @@ def main():
     lab.keep_timestamps()
     seen = {}
     loads = {"idle": (GSO_MAX, ()), "half": (GSO_MAX, half_of_xfrms(topology)),
-             "load": (GSO_MAX, ()), "load_4k": (GSO_SMALL, ())}
+             "load": (GSO_MAX, ()), "load_4k": (GSO_SMALL, ()), APART: (GSO_MAX, ())}
     for _ in range(REPETITIONS):
         measure(topology, seen, loads)
     lab.delete_all()

@@ -174,9 +174,10 @@ def brought_alone():
 @lab.test("none waits for the last packet of a card's list, which a rule drops")
 def brought_dropped():
     one = Card(pair(0x1000))
-    one.a.run("nft", "-f", "-", stdin="""table inet rules {
+    one.a.run("nft", "-f", "-", stdin="""table ip rules {
         chain forward { type filter hook forward priority 0; mark 1 drop; }
-        chain each_second { type filter hook prerouting priority 0; numgen inc mod 2 1 meta mark set 1; }
+        chain each_second { type filter hook prerouting priority 0;
+            udp dport 9000 numgen inc mod 2 1 meta mark set 1; }
     }""")
     hold_back(one.h)
     seen = []
