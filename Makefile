@@ -43,13 +43,13 @@ check: ## build with all warnings and sparse, and run checkpatch.pl
 	scripts/check
 
 install: module cli ## module for KDIR and command, with man page and completion (DESTDIR, PREFIX)
-	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) \
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH="$(DESTDIR)") \
 		CONFIG_MODULE_SIG_ALL= modules_install
 	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
 	$(MAKE) -C userspace-tools/espah install
 
 uninstall: ## undo install
-	find $(DESTDIR)/lib/modules/$(or $(RELEASE),$(error no kernel headers in $(KDIR))) -name 'espah.ko*' -delete
+	find "$(DESTDIR)/lib/modules/"$(or $(RELEASE),$(error no kernel headers in $(KDIR))) -name 'espah.ko*' -delete
 	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
 	$(MAKE) -C userspace-tools/espah uninstall
 
@@ -58,6 +58,7 @@ clean: ## remove what was built here
 	$(MAKE) -C userspace-tools/espah clean
 	$(MAKE) -C userspace-tools/strongswan clean STRONGSWAN=
 	find module -name '*.o' -delete -o -name '*.ko' -delete -o -name '*.mod*' -delete -o -name '.*.cmd' -delete
+	rm -f Module.symvers modules.order .*.cmd
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'

@@ -50,6 +50,7 @@ void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 {
 	struct nlattr *dir = attrs[ESPAH_SA_DIR], *reqid = attrs[ESPAH_SA_REQID];
+	struct nlattr *proto = attrs[ESPAH_SA_PROTO];
 	int err = 0;
 	void *hdr;
 	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, ESPAH_CMD_SA_FLUSH, &hdr, GFP_KERNEL);
@@ -58,6 +59,8 @@ void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 		return;
 	if (dir)
 		err = nla_put_u8(skb, ESPAH_SA_DIR, nla_get_u8(dir));
+	if (!err && proto)
+		err = nla_put_u8(skb, ESPAH_SA_PROTO, nla_get_u8(proto));
 	if (!err && reqid)
 		err = nla_put_u32(skb, ESPAH_SA_REQID, nla_get_u32(reqid));
 	send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, err, GFP_KERNEL);

@@ -66,6 +66,7 @@ const struct nla_policy espah_sa_get_policy[ESPAH_SA_MAX + 1] = {
 
 const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_DIR] = ESPAH_NLA(dir),
+	[ESPAH_SA_PROTO] = ESPAH_NLA(ipsec),
 	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
 };
 

@@ -940,6 +940,8 @@ def many(link):
         check(len(own.dump(SA_GET, [(REQID, u32(1))])) == count // 3, "filter")
         own.ask(SA_FLUSH, [(REQID, u32(1))])
         check(len(own.dump(SA_GET)) == 2 * count // 3, "flush of a reqid")
+        own.ask(SA_FLUSH, [(PROTO, u8(51))])
+        check(len(own.dump(SA_GET)) == 2 * count // 3, "flush of AH")
         own.ask(SA_FLUSH, [])
         check(own.dump(SA_GET) == [], "flush")
 

@@ -320,6 +320,23 @@ def kept():
     lab.equal(taps(peer.a), [], "devices")
 
 
+@lab.test("two captures in one batch: the second one is not in the way of the first, nor its device left")
+def twice():
+    afresh()
+    peer = Peer()
+    with open("/tmp/captures", "w", encoding="ascii") as file:
+        file.writelines(["capture -c 1\n"] * 2)
+    both = Program(peer.a, CLI, "-b", "/tmp/captures")
+    peer.accepts(1, b"x" * 40)
+    both.said = ""
+    while "listening on" not in both.said:
+        both.said += both.process.stderr.readline()
+    peer.accepts(2, b"x" * 40)
+    both.end()
+    lab.equal(both.process.returncode, 0, "exit status")
+    lab.equal(taps(peer.a), [], "devices")
+
+
 # --- Wireshark decrypts the wire ----------------------------------------------------------------------
 
 def export(ns, *words, **options):
@@ -397,6 +414,7 @@ def exported():
     with open(table, "w") as file:
         file.write("old")
     os.chmod(table, 0o644)
+    os.chown(table, 1000, 1000)
     refusal = export(pair.a, table, check=False)
     lab.equal(refusal.returncode, 2, "exit status without --show-keys")
     lab.true("holds keys" in refusal.stderr and "--show-keys" in refusal.stderr, refusal.stderr)
@@ -410,7 +428,8 @@ def exported():
     lab.equal(len(said), len(LACKS) + 1, "sentences")
     lab.equal([line.count("left out") for line in said], [1] * len(LACKS) + [0], "left out")
     lab.true("ESN" in said[-1], said[-1])
-    lab.equal(stat.S_IMODE(os.stat(table).st_mode), 0o600, "mode")
+    now = os.stat(table)
+    lab.equal((stat.S_IMODE(now.st_mode), now.st_uid), (0o600, 1000), "mode and owner")
     with open(table) as file:
         lines = [line for line in file.read().splitlines() if not line.startswith("#")]
     # by the description of the table in Wireshark: protocol, addresses, SPI, cipher and its
@@ -424,6 +443,10 @@ def exported():
         f'"0x{bytes(range(20)).hex()}","NULL",""'], "table")
     only = export(pair.a, "-", "in", "spi", "0x1001", "--show-keys").stdout.splitlines()
     lab.equal(only[1:], lines[1:2], "one SA on standard output")
+    os.mkfifo("/tmp/pipe")
+    with subprocess.Popen(["cat", "/tmp/pipe"], stdout=subprocess.PIPE, text=True) as cat:
+        export(pair.a, "/tmp/pipe", "in", "spi", "0x1001", "--show-keys")
+        lab.equal(cat.communicate(timeout=60)[0].splitlines(), only, "what came through a pipe")
     nowhere = export(pair.a, "/nowhere/esp_sa", "--show-keys", check=False)
     lab.equal(nowhere.returncode, 1, "exit status without the folder")
     lab.equal(os.listdir("/tmp").count("esp_sa"), 1, "files")

@@ -3,9 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli.h"
+#include "key.h"
 #include "queue.h"
+
+/* Room for a line with a key, so that none is moved, which leaves a copy. */
+#define LINE_ROOM 4096
 
 /* Characters that are not just part of a word, but divide words or keep such from dividing. */
 enum { PART, BLANK, KEEPS, END };
@@ -93,12 +98,14 @@ int batch_split(char *line, char ***words, int *count, size_t *size)
 }
 
 /* Goes on with --force after any error. Return: the status with which to stop, or STATUS_OK */
-static int run_line(struct cli *cli, char *line, char ***words, size_t *size)
+static int run_line(struct cli *cli, char *line, size_t len, char ***words, size_t *size)
 {
 	struct args args = { 0 };
 	int status = STATUS_USAGE;
 
-	if (batch_split(line, words, &args.count, size) == 0) {
+	if (strlen(line) != len) {
+		error("this line holds a byte 0, so it is not text");
+	} else if (batch_split(line, words, &args.count, size) == 0) {
 		if (!args.count)
 			return STATUS_OK;
 		args.word = *words;
@@ -118,29 +125,33 @@ static int run_line(struct cli *cli, char *line, char ***words, size_t *size)
  */
 int batch_run(struct cli *cli, const char *file)
 {
+	/* stdio keeps what it reads in a buffer, so in one that we can wipe */
+	static char buffer[32768];
 	bool is_stdin = !strcmp(file, "-");
 	FILE *in = is_stdin ? stdin : fopen(file, "re");
-	size_t room = 0, words_size = 0;
-	char *line = NULL, **words = NULL;
+	size_t room = LINE_ROOM, words_size = 0;
+	char *line = malloc(room), **words = NULL;
 	int status = STATUS_OK, later;
 	unsigned int number = 0;
+	struct stat st;
 	ssize_t len;
 
-	if (!in) {
-		error("the batch %s cannot be opened: %s", file, strerror(errno));
+	if (!line) {
+		error("memory ran out");
 		return STATUS_REFUSED;
 	}
+	if (!in) {
+		error("the batch %s cannot be opened: %s", file, strerror(errno));
+		free(line);
+		return STATUS_REFUSED;
+	}
+	setvbuf(in, buffer, _IOFBF, sizeof(buffer));
 	cli->batch = true;
 	cli->batch_stdin = is_stdin;
+	cli->batch_readers = !fstat(fileno(in), &st) ? who_reads(&st) : NULL;
 	while (!status && (len = getline(&line, &room, in)) >= 0) {
 		error_place(is_stdin ? "standard input" : file, ++number);
-		if (strlen(line) != (size_t)len) {
-			error("this line holds a byte 0, so it is not text");
-			status = STATUS_USAGE;
-			cli->failed = true;
-			break;
-		}
-		status = run_line(cli, line, &words, &words_size);
+		status = run_line(cli, line, len, &words, &words_size);
 		explicit_bzero(line, len);
 	}
 	if (!status && ferror(in)) {
@@ -154,6 +165,7 @@ int batch_run(struct cli *cli, const char *file)
 	free(line);
 	if (!is_stdin)
 		fclose(in);
+	explicit_bzero(buffer, sizeof(buffer));
 	if (!status)
 		status = later;
 	return cli->force && cli->failed ? STATUS_REFUSED : status;

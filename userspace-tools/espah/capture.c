@@ -39,29 +39,40 @@ static void pass_on(int sig)
 		kill(child, sig);
 }
 
+static const int passed[] = { SIGINT, SIGTERM, SIGHUP };
+static struct sigaction before[ARRAY_SIZE(passed)];
+
 /* SIGINT from a terminal reaches tcpdump as well, which then counts what it has seen. */
 static void handle_signals(void)
 {
 	struct sigaction action = { .sa_handler = pass_on };
 	unsigned int i;
-	static const int passed[] = { SIGINT, SIGTERM, SIGHUP };
 
 	for (i = 0; i < ARRAY_SIZE(passed); i++)
-		sigaction(passed[i], &action, NULL);
+		sigaction(passed[i], &action, &before[i]);
+}
+
+/* A batch goes on after a capture. */
+static void restore_signals(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(passed); i++)
+		sigaction(passed[i], &before[i], NULL);
 }
 
 static int run_tcpdump(char **argv)
 {
-	sigset_t all, before;
+	sigset_t all, mask;
 	int status;
 
 	/* a signal now would go to nobody, and the device would stay */
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
+	sigprocmask(SIG_BLOCK, &all, &mask);
 	handle_signals();
 	fflush(stdout);
 	child = fork();
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (child < 0) {
 		error("tcpdump cannot be started: %s", strerror(errno));
 		return STATUS_REFUSED;
@@ -74,13 +85,26 @@ static int run_tcpdump(char **argv)
 	}
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
+	child = 0;
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? STATUS_OK : STATUS_REFUSED;
 }
 
-/* Options of tcpdump that take a value which may be a word of its own. */
+/* Whether the value of an option of tcpdump is the next word: that of "-w" and "-vw", not "-wFILE". */
 static bool takes_value(const char *option)
 {
-	return strlen(option) == 2 && strchr("BcCEFGMrsTVwWyzZ", option[1]);
+	static const char *const full[] = {
+		"--buffer-size", "--direction", "--interface", "--linktype", "--snapshot-length",
+		"--time-stamp-precision", "--time-stamp-type",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(full); i++)
+		if (!strcmp(option, full[i]))
+			return true;
+	if (option[1] == '-')
+		return false;
+	option += strcspn(option, "BcCEFGijmMQrsTVwWyzZ");
+	return *option && !option[1];
 }
 
 /* our own options, -Q in, the filter on the SPI with its parentheses, and the NULL */
@@ -160,6 +184,7 @@ int cmd_capture(struct cli *cli, struct args *args)
 		write_argv(argv, &link, dir, *spi_filter ? spi_filter : NULL, args);
 		status = run_tcpdump(argv);
 		link_close();
+		restore_signals();
 	}
 	free(argv);
 	return status;

@@ -186,6 +186,10 @@ static const struct command *find(const struct command *table, const char *word,
 		}
 		found = row;
 	}
+	if (found && *word && same(found->name, "flush")) {
+		error("'%s' may mean flush, which deletes all there is; type it in full", word);
+		return NULL;
+	}
 	if (found && *word)
 		return found;
 	names_of = table;
@@ -215,7 +219,7 @@ static bool is_help(const char *word)
  * @cli: state
  * @args: the words; the command is next
  *
- * Full names win, then unambiguous beginnings of them.
+ * Full names win, then unambiguous beginnings of them, but for flush.
  *
  * Return: a STATUS_*.
  */

@@ -29,6 +29,7 @@ struct queue;
  * @batch: commands come from a file: requests are collected, not sent singly
  * @force: a batch goes on after an error
  * @batch_stdin: the batch is read from standard input
+ * @batch_readers: who may read the batch beside its owner, until that is told; or NULL
  * @failed: a burst of requests was not carried out in full
  */
 struct cli {
@@ -38,6 +39,7 @@ struct cli {
 	bool batch;
 	bool force;
 	bool batch_stdin;
+	const char *batch_readers;
 	bool failed;
 };
 

@@ -88,6 +88,11 @@ static int read_fields(struct args *args, struct flow *flow)
 	while ((word = args_next(args))) {
 		for (i = 0; i < FIELDS && strcmp(word, fields[i].word); i++)
 			;
+		if (i == FIELDS && (*word < '0' || *word > '9')) {
+			error("'%s' is not a word of explain, or stands too late: a protocol comes right after the destination (see 'espah explain --help')",
+			      word);
+			return -1;
+		}
 		value = i == FIELDS ? word : fields[i].size ? args_value(args, word) : "0";
 		if (!value)
 			return -1;

@@ -211,8 +211,27 @@ static int write_table(struct cli *cli, const struct sa *sa, FILE *stream)
 	return status;
 }
 
+static int cannot_write(const char *name)
+{
+	error("%s cannot be written: %s", name, strerror(errno));
+	return STATUS_REFUSED;
+}
+
+/* A device or a pipe stays what it is. */
+static int write_through(struct cli *cli, const struct sa *sa, const char *name)
+{
+	FILE *stream = fopen(name, "we");
+	int status;
+
+	if (!stream)
+		return cannot_write(name);
+	status = write_table(cli, sa, stream);
+	return fclose(stream) && !status ? cannot_write(name) : status;
+}
+
 /* Through a new file, which nobody else could open, in the place of the old one. */
-static int write_file(struct cli *cli, const struct sa *sa, const char *name)
+static int write_anew(struct cli *cli, const struct sa *sa, const char *name,
+		      const struct stat *old)
 {
 	FILE *stream = NULL;
 	char *fresh;
@@ -225,8 +244,9 @@ static int write_file(struct cli *cli, const struct sa *sa, const char *name)
 	fd = mkstemp(fresh);
 	if (fd >= 0)
 		stream = fdopen(fd, "w");
-	if (!stream || fchmod(fd, 0600)) {
-		error("%s cannot be written: %s", name, strerror(errno));
+	if (!stream || fchmod(fd, 0600) ||
+	    (old && old->st_uid != geteuid() && fchown(fd, old->st_uid, old->st_gid))) {
+		cannot_write(name);
 		if (fd >= 0)
 			unlink(fresh);
 		if (stream)
@@ -235,14 +255,22 @@ static int write_file(struct cli *cli, const struct sa *sa, const char *name)
 		return STATUS_REFUSED;
 	}
 	status = write_table(cli, sa, stream);
-	if (fclose(stream) || (!status && rename(fresh, name))) {
-		error("%s cannot be written: %s", name, strerror(errno));
-		status = STATUS_REFUSED;
-	}
+	if (fclose(stream) || (!status && rename(fresh, name)))
+		status = cannot_write(name);
 	if (status)
 		unlink(fresh);
 	free(fresh);
 	return status;
+}
+
+static int write_file(struct cli *cli, const struct sa *sa, const char *name)
+{
+	struct stat old;
+	bool there = !stat(name, &old);
+
+	if (there && !S_ISREG(old.st_mode))
+		return write_through(cli, sa, name);
+	return write_anew(cli, sa, name, there ? &old : NULL);
 }
 
 /** cmd_export() - espah export */

@@ -125,6 +125,19 @@ static int slurp(int fd, const char *what, char *text, size_t *size)
 }
 
 /**
+ * who_reads() - who may read a file beside its owner
+ * @st: what is known of it
+ *
+ * Return: in words, or NULL: nobody.
+ */
+const char *who_reads(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return NULL;
+	return st->st_mode & S_IROTH ? "everybody" : st->st_mode & S_IRGRP ? "its group" : NULL;
+}
+
+/**
  * key_read_file() - a key from a file
  * @file: its name; "-" is standard input
  * @key: result
@@ -145,10 +158,9 @@ int key_read_file(const char *file, struct key *key)
 		error("%s cannot be opened: %s", what, strerror(errno));
 		return -1;
 	}
-	if (!is_stdin && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
-	    (st.st_mode & (S_IRGRP | S_IROTH)))
+	if (!is_stdin && !fstat(fd, &st) && who_reads(&st))
 		warning("key file %s can be read by %s; chmod 600 mends that", file,
-			st.st_mode & S_IROTH ? "everybody" : "its group");
+			who_reads(&st));
 	ret = slurp(fd, what, text, &size);
 	if (!ret)
 		ret = key_read_text(what, text, size, key);

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <linux/espah.h>
 
@@ -15,6 +16,7 @@ struct key {
 };
 
 int key_read_text(const char *what, const char *text, size_t size, struct key *key);
+const char *who_reads(const struct stat *st);
 int key_read_word(char *word, struct key *key, bool seen);
 int key_read_file(const char *file, struct key *key);
 void key_wipe(struct key *key);

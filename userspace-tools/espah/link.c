@@ -138,6 +138,13 @@ static struct mnl_socket *connect_route(void)
 	return NULL;
 }
 
+static void unlock(void)
+{
+	if (lock >= 0)
+		close(lock);
+	lock = -1;
+}
+
 /**
  * link_open() - find the device, or make it, and set it up
  * @link: result
@@ -171,21 +178,22 @@ int link_open(struct link *link)
 	      err == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
 	      err == EOPNOTSUPP ? "the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)" :
 	      strerror(err));
+	unlock();
 	return STATUS_REFUSED;
 }
 
 /** link_close() - delete the device, if captures alone have used it and this was the last */
 void link_close(void)
 {
-	struct mnl_socket *sock;
+	struct mnl_socket *sock = NULL;
 	struct link link;
 
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB))
-		return;
-	sock = connect_route();
-	if (!sock)
-		return;
-	if (!find(sock, &link) && link.index && link.ours)
-		del(sock, &link);
-	mnl_socket_close(sock);
+	if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB))
+		sock = connect_route();
+	if (sock) {
+		if (!find(sock, &link) && link.index && link.ours)
+			del(sock, &link);
+		mnl_socket_close(sock);
+	}
+	unlock();
 }

@@ -180,13 +180,13 @@ static int parse_one_number(const char *what, const char *word, uint8_t size, st
 {
 	struct ports range;
 
-	if (parse_ports(what, word, &range))
-		return -1;
-	if (size == 1 && range.max > 255) {
-		error("'%s' cannot be '%s'; it is a number from 0 to 255 or a range of them", what,
-		      word);
+	if (size == 1 && (!ports_read(word, &range) || range.min > 255 || range.max > 255)) {
+		error("'%s' cannot be '%s'; it is a number from 0 to 255, or a range such as 8-9",
+		      what, word);
 		return -1;
 	}
+	if (parse_ports(what, word, &range))
+		return -1;
 	list_set_numbers(one, size, range.min, range.max);
 	return 0;
 }

@@ -74,19 +74,16 @@ int cli_dispatch(struct cli *cli, struct args *args)
 /* Enters a namespace by path, name, or process id. Return: 0, or -1 and told. */
 static int enter_netns(const char *netns)
 {
-	char path[256];
-	int fd = -1;
+	char name[256];
+	const char *path = strchr(netns, '/') ? netns : name;
+	int fd;
 
-	if (!strchr(netns, '/')) {
-		snprintf(path, sizeof(path), "/run/netns/%s", netns);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT && *netns &&
-		    strspn(netns, "0123456789") == strlen(netns)) {
-			snprintf(path, sizeof(path), "/proc/%s/ns/net", netns);
-			fd = open(path, O_RDONLY | O_CLOEXEC);
-		}
-	} else {
-		snprintf(path, sizeof(path), "%s", netns);
+	if (path == name)
+		snprintf(name, sizeof(name), "/run/netns/%s", netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && path == name && *netns &&
+	    strspn(netns, "0123456789") == strlen(netns)) {
+		snprintf(name, sizeof(name), "/proc/%s/ns/net", netns);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	if (fd < 0) {

@@ -61,13 +61,18 @@ static void sa_flushed(const struct nlattr **tb, char *buf, size_t size, json_t 
 {
 	const char *dir = tb[ESPAH_SA_DIR] ? word_of(WORD_DIR, attr_u8(tb[ESPAH_SA_DIR], 0xff)) :
 			  NULL;
+	const char *proto = tb[ESPAH_SA_PROTO] ?
+			    word_of(WORD_PROTO, attr_u8(tb[ESPAH_SA_PROTO], 0xff)) : NULL;
 	uint32_t reqid = attr_u32(tb[ESPAH_SA_REQID], 0);
-	int used = snprintf(buf, size, "all%s%s", dir ? " " : "", dir ? dir : "");
+	int used = snprintf(buf, size, "all%s%s%s%s", dir ? " " : "", dir ? dir : "",
+			    proto ? " " : "", proto ? proto : "");
 
 	if (tb[ESPAH_SA_REQID])
 		snprintf(buf + used, size - used, " reqid %u", reqid);
 	if (object && dir)
 		json_set(object, "dir", json_string(dir));
+	if (object && proto)
+		json_set(object, "proto", json_string(proto));
 	if (object && tb[ESPAH_SA_REQID])
 		json_set(object, "reqid", json_integer(reqid));
 }

@@ -286,8 +286,8 @@ const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX])
 	return buf;
 }
 
-/** parse_ports() - A or A-B. Return: 0, or -1 and told */
-int parse_ports(const char *what, const char *word, struct ports *ports)
+/** ports_read() - A or A-B. Return: whether it is that, not whether A is lower */
+bool ports_read(const char *word, struct ports *ports)
 {
 	const char *dash = strchr(word, '-');
 	char first[24];
@@ -300,18 +300,24 @@ int parse_ports(const char *what, const char *word, struct ports *ports)
 		first[size] = '\0';
 	}
 	if (!number_read(first, &a) || a > UINT16_MAX ||
-	    (dash && (!number_read(dash + 1, &b) || b > UINT16_MAX))) {
+	    (dash && (!number_read(dash + 1, &b) || b > UINT16_MAX)))
+		return false;
+	*ports = (struct ports){ .set = true, .min = a, .max = dash ? b : a };
+	return true;
+}
+
+/** parse_ports() - A or A-B. Return: 0, or -1 and told */
+int parse_ports(const char *what, const char *word, struct ports *ports)
+{
+	if (!ports_read(word, ports)) {
 		error("'%s' cannot be '%s'; it is a port or a range such as 443 or 1024-65535",
 		      what, word);
 		return -1;
 	}
-	if (!dash)
-		b = a;
-	if (b < a) {
-		error("'%s' cannot be '%s'; the lower port comes first, as in %u-%u", what, word,
-		      (unsigned int)b, (unsigned int)a);
+	if (ports->max < ports->min) {
+		error("'%s' cannot be '%s'; the lower number comes first, as in %u-%u", what, word,
+		      ports->max, ports->min);
 		return -1;
 	}
-	*ports = (struct ports){ .set = true, .min = a, .max = b };
 	return 0;
 }

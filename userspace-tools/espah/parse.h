@@ -75,6 +75,7 @@ int parse_mark(const char *word, struct mark *mark);
 const char *mark_text(const struct mark *mark, char buf[24]);
 int parse_dev(const char *word, uint32_t *index);
 const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX]);
+bool ports_read(const char *word, struct ports *ports);
 int parse_ports(const char *what, const char *word, struct ports *ports);
 
 #endif /* ESPAH_PARSE_H */

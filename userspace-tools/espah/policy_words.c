@@ -104,14 +104,18 @@ static int read_pfp(const char *list, uint32_t *pfp)
 /* [esp|ah] tunnel ADDR ADDR | [esp|ah] transport [ADDR ADDR] */
 static int read_template(struct args *args, struct template *tmpl)
 {
-	const char *word, *next;
+	const char *word, *next, *after = "protect";
 
-	tmpl->proto = args_take(args, "ah") ? IPPROTO_AH : IPPROTO_ESP;
-	if (tmpl->proto == IPPROTO_ESP)
-		args_take(args, "esp");
+	tmpl->proto = IPPROTO_ESP;
+	if (args_take(args, "ah")) {
+		tmpl->proto = IPPROTO_AH;
+		after = "ah";
+	} else if (args_take(args, "esp")) {
+		after = "esp";
+	}
 	word = args_next(args);
 	if (!word || !word_value(WORD_MODE, word, &tmpl->mode)) {
-		error("after 'protect' comes tunnel ADDR ADDR or transport, not %s%s%s",
+		error("after '%s' comes tunnel ADDR ADDR or transport, not %s%s%s", after,
 		      word ? "'" : "", word ? word : "the end", word ? "'" : "");
 		return -1;
 	}
@@ -216,17 +220,16 @@ static bool is_proto(const char *word, uint8_t *proto)
 	       word_value(WORD_PROTO, word, proto);
 }
 
-/* Whether a template begins with this word and the next, after another one. */
-static bool is_outer(const struct args *args, const char *word, const struct policy *policy)
+/*
+ * Whether a template begins with this word, after another one. Behind a template, esp and ah
+ * without a mode are half of one, never the protocol that the policy is about.
+ */
+static bool is_outer(const char *word, const struct policy *policy)
 {
-	const char *next = args_peek(args);
 	uint8_t value;
 
-	if (!policy->tmpl->proto)
-		return false;
-	if (!strcmp(word, "esp") || !strcmp(word, "ah"))
-		word = next;
-	return word && word_value(WORD_MODE, word, &value);
+	return policy->tmpl->proto && (!strcmp(word, "esp") || !strcmp(word, "ah") ||
+				       word_value(WORD_MODE, word, &value));
 }
 
 /* Another SA, which takes what the last one has made. Return: 0, or -1 and told. */
@@ -348,7 +351,7 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 	memset(policy, 0, offsetof(struct policy, sel));
 	selector_clear(&policy->sel);
 	while ((word = args_next(args))) {
-		if (is_outer(args, word, policy)) {
+		if (is_outer(word, policy)) {
 			if (read_outer(args, policy))
 				return STATUS_USAGE;
 			continue;

@@ -42,7 +42,7 @@ const char sa_help[] =
 	"  del in|out [esp|ah] spi SPI dst ADDR\n"
 	"  get in|out [esp|ah] spi SPI dst ADDR [--show-keys]\n"
 	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
-	"  flush [in|out] [reqid N]\n"
+	"  flush [in|out] [esp|ah] [reqid N]\n"
 	"  alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI]\n"
 	"\n"
 	"'espah sa COMMAND --help' says more. Example:\n"
@@ -136,9 +136,9 @@ static const char list_help[] =
 	"  espah -j sa list reqid 7\n";
 
 static const char flush_sa_help[] =
-	"espah sa flush [in|out] [reqid N]\n"
+	"espah sa flush [in|out] [esp|ah] [reqid N]\n"
 	"\n"
-	"Deletes all SAs, or those of a direction or reqid. Policies stay, so what they protect\n"
+	"Deletes all SAs, or those of a direction, protocol or reqid. Policies stay, so what they protect\n"
 	"is dropped until there are SAs again.\n"
 	"\n"
 	"Example:\n"
@@ -180,11 +180,16 @@ static int add(struct cli *cli, struct args *args)
 
 static int set(struct cli *cli, struct args *args)
 {
+	const uint32_t changes = SA_DF | SA_SOFT | SA_HARD | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST |
+				 SA_TFC | SA_DUMMY | SA_CPUS;
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa set", IDENTITY | SA_DF | SA_SOFT | SA_HARD | SA_ENCAP |
-			 SA_NEW_SRC | SA_NEW_DST | SA_TFC | SA_DUMMY | SA_CPUS, IDENTITY, &sa);
+	status = sa_read(cli, args, "sa set", IDENTITY | changes, IDENTITY, &sa);
+	if (!status && !(sa.given & changes)) {
+		error("sa set also needs what to change (see 'espah sa set --help')");
+		return STATUS_USAGE;
+	}
 	return status ? status : change(cli, ESPAH_CMD_SA_SET, "sa set", &sa);
 }
 

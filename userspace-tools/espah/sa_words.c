@@ -80,8 +80,13 @@ static int read_key(struct cli *cli, struct args *args, const char *word, struct
 		value = args_value(args, word);
 		if (!value)
 			return STATUS_USAGE;
-		if (!strcmp(word, "key"))
+		if (!strcmp(word, "key")) {
+			if (cli->batch_readers)
+				warning("the batch holds keys, and can be read by %s; chmod 600 mends that",
+					cli->batch_readers);
+			cli->batch_readers = NULL;
 			return key_read_word(value, &sa->key, !cli->batch) ? STATUS_USAGE : STATUS_OK;
+		}
 		file = value;
 	}
 	if (cli->batch_stdin && !strcmp(file, "-")) {

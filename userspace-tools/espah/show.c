@@ -65,10 +65,13 @@ static int show_text(struct cli *cli, struct listing *listing, const uint8_t act
 
 	if (status)
 		return status;
-	printf("%s: in %s, out %s\n\n", listing->table.rows ? "what no policy matches" :
+	printf("%s: in %s, out %s\n", listing->table.rows ? "what no policy matches" :
 	       "no policies; the default",
 	       word_of(WORD_ACTION, action[ESPAH_DIR_IN]),
 	       word_of(WORD_ACTION, action[ESPAH_DIR_OUT]));
+	if (action[DEFAULT_ICMP] == ESPAH_ACTION_BYPASS)
+		puts("ICMP errors about protected flows are accepted in the clear");
+	putchar('\n');
 	status = dump_sas(cli, listing);
 	if (!status && !listing->table.rows)
 		puts("no SAs");

@@ -32,7 +32,7 @@
  *     dump: all SAs in the order in which they were added, reduced to those
  *     that equal each of [SA_DIR] [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO]
  *     [SA_REQID]; keys only with [SA_SHOW_KEYS].
- * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_REQID]
+ * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_PROTO] [SA_REQID]
  * ESPAH_CMD_SA_ALLOC_SPI SA_SRC SA_DST SA_MODE [SA_PROTO] [SA_REQID]
  *                        [SA_SPI_MIN] [SA_SPI_MAX]
  *     Reserves a free inbound SPI for 60 seconds, as an SA without keys, and

@@ -46,6 +46,8 @@ expect 0 'alloc' sa help
 expect 2 "did you mean 'policy'?" polciy list
 expect 2 "did you mean 'list'?" sa lsit
 expect 2 "may mean sa or show" s list
+expect 2 "type it in full" f
+expect 2 "type it in full" sa flus
 expect 2 "'-z' is not an option" -z
 expect 2 "did you mean '--json'?" --jsn
 expect 2 "a value must follow" -n
@@ -54,6 +56,8 @@ expect 2 "-f goes with -b" -f show
 expect 1 "/run/netns/no-such-name" -n no-such-name show
 expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
+expect 2 "needs what to change" sa set in spi 0x1001 dst 192.0.2.1
+expect 2 "comes right after the destination" explain 10.1.0.1 10.2.0.1 mark 1 tcp 443
 expect 2 "'spi' cannot be 'x'" capture spi x
 expect 2 "capture prints no JSON" -j capture
 expect 2 "for whom" export
@@ -74,8 +78,12 @@ expect 2 "$dir/batch:3: 'spi' cannot be '5'" -b "$dir/batch"
 expect 1 "$dir/batch:4: 'foo' is not a command" -f -b "$dir/batch"
 printf 'sa list "open\n' >"$dir/batch"
 expect 2 "$dir/batch:1: a quote is opened" -b "$dir/batch"
-printf 'sa list\0\n' >"$dir/batch"
+printf 'sa list\0\nfoo\n' >"$dir/batch"
 expect 2 "a byte 0" -b "$dir/batch"
+expect 1 "$dir/batch:2: 'foo' is not a command" -f -b "$dir/batch"
+printf 'sa add in spi 0x1001 dst 192.0.2.1 key 01\n' >"$dir/batch"
+chmod 644 "$dir/batch"
+expect 2 "can be read by everybody" -b "$dir/batch"
 head -c 100000 /dev/urandom >"$dir/batch"
 "$espah" -f -b "$dir/batch" >/dev/null 2>"$dir/err"
 if [ $? -eq 1 ] && ! grep -q 'Sanitizer\|runtime error' "$dir/err"; then

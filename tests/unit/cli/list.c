@@ -61,8 +61,9 @@ static void parsing(void)
 	CHECK(!strcmp(numbers("65535,0", 2), "0,65535"));
 	CHECK(!strcmp(numbers("8,0", 1), "0,8"));
 	CHECK(!strcmp(numbers("256", 1), "?") && told_of("from 0 to 255"));
+	CHECK(!strcmp(numbers("echo", 1), "?") && told_of("from 0 to 255"));
 	CHECK(!strcmp(numbers("80,,90", 2), "?") && told_of("it is a port"));
-	CHECK(!strcmp(numbers("90-80", 2), "?") && told_of("lower port comes first"));
+	CHECK(!strcmp(numbers("90-80", 2), "?") && told_of("lower number comes first"));
 	for (i = 0; i < 64; i++)
 		to += sprintf(to, "%s%d", i ? "," : "", i * 3);
 	CHECK(strcmp(numbers(word, 2), "?") && list.count == 64);

@@ -286,6 +286,8 @@ static void refusals(void)
 		      "after the outer source 192.0.2.1"));
 	CHECK(refuses("out 10.0.0.0/8 any protect tunnel 192.0.2.1 ::1", "outer source is IPv4"));
 	CHECK(refuses("out 10.0.0.0/8 any protect esp transport ah tunnel", "come two addresses"));
+	CHECK(refuses("out 10.0.0.0/8 any protect transport reqid 1 ah", "after 'ah' comes"));
+	CHECK(refuses("out 10.0.0.0/8 any protect transport esp reqid 1", "after 'esp' comes"));
 	CHECK(refuses("out 10.0.0.0/8 any protect transport reqid 1 reqid 2", "a second time"));
 	CHECK(refuses("out 10.0.0.0/8 any protect transport transport ah transport transport "
 		      "transport", "at most 4 SAs"));
