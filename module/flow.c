@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/espah.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
@@ -203,17 +204,18 @@ bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, 
 	return type && *type >= NDISC_ROUTER_SOLICITATION && *type <= NDISC_REDIRECT;
 }
 
-bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow, int thoff, u8 dir)
 {
+	u16 own = dir == ESPAH_DIR_OUT ? flow->sport : flow->dport;
 	const __be32 *marker;
 	u8 keepalive;
 	__be32 buf;
 
 	if (flow->proto != IPPROTO_UDP || !flow->has_ports)
 		return false;
-	if (flow->sport == IKE_PORT || flow->dport == IKE_PORT)
+	if (own == IKE_PORT)
 		return true;
-	if (flow->sport != IKE_NATT_PORT && flow->dport != IKE_NATT_PORT)
+	if (own != IKE_NATT_PORT)
 		return false;
 	/* a keepalive (RFC 3948 2.3), or the non-ESP marker */
 	if (skb->len == thoff + sizeof(struct udphdr) + 1)

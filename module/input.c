@@ -136,7 +136,8 @@ static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
 	if (espah_sa_esn(sa)) {
 		*seq = espah_esn_expand(READ_ONCE(replay->top), replay->window, low);
 		if (unlikely(READ_ONCE(replay->failures) >= ESPAH_RESYNC_FAILURES))
-			*seq = espah_esn_resync(replay, *seq, ktime_get_seconds());
+			*seq = espah_esn_resync(replay, *seq, ktime_get_seconds(),
+						get_random_u32());
 	}
 	verdict = espah_replay_check(replay, *seq);
 	return likely(verdict == ESPAH_REPLAY_OK) ? ESPAH_DROP_NONE : replay_drop(verdict);
@@ -359,6 +360,9 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_INNER;
 	pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, &flow);
 	*policy = pol;
+	/* a peer speaks for itself; behind a NAT it may have moved */
+	if (unlikely(!op->encap_len && !espah_path_takes(sa, espah_sa_path(sa), &flow)))
+		return ESPAH_DROP_POLICY;
 	if (unlikely(flow.hidden))
 		return ESPAH_DROP_OPAQUE_IN;
 	if (unlikely(espah_proto_is_ipsec(flow.proto) && op->depth < ESPAH_BUNDLE_MAX - 1)) {
@@ -426,7 +430,10 @@ void espah_input_done(struct espah_op *op, int err)
 		return;
 	}
 
+	/* what was said of the outer packet, by defragmentation and by XFRM */
 	nf_reset_ct(skb);
+	secpath_reset(skb);
+	skb->ignore_df = 0;
 	skb->encapsulation = 0;
 	skb->pkt_type = PACKET_HOST;
 	skb_clear_hash(skb);

@@ -17,6 +17,7 @@
 #include "ah.h"
 #include "bundle.h"
 #include "flow.h"
+#include "flowtable.h"
 #include "gather.h"
 #include "icmp.h"
 #include "mode.h"
@@ -518,6 +519,8 @@ static void protect_more(const struct espah_op *op)
 	reason = ESPAH_DROP_TOO_BIG;
 	if (unlikely(skb->len + espah_sa_overhead(sa) > IP_MAX_MTU))
 		goto drop;
+	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc),
+			      espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout.hdr_len));
 	reason = ESPAH_DROP_SEQ_OVERFLOW;
 	if (unlikely(!espah_output_reserve(sa, 1, &seq)))
 		goto drop;
@@ -624,12 +627,16 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	if (unlikely(of)) {
 		pol = of;
 	} else if (action == ESPAH_ACTION_BYPASS) {
+		if (unlikely(!is_local(skb) && !espah_flowtable_allow(en, skb, state))) {
+			espah_drop(en, NULL, pol, ESPAH_DROP_CONFIRM, skb);
+			return NF_STOLEN;
+		}
 		if (pol)
 			espah_count(pol->counters, 1, skb->len);
 		return NF_ACCEPT;
 	}
 	if (espah_flow_is_nd(skb, &flow, thoff) ||
-	    (is_local(skb) && espah_flow_is_ike(skb, &flow, thoff)))
+	    (is_local(skb) && espah_flow_is_ike(skb, &flow, thoff, ESPAH_DIR_OUT)))
 		return NF_ACCEPT;
 	if (action == ESPAH_ACTION_DISCARD && !of) {
 		if (pol && pol->unreach)

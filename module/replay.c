@@ -113,9 +113,10 @@ void espah_esn_failed(struct espah_replay *replay, u32 now)
 	WRITE_ONCE(replay->failures, failures + 1 ?: 1);
 }
 
-u64 espah_esn_resync(const struct espah_replay *replay, u64 seq, u32 now)
+u64 espah_esn_resync(const struct espah_replay *replay, u64 seq, u32 now, u32 random)
 {
-	u64 ahead = (u64)(READ_ONCE(replay->failures) % ESPAH_RESYNC_STEPS) << 32;
+	u64 steps = random % ESPAH_RESYNC_ODDS;
+	u64 ahead = steps < ESPAH_RESYNC_STEPS ? steps << 32 : 0;
 
 	if (now - READ_ONCE(replay->failing_since) < ESPAH_RESYNC_SECONDS || seq + ahead < seq)
 		return seq;

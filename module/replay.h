@@ -36,8 +36,10 @@ struct espah_replay {
 #define ESPAH_RESYNC_FAILURES 64
 /* and for so many seconds nothing must have been authenticated */
 #define ESPAH_RESYNC_SECONDS 5
-/* so many values of the upper half are tried in turn */
+/* so many values of the upper half are tried */
 #define ESPAH_RESYNC_STEPS 4
+/* and for one of them so many packets out of this many, as chance will have it */
+#define ESPAH_RESYNC_ODDS 64
 
 /** enum espah_replay_verdict - what the window says of a number */
 enum espah_replay_verdict {
@@ -95,14 +97,16 @@ void espah_esn_failed(struct espah_replay *replay, u32 now);
  * @replay: the window, with at least ESPAH_RESYNC_FAILURES
  * @seq: what espah_esn_expand() said
  * @now: in seconds
+ * @random: any number, which who sends the packets does not know
  *
  * RFC 4303 appendix A3: who has missed 2^32 packets or more guesses each upper half too low.
- * Once nothing has been authenticated for a while, packets in turn are taken for some of
- * the subspaces that follow. One guess a packet: forged ones cost no more than before,
- * and while authentic ones arrive they cannot bring it about.
+ * Once nothing has been authenticated for a while, packets are now and then taken for one of
+ * the subspaces that follow. One guess a packet: forged ones cost no more than before. Between
+ * authentic ones that come seldom they may bring it about, but then few of these are lost, and
+ * nobody can tell which.
  *
  * Return: @seq, or a number that is a multiple of 2^32 higher.
  */
-u64 espah_esn_resync(const struct espah_replay *replay, u64 seq, u32 now);
+u64 espah_esn_resync(const struct espah_replay *replay, u64 seq, u32 now, u32 random);
 
 #endif /* _ESPAH_REPLAY_H */

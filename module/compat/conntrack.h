@@ -12,15 +12,41 @@
 #include <linux/version.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_core.h>
+#include <net/netfilter/nf_conntrack_helper.h>
+
+/* the connection that a packet begins, or NULL */
+static inline struct nf_conn *espah_new_ct(const struct sk_buff *skb)
+{
+	enum ip_conntrack_info info;
+	struct nf_conn *ct = nf_ct_get(skb, &info);
+
+	return ct && !nf_ct_is_confirmed(ct) && !nf_ct_is_template(ct) ? ct : NULL;
+}
+
+/* keeps a new connection out of flowtables, see flowtable.h; false: there is no memory for it */
+static inline bool espah_ct_own(struct nf_conn *ct)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	return nfct_help(ct) || nf_ct_helper_ext_add(ct, GFP_ATOMIC);
+#else
+	return true;
+#endif
+}
 
 static inline unsigned int espah_confirm(struct sk_buff *skb, const struct nf_hook_state *state)
 {
-#if !IS_ENABLED(CONFIG_NF_CONNTRACK)
-	return NF_ACCEPT;
-#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	struct nf_conn *ct = espah_new_ct(skb);
+
+	if (unlikely(ct) && !espah_ct_own(ct))
+		return NF_DROP;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 	return skb_nfct(skb) ? nf_confirm(NULL, skb, state) : NF_ACCEPT;
 #else
 	return skb_nfct(skb) ? nf_conntrack_confirm(skb) : NF_ACCEPT;
+#endif
+#else
+	return NF_ACCEPT;
 #endif
 }
 

@@ -76,18 +76,18 @@ static const char *exemption(struct net *net, u8 dir, const struct espah_flow *f
 {
 	bool from = is_local(net, &flow->src, flow->family);
 	bool to = is_local(net, &flow->dst, flow->family);
+	u16 own = dir == ESPAH_DIR_OUT ? flow->sport : flow->dport;
 
 	*partly = false;
 	if (from && to)
 		return "it does not leave this host";
 	if (dir == ESPAH_DIR_IN && to && flow->proto == IPPROTO_ESP)
 		return "ESP to this host, whose SPI leads to the SA";
-	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) &&
-	    (flow->sport == IKE_PORT || flow->dport == IKE_PORT))
+	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) && own == IKE_PORT)
 		return "IKE of this host";
 	*partly = true;
 	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) &&
-	    (flow->sport == IKE_NATT_PORT || flow->dport == IKE_NATT_PORT))
+	    own == IKE_NATT_PORT)
 		return "IKE of this host, but not other packets on UDP port 4500";
 	if (flow->proto == IPPROTO_ICMPV6 && flow->family == AF_INET6)
 		return "neighbour discovery passes, but no other ICMPv6";

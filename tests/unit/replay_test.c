@@ -454,7 +454,7 @@ static int tries(u64 sent, u32 seconds)
 	for (; try < 1000; try++) {
 		seq = espah_esn_expand(replay->top, replay->window, (u32)sent);
 		if (replay->failures >= ESPAH_RESYNC_FAILURES)
-			seq = espah_esn_resync(replay, seq, 1000 + try * seconds);
+			seq = espah_esn_resync(replay, seq, 1000 + try * seconds, try);
 		if (seq == sent)
 			break;
 		espah_esn_failed(replay, 1000 + try * seconds);
@@ -464,11 +464,12 @@ static int tries(u64 sent, u32 seconds)
 
 static void esn_resync(void)
 {
+	unsigned int wrong = 0;
 	u64 ahead;
 
 	for (ahead = 1; ahead < ESPAH_RESYNC_STEPS; ahead++) {
 		begin(64, 1000);
-		CHECK(tries((ahead << 32) + 2000, 1) < ESPAH_RESYNC_FAILURES + ESPAH_RESYNC_STEPS,
+		CHECK(tries((ahead << 32) + 2000, 1) < ESPAH_RESYNC_FAILURES + ESPAH_RESYNC_ODDS,
 		      "%llu subspaces ahead: not found", ahead);
 		CHECK(espah_replay_advance(replay, (ahead << 32) + 2000) == ESPAH_REPLAY_OK &&
 		      !replay->failures, "%llu subspaces ahead: not accepted", ahead);
@@ -478,10 +479,18 @@ static void esn_resync(void)
 	begin(64, 1000);
 	CHECK(tries((1ULL << 32) + 2000, 0) == 1000, "found in no time");
 	done();
+	/* forged packets must not have authentic ones taken for something else, but for a few */
+	begin(64, 1000);
+	for (ahead = 0; ahead < ESPAH_RESYNC_FAILURES; ahead++)
+		espah_esn_failed(replay, 1000);
+	for (ahead = 0; ahead < 64; ahead++)
+		wrong += espah_esn_resync(replay, 2000, 2000, ahead) != 2000;
+	CHECK(wrong <= 3, "%u of 64 packets are taken for later ones", wrong);
+	done();
 	/* the last number of all: there is nothing ahead */
 	begin(64, ~0ULL - 100);
 	for (ahead = 0; ahead < 2 * ESPAH_RESYNC_FAILURES; ahead++) {
-		CHECK(espah_esn_resync(replay, ~0ULL - 50, 2000) == ~0ULL - 50, "it wraps");
+		CHECK(espah_esn_resync(replay, ~0ULL - 50, 2000, ahead) == ~0ULL - 50, "it wraps");
 		espah_esn_failed(replay, 1000);
 	}
 	done();

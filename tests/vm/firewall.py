@@ -202,6 +202,67 @@ def queued():
     lab.equal(Espah.drops(a), {}, "drops")
 
 
+@lab.test("an espah tunnel within an XFRM tunnel that ends on the same host")
+def within_xfrm():
+    module.load()
+    lab.delete_all()
+    a, b = lab.Netns("a"), lab.Netns("b")
+    lab.link(a, "wan", b, "eth0")
+    for ns, device, me, other, inside, far in ((a, "wan", 1, 2, "10.1.0.1", "10.2.0.1"),
+                                               (b, "eth0", 2, 1, "10.2.0.1", "10.1.0.1")):
+        ns.ip(f"addr add 192.0.2.{me}/24 dev {device}\naddr add {inside}/32 dev lo\n"
+              f"addr add 198.18.0.{me}/32 dev lo\nroute add 198.18.0.{other}/32 via 192.0.2.{other}\n"
+              f"route add {far}/32 via 192.0.2.{other} src {inside}\n")
+    inner, outer = SA(0x1001, "198.18.0.2", "198.18.0.1"), SA(0x1002, *OUTER[::-1], reqid=2)
+    Espah.configure(a, [], [inner], [], [Policy("10.2.0.1/32", "10.1.0.1/32", (inner.src, inner.dst))])
+    Xfrm.configure(a, [], [outer], [], [Policy("198.18.0.2/32", "198.18.0.1/32", OUTER[::-1], reqid=2)])
+    Xfrm.configure(b, [inner, outer])
+    b.ip("xfrm policy add src 10.2.0.1 dst 10.1.0.1 dir out"
+         f" tmpl src {inner.src} dst {inner.dst} proto esp mode tunnel reqid 1"
+         f" tmpl src {outer.src} dst {outer.dst} proto esp mode tunnel reqid 2\n")
+    with traffic.udp(b, "10.2.0.1", 7000) as sender, traffic.udp(a, "10.1.0.1", 7000) as sink:
+        traffic.deliver(sender, sink, [b"%d" % number for number in range(10)])
+    lab.equal(Espah.drops(a), {}, "drops")
+
+
+FAST = """table ip fast {
+    flowtable ft { hook ingress priority 0; devices = { lan, wan }; }
+    chain forward { type filter hook forward priority 0; ct state established flow add @ft; }
+}"""
+
+
+def offloaded(ns):
+    with ns:
+        return [line for line in lab.run("conntrack", "-L").stdout.splitlines() if "OFFLOAD" in line]
+
+
+@lab.test("a flowtable gets connections that pass in clear, and none that a policy protects one way")
+def flowtable():
+    module.load()
+    h, a, b = topology()
+    tunnel(a, b)
+    b.ip("addr add 10.4.0.1/32 dev lo\n")
+    a.ip("route add 10.4.0.0/24 via 192.0.2.2\n")
+    nft(a, FAST)
+    with traffic.Wire(a, "wan", cleartext=True) as wire:
+        passes(h, b)
+        with traffic.udp(h, "10.1.0.2", 7004) as left, traffic.udp(b, "10.2.0.1", 7004) as right:
+            for number in range(20):  # begun by the far end
+                traffic.deliver(right, left, [b"ask %d" % number])
+                traffic.deliver(left, right, [b"answer %d" % number])
+        with traffic.Transfer(b, "10.2.0.1", h, "10.1.0.2", 7005) as connection:
+            connection.move(bytes(300_000))
+            connection.move(bytes(300_000), backward=True)
+        lab.equal(offloaded(a), [], "connections in the flowtable")
+        lab.equal(len(wire.frames()), 0, "packets in clear")
+    with traffic.udp(h, "10.1.0.2", 7006) as left, traffic.udp(b, "10.4.0.1", 7006) as right:
+        for number in range(20):
+            traffic.deliver(left, right, [b"ask %d" % number])
+            traffic.deliver(right, left, [b"answer %d" % number])
+    lab.equal(len(offloaded(a)), 1, "connections in the flowtable")
+    lab.equal(Espah.drops(a), {}, "drops")
+
+
 @lab.test("the route by which ESP arrives is kept, but not longer than it is right")
 def arrival():
     module.load()

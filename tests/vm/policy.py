@@ -217,16 +217,17 @@ def ike():
     for v in (4, 6):
         gateway = Gateway.get([f"policy add both {SITES[v]} discard"])
         own, far, host = OWN[v], FAR[v], LAN[v]
-        exempt = [Flow(own, far, UDP, 500, 500), Flow(own, far, UDP, 7, 500),
-                  Flow(own, far, UDP, 500, 7)]
+        exempt = [Flow(own, far, UDP, 500, 500), Flow(own, far, UDP, 500, 7)]
         gateway.agree(*(("out", flow, "clear") for flow in exempt),
                       *(("in", flow.reverse(), "clear") for flow in exempt))
         others = [Flow(host, far, UDP, 500, 500), Flow(own, far, TCP, 500, 500),
-                  Flow(own, far, UDP, 501, 499), Flow(host, far, UDP, 4500, 4500, body=marker)]
+                  Flow(own, far, UDP, 501, 499), Flow(host, far, UDP, 4500, 4500, body=marker),
+                  # anybody may call the peer's port so
+                  Flow(own, far, UDP, 7, 500), Flow(own, far, UDP, 7, 4500, body=marker)]
         gateway.agree(*(("out", flow, "drop discard_out") for flow in others),
                       *(("in", flow.reverse(), "drop discard_in") for flow in others))
         natt = [Flow(own, far, UDP, 4500, 4500, body=marker),
-                Flow(own, far, UDP, 7, 4500, body=marker)]
+                Flow(own, far, UDP, 4500, 7, body=marker)]
         for flow in natt:
             lab.equal(gateway.fate("out", flow), "clear", "out, with the marker")
             lab.equal(gateway.fate("in", flow.reverse()), "clear", "in, with the marker")

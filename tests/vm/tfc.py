@@ -189,6 +189,20 @@ def alike():
     lab.equal({len(esp) for esp in packets}, {1480}, "lengths")
 
 
+@lab.test("the outer tunnel of a bundle pads as well")
+def outer_tunnel():
+    pair = Pair("tfc mtu")
+    ends = f"{pair.here} {pair.there}"
+    Espah.configure(pair.a, [SA(0x1003, pair.here, pair.there, "transport", NULL, reqid=3)])
+    Espah.batch(pair.a, ["policy flush", f"policy add out {ends} protect transport reqid 3 "
+                         f"tunnel {pair.out.src} {pair.out.dst} reqid 1"])
+    for size in (1, 100, 1000):
+        pair.left.sendto(bytes(size), (pair.there, 7000))
+    packets = []
+    lab.wait_for(lambda: packets.extend(pair.esp()) or len(packets) == 3, "three packets")
+    lab.equal([len(esp) for esp in packets], [1480] * 3, "lengths")
+
+
 @lab.test("dummy random: intervals vary from none to twice the mean")
 def random_intervals():
     pair = Pair("dummy random 20/s")
