@@ -121,7 +121,8 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
 	}
 	if (espah_flow_is_nd(skb, &flow, thoff))
 		return NF_ACCEPT;
-	if ((for_xfrm(en->net, skb, &flow, thoff) || espah_flow_is_ike(skb, &flow, thoff, ESPAH_DIR_IN)) &&
+	if ((for_xfrm(en->net, skb, &flow, thoff) ||
+	     espah_flow_is_ike(skb, &flow, thoff, ESPAH_DIR_IN)) &&
 	    to_this_host(en->net, &flow))
 		return NF_ACCEPT;
 	/* routers between the gateways cannot but write in clear; see espah_icmp_input() */
