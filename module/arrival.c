@@ -19,11 +19,25 @@ static void free_rcu(struct rcu_head *rcu)
 	espah_arrival_free(container_of(rcu, struct espah_arrival, rcu));
 }
 
+/*
+ * A route with a realm is made for each packet, and in no list of those that let go of their
+ * device when it goes: it would hold the device for as long as the SA is there.
+ */
+static bool is_listed(const struct dst_entry *dst)
+{
+#ifdef CONFIG_IP_ROUTE_CLASSID
+	return !dst->tclassid;
+#else
+	return true;
+#endif
+}
+
 void espah_arrival_replace(struct espah_path *path, const struct sk_buff *skb)
 {
 	struct espah_arrival *old = rcu_dereference(path->arrival), *new;
 
 	if (!espah_arrival_usual(path, skb) || skb_rtable(skb)->rt_type != RTN_LOCAL ||
+	    !is_listed(skb_dst(skb)) ||
 	    (old && time_before(jiffies, old->kept + KEEP_FOR)))
 		return;
 	new = kmalloc(sizeof(*new), GFP_ATOMIC | __GFP_NOWARN);

@@ -16,6 +16,7 @@
  * @late: packets that other CPUs decrypted, but that have to follow some in @here
  * @napi: hands them to the stack
  * @direct: packets are being received, without GRO; BH disabled on the cell's CPU
+ * @polls: how often @napi began to
  *
  * The queue of an SA remembers the round in which it used a cell last. While the cell is
  * still in that round, it may hold packets of the SA: in @here, @late or GRO.
@@ -26,6 +27,7 @@ struct espah_cell {
 	struct sk_buff_head late;
 	struct napi_struct napi;
 	bool direct;
+	unsigned long polls;
 };
 
 static struct espah_cell __percpu *cells;
@@ -60,6 +62,8 @@ static int poll(struct napi_struct *napi, int budget)
 	bool empty;
 	int n = 0;
 
+	/* what the last one has taken is with the stack by now */
+	smp_store_release(&cell->polls, cell->polls + 1);
 	while (n < budget) {
 		skb = __skb_dequeue(&cell->here);
 		if (skb) {
@@ -126,7 +130,8 @@ static bool receive_directly(struct espah_cell *cell, struct espah_queue *queue,
 	if (round) {
 		if (READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round)
 			return false;
-		WRITE_ONCE(queue->cell_round, 0);
+		if (!try_cmpxchg(&queue->cell_round, &round, 0))
+			return false; /* another CPU has begun to use its cell */
 	}
 	cell->direct = true;
 	netif_receive_skb(skb);
@@ -138,22 +143,24 @@ bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_
 {
 	struct espah_cell *cell = this_cpu_ptr(cells);
 	u64 round = READ_ONCE(queue->cell_round);
-	int followed = 0;
+	int followed;
 
 	if (unlikely(!(skb->dev->flags & IFF_UP)))
 		goto drop;
 	if (at_once && receive_directly(cell, queue, round, skb))
 		return true;
-	if (round != cell->round) {
-		if (unlikely(cpu_of(round) != cpu_of(cell->round)))
-			followed = follow(round, skb);
+	while (round != cell->round) {
+		followed = unlikely(cpu_of(round) != cpu_of(cell->round)) ? follow(round, skb) : 0;
 		if (unlikely(followed < 0))
 			goto drop;
 		if (unlikely(followed))
 			return true;
-		WRITE_ONCE(queue->cell_round, cell->round);
+		/* another CPU may enter a round of its own, which is to be followed then */
+		if (try_cmpxchg(&queue->cell_round, &round, cell->round))
+			break;
 	}
-	take_late(cell);
+	if (unlikely(take_late(cell)))
+		napi_schedule(&cell->napi); /* the cell may have been empty */
 	if (full(&cell->here))
 		goto drop;
 	__skb_queue_tail(&cell->here, skb);
@@ -165,23 +172,33 @@ drop:
 	return false;
 }
 
+/* Waits for what is in a cell now; it may never run empty while packets keep coming. */
+static void wait_for(struct espah_cell *cell)
+{
+	unsigned long before = smp_load_acquire(&cell->polls);
+	unsigned int packets = skb_queue_len_lockless(&cell->here) +
+			       skb_queue_len_lockless(&cell->late);
+	/* the one that may be at work, those that take the packets, and the next one's beginning */
+	unsigned long polls = packets / NAPI_POLL_WEIGHT + 3;
+
+	while ((test_bit(NAPI_STATE_SCHED, &cell->napi.state) ||
+		!skb_queue_empty_lockless(&cell->late)) &&
+	       smp_load_acquire(&cell->polls) - before < polls)
+		msleep(1);
+}
+
 /*
  * Packets in a cell point to the device that they came by. One that is going
  * away takes no new ones since it is down, and has to wait for those in a cell.
  */
 static int device_event(struct notifier_block *nb, unsigned long event, void *ptr)
 {
-	struct espah_cell *cell;
 	int cpu;
 
 	if (event != NETDEV_UNREGISTER)
 		return NOTIFY_DONE;
-	for_each_possible_cpu(cpu) {
-		cell = per_cpu_ptr(cells, cpu);
-		do {
-			napi_synchronize(&cell->napi);
-		} while (!skb_queue_empty_lockless(&cell->late));
-	}
+	for_each_possible_cpu(cpu)
+		wait_for(per_cpu_ptr(cells, cpu));
 	return NOTIFY_DONE;
 }
 

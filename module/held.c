@@ -222,8 +222,9 @@ static void release(struct work_struct *work)
 		}
 		end_ready(&ready);
 	}
+	/* whoever was here meanwhile has been heeded */
 	if (waiting->count)
-		queue_delayed_work(espah_workqueue, &waiting->work, next);
+		mod_delayed_work(espah_workqueue, &waiting->work, next);
 	spin_unlock_bh(&waiting->lock);
 	rcu_read_unlock();
 }

@@ -195,7 +195,7 @@ void espah_hooks_remove(struct espah_net *en)
 	en->hooked = false;
 }
 
-int espah_hooks_update(struct espah_net *en)
+int espah_hooks_update(struct espah_net *en, struct netlink_ext_ack *extack)
 {
 	bool discards = en->default_action[ESPAH_DIR_IN] != ESPAH_ACTION_BYPASS ||
 			en->default_action[ESPAH_DIR_OUT] != ESPAH_ACTION_BYPASS;
@@ -204,18 +204,24 @@ int espah_hooks_update(struct espah_net *en)
 	int err;
 
 	lockdep_assert_held(&en->lock);
+	/* without the module, what a policy protects would leave in clear */
+	if (policies && !en->pinned && !try_module_get(THIS_MODULE)) {
+		NL_SET_ERR_MSG(extack, "the module is being removed");
+		return -ENODEV;
+	}
 	if (wanted && !en->hooked) {
 		err = nf_register_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
-		if (err)
+		if (err) {
+			NL_SET_ERR_MSG(extack, "the netfilter hooks could not be registered");
+			if (policies && !en->pinned)
+				module_put(THIS_MODULE);
 			return err;
+		}
 		en->hooked = true;
 	} else if (!wanted) {
 		espah_hooks_remove(en);
 	}
-	/* without the module, what a policy protects would leave in clear */
-	if (policies && !en->pinned)
-		__module_get(THIS_MODULE);
-	else if (!policies && en->pinned)
+	if (!policies && en->pinned)
 		module_put(THIS_MODULE);
 	en->pinned = policies;
 	return 0;

@@ -151,7 +151,7 @@ static void tick(struct work_struct *work)
 		for (n = 0, ended = false; n < BATCH && (sa = next_due(clock)); n++)
 			ended |= review(sa, tell);
 		if (ended && !en->dying)
-			espah_hooks_update(en);
+			espah_hooks_update(en, NULL);
 		mutex_unlock(&en->lock);
 		cond_resched();
 	} while (n == BATCH);

@@ -67,13 +67,15 @@ static inline struct espah_net *espah_pernet(const struct net *net)
 /**
  * espah_hooks_update - register or unregister the hooks as the configuration asks
  * @en: network namespace
+ * @extack: gets a sentence on failure; may be NULL where nothing is added
  *
  * There are hooks exactly while there is an SA, a policy or a default action
  * other than bypass: a namespace without any pays nothing for the module.
  *
  * Context: @en->lock; called after each change of SAD, SPD or default action.
- * Return: 0, or -errno if hooks could not be registered: the caller undoes its change.
+ * Return: 0, or -errno if hooks could not be registered or the module is being removed: the
+ * caller undoes its change.
  */
-int espah_hooks_update(struct espah_net *en);
+int espah_hooks_update(struct espah_net *en, struct netlink_ext_ack *extack);
 
 #endif /* _ESPAH_NET_H */

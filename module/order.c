@@ -279,7 +279,8 @@ void espah_order_run(struct espah_op *op)
 
 void espah_order_run_all(struct espah_op *const *ops, unsigned int n)
 {
-	unsigned int i, direct = n, usable;
+	/* what is in the queue by now was before them */
+	unsigned int i, direct = unlikely(queued(ops[0]->sa->queue)) ? 0 : n, usable;
 	struct net_device *dev;
 	u64 seq;
 	int err;
@@ -292,8 +293,8 @@ void espah_order_run_all(struct espah_op *const *ops, unsigned int n)
 		if (likely(err != -EINPROGRESS)) {
 			ops[i]->err = err;
 			ops[i]->done = true;
-		} else if (direct == n) {
-			direct = i;
+		} else {
+			direct = min(direct, i);
 		}
 	}
 	for (i = 0; i < n; i++) {

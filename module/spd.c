@@ -126,8 +126,9 @@ static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned 
 	espah_recent_forget();
 }
 
-static int add_new(struct espah_spd *spd, struct espah_policy *pol)
+static int add_new(struct espah_net *en, struct espah_policy *pol)
 {
+	struct espah_spd *spd = &en->spd;
 	unsigned int i;
 	int err;
 
@@ -143,7 +144,10 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 		if (err) {
 			del_rules(spd, pol, i);
 			xa_erase(&spd->index, pol->id);
-			synchronize_rcu(); /* packets may have met the first rules */
+			/* packets may have met the first rules, and wait, or wait no more */
+			synchronize_rcu();
+			espah_held_end(en, pol);
+			synchronize_rcu();
 			return err;
 		}
 	}
@@ -185,7 +189,7 @@ int espah_spd_add(struct espah_net *en, struct espah_policy *pol,
 		if (old)
 			replace_old(en, old, pol);
 		else
-			err = add_new(&en->spd, pol);
+			err = add_new(en, pol);
 	}
 	if (err) {
 		NL_SET_ERR_MSG(extack, "out of memory for the policy");

@@ -312,11 +312,9 @@ static int add_policy(struct espah_net *en, struct espah_policy *pol,
 		return err;
 	}
 	/* cannot fail after a replacement: the hooks are there */
-	err = espah_hooks_update(en);
-	if (err) {
-		NL_SET_ERR_MSG(extack, "the netfilter hooks could not be registered");
+	err = espah_hooks_update(en, extack);
+	if (err)
 		espah_spd_del(en, pol);
-	}
 	return err;
 }
 
@@ -436,7 +434,7 @@ int espah_cmd_policy_del(struct sk_buff *skb, struct genl_info *info)
 	} else {
 		espah_event_policy(en, pol, ESPAH_CMD_POLICY_DEL);
 		espah_spd_del(en, pol);
-		espah_hooks_update(en);
+		espah_hooks_update(en, NULL);
 	}
 	mutex_unlock(&en->lock);
 	return err;
@@ -522,7 +520,7 @@ int espah_cmd_policy_flush(struct sk_buff *skb, struct genl_info *info)
 		cond_resched();
 	}
 	espah_event_policy_flush(en, info->attrs);
-	espah_hooks_update(en);
+	espah_hooks_update(en, NULL);
 	mutex_unlock(&en->lock);
 	return 0;
 }

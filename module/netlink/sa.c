@@ -253,11 +253,9 @@ static int add_sa(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 		espah_sa_put(sa);
 		return err;
 	}
-	err = espah_hooks_update(en);
-	if (err) {
-		NL_SET_ERR_MSG(extack, "the netfilter hooks could not be registered");
+	err = espah_hooks_update(en, extack);
+	if (err)
 		espah_sad_del(sa);
-	}
 	return err;
 }
 
@@ -603,7 +601,7 @@ int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
 	} else {
 		espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
 		espah_sad_del(sa);
-		espah_hooks_update(en);
+		espah_hooks_update(en, NULL);
 	}
 	mutex_unlock(&en->lock);
 	return err;
@@ -792,7 +790,7 @@ int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info)
 		cond_resched();
 	}
 	espah_event_sa_flush(en, info->attrs);
-	espah_hooks_update(en);
+	espah_hooks_update(en, NULL);
 	mutex_unlock(&en->lock);
 	return 0;
 }

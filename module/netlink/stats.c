@@ -166,9 +166,8 @@ int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
 	old_out = en->default_action[ESPAH_DIR_OUT];
 	set_defaults(en, espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_IN], old_in),
 		     espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_OUT], old_out));
-	err = espah_hooks_update(en);
+	err = espah_hooks_update(en, info->extack);
 	if (err) {
-		NL_SET_ERR_MSG(info->extack, "the netfilter hooks could not be registered");
 		set_defaults(en, old_in, old_out);
 	} else {
 		WRITE_ONCE(en->icmp_plaintext, espah_get_u8(info->attrs[ESPAH_CONFIG_ICMP],

@@ -121,6 +121,18 @@ lab.test("stateful firewall, conntrack active before the module's hooks",
 lab.test("stateful firewall, the module's hooks before conntrack", "espah first")(stateful)
 
 
+@lab.test("a route with a realm, by which ESP arrives, does not keep a namespace from going")
+def realm():
+    module.load()
+    h, a, b = topology()
+    tunnel(a, b)
+    a.ip("route add 192.0.2.2/32 dev wan realm 5\n")
+    with traffic.udp(b, "10.2.0.1", 7000) as sender, traffic.udp(h, "10.1.0.2", 7000) as sink:
+        traffic.deliver(sender, sink, [b"%d" % number for number in range(10)])
+    lab.delete_all()
+    lab.wait_for(lambda: not lab.run("rmmod", "espah", check=False).returncode, "rmmod")
+
+
 @lab.test("source NAT comes first: policies see the addresses of the wire")
 def snat():
     module.load()
