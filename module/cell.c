@@ -62,7 +62,7 @@ static int poll(struct napi_struct *napi, int budget)
 	bool empty;
 	int n = 0;
 
-	/* what the last one has taken is with the stack by now */
+	/* pairs with polls(): what the last one has taken is with the stack by now */
 	smp_store_release(&cell->polls, cell->polls + 1);
 	while (n < budget) {
 		skb = __skb_dequeue(&cell->here);
@@ -172,19 +172,24 @@ drop:
 	return false;
 }
 
+static unsigned long polls(const struct espah_cell *cell)
+{
+	/* what polls before this one have taken is with the stack */
+	return smp_load_acquire(&cell->polls);
+}
+
 /* Waits for what is in a cell now; it may never run empty while packets keep coming. */
 static void wait_for(struct espah_cell *cell)
 {
-	unsigned long before = smp_load_acquire(&cell->polls);
+	unsigned long before = polls(cell);
 	unsigned int packets = skb_queue_len_lockless(&cell->here) +
 			       skb_queue_len_lockless(&cell->late);
 	/* the one that may be at work, those that take the packets, and the next one's beginning */
-	unsigned long polls = packets / NAPI_POLL_WEIGHT + 3;
+	unsigned long enough = packets / NAPI_POLL_WEIGHT + 3;
 
 	while ((test_bit(NAPI_STATE_SCHED, &cell->napi.state) ||
-		!skb_queue_empty_lockless(&cell->late)) &&
-	       smp_load_acquire(&cell->polls) - before < polls)
-		msleep(1);
+		!skb_queue_empty_lockless(&cell->late)) && polls(cell) - before < enough)
+		usleep_range(1000, 2000);
 }
 
 /*
