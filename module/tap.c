@@ -6,6 +6,7 @@
 #include <net/rtnetlink.h>
 #include "compat/netdev.h"
 #include "net.h"
+#include "privilege.h"
 #include "tap.h"
 
 DEFINE_STATIC_KEY_FALSE(espah_tap_key);
@@ -144,9 +145,15 @@ static void tap_setup(struct net_device *dev)
 	dev->needs_free_netdev = true;
 }
 
+static int tap_validate(struct nlattr *tb[], struct nlattr *data[], struct netlink_ext_ack *extack)
+{
+	return espah_device_permitted(extack);
+}
+
 static struct rtnl_link_ops tap_link_ops __read_mostly = {
 	.kind = "espah",
 	.setup = tap_setup,
+	.validate = tap_validate,
 };
 
 int __init espah_tap_setup(void)

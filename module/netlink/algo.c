@@ -24,12 +24,15 @@ static int put_algo(struct sk_buff *skb, const struct espah_algo *algo, const ch
  * @skb: the message
  * @cb: the dump; cb->args[0] is the algorithm to go on with
  *
- * Return: bytes, or 0 at the end.
+ * Return: bytes, 0 at the end, or -errno.
  */
 int espah_dump_algo(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	char driver[CRYPTO_MAX_ALG_NAME];
+	int err = espah_check_dump(cb);
 
+	if (err)
+		return err;
 	for (; cb->args[0] < espah_algo_count; cb->args[0]++) {
 		const struct espah_algo *algo = &espah_algos[cb->args[0]];
 		bool offered = espah_algo_driver(algo, driver, sizeof(driver));

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
+#include "../privilege.h"
 #include "attr.h"
 #include "netlink.h"
 
 /* for commands without attributes: 6.1 would ignore them if there were no policy */
 static const struct nla_policy no_attrs[] = { {}, { .type = NLA_REJECT } };
 
-/* Keys and topology are nobody's business, so all commands ask for the privilege. */
+/*
+ * Keys and topology are nobody's business, so all commands ask for the privilege: for the one over
+ * the network namespace here, for that of the initial user namespace in check_request() and
+ * espah_check_dump().
+ */
 #define ESPAH_OP(command, attr_policy)		\
 	.cmd = ESPAH_CMD_##command,		\
 	.flags = GENL_UNS_ADMIN_PERM,		\
@@ -18,7 +23,7 @@ static const struct genl_ops ops[] = {
 	{ ESPAH_OP(SA_SET, espah_sa_set_policy), .doit = espah_cmd_sa_set },
 	{ ESPAH_OP(SA_DEL, espah_sa_del_policy), .doit = espah_cmd_sa_del },
 	{ ESPAH_OP(SA_GET, espah_sa_get_policy), .doit = espah_cmd_sa_get,
-	  .dumpit = espah_dump_sa },
+	  .start = espah_start_dump, .dumpit = espah_dump_sa },
 	{ ESPAH_OP(SA_FLUSH, espah_sa_flush_policy), .doit = espah_cmd_sa_flush },
 	{ ESPAH_OP(SA_ALLOC_SPI, espah_sa_alloc_spi_policy), .doit = espah_cmd_sa_alloc_spi },
 	{ ESPAH_OP(POLICY_NEW, espah_policy_new_policy), .doit = espah_cmd_policy_new },
@@ -26,13 +31,17 @@ static const struct genl_ops ops[] = {
 	{ ESPAH_OP(POLICY_GET, espah_policy_get_policy), .doit = espah_cmd_policy_get,
 	  .start = espah_start_policy, .dumpit = espah_dump_policy },
 	{ ESPAH_OP(POLICY_FLUSH, espah_policy_flush_policy), .doit = espah_cmd_policy_flush },
-	{ ESPAH_OP(ALGO_GET, no_attrs), .dumpit = espah_dump_algo },
+	{ ESPAH_OP(ALGO_GET, no_attrs), .start = espah_start_dump, .dumpit = espah_dump_algo },
 	{ ESPAH_OP(STATS_GET, no_attrs), .doit = espah_cmd_stats_get },
 	{ ESPAH_OP(CONFIG_GET, no_attrs), .doit = espah_cmd_config_get },
 	{ ESPAH_OP(CONFIG_SET, espah_config_set_policy), .doit = espah_cmd_config_set },
 	{ ESPAH_OP(EXPLAIN, espah_explain_policy), .doit = espah_cmd_explain },
 };
 
+/*
+ * Whoever has the privilege over a network namespace may listen. What events tell, and it is never
+ * a key, that one sees in the namespace's packets, too.
+ */
 static const struct genl_multicast_group groups[] = {
 	[ESPAH_MCGRP_INDEX_SA] = { ESPAH_MCGRP_SA, GENL_MCAST_CAP_NET_ADMIN },
 	[ESPAH_MCGRP_INDEX_POLICY] = { ESPAH_MCGRP_POLICY, GENL_MCAST_CAP_NET_ADMIN },
@@ -46,7 +55,29 @@ static const struct genl_multicast_group groups[] = {
 static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,
 			 struct genl_info *info)
 {
-	return espah_message_once(info->nlhdr, info->extack);
+	return espah_permitted(skb, info->extack) ?:
+	       espah_message_once(info->nlhdr, info->extack);
+}
+
+/* where a dump keeps that it is refused; the first is where it goes on */
+#define DUMP_REFUSED 1
+
+/*
+ * The sender of a request is known here alone: who reads the socket later may be another one. The
+ * text has to wait for the dump, as 6.1 loses those of genl_ops.start.
+ */
+int espah_start_dump(struct netlink_callback *cb)
+{
+	cb->args[DUMP_REFUSED] = espah_permitted(cb->skb, NULL);
+	return 0;
+}
+
+int espah_check_dump(struct netlink_callback *cb)
+{
+	if (!cb->args[DUMP_REFUSED])
+		return espah_message_once(cb->nlh, cb->extack);
+	NL_SET_ERR_MSG(cb->extack, ESPAH_UNPRIVILEGED);
+	return cb->args[DUMP_REFUSED];
 }
 
 struct genl_family espah_family __ro_after_init = {

@@ -466,7 +466,7 @@ int espah_cmd_policy_get(struct sk_buff *skb, struct genl_info *info)
 /* Not genl_ops.start, whose texts 6.1 loses. */
 static int check_dump(struct netlink_callback *cb, struct nlattr **attrs)
 {
-	return espah_message_once(cb->nlh, cb->extack) ?:
+	return espah_check_dump(cb) ?:
 	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_ID, "is not for dumps") ?:
 	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_PRIORITY, "is not for dumps") ?:
 	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_SELECTOR, "is not for dumps");
@@ -480,7 +480,7 @@ static bool wanted(const struct espah_policy *pol, struct nlattr **attrs)
 int espah_start_policy(struct netlink_callback *cb)
 {
 	cb->min_dump_alloc = ESPAH_POLICY_SIZE;
-	return 0;
+	return espah_start_dump(cb);
 }
 
 int espah_dump_policy(struct sk_buff *skb, struct netlink_callback *cb)

@@ -751,7 +751,7 @@ int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
 	struct nlattr **attrs = espah_dump_attrs(cb);
 	bool keys = attrs[ESPAH_SA_SHOW_KEYS];
 	unsigned long index = cb->args[0];
-	int err = espah_message_once(cb->nlh, cb->extack);
+	int err = espah_check_dump(cb);
 	struct espah_sa *sa;
 
 	if (err)

@@ -15,7 +15,7 @@ def loaded():
     return os.path.isdir("/sys/module/espah")
 
 
-def load():
+def load(*parameters):
     """insmod resolves nothing, so what espah builds upon is loaded first."""
     if loaded():
         return
@@ -25,7 +25,7 @@ def load():
     needs = lab.run("modinfo", "-F", "depends", path()).stdout.strip()
     for need in filter(None, needs.split(",")):
         lab.run("modprobe", need)
-    lab.run("insmod", path())
+    lab.run("insmod", path(), *parameters)
 
 
 def unload():

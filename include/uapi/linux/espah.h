@@ -2,8 +2,9 @@
 /*
  * The generic-netlink family "espah", version 1.
  *
- * Every request needs CAP_NET_ADMIN in the user namespace that owns the network
- * namespace of the socket, and works on that network namespace. Attributes are
+ * Every request works on the network namespace of the socket. It needs CAP_NET_ADMIN
+ * in the initial user namespace or, if the module was loaded with userns=1, in the
+ * one that owns that network namespace. Attributes are
  * validated strictly: an unknown one, or one that the command does not list
  * below, is refused. A refusal carries an extack sentence and changes nothing.
  *
