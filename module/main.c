@@ -14,6 +14,7 @@
 #include "tap.h"
 
 unsigned int espah_net_id;
+atomic64_t espah_generations = ATOMIC64_INIT(0);
 
 static int __net_init net_init(struct net *net)
 {

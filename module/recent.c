@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/hash.h>
 #include <linux/percpu.h>
@@ -12,48 +11,36 @@
 /**
  * struct espah_recent - a lookup and its result; one cache line
  * @key: what was looked up
- * @cls: where; NULL: nothing is here
+ * @changes: in which SPD, and in which state of it; 0: nothing is here
  * @policy: what was found, maybe NULL
+ *
+ * A policy that is found here is still one for this reader: it is freed a grace period after
+ * espah_spd.changes is another one.
  */
 struct espah_recent {
 	u64 key[KEY_WORDS];
-	const struct espah_classifier *cls;
+	u64 changes;
 	struct espah_policy *policy;
 };
 
 /**
  * struct espah_recents - those of a CPU; BH disabled there
  * @entries: by hash
- * @changes: how many there were when the oldest was looked up
- *
- * A policy that is found here is still one for this reader: it is freed a grace period
- * after @changes has grown.
  */
 struct espah_recents {
 	struct espah_recent entries[1 << RECENT_BITS];
-	long changes;
 } ____cacheline_aligned;
 
 static struct espah_recents __percpu *recents;
-static atomic_long_t changes;
-
-static noinline void empty(struct espah_recents *table, long now)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(table->entries); i++)
-		table->entries[i].cls = NULL;
-	table->changes = now;
-}
 
 /*
- * All of a flow without opaque ports. Each field is read as it was written: a CPU that has
- * to read two fields at once waits until both have reached its cache.
+ * The direction, and all of a flow without opaque ports. Each field is read as it was written:
+ * a CPU that has to read two fields at once waits until both have reached its cache.
  */
-static __always_inline void make_key(u64 *key, const struct espah_flow *flow, bool ip6)
+static __always_inline void make_key(u64 *key, u8 dir, const struct espah_flow *flow, bool ip6)
 {
 	key[0] = (u64)(__force u32)flow->src.ip4 << 32 | (__force u32)flow->dst.ip4;
-	key[1] = (u64)flow->sport << 48 | (u64)flow->dport << 32 | flow->family << 16 |
+	key[1] = (u64)flow->sport << 48 | (u64)flow->dport << 32 | dir << 24 | flow->family << 16 |
 		 flow->proto << 8 | flow->has_ports;
 	key[2] = (u64)flow->mark << 32 | flow->ifindex;
 	if (!ip6)
@@ -64,14 +51,14 @@ static __always_inline void make_key(u64 *key, const struct espah_flow *flow, bo
 }
 
 static noinline struct espah_policy *look_up(struct espah_recent *entry, const u64 *key,
-					     const struct espah_spd *spd, u8 dir,
+					     const struct espah_spd *spd, u64 changes, u8 dir,
 					     struct espah_flow *flow)
 {
 	struct espah_policy *pol = espah_spd_lookup(spd, dir, flow);
 
 	if (!flow->hidden) {
 		memcpy(entry->key, key, sizeof(entry->key));
-		entry->cls = &spd->dir[dir];
+		entry->changes = changes;
 		entry->policy = pol;
 	}
 	return pol;
@@ -81,12 +68,12 @@ static __always_inline struct espah_policy *recent(struct espah_recents *table,
 						   const struct espah_spd *spd, u8 dir,
 						   struct espah_flow *flow, bool ip6)
 {
-	const struct espah_classifier *cls = &spd->dir[dir];
+	u64 changes = espah_generation(&spd->changes);
 	unsigned int i, words = ip6 ? KEY_WORDS : KEY_WORDS / 2;
-	u64 key[KEY_WORDS] espah_uninit, hash = (unsigned long)cls, differ = 0;
+	u64 key[KEY_WORDS] espah_uninit, hash = changes, differ = 0;
 	struct espah_recent *entry;
 
-	make_key(key, flow, ip6);
+	make_key(key, dir, flow, ip6);
 #pragma GCC unroll 6
 	for (i = 0; i < words; i++)
 		hash = rol64(hash ^ key[i], 21);
@@ -94,28 +81,20 @@ static __always_inline struct espah_policy *recent(struct espah_recents *table,
 #pragma GCC unroll 6
 	for (i = 0; i < words; i++)
 		differ |= key[i] ^ entry->key[i];
-	if (likely(!differ && entry->cls == cls))
+	if (likely(!differ && entry->changes == changes))
 		return entry->policy;
-	return look_up(entry, key, spd, dir, flow);
+	return look_up(entry, key, spd, changes, dir, flow);
 }
 
 struct espah_policy *espah_recent_policy(const struct espah_spd *spd, u8 dir,
 					 struct espah_flow *flow)
 {
 	struct espah_recents *table = this_cpu_ptr(recents);
-	long now = atomic_long_read_acquire(&changes);
 
-	if (unlikely(table->changes != now))
-		empty(table, now);
 	if (unlikely(flow->opaque))
 		return espah_spd_lookup(spd, dir, flow);
 	return flow->family == AF_INET ? recent(table, spd, dir, flow, false) :
 					 recent(table, spd, dir, flow, true);
-}
-
-void espah_recent_forget(void)
-{
-	atomic_long_fetch_inc_release(&changes);
 }
 
 int espah_recent_setup(void)

@@ -3,7 +3,8 @@
  * What each CPU has looked up in the SPD of late. A packet's flow is looked up when it comes,
  * when it is decrypted and when it leaves, and the next packet is often of the same flow: so
  * that many shapes of selectors cost no more than one. Of fixed size, and never waited for:
- * who floods it pays for the lookups that there were without it.
+ * who floods it pays for the lookups that there were without it. What is remembered of an SPD
+ * goes when that one changes, see espah_spd.changes.
  */
 #ifndef _ESPAH_RECENT_H
 #define _ESPAH_RECENT_H
@@ -13,9 +14,6 @@
 /* espah_spd_lookup(), if need be; Context: RCU reader, BH disabled */
 struct espah_policy *espah_recent_policy(const struct espah_spd *spd, u8 dir,
 					 struct espah_flow *flow);
-
-/* when an SPD has changed for readers, and before anything of it is freed */
-void espah_recent_forget(void);
 
 int espah_recent_setup(void);
 void espah_recent_teardown(void);

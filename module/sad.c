@@ -288,31 +288,37 @@ struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id 
 
 /*
  * What this CPU found last: PRE_ROUTING asks for the SA of a packet, LOCAL_IN asks again,
- * and the next packet is often of the same one. Good while nothing has left the SAD since,
+ * and the next packet is often of the same one. Good while nothing has left this SAD since,
  * which a reader that may still see the SA cannot miss.
  */
 struct espah_found {
 	struct espah_sa *sa;
-	int removals;
+	u64 removals;
 };
 
 static DEFINE_PER_CPU(struct espah_found, found_last);
-static atomic_t removals;
 
-struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_sa_id *id)
+static noinline struct espah_sa *find_anew(struct espah_found *found, struct espah_sad *sad,
+					   const struct espah_sa_id *id, u64 now)
 {
-	struct espah_found *found = this_cpu_ptr(&found_last);
-	int now = atomic_read_acquire(&removals);
-	struct espah_sa *sa = found->sa;
+	struct espah_sa *sa = rhashtable_lookup(&sad->sas, id, sa_params);
 
-	if (likely(sa && found->removals == now && sa->en == en && same_id(&sa->id, id)))
-		return sa;
-	sa = rhashtable_lookup(&en->sad.sas, id, sa_params);
 	if (likely(sa)) {
 		found->sa = sa;
 		found->removals = now;
 	}
 	return sa;
+}
+
+struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_sa_id *id)
+{
+	struct espah_found *found = this_cpu_ptr(&found_last);
+	u64 now = espah_generation(&en->sad.removals);
+
+	/* another one's SA may be freed by now */
+	if (likely(found->removals == now && same_id(&found->sa->id, id)))
+		return found->sa;
+	return find_anew(found, &en->sad, id, now);
 }
 
 static void changed(struct espah_sad *sad)
@@ -326,7 +332,7 @@ static void changed(struct espah_sad *sad)
 static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 {
 	put_port(sa, espah_sa_path(sa));
-	atomic_fetch_inc_release(&removals);
+	espah_generation_end(&sad->removals);
 	xa_erase(&sad->index, sa->index);
 	list_del_init(&sa->link);
 	choose_sa(sa->slot);
@@ -545,6 +551,7 @@ int espah_sad_setup(struct espah_sad *sad)
 	xa_init_flags(&sad->index, XA_FLAGS_ALLOC1);
 	sad->next = 1;
 	sad->generation = 1;
+	espah_generation_end(&sad->removals);
 	sad->count[ESPAH_DIR_IN] = 0;
 	sad->count[ESPAH_DIR_OUT] = 0;
 	atomic_set(&sad->live, 0);

@@ -17,6 +17,7 @@
 #include <linux/espah.h>
 #include "algo.h"
 #include "dummy.h"
+#include "generation.h"
 #include "lifetime.h"
 #include "replay.h"
 #include "selector.h"
@@ -291,6 +292,7 @@ struct espah_sa {
  *	wrap, and dumps stop being in the order of addition
  * @generation: changes with each addition and removal, to mark torn dumps; never 0
  * @count: SAs present, by direction, larval ones too
+ * @removals: generation of what espah_sad_find_again() found; ends when an SA leaves
  * @live: SAs whose memory is not freed yet
  * @clock: ends SAs
  */
@@ -301,6 +303,7 @@ struct espah_sad {
 	u32 next;
 	unsigned int generation;
 	unsigned int count[2];
+	atomic64_t removals;
 	atomic_t live;
 	struct espah_clock clock;
 };

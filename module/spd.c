@@ -3,7 +3,6 @@
 #include <linux/slab.h>
 #include <net/ipv6.h>
 #include "net.h"
-#include "recent.h"
 #include "spd.h"
 
 static void set_rules(struct espah_policy *pol, const struct espah_selectors *set)
@@ -123,7 +122,7 @@ static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned 
 {
 	while (n--)
 		espah_classifier_del(home(spd, pol, n), &pol->rules[n]);
-	espah_recent_forget();
+	espah_generation_end(&spd->changes);
 }
 
 static int add_new(struct espah_net *en, struct espah_policy *pol)
@@ -152,7 +151,7 @@ static int add_new(struct espah_net *en, struct espah_policy *pol)
 		}
 	}
 	spd->count++;
-	espah_recent_forget();
+	espah_generation_end(&spd->changes);
 	return 0;
 }
 
@@ -167,7 +166,7 @@ static void replace_old(struct espah_net *en, struct espah_policy *old, struct e
 		espah_classifier_replace(home(spd, pol, i), &old->rules[i], &pol->rules[i]);
 	/* the entry is there already, so this needs no memory */
 	xa_store(&spd->index, pol->id, pol, GFP_KERNEL_ACCOUNT);
-	espah_recent_forget();
+	espah_generation_end(&spd->changes);
 	release_policy(en, old);
 }
 
@@ -289,6 +288,7 @@ void espah_spd_setup(struct espah_spd *spd)
 	xa_init(&spd->index);
 	spd->next = 1;
 	spd->generation = 1;
+	espah_generation_end(&spd->changes);
 }
 
 void espah_spd_teardown(struct espah_net *en)

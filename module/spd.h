@@ -7,6 +7,7 @@
 #include <linux/xarray.h>
 #include <linux/espah.h>
 #include "classifier.h"
+#include "generation.h"
 #include "sad.h"
 #include "stats.h"
 
@@ -108,6 +109,7 @@ struct espah_policy {
  * @dir: a classifier for each enum espah_dir
  * @opaque: a second one for flows with opaque ports: selectors of just these, and
  *	what those with ports would be without them
+ * @changes: generation of what espah_recent_policy() found; ends with each change
  * @index: struct espah_policy by id, for dumps
  * @next: where the next id is looked for; ids are the order of insertion until
  *	they wrap after 2^32 of them
@@ -117,6 +119,7 @@ struct espah_policy {
 struct espah_spd {
 	struct espah_classifier dir[2];
 	struct espah_classifier opaque[2];
+	atomic64_t changes;
 	struct xarray index;
 	u32 next;
 	unsigned int generation;
