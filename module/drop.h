@@ -36,6 +36,8 @@
 	X(ICMP_NO_SA, "icmp_no_sa", XFRM_POLICY,                                                   \
 	  "an ICMP error about a protected flow that has no SA")                                   \
 	X(NO_ROUTE, "no_route", IP_OUTNOROUTES, "no route to the SA's destination")                \
+	X(NESTING, "nesting", NOT_SPECIFIED,                                                       \
+	  "too many tunnels within tunnels, or the route to an SA's peer leads back to it")        \
 	X(FAMILY, "family", XFRM_POLICY, "transport mode needs the addresses of the SA")           \
 	X(SEGMENT, "segment", SKB_GSO_SEG, "a GSO packet could not be segmented")                  \
 	X(CONFIRM, "confirm", NETFILTER_DROP, "conntrack or one of its helpers refused")           \

@@ -34,6 +34,7 @@
  * @policy_id: output: the policy by which another SA follows; 0: none does
  * @depth: how many SAs the packet has been through before this one
  * @own: input: so many of these were all that a policy asked for the packet then
+ * @nesting: output: how many emissions brought it here, see ESPAH_NESTING_MAX
  * @before: input: which they were, by espah_sa.index, the outermost first
  * @ct_len: bytes of ciphertext without header, IV and ICV; AH: bytes that the ICV covers
  * @saved: the word before the ESP header, while the AAD of ESN covers it
@@ -59,6 +60,7 @@ struct espah_op {
 	u8 encap_len;
 	u8 depth;
 	u8 own;
+	u8 nesting;
 	u16 home;
 	int nsg;
 	u32 policy_id;

@@ -19,6 +19,7 @@ static struct espah_slot closed;
  * @sa: the SA that takes it, once there is one; of the list of what is to be sent
  * @flow: its flow
  * @thoff: offset of its upper-layer header
+ * @nesting: how many emissions brought it here
  * @until: jiffies
  */
 struct held {
@@ -28,6 +29,7 @@ struct held {
 	struct espah_sa *sa;
 	struct espah_flow flow;
 	int thoff;
+	u8 nesting;
 	unsigned long until;
 };
 
@@ -101,6 +103,7 @@ void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *
 	held->pol = pol;
 	held->flow = *flow;
 	held->thoff = thoff;
+	held->nesting = espah_output_nesting();
 	held->until = jiffies + ESPAH_HELD_TIME;
 	spin_lock_bh(&waiting->lock);
 	full = pol->held >= pol->queue || waiting->count >= ESPAH_HELD_MAX;
@@ -168,7 +171,7 @@ static void send_ready(struct espah_net *en, struct list_head *ready)
 	list_for_each_entry(held, ready, link) {
 		if (held->sa) {
 			espah_output_held(en, held->pol, held->sa, held->skb, &held->flow,
-					  held->thoff);
+					  held->thoff, held->nesting);
 			continue;
 		}
 		if (held->pol->unreach)

@@ -20,6 +20,7 @@ struct espah_op;
  * @policy_id: the policy by which another SA follows; 0: none does
  * @next_header: for the ESP trailer or AH
  * @depth: how many SAs were before
+ * @nesting: how many emissions brought the packet here, see ESPAH_NESTING_MAX
  * @dummy: it carries nothing
  */
 struct espah_layout {
@@ -32,6 +33,7 @@ struct espah_layout {
 	u32 policy_id;
 	u8 next_header;
 	u8 depth;
+	u8 nesting;
 	bool dummy;
 };
 

@@ -14,6 +14,7 @@
 #include "compat/compiler.h"
 #include "compat/conntrack.h"
 #include "compat/gso.h"
+#include "compat/netdev.h"
 #include "ah.h"
 #include "bundle.h"
 #include "flow.h"
@@ -29,6 +30,26 @@
 #include "recent.h"
 #include "tap.h"
 #include "udp_encap.h"
+
+/*
+ * How many emissions a packet may go through. Where the route to an SA's peer leads over a
+ * tunnel, what was sent meets the hooks and a policy again while ip_local_out() has not yet
+ * returned, and each time lies deeper on the stack, which has 16 KiB. An emission, with the
+ * tunnel device, IP output and the hook beneath it, takes 1.6 to 1.9 KB (GRE over IPv4 to
+ * over IPv6 with nftables, 6.1 and 6.12), and 2.8 KB when its policy asks for four SAs; a
+ * datagram's sender has used 2.2 KB before, and what is beneath the last one takes up to 2 KB.
+ * So three take 13 KB at most. Linux 6.12 lets tunnels nest no deeper either; as to devices in
+ * between before that, see espah_recursion_enter().
+ */
+#define ESPAH_NESTING_MAX 3
+
+/* how many emissions this CPU is within; BH disabled, so softirqs do not come in between */
+static DEFINE_PER_CPU(u8, nesting);
+
+u8 espah_output_nesting(void)
+{
+	return __this_cpu_read(nesting);
+}
 
 static bool is_local(const struct sk_buff *skb)
 {
@@ -266,6 +287,7 @@ static void protect_one(struct espah_sa *sa, struct sk_buff *skb,
 	op->seq = seq;
 	op->policy_id = layout->policy_id;
 	op->depth = layout->depth;
+	op->nesting = layout->nesting;
 	op->first_len = layout->first_len;
 	op->plain_len = layout->dummy ? 0 : payload_len + layout->hdr_len;
 	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
@@ -339,13 +361,17 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		    struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 		    const struct nf_hook_state *state)
 {
-	struct espah_layout layout = { .path = espah_sa_path(sa) };
-	enum espah_drop reason;
+	struct espah_layout layout = { .path = espah_sa_path(sa),
+				       .nesting = __this_cpu_read(nesting) };
+	enum espah_drop reason = ESPAH_DROP_NESTING;
+	struct dst_entry *dst, *held = NULL;
 	struct sk_buff *segs, *next;
-	struct dst_entry *dst, *held;
 	unsigned int mtu, left = 1, usable = 0, n = 0, bytes = 0;
 	bool waits = false;
 	u64 seq;
+
+	if (unlikely(layout.nesting == ESPAH_NESTING_MAX))
+		goto drop;
 
 	/* fit */
 	reason = lay_out(sa, skb, flow, &layout, &dst, &held);
@@ -428,10 +454,12 @@ drop:
 }
 
 void espah_output_held(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
-		       struct sk_buff *skb, const struct espah_flow *flow, int thoff)
+		       struct sk_buff *skb, const struct espah_flow *flow, int thoff, u8 level)
 {
 	local_bh_disable();
+	__this_cpu_write(nesting, level);
 	protect(en, pol, sa, skb, flow, thoff, NULL);
+	__this_cpu_write(nesting, 0);
 	local_bh_enable();
 }
 
@@ -489,6 +517,7 @@ fail:
 static void protect_more(const struct espah_op *op)
 {
 	struct espah_layout layout = { .depth = op->depth + 1, .policy_id = op->policy_id,
+				       .nesting = op->nesting,
 				       .first_len = op->first_len ?: op->plain_len };
 	struct espah_net *en = op->sa->en;
 	/* by its number, as a driver may have kept the packet for longer than the policy lived */
@@ -555,6 +584,28 @@ static void emit6(struct espah_sa *sa, struct sk_buff *skb)
 	ip6_local_out(sa->en->net, skb->sk, skb);
 }
 
+/*
+ * Sends it. The packet keeps its level while it waits for a driver, for those behind it or for
+ * an SA: so one that goes round in a circle ends, though it begins each time on an empty stack.
+ */
+static void emit(const struct espah_op *op)
+{
+	u8 outer = __this_cpu_read(nesting), level = max(outer, op->nesting);
+	unsigned int sas = op->depth + !!level; /* the first one hardly takes any of the stack */
+
+	if (unlikely(!espah_recursion_enter(sas))) {
+		espah_drop(op->sa->en, op->sa, NULL, ESPAH_DROP_NESTING, op->skb);
+		return;
+	}
+	__this_cpu_write(nesting, level + 1);
+	if (op->skb->protocol == htons(ETH_P_IP))
+		emit4(op->sa, op->skb);
+	else
+		emit6(op->sa, op->skb);
+	__this_cpu_write(nesting, outer);
+	espah_recursion_leave(sas);
+}
+
 void espah_output_done(struct espah_op *op, int err)
 {
 	struct espah_sa *sa = op->sa;
@@ -590,10 +641,8 @@ void espah_output_done(struct espah_op *op, int err)
 		espah_encap_finish(skb);
 	if (unlikely(op->policy_id))
 		protect_more(op);
-	else if (skb->protocol == htons(ETH_P_IP))
-		emit4(sa, skb);
 	else
-		emit6(sa, skb);
+		emit(op);
 }
 
 unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,

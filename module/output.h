@@ -31,11 +31,15 @@ void espah_output_unreach(struct sk_buff *skb, bool prohibited);
  * @skb: the packet, with a route that it holds, and no conntrack entry; consumed
  * @flow: its flow
  * @thoff: offset of its upper-layer header
+ * @nesting: espah_output_nesting() when it came
  *
  * Context: RCU reader.
  */
 void espah_output_held(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
-		       struct sk_buff *skb, const struct espah_flow *flow, int thoff);
+		       struct sk_buff *skb, const struct espah_flow *flow, int thoff, u8 nesting);
+
+/* how many emissions this CPU is within; Context: BH disabled */
+u8 espah_output_nesting(void);
 
 /* sends a dummy through an outbound SA; Return: whether; Context: RCU reader, BH disabled */
 bool espah_output_dummy(struct espah_sa *sa);

@@ -116,6 +116,38 @@ static inline bool espah_backlog_passed(int cpu, u32 tail)
 #endif
 }
 
+/*
+ * Linux bounds how deep devices send through each other, nine, of which a tunnel takes up to
+ * 1.6 KB of the stack each. Where it bounds tunnels by themselves, to three, there is room for
+ * SAs besides. Where it does not, an SA within others counts like a device, so that all of them
+ * take no more of the stack than devices alone.
+ */
+#ifdef IP_TUNNEL_RECURSION_LIMIT
+static inline bool espah_recursion_enter(unsigned int levels)
+{
+	return true;
+}
+
+static inline void espah_recursion_leave(unsigned int levels)
+{
+}
+#else
+static inline bool espah_recursion_enter(unsigned int levels)
+{
+	if (levels && dev_recursion_level() + levels > XMIT_RECURSION_LIMIT)
+		return false;
+	while (levels--)
+		dev_xmit_recursion_inc();
+	return true;
+}
+
+static inline void espah_recursion_leave(unsigned int levels)
+{
+	while (levels--)
+		dev_xmit_recursion_dec();
+}
+#endif
+
 #define espah_header_parse(without_dev, with_dev)					\
 	__builtin_choose_expr(								\
 		__builtin_types_compatible_p(typeof(((struct header_ops *)0)->parse),	\

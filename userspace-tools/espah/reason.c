@@ -30,6 +30,7 @@ static const struct {
 	{ "too_big", "Fine if senders heed ICMP; else allow ICMP too big in firewalls, use 'mss auto', or 'df clear'." },
 	{ "icmp_no_sa", "As for no_sa: the flow that this ICMP error is about has no SA." },
 	{ "no_route", "'ip route get' with the SA's destination; in transport mode, with the packet's." },
+	{ "nesting", "'ip route get' with the SA's destination: the route must not lead through a tunnel whose own packets are protected again without end; a narrower policy, or a bypass for the tunnel's outer addresses, ends that." },
 	{ "family", "The policy leads to a transport SA between other addresses: check reqid, or use a tunnel." },
 	{ "segment", "Switch off GSO on the sending device ('ethtool -K DEV gso off') and report it." },
 	{ "confirm", "'conntrack -S' and the kernel log: the table may be full, or a helper refuses." },
