@@ -3,11 +3,19 @@
  * Where packets are met:
  *
  *   PRE_ROUTING    ahead of all but the earliest rules: what came in clear
- *   LOCAL_IN       behind all rules of the administrator: ESP to this host, in UDP or not, and AH
+ *   FORWARD        ahead of all rules: the same, where it came by a way round PRE_ROUTING;
+ *                  and what is going to leave by a way round POST_ROUTING
+ *   LOCAL_IN       behind all rules of the administrator: ESP to this host, in UDP or not, and
+ *                  AH; and what came in clear by a way round PRE_ROUTING
+ *   LOCAL_OUT      behind all rules: what is going to leave by a way round POST_ROUTING
  *   POST_ROUTING   behind source NAT: what may have to be protected
  *
- * The last two come just ahead of conntrack's confirmation, which
+ * Those at LOCAL_IN and POST_ROUTING come just ahead of conntrack's confirmation, which
  * espah_confirm() does for the packets that are taken away.
+ *
+ * Bridge netfilter calls PRE_ROUTING, FORWARD and POST_ROUTING for what a bridge switches, too.
+ * That is not ours. At PRE_ROUTING a bridge does not know yet what is for this host, which
+ * then comes to FORWARD or LOCAL_IN without another PRE_ROUTING.
  *
  * The first reassembles what it meets in fragments. That could be left to a hook of
  * nf_defrag, but each hook costs every packet, and fragments are rare. Only raw sockets
@@ -20,11 +28,13 @@
 #include <net/ipv6.h>
 #include <net/ipv6_frag.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
+#include "compat/bridge.h"
 #include "flow.h"
 #include "gather.h"
 #include "hooks.h"
 #include "icmp.h"
 #include "input.h"
+#include "judged.h"
 #include "output.h"
 #include "plaintext.h"
 #include "udp_encap.h"
@@ -79,17 +89,32 @@ static bool left_alone(const struct sk_buff *skb, bool marked)
 	return !marked && skb_get_nfct(skb) == IP_CT_UNTRACKED;
 }
 
+/* A frame that a bridge has not decided about; what came out of an SA says so once only. */
+static noinline unsigned int bridged(struct sk_buff *skb, const struct net *net, bool marked)
+{
+	if (marked)
+		espah_judged_exempt(skb, net);
+	else
+		espah_judged_clear(skb);
+	return NF_ACCEPT;
+}
+
 static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	bool marked = espah_input_marked(skb);
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing4, priv, skb, state);
+	if (unlikely(nf_bridge_in_prerouting(skb)))
+		return bridged(skb, state->net, marked);
 	espah_gather_note(skb);
 	if (unlikely(ip_is_fragment(ip_hdr(skb))) && !left_alone(skb, marked) &&
 	    defrag4(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
-	return marked ? NF_ACCEPT : espah_plaintext(espah_pernet(state->net), skb, state);
+	if (!marked)
+		return espah_plaintext(espah_pernet(state->net), skb, AF_INET);
+	espah_judged_exempt(skb, state->net);
+	return NF_ACCEPT;
 }
 
 static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
@@ -98,20 +123,76 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing6, priv, skb, state);
+	if (unlikely(nf_bridge_in_prerouting(skb)))
+		return bridged(skb, state->net, marked);
 	espah_gather_note(skb);
 	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) && !left_alone(skb, marked) &&
 	    defrag6(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
-	return marked ? NF_ACCEPT : espah_plaintext(espah_pernet(state->net), skb, state);
+	if (!marked)
+		return espah_plaintext(espah_pernet(state->net), skb, AF_INET6);
+	espah_judged_exempt(skb, state->net);
+	return NF_ACCEPT;
+}
+
+/* What has not passed PRE_ROUTING as it is now: as there, but that it may be a switched frame. */
+static noinline unsigned int late(struct net *net, struct sk_buff *skb, bool ip6)
+{
+	unsigned int verdict = NF_ACCEPT;
+
+	if (espah_is_switched(skb))
+		return NF_ACCEPT;
+	if (!left_alone(skb, false)) {
+		if (ip6 && ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr))
+			verdict = defrag6(net, skb, false);
+		else if (!ip6 && ip_is_fragment(ip_hdr(skb)))
+			verdict = defrag4(net, skb, false);
+	}
+	if (verdict != NF_ACCEPT)
+		return verdict;
+	return espah_plaintext_late(espah_pernet(net), skb, ip6 ? AF_INET6 : AF_INET);
+}
+
+static unsigned int forward4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	if (unlikely(!in_softirq()))
+		return disable_bh(forward4, priv, skb, state);
+	if (unlikely(!espah_judged_holds(skb, state->net, false)))
+		return late(state->net, skb, false);
+	return NF_ACCEPT;
+}
+
+static unsigned int forward6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	if (unlikely(!in_softirq()))
+		return disable_bh(forward6, priv, skb, state);
+	if (unlikely(!espah_judged_holds(skb, state->net, true)))
+		return late(state->net, skb, true);
+	return NF_ACCEPT;
+}
+
+/*
+ * The mark ends here: who takes the packet now may take another one out of it, which a bridge
+ * or segment routing may then deliver in this buffer.
+ */
+static __always_inline unsigned int arrive(struct net *net, struct sk_buff *skb, bool ip6)
+{
+	if (unlikely(!espah_judged_holds(skb, net, ip6)) && late(net, skb, ip6) != NF_ACCEPT)
+		return NF_STOLEN;
+	espah_judged_clear(skb);
+	return NF_ACCEPT;
 }
 
 static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct espah_net *en = espah_pernet(state->net);
-	const struct iphdr *iph = ip_hdr(skb);
+	const struct iphdr *iph;
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(local_in4, priv, skb, state);
+	if (arrive(state->net, skb, false) != NF_ACCEPT)
+		return NF_STOLEN;
+	iph = ip_hdr(skb);
 	if (espah_proto_is_ipsec(iph->protocol))
 		return espah_input(en, skb, state, iph->protocol, ip_hdrlen(skb), 0);
 	if (iph->protocol == IPPROTO_UDP)
@@ -136,12 +217,15 @@ static bool on_its_way(const struct sk_buff *skb)
 static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	struct espah_net *en = espah_pernet(state->net);
-	u8 nexthdr = ipv6_hdr(skb)->nexthdr;
 	int off = sizeof(struct ipv6hdr);
 	__be16 frag_off;
+	u8 nexthdr;
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(local_in6, priv, skb, state);
+	if (arrive(state->net, skb, true) != NF_ACCEPT)
+		return NF_STOLEN;
+	nexthdr = ipv6_hdr(skb)->nexthdr;
 	if (unlikely(ipv6_ext_hdr(nexthdr))) {
 		off = espah_skip_exthdr(skb, off, &nexthdr, &frag_off);
 		if (off < 0 || on_its_way(skb))
@@ -163,6 +247,8 @@ static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 		return disable_bh(post_routing4, priv, skb, state);
 	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
+	if (unlikely(espah_is_switched(skb)))
+		return NF_ACCEPT;
 	return espah_output(espah_pernet(state->net), skb, state);
 }
 
@@ -173,6 +259,8 @@ static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 		return disable_bh(post_routing6, priv, skb, state);
 	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
 		return NF_ACCEPT;
+	if (unlikely(espah_is_switched(skb)))
+		return NF_ACCEPT;
 	return espah_output(espah_pernet(state->net), skb, state);
 }
 
@@ -182,6 +270,8 @@ static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 static const struct nf_hook_ops hooks[] = {
 	HOOK(pre_routing4, NFPROTO_IPV4, NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG - 1),
 	HOOK(pre_routing6, NFPROTO_IPV6, NF_INET_PRE_ROUTING, NF_IP6_PRI_CONNTRACK_DEFRAG - 1),
+	HOOK(forward4, NFPROTO_IPV4, NF_INET_FORWARD, NF_IP_PRI_FIRST + 1),
+	HOOK(forward6, NFPROTO_IPV6, NF_INET_FORWARD, NF_IP6_PRI_FIRST + 1),
 	HOOK(local_in4, NFPROTO_IPV4, NF_INET_LOCAL_IN, NF_IP_PRI_LAST - 1),
 	HOOK(local_in6, NFPROTO_IPV6, NF_INET_LOCAL_IN, NF_IP6_PRI_LAST - 1),
 	HOOK(post_routing4, NFPROTO_IPV4, NF_INET_POST_ROUTING, NF_IP_PRI_LAST - 1),

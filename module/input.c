@@ -10,6 +10,7 @@
 #include "arrival.h"
 #include "bundle.h"
 #include "cell.h"
+#include "compat/bridge.h"
 #include "compat/compiler.h"
 #include "compat/conntrack.h"
 #include "compat/netdev.h"
@@ -433,6 +434,7 @@ void espah_input_done(struct espah_op *op, int err)
 	/* what was said of the outer packet, by defragmentation and by XFRM */
 	nf_reset_ct(skb);
 	secpath_reset(skb);
+	espah_bridge_forget(skb);
 	skb->ignore_df = 0;
 	skb->encapsulation = 0;
 	skb->pkt_type = PACKET_HOST;

@@ -10,6 +10,7 @@
 #include "net.h"
 #include "netlink/netlink.h"
 #include "parallel.h"
+#include "plaintext.h"
 #include "recent.h"
 #include "tap.h"
 
@@ -75,6 +76,7 @@ static int __init espah_init(void)
 {
 	int err;
 
+	espah_plaintext_setup();
 	err = espah_cells_setup();
 	if (err)
 		return err;

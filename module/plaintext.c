@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/inetdevice.h>
+#include <linux/random.h>
 #include <net/addrconf.h>
 #include <net/esp.h>
 #include <net/ip.h>
@@ -7,12 +8,16 @@
 #include <net/route.h>
 #include "arrival.h"
 #include "compat/compiler.h"
+#include "compat/conntrack.h"
 #include "flow.h"
 #include "icmp.h"
 #include "input.h"
+#include "judged.h"
 #include "plaintext.h"
 #include "recent.h"
 #include "udp_encap.h"
+
+struct espah_judged_keys espah_judged_keys __ro_after_init;
 
 static bool to_this_host(struct net *net, const struct espah_flow *flow)
 {
@@ -85,56 +90,147 @@ static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 	       espah_icmp_about_sa(en, skb, flow, thoff);
 }
 
-unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
-			     const struct nf_hook_state *state)
+/*
+ * What this host has sent to itself. It comes by the loopback device, by that of a VRF, or
+ * as a copy of a multicast that left, and in each case had no device before. What MPLS has
+ * unpacked comes by those devices too, but had one: it comes from outside, unless it was
+ * judged when it came.
+ */
+static bool is_own(struct net *net, const struct sk_buff *skb)
 {
-	struct espah_policy *pol;
-	struct espah_flow flow espah_uninit;
-	enum espah_drop reason;
-	struct espah_sa *sa;
-	u8 action;
-	int thoff;
+	const struct net_device *dev = skb->dev;
 
-	if (state->in->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK)
-		return NF_ACCEPT;
-	sa = find_sa(en, skb, state->pf);
-	if (sa) {
-		espah_arrival_use(espah_sa_path(sa), skb);
-		return NF_ACCEPT;
+	if (dev->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK)
+		return skb->skb_iif == dev->ifindex || espah_judged_once(skb, net);
+	/* a VRF shows a packet to the hook a second time, and no longer as a loopback packet */
+	return netif_is_l3_master(dev) && espah_judged_is_exempt(skb, net);
+}
+
+static void set_side(union espah_addr *addr, u16 *port, const struct espah_flow *flow,
+		     const union nf_inet_addr *from, __be16 from_port)
+{
+	if (flow->family == AF_INET)
+		addr->ip4 = from->ip;
+	else
+		memcpy(addr, &from->in6, sizeof(*addr));
+	if (flow->has_ports && espah_proto_has_ports(flow->proto))
+		*port = ntohs(from_port);
+}
+
+static bool is_side(const union espah_addr *addr, const union nf_inet_addr *of)
+{
+	return !memcmp(addr, of, sizeof(*addr));
+}
+
+/*
+ * Gives a flow the addresses that its packet came with, where conntrack has translated them.
+ * The connection may be that of a packet around this one, so it has to fit what is seen.
+ */
+static void undo_nat(const struct sk_buff *skb, struct espah_flow *flow)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	enum ip_conntrack_info info;
+	const struct nf_conn *ct = nf_ct_get(skb, &info);
+	const struct nf_conntrack_tuple *came, *back;
+
+	if (!ct || !(ct->status & IPS_NAT_MASK))
+		return;
+	came = &ct->tuplehash[CTINFO2DIR(info)].tuple;
+	back = &ct->tuplehash[!CTINFO2DIR(info)].tuple;
+	if (came->src.l3num != flow->family || !is_side(&flow->dst, &back->src.u3))
+		return;
+	if (espah_flow_is_icmp(flow) && info % IP_CT_IS_REPLY == IP_CT_RELATED) {
+		/* an ICMP error: anybody's, about a packet of the connection */
+		set_side(&flow->dst, &flow->dport, flow, &came->dst.u3, 0);
+		return;
 	}
-	thoff = espah_flow_dissect(skb, state->pf, &flow);
-	if (unlikely(thoff < 0)) {
-		espah_drop(en, NULL, NULL, ESPAH_DROP_MALFORMED_IN, skb);
-		return NF_STOLEN;
-	}
-	pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, &flow);
-	action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_IN]);
-	if (action == ESPAH_ACTION_BYPASS && !flow.hidden) {
-		if (unlikely(espah_flow_is_icmp(&flow)) &&
-		    !admit_icmp(en, pol, skb, &flow, thoff)) {
-			espah_drop(en, NULL, pol, ESPAH_DROP_ICMP_PLAINTEXT, skb);
-			return NF_STOLEN;
-		}
+	/* the source is translated at LOCAL_IN, if at all */
+	if (came->dst.protonum != flow->proto ||
+	    !(is_side(&flow->src, &came->src.u3) || is_side(&flow->src, &back->dst.u3)))
+		return;
+	set_side(&flow->src, &flow->sport, flow, &came->src.u3, came->src.u.all);
+	set_side(&flow->dst, &flow->dport, flow, &came->dst.u3, came->dst.u.all);
+#endif
+}
+
+/* What the policies say of a packet in clear that no SA is going to take. */
+static enum espah_drop judge(struct espah_net *en, const struct sk_buff *skb,
+			     struct espah_flow *flow, int thoff, struct espah_policy **policy)
+{
+	struct espah_policy *pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, flow);
+	u8 action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_IN]);
+
+	*policy = pol;
+	if (action == ESPAH_ACTION_BYPASS && !flow->hidden) {
+		if (unlikely(espah_flow_is_icmp(flow)) && !admit_icmp(en, pol, skb, flow, thoff))
+			return ESPAH_DROP_ICMP_PLAINTEXT;
 		if (pol)
 			espah_count(pol->counters, 1, skb->len);
+		return ESPAH_DROP_NONE;
+	}
+	if (espah_flow_is_nd(skb, flow, thoff))
+		return ESPAH_DROP_NONE;
+	if ((for_xfrm(en->net, skb, flow, thoff) ||
+	     espah_flow_is_ike(skb, flow, thoff, ESPAH_DIR_IN)) &&
+	    to_this_host(en->net, flow))
+		return ESPAH_DROP_NONE;
+	/* routers between the gateways cannot but write in clear; see espah_icmp_input() */
+	if (!(pol && espah_policy_names(pol, flow->proto)) &&
+	    espah_icmp_about_sa(en, skb, flow, thoff))
+		return ESPAH_DROP_NONE;
+	if (flow->hidden)
+		return ESPAH_DROP_OPAQUE_IN;
+	return action == ESPAH_ACTION_PROTECT ? ESPAH_DROP_PLAINTEXT : ESPAH_DROP_DISCARD_IN;
+}
+
+static __always_inline unsigned int plaintext(struct espah_net *en, struct sk_buff *skb, u8 family,
+					      bool late)
+{
+	struct espah_policy *pol = NULL;
+	struct espah_flow flow espah_uninit;
+	enum espah_drop reason = ESPAH_DROP_MALFORMED_IN;
+	struct espah_sa *sa;
+	int thoff;
+
+	sa = find_sa(en, skb, family);
+	if (sa) {
+		if (!late)
+			espah_arrival_use(espah_sa_path(sa), skb);
 		return NF_ACCEPT;
 	}
-	if (espah_flow_is_nd(skb, &flow, thoff))
-		return NF_ACCEPT;
-	if ((for_xfrm(en->net, skb, &flow, thoff) ||
-	     espah_flow_is_ike(skb, &flow, thoff, ESPAH_DIR_IN)) &&
-	    to_this_host(en->net, &flow))
-		return NF_ACCEPT;
-	/* routers between the gateways cannot but write in clear; see espah_icmp_input() */
-	if (!(pol && espah_policy_names(pol, flow.proto)) &&
-	    espah_icmp_about_sa(en, skb, &flow, thoff))
-		return NF_ACCEPT;
-	if (flow.hidden)
-		reason = ESPAH_DROP_OPAQUE_IN;
-	else if (action == ESPAH_ACTION_PROTECT)
-		reason = ESPAH_DROP_PLAINTEXT;
-	else
-		reason = ESPAH_DROP_DISCARD_IN;
+	thoff = espah_flow_dissect(skb, family, &flow);
+	if (likely(thoff >= 0)) {
+		if (late)
+			undo_nat(skb, &flow);
+		reason = judge(en, skb, &flow, thoff, &pol);
+		if (likely(!reason))
+			return NF_ACCEPT;
+	}
 	espah_drop(en, NULL, pol, reason, skb);
 	return NF_STOLEN;
+}
+
+unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family)
+{
+	if (unlikely(is_own(en->net, skb))) {
+		espah_judged_exempt(skb, en->net);
+		return NF_ACCEPT;
+	}
+	if (plaintext(en, skb, family, false) != NF_ACCEPT)
+		return NF_STOLEN;
+	espah_judged_set(skb, en->net, family == AF_INET6);
+	return NF_ACCEPT;
+}
+
+noinline unsigned int espah_plaintext_late(struct espah_net *en, struct sk_buff *skb, u8 family)
+{
+	return is_own(en->net, skb) ? NF_ACCEPT : plaintext(en, skb, family, true);
+}
+
+void __init espah_plaintext_setup(void)
+{
+	get_random_bytes(&espah_judged_keys, sizeof(espah_judged_keys));
+	/* no common divisors with 2^64 */
+	espah_judged_keys.hash[0] |= 1;
+	espah_judged_keys.hash[1] |= 1;
 }

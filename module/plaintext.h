@@ -1,13 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The check at PRE_ROUTING that nothing comes in clear where a policy says protect. */
+/* The check that nothing comes in clear where a policy says protect (RFC 4301 5.2 step 3). */
 #ifndef _ESPAH_PLAINTEXT_H
 #define _ESPAH_PLAINTEXT_H
 
 #include <linux/netfilter.h>
 #include "net.h"
 
-/* Return: NF_ACCEPT, or NF_STOLEN if the packet was dropped and counted (RFC 4301 5.2 step 3) */
-unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb,
-			     const struct nf_hook_state *state);
+/**
+ * espah_plaintext - judge a packet at PRE_ROUTING
+ * @en: network namespace
+ * @skb: the packet
+ * @family: AF_INET or AF_INET6
+ *
+ * Return: NF_ACCEPT, and the packet bears a mark (judged.h); NF_STOLEN: it was dropped and counted.
+ */
+unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family);
+
+/**
+ * espah_plaintext_late - judge a packet that has come by another way
+ * @en: network namespace
+ * @skb: the packet, which bears no mark
+ * @family: AF_INET or AF_INET6
+ *
+ * By the addresses that it came with, if conntrack has translated them meanwhile.
+ *
+ * Return: NF_ACCEPT, or NF_STOLEN if the packet was dropped and counted.
+ */
+unsigned int espah_plaintext_late(struct espah_net *en, struct sk_buff *skb, u8 family);
+
+/* draws the random numbers of the marks; at load */
+void espah_plaintext_setup(void);
 
 #endif /* _ESPAH_PLAINTEXT_H */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Bridge netfilter (br_netfilter) takes frames that a bridge switches through the hooks of
+ * IPv4 and IPv6. What it knows of them is there only in kernels that are built with it.
+ */
+#ifndef _ESPAH_COMPAT_BRIDGE_H
+#define _ESPAH_COMPAT_BRIDGE_H
+
+#include <linux/netfilter_bridge.h>
+#include <linux/skbuff.h>
+#include <net/dst.h>
+
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+
+/*
+ * Whether a bridge switches the packet, from FORWARD on: this host then neither sends nor
+ * routes it. Its dst is no route (its output function is NULL, and it dies with the bridge),
+ * or the bridge has already chosen the port, as after DNAT within a bridge, which leaves a
+ * real route. A packet that a bridge received and this host routes has neither.
+ */
+static inline bool espah_is_switched(const struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	return (dst && dst->flags & DST_FAKE_RTABLE) || nf_bridge_get_physoutdev(skb);
+}
+
+/* forgets the port by which the packet came; rejections are sent to that port without a hook */
+static inline void espah_bridge_forget(struct sk_buff *skb)
+{
+	skb_ext_del(skb, SKB_EXT_BRIDGE_NF);
+}
+
+#else
+
+static inline bool espah_is_switched(const struct sk_buff *skb)
+{
+	return false;
+}
+
+static inline void espah_bridge_forget(struct sk_buff *skb)
+{
+}
+
+#endif
+
+#endif /* _ESPAH_COMPAT_BRIDGE_H */
