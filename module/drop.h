@@ -35,6 +35,8 @@
 	X(TOO_BIG, "too_big", PKT_TOO_BIG, "over the path MTU; the sender was told")               \
 	X(ICMP_NO_SA, "icmp_no_sa", XFRM_POLICY,                                                   \
 	  "an ICMP error about a protected flow that has no SA")                                   \
+	X(REDIRECT, "redirect", XFRM_POLICY,                                                       \
+	  "a redirect that quotes a packet of a protected flow")                                   \
 	X(NO_ROUTE, "no_route", IP_OUTNOROUTES, "no route to the SA's destination")                \
 	X(NESTING, "nesting", NOT_SPECIFIED,                                                       \
 	  "too many tunnels within tunnels, or the route to an SA's peer leads back to it")        \

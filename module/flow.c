@@ -186,10 +186,54 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 	if (off < 0)
 		return -1;
 	read_ports(skb, off, quoted);
-	swap(quoted->src, quoted->dst);
-	if (espah_proto_has_ports(quoted->proto))
-		swap(quoted->sport, quoted->dport);
+	espah_flow_reverse(quoted);
 	return off;
+}
+
+/* Offset of the packet that neighbour discovery's redirect quotes (RFC 4861 4.5, 4.6.3), or -1. */
+static int redirected_off(const struct sk_buff *skb, int thoff)
+{
+	unsigned int off = thoff + sizeof(struct rd_msg);
+	const u8 *opt;
+	u8 buf[2];
+
+	while ((opt = skb_header_pointer(skb, off, sizeof(buf), buf)) && opt[1]) {
+		if (opt[0] == ND_OPT_REDIRECT_HDR)
+			return off + 8; /* type, length and what is reserved */
+		off += opt[1] * 8;
+	}
+	return -1;
+}
+
+bool espah_flow_redirected(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+			   struct espah_flow *quoted)
+{
+	bool ip4 = flow->family == AF_INET;
+	const u8 *type;
+	int off;
+	u8 buf;
+
+	if (!espah_flow_is_icmp(flow) || flow->opaque)
+		return false;
+	type = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
+	if (!type || *type != (ip4 ? ICMP_REDIRECT : NDISC_REDIRECT))
+		return false;
+	off = ip4 ? thoff + (int)sizeof(struct icmphdr) : redirected_off(skb, thoff);
+	if (off < 0)
+		return false;
+	clear(quoted, flow->family, flow->mark, flow->ifindex);
+	off = ip4 ? dissect_ip4(skb, off, quoted) : dissect_ip6(skb, off, quoted);
+	if (off < 0)
+		return false;
+	read_ports(skb, off, quoted);
+	return true;
+}
+
+void espah_flow_reverse(struct espah_flow *flow)
+{
+	swap(flow->src, flow->dst);
+	if (espah_proto_has_ports(flow->proto))
+		swap(flow->sport, flow->dport);
 }
 
 bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff)

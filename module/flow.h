@@ -54,6 +54,21 @@ static inline bool espah_flow_is_icmp(const struct espah_flow *flow)
 int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 		      struct espah_flow *quoted);
 
+/**
+ * espah_flow_redirected - read the flow that a redirect of ICMP or neighbour discovery is about
+ * @skb: the message
+ * @flow: its own flow
+ * @thoff: offset of its ICMP header
+ * @quoted: gets the flow of the packet that it quotes, in that packet's own direction
+ *
+ * Return: false if it is no redirect, or quotes nothing that could be read.
+ */
+bool espah_flow_redirected(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+			   struct espah_flow *quoted);
+
+/* turns a flow into that of an answer */
+void espah_flow_reverse(struct espah_flow *flow);
+
 /* neighbour and router discovery (RFC 4861 with hop limit 255): never leaves the link */
 bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff);
 

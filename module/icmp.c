@@ -71,6 +71,26 @@ struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struc
 	return of && of->action == ESPAH_ACTION_PROTECT ? of : NULL;
 }
 
+static bool protects(struct espah_net *en, u8 dir, struct espah_flow *flow)
+{
+	const struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
+
+	return flow->hidden || (pol && pol->action == ESPAH_ACTION_PROTECT);
+}
+
+bool espah_icmp_redirects(struct espah_net *en, const struct sk_buff *skb,
+			  const struct espah_flow *flow, int thoff)
+{
+	struct espah_flow quoted;
+
+	if (!espah_flow_redirected(skb, flow, thoff, &quoted))
+		return false;
+	if (protects(en, ESPAH_DIR_IN, &quoted) || protects(en, ESPAH_DIR_OUT, &quoted))
+		return true;
+	espah_flow_reverse(&quoted);
+	return protects(en, ESPAH_DIR_OUT, &quoted);
+}
+
 /* The MTU of a message that a packet was too big; 0: it says something else. */
 static u32 told_mtu(const struct sk_buff *skb, u8 family, int icmp_off)
 {

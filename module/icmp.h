@@ -41,4 +41,17 @@ struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struc
 bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
 			 const struct espah_flow *flow, int thoff);
 
+/**
+ * espah_icmp_redirects - whether a message is a redirect about a flow that a policy protects
+ * @en: network namespace
+ * @skb: a packet
+ * @flow: its flow
+ * @thoff: offset of its upper-layer header
+ *
+ * A redirect quotes a packet that this host forwards, in clear, and sends the next ones round its
+ * policies. Which end of the flow lies behind an SA does not matter. Context: RCU reader.
+ */
+bool espah_icmp_redirects(struct espah_net *en, const struct sk_buff *skb,
+			  const struct espah_flow *flow, int thoff);
+
 #endif /* _ESPAH_ICMP_H */

@@ -671,6 +671,10 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 		espah_drop(en, NULL, pol, ESPAH_DROP_OPAQUE_OUT, skb);
 		return NF_STOLEN;
 	}
+	if (unlikely(espah_flow_is_icmp(&flow)) && espah_icmp_redirects(en, skb, &flow, thoff)) {
+		espah_drop(en, NULL, pol, ESPAH_DROP_REDIRECT, skb);
+		return NF_STOLEN;
+	}
 	if (unlikely(espah_flow_is_icmp(&flow)) && action != ESPAH_ACTION_PROTECT)
 		of = espah_icmp_policy(en, ESPAH_DIR_OUT, skb, &flow, thoff, pol, &quoted);
 	if (unlikely(of)) {

@@ -28,6 +28,7 @@ static const struct {
 	{ "malformed_out", "'tcpdump -v' on the way in shows who makes these packets." },
 	{ "seq_overflow", "Replace the SA before its numbers end ('soft packets'), or use 'esn'." },
 	{ "too_big", "Fine if senders heed ICMP; else allow ICMP too big in firewalls, use 'mss auto', or 'df clear'." },
+	{ "redirect", "As it should be: this host forwards by the device that a packet came by, and tells nobody a shorter way round its policies. 'send_redirects' may be turned off." },
 	{ "icmp_no_sa", "As for no_sa: the flow that this ICMP error is about has no SA." },
 	{ "no_route", "'ip route get' with the SA's destination; in transport mode, with the packet's." },
 	{ "nesting", "'ip route get' with the SA's destination: the route must not lead through a tunnel whose own packets are protected again without end; a narrower policy, or a bypass for the tunnel's outer addresses, ends that." },
