@@ -37,6 +37,7 @@
 #include "judged.h"
 #include "output.h"
 #include "plaintext.h"
+#include "secpath.h"
 #include "udp_encap.h"
 
 /*
@@ -114,6 +115,7 @@ static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct n
 	if (!marked)
 		return espah_plaintext(espah_pernet(state->net), skb, AF_INET);
 	espah_judged_exempt(skb, state->net);
+	espah_secpath_spare(state->net, skb);
 	return NF_ACCEPT;
 }
 
@@ -193,6 +195,7 @@ static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_h
 	if (arrive(state->net, skb, false) != NF_ACCEPT)
 		return NF_STOLEN;
 	iph = ip_hdr(skb);
+	espah_secpath_end(skb);
 	if (espah_proto_is_ipsec(iph->protocol))
 		return espah_input(en, skb, state, iph->protocol, ip_hdrlen(skb), 0);
 	if (iph->protocol == IPPROTO_UDP)
@@ -226,6 +229,7 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 	if (arrive(state->net, skb, true) != NF_ACCEPT)
 		return NF_STOLEN;
 	nexthdr = ipv6_hdr(skb)->nexthdr;
+	espah_secpath_end(skb);
 	if (unlikely(ipv6_ext_hdr(nexthdr))) {
 		off = espah_skip_exthdr(skb, off, &nexthdr, &frag_off);
 		if (off < 0 || on_its_way(skb))

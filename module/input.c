@@ -10,7 +10,6 @@
 #include "arrival.h"
 #include "bundle.h"
 #include "cell.h"
-#include "compat/bridge.h"
 #include "compat/compiler.h"
 #include "compat/conntrack.h"
 #include "compat/netdev.h"
@@ -23,6 +22,7 @@
 #include "order.h"
 #include "output.h"
 #include "recent.h"
+#include "secpath.h"
 #include "tap.h"
 #include "udp_encap.h"
 
@@ -431,14 +431,17 @@ void espah_input_done(struct espah_op *op, int err)
 		return;
 	}
 
-	/* what was said of the outer packet, by defragmentation and by XFRM */
+	/* what was said of the outer packet, by defragmentation, bridges and XFRM */
 	nf_reset_ct(skb);
-	secpath_reset(skb);
-	espah_bridge_forget(skb);
+	skb_ext_reset(skb); /* rejections are sent to a bridge's port without a hook */
 	skb->ignore_df = 0;
 	skb->encapsulation = 0;
 	skb->pkt_type = PACKET_HOST;
 	skb_clear_hash(skb);
+	if (unlikely(!espah_secpath_give(sa, skb))) {
+		espah_drop(en, sa, pol, ESPAH_DROP_NOMEM, skb);
+		return;
+	}
 	len = skb->len;
 	if (unlikely(!espah_cell_receive(sa->queue, skb, !op->linked && !op->depth))) {
 		espah_count_drop(en, sa, pol, ESPAH_DROP_DELIVER, NULL, 1);

@@ -27,6 +27,7 @@ static int __net_init net_init(struct net *net)
 	en->default_action[ESPAH_DIR_IN] = ESPAH_ACTION_BYPASS;
 	en->default_action[ESPAH_DIR_OUT] = ESPAH_ACTION_BYPASS;
 	en->icmp_plaintext = ESPAH_ACTION_DISCARD;
+	en->secpath = true;
 	en->stats = alloc_percpu(struct espah_net_stats);
 	if (!en->stats)
 		return -ENOMEM;

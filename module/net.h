@@ -32,6 +32,7 @@ struct espah_told {
  * @default_action: enum espah_action for what no policy matches, by enum espah_dir
  * @encap_ports: users of each UDP port, see udp_encap.h; changed under @lock
  * @icmp_plaintext: ESPAH_CONFIG_ICMP
+ * @secpath: ESPAH_CONFIG_SECPATH
  * @hooked: the netfilter hooks are registered; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
  * @waiting: packets that wait for an SA
@@ -47,6 +48,7 @@ struct espah_net {
 	struct espah_spd spd;
 	u8 default_action[2];
 	u8 icmp_plaintext;
+	bool secpath;
 	struct xarray encap_ports;
 	struct espah_waiting waiting;
 	bool hooked;

@@ -11,6 +11,7 @@
 #include <net/ipv6.h>
 #include <net/lwtunnel.h>
 #include <net/route.h>
+#include <net/xfrm.h>
 #include "compat/compiler.h"
 #include "compat/conntrack.h"
 #include "compat/gso.h"
@@ -637,6 +638,7 @@ void espah_output_done(struct espah_op *op, int err)
 	skb->encapsulation = 0;
 	skb->ignore_df = 1;
 	nf_reset_ct(skb);
+	secpath_reset(skb); /* of what came by another SA */
 	if (unlikely(op->encap_len))
 		espah_encap_finish(skb);
 	if (unlikely(op->policy_id))

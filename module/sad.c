@@ -11,6 +11,7 @@
 #include "net.h"
 #include "parallel.h"
 #include "sad.h"
+#include "secpath.h"
 #include "udp_encap.h"
 
 /* how many SPIs espah_sad_alloc_spi() tries */
@@ -119,6 +120,7 @@ static void free_path(struct espah_path *path)
 	espah_arrival_free(rcu_dereference_protected(path->arrival, true));
 	if (path->mark)
 		dst_release(&path->mark->dst);
+	espah_secpath_free(path);
 	kfree(path);
 }
 

@@ -155,6 +155,7 @@ struct espah_slot {
  * @arrival: inbound: route by which packets reach us; see arrival.h
  * @mark: inbound: the metadata dst that marks what was decapsulated; allocated by
  *	the first packet
+ * @secpath: inbound: what makes it look like IPsec; made for the first packet, see secpath.h
  * @rcu: defers the freeing
  *
  * What has to be of one piece while a packet is wrapped; replaced as a whole.
@@ -170,6 +171,7 @@ struct espah_path {
 	struct dst_cache dst_cache;
 	struct espah_arrival __rcu *arrival;
 	struct metadata_dst *mark;
+	struct skb_ext *secpath;
 	struct rcu_head rcu;
 };
 

@@ -25,21 +25,11 @@ static inline bool espah_is_switched(const struct sk_buff *skb)
 	return (dst && dst->flags & DST_FAKE_RTABLE) || nf_bridge_get_physoutdev(skb);
 }
 
-/* forgets the port by which the packet came; rejections are sent to that port without a hook */
-static inline void espah_bridge_forget(struct sk_buff *skb)
-{
-	skb_ext_del(skb, SKB_EXT_BRIDGE_NF);
-}
-
 #else
 
 static inline bool espah_is_switched(const struct sk_buff *skb)
 {
 	return false;
-}
-
-static inline void espah_bridge_forget(struct sk_buff *skb)
-{
 }
 
 #endif

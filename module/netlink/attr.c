@@ -255,6 +255,16 @@ int espah_check_default(const struct nlattr *attr, struct netlink_ext_ack *extac
 }
 
 /**
+ * espah_check_bool - validate what is on or off
+ * @attr: the attribute
+ * @extack: gets a sentence on failure
+ */
+int espah_check_bool(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	return check_u8_range(attr, extack, 0, 1, "the attribute is 0 (off) or 1 (on)");
+}
+
+/**
  * espah_check_df - validate an enum espah_df
  * @attr: the attribute
  * @extack: gets a sentence on failure

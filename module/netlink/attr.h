@@ -26,6 +26,7 @@ int espah_check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_dir(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_mode(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_action(const struct nlattr *attr, struct netlink_ext_ack *extack);
+int espah_check_bool(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_default(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_pfp(const struct nlattr *attr, struct netlink_ext_ack *extack);
 int espah_check_queue(const struct nlattr *attr, struct netlink_ext_ack *extack);

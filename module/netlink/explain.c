@@ -199,6 +199,8 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 					  "PRE_ROUTING" : "POST_ROUTING")) ||
 	    (pol && put_nested_policy(skb, pol)) ||
 	    put_sas(skb, sas, n, flow) ||
+	    (dir == ESPAH_DIR_IN && action == ESPAH_ACTION_PROTECT &&
+	     nla_put_u8(skb, ESPAH_EXPLAIN_SECPATH, en->secpath)) ||
 	    (drop && nla_put_string(skb, ESPAH_EXPLAIN_DROP, espah_drop_names[drop])) ||
 	    (exempt && nla_put_string(skb, ESPAH_EXPLAIN_EXEMPT, exempt)))
 		return -EMSGSIZE;

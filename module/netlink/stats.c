@@ -79,7 +79,8 @@ static int put_config(struct sk_buff *skb, const struct espah_net *en)
 {
 	if (nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_IN, en->default_action[ESPAH_DIR_IN]) ||
 	    nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_OUT, en->default_action[ESPAH_DIR_OUT]) ||
-	    nla_put_u8(skb, ESPAH_CONFIG_ICMP, en->icmp_plaintext))
+	    nla_put_u8(skb, ESPAH_CONFIG_ICMP, en->icmp_plaintext) ||
+	    nla_put_u8(skb, ESPAH_CONFIG_SECPATH, en->secpath))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -140,6 +141,7 @@ const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
 	[ESPAH_CONFIG_DEFAULT_IN] = ESPAH_NLA(default),
 	[ESPAH_CONFIG_DEFAULT_OUT] = ESPAH_NLA(default),
 	[ESPAH_CONFIG_ICMP] = ESPAH_NLA(default),
+	[ESPAH_CONFIG_SECPATH] = ESPAH_NLA(bool),
 };
 
 static void set_defaults(struct espah_net *en, u8 in, u8 out)
@@ -172,6 +174,8 @@ int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
 	} else {
 		WRITE_ONCE(en->icmp_plaintext, espah_get_u8(info->attrs[ESPAH_CONFIG_ICMP],
 							    en->icmp_plaintext));
+		WRITE_ONCE(en->secpath, espah_get_u8(info->attrs[ESPAH_CONFIG_SECPATH],
+						     en->secpath));
 	}
 	mutex_unlock(&en->lock);
 	return err;

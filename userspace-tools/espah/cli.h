@@ -95,6 +95,7 @@ static inline bool same(const char *a, const char *b)
 int cmd_sa(struct cli *cli, struct args *args);
 int cmd_policy(struct cli *cli, struct args *args);
 int cmd_default(struct cli *cli, struct args *args);
+int cmd_config(struct cli *cli, struct args *args);
 int cmd_show(struct cli *cli, struct args *args);
 int cmd_stats(struct cli *cli, struct args *args);
 int cmd_monitor(struct cli *cli, struct args *args);
@@ -105,7 +106,8 @@ int cmd_explain(struct cli *cli, struct args *args);
 int cmd_flush(struct cli *cli, struct args *args);
 int cmd_version(struct cli *cli, struct args *args);
 
-extern const char sa_help[], policy_help[], default_help[], show_help[], stats_help[];
+extern const char sa_help[], policy_help[], default_help[], config_help[], show_help[];
+extern const char stats_help[];
 extern const char monitor_help[], capture_help[], algo_help[], explain_help[], flush_help[];
 extern const char export_help[], version_help[];
 

@@ -298,7 +298,7 @@ static const struct {
 	{ ESPAH_WHY_IFINDEX, "dev", "device" },
 };
 
-static void print_passed(const struct nlmsghdr *nlh, uint32_t count)
+static void print_passed(const struct nlmsghdr *nlh, uint32_t count, bool clear)
 {
 	const struct nlattr *attr, *tb[ESPAH_PASSED_ATTR_MAX + 1];
 	unsigned int i, told = 0;
@@ -317,7 +317,9 @@ static void print_passed(const struct nlmsghdr *nlh, uint32_t count)
 			printf("%s%s", before, whys[i].text);
 			before = ", ";
 		}
-		puts(".");
+		puts(clear && attr_u32(tb[ESPAH_PASSED_WHY], 0) == ESPAH_PFP_SRC ?
+		     ". If source NAT has made this source, exempt by address what the policy is for ('man espah', Masquerading)." :
+		     ".");
 		told++;
 	}
 	if (told < count)
@@ -357,6 +359,10 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 	print_policy(tb, flow, action);
 	print_hook(tb, flow);
 	print_sas(tb, sas, flow);
+	if (tb[ESPAH_EXPLAIN_SECPATH])
+		puts(attr_u8(tb[ESPAH_EXPLAIN_SECPATH], 0) ?
+		     "Rules of the firewall know it as IPsec ('meta ipsec exists')." :
+		     "Rules of the firewall do not know it as IPsec: 'meta ipsec exists' matches after 'espah config secpath on'.");
 	if (in && !tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_EXEMPT])
 		puts("There is no SA yet that would bring it in.");
 	if (tb[ESPAH_EXPLAIN_DROP])
@@ -409,6 +415,9 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 				 json_integer(attr_u32(tb[numbers[i].attr], 0)));
 	if (tb[ESPAH_EXPLAIN_HOOK])
 		json_set(object, "hook", json_string(attr_string(tb[ESPAH_EXPLAIN_HOOK], "?")));
+	if (tb[ESPAH_EXPLAIN_SECPATH])
+		json_set(object, "secpath",
+			 json_boolean(attr_u8(tb[ESPAH_EXPLAIN_SECPATH], 0)));
 	if (tb[ESPAH_EXPLAIN_EXEMPT])
 		json_set(object, "exempt",
 			 json_string(attr_string(tb[ESPAH_EXPLAIN_EXEMPT], "?")));
@@ -448,7 +457,8 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 		json_print(object);
 	} else {
 		print_text(tb, sas, flow, reason);
-		print_passed(answer->nlh, attr_u32(tb[ESPAH_EXPLAIN_PASSED_COUNT], 0));
+		print_passed(answer->nlh, attr_u32(tb[ESPAH_EXPLAIN_PASSED_COUNT], 0),
+			     flow->dir == ESPAH_DIR_OUT && !tb[ESPAH_EXPLAIN_POLICY]);
 	}
 	return status;
 }

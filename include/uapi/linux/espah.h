@@ -78,7 +78,7 @@
  * ESPAH_CMD_ALGO_GET     dump: one message an algorithm, ESPAH_ALGO_*
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
  * ESPAH_CMD_CONFIG_GET   do: one message, ESPAH_CONFIG_*
- * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT] [CONFIG_ICMP]
+ * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT] [CONFIG_ICMP] [CONFIG_SECPATH]
  * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
  *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT] [EXPLAIN_MARK]
@@ -641,6 +641,13 @@ enum espah_config_attr {
 	 * the SA's own packets is not meant
 	 */
 	ESPAH_CONFIG_ICMP,
+	/**
+	 * @ESPAH_CONFIG_SECPATH: u8, 1 (the default) or 0: whether what came by an SA has a
+	 * secpath, by which rules of the firewall know IPsec (nft "meta ipsec exists" and
+	 * "ipsec in reqid", xt_policy). With 0 only IPv4 packets have one, where rp_filter is
+	 * not 0 on the device that they come by
+	 */
+	ESPAH_CONFIG_SECPATH,
 
 	__ESPAH_CONFIG_MAX,
 	ESPAH_CONFIG_MAX = __ESPAH_CONFIG_MAX - 1
@@ -734,6 +741,11 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_PASSED,
 	/** @ESPAH_EXPLAIN_PASSED_COUNT: u32, answer: how many there are in all */
 	ESPAH_EXPLAIN_PASSED_COUNT,
+	/**
+	 * @ESPAH_EXPLAIN_SECPATH: u8, answer, inbound and protected: 1 or 0: whether rules of
+	 * the firewall know the packet as IPsec, see ESPAH_CONFIG_SECPATH
+	 */
+	ESPAH_EXPLAIN_SECPATH,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
