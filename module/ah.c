@@ -74,7 +74,7 @@ enum espah_drop espah_ah_seal(struct espah_op *op, int nsg, u8 next_header)
 {
 	const struct espah_sa *sa = op->sa;
 	struct ip_auth_hdr *ah = ah_hdr(op);
-	__be64 iv = cpu_to_be64(op->seq);
+	__be64 iv = cpu_to_be64(op->seq) ^ sa->iv_mask;
 
 	memset(ah, 0, sa->hdr_len);
 	ah->nexthdr = next_header;

@@ -12,7 +12,10 @@ struct netlink_ext_ack;
 enum espah_iv {
 	/** @ESPAH_IV_NONE: the suite has none */
 	ESPAH_IV_NONE,
-	/** @ESPAH_IV_SEQ: the sequence number; unique is enough (counter-based ciphers) */
+	/**
+	 * @ESPAH_IV_SEQ: the sequence number XOR espah_sa.iv_mask. Unique is enough for counter
+	 * modes (RFC 4106 3.1, 4309 3.1, 3686 3.1, 7634 2), and XOR with a constant keeps it so
+	 */
 	ESPAH_IV_SEQ,
 	/** @ESPAH_IV_RANDOM: unpredictable (CBC, RFC 3602 section 3) */
 	ESPAH_IV_RANDOM,
@@ -62,6 +65,12 @@ static inline unsigned int espah_algo_key_len(const struct espah_algo *algo)
 static inline bool espah_algo_own_nonce(const struct espah_algo *algo)
 {
 	return algo->iv == ESPAH_IV_IMPLICIT || algo->proto == IPPROTO_AH;
+}
+
+/* whether packets whose key, salt and IV are the same show each other's plaintext */
+static inline bool espah_algo_counts(const struct espah_algo *algo)
+{
+	return algo->iv == ESPAH_IV_SEQ || algo->iv == ESPAH_IV_IMPLICIT;
 }
 
 /* the suite of this name for a protocol, or NULL */

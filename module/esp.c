@@ -228,7 +228,7 @@ enum espah_drop espah_esp_seal(struct espah_op *op, int nsg)
 	esp->spi = sa->id.spi;
 	esp->seq_no = htonl(lower_32_bits(op->seq));
 	if (sa->iv == ESPAH_IV_SEQ) {
-		__be64 iv = cpu_to_be64(op->seq);
+		__be64 iv = cpu_to_be64(op->seq) ^ sa->iv_mask;
 
 		memcpy(op->iv, &iv, sizeof(iv));
 		memcpy(esp->enc_data, &iv, sizeof(iv));

@@ -263,6 +263,8 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 		       algo->salt_len);
 	}
 	atomic64_set(&sa->seq, seq);
+	if (algo->iv == ESPAH_IV_SEQ && sa->id.dir == ESPAH_DIR_OUT)
+		get_random_bytes(&sa->iv_mask, sizeof(sa->iv_mask));
 
 	if (sa->id.dir == ESPAH_DIR_IN)
 		err = alloc_replay(sa, window, seq);
@@ -277,6 +279,7 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 		NL_SET_ERR_MSG(extack, "out of memory for the SA");
 		return err;
 	}
+	espah_key_use_init(&sa->en->sad.keys, sa);
 	sa->state = ESPAH_SA_STATE_VALID;
 	return 0;
 }
@@ -334,6 +337,7 @@ static void changed(struct espah_sad *sad)
 static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 {
 	put_port(sa, espah_sa_path(sa));
+	espah_key_use_del(&sad->keys, sa);
 	espah_generation_end(&sad->removals);
 	xa_erase(&sad->index, sa->index);
 	list_del_init(&sa->link);
@@ -380,6 +384,9 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	err = get_port(sa, path);
 	if (err)
 		goto err_index;
+	err = espah_key_use_add(&sad->keys, sa);
+	if (err)
+		goto err_port;
 	refcount_inc(&slot->refs);
 	sa->slot = slot;
 	sa->queue = &slot->queue;
@@ -389,7 +396,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	else
 		err = rhashtable_insert_fast(&sad->sas, &sa->node, sa_params);
 	if (err)
-		goto err_port;
+		goto err_key;
 	if (old)
 		unlink_sa(sad, old);
 	list_add(&sa->link, &slot->sas);
@@ -401,6 +408,8 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	espah_dummy_arm(sa);
 	return 0;
 
+err_key:
+	espah_key_use_del(&sad->keys, sa);
 err_port:
 	put_port(sa, path);
 err_index:
@@ -545,10 +554,11 @@ int espah_sad_setup(struct espah_sad *sad)
 	if (err)
 		return err;
 	err = rhashtable_init(&sad->slots, &slot_params);
-	if (err) {
-		rhashtable_destroy(&sad->sas);
-		return err;
-	}
+	if (err)
+		goto err_sas;
+	err = espah_keys_setup(&sad->keys);
+	if (err)
+		goto err_slots;
 	espah_clock_setup(&sad->clock);
 	xa_init_flags(&sad->index, XA_FLAGS_ALLOC1);
 	sad->next = 1;
@@ -558,6 +568,11 @@ int espah_sad_setup(struct espah_sad *sad)
 	sad->count[ESPAH_DIR_OUT] = 0;
 	atomic_set(&sad->live, 0);
 	return 0;
+err_slots:
+	rhashtable_destroy(&sad->slots);
+err_sas:
+	rhashtable_destroy(&sad->sas);
+	return err;
 }
 
 void espah_sad_teardown(struct espah_net *en)
@@ -576,6 +591,7 @@ void espah_sad_teardown(struct espah_net *en)
 	cancel_delayed_work_sync(&sad->clock.work);
 	wait_var_event(&sad->live, !atomic_read(&sad->live));
 	xa_destroy(&sad->index);
+	espah_keys_teardown(&sad->keys);
 	rhashtable_destroy(&sad->slots);
 	rhashtable_destroy(&sad->sas);
 }

@@ -18,6 +18,7 @@
 #include "algo.h"
 #include "dummy.h"
 #include "generation.h"
+#include "key_use.h"
 #include "lifetime.h"
 #include "replay.h"
 #include "selector.h"
@@ -202,6 +203,8 @@ struct espah_path {
  * @queue: of the slot that it was added to, which it keeps when it moves to another
  * @path: never NULL; see espah_sa_path()
  * @op_size: bytes of a struct espah_op with the driver's part, and a copy of headers for AH
+ * @iv_mask: outbound, ESPAH_IV_SEQ: random; XOR the sequence number it is the IV, so that an
+ *	SA with a key that was used before does not use the same IVs again
  * @seq: outbound: last sequence number used
  * @lock: inbound: guards @replay
  * @replay: inbound: the receive window
@@ -217,6 +220,7 @@ struct espah_path {
  * @counters_block: where @counters lie
  * @algo: the suite; NULL while larval
  * @key: for those who ask with ESPAH_SA_SHOW_KEYS; kfree_sensitive()
+ * @key_use: tells which others have the same key
  * @label: ESPAH_SA_LABEL, or NULL
  * @link: in @slot; empty while not in the SAD
  * @index: number in the SAD, in the order of addition
@@ -255,6 +259,7 @@ struct espah_sa {
 	struct espah_queue *queue;
 	struct espah_path __rcu *path;
 	u32 op_size;
+	__be64 iv_mask;
 
 	atomic64_t seq ____cacheline_aligned_in_smp;
 	spinlock_t lock; /* see above */
@@ -272,6 +277,7 @@ struct espah_sa {
 	struct espah_counters_block *counters_block;
 	const struct espah_algo *algo;
 	u8 *key;
+	struct espah_key_use key_use;
 	char *label;
 	struct list_head link;
 	u32 index;
@@ -289,6 +295,7 @@ struct espah_sa {
  * struct espah_sad - the SAD of a network namespace
  * @sas: struct espah_sa by id
  * @slots: struct espah_slot by id
+ * @keys: struct espah_sa by cipher key
  * @index: struct espah_sa by number, for dumps
  * @next: where the next number is looked for; only after 2^32 additions does it
  *	wrap, and dumps stop being in the order of addition
@@ -301,6 +308,7 @@ struct espah_sa {
 struct espah_sad {
 	struct rhashtable sas;
 	struct rhashtable slots;
+	struct espah_keys keys;
 	struct xarray index;
 	u32 next;
 	unsigned int generation;
@@ -359,7 +367,8 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
  * @reqid: for the slot
  * @extack: gets a sentence on failure
  *
- * A larval SA of the same id is replaced if @sa has keys. Context: espah_net.lock.
+ * A larval SA of the same id is replaced if @sa has keys. Whether another SA has its key, and
+ * may, is for the caller to ask: espah_key_used(). Context: espah_net.lock.
  * Return: 0; -EEXIST if the id is taken; -ENOMEM. On failure the caller keeps its reference.
  */
 int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack);

@@ -125,6 +125,9 @@ static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 		return -EMSGSIZE;
 	if (keys && nla_put(skb, ESPAH_SA_KEY, espah_algo_key_len(sa->algo), sa->key))
 		return -EMSGSIZE;
+	if (keys && out && sa->iv == ESPAH_IV_SEQ &&
+	    nla_put(skb, ESPAH_SA_IV_MASK, sizeof(sa->iv_mask), &sa->iv_mask))
+		return -EMSGSIZE;
 	if (!out && nla_put_u32(skb, ESPAH_SA_WINDOW, sa->replay->window))
 		return -EMSGSIZE;
 	if (out && nla_put_u32(skb, ESPAH_SA_PMTU, espah_sa_pmtu(sa)))
@@ -243,11 +246,40 @@ static int check_alive(struct espah_net *en, struct netlink_ext_ack *extack)
 	return -ENODEV;
 }
 
+/* Refuses a key that others have or can guess, unless that is asked for. Larval SAs have none. */
+static int check_key_use(struct espah_sa *sa, const struct nlattr *key,
+			 struct netlink_ext_ack *extack)
+{
+	const struct espah_sa *other = espah_sad_find(&sa->en->sad, &sa->id);
+	bool implicit;
+
+	/* espah_sad_add() refuses an id that is taken, and says so */
+	if (!sa->algo || !espah_algo_counts(sa->algo) ||
+	    (other && other->state != ESPAH_SA_STATE_LARVAL))
+		return 0;
+	implicit = sa->algo->iv == ESPAH_IV_IMPLICIT;
+	if (sa->flags & ESPAH_SA_F_REUSE_KEY && !implicit)
+		return 0;
+	if (!memchr_inv(sa->key, 0, sa->algo->enc_key_len))
+		NL_SET_ERR_MSG_ATTR(extack, key, "the cipher key is all zero, which anybody can guess");
+	else if (!espah_key_used(&sa->en->sad.keys, sa))
+		return 0;
+	else if (implicit)
+		NL_SET_ERR_MSG_ATTR(extack, key,
+				    "another SA has this key and salt; with implicit IVs (RFC 8750) that exposes plaintext");
+	else
+		NL_SET_ERR_MSG_ATTR(extack, key,
+				    "another SA has this key and salt: each SA needs its own; the flag 8 (reuse-key) allows it");
+	return -EKEYREJECTED;
+}
+
 /* Puts an SA into the SAD, with hooks to match, or leaves all as it was, under espah_net.lock. */
-static int add_sa(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack)
+static int add_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
 	struct espah_net *en = sa->en;
-	int err = check_alive(en, extack) ?: espah_sad_add(sa, reqid, extack);
+	int err = check_alive(en, extack) ?:
+		  check_key_use(sa, attrs[ESPAH_SA_KEY], extack) ?:
+		  espah_sad_add(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), extack);
 
 	if (err) {
 		espah_sa_put(sa);
@@ -521,7 +553,7 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
 		goto out;
 	}
 	mutex_lock(&en->lock);
-	err = add_sa(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), extack);
+	err = add_sa(sa, attrs, extack);
 	if (!err)
 		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
 	mutex_unlock(&en->lock);
@@ -696,7 +728,7 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 		NL_SET_ERR_MSG(extack, "no free SPI was found; ask for a wider range");
 		espah_sa_put(sa);
 	} else {
-		err = add_sa(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), extack);
+		err = add_sa(sa, attrs, extack);
 	}
 	if (!err) {
 		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);

@@ -30,8 +30,15 @@ FLOWS = 1000
 PACKETS = 1000 if QUICK else 4000
 REPETITIONS = 2 if QUICK else 4
 BATCH = "/batch"
-KEY = bytes(range(16)).hex() + "01020304"
-XFRM_ALG = f"aead 'rfc4106(gcm(aes))' 0x{KEY} 128"
+
+
+def key(number, half=0):
+    """A key of its own for each SA; half: which of two directions."""
+    return f"{bytes(range(1, 16)).hex()}{half:02x}{number:08x}"
+
+
+def xfrm_alg(number, half=0):
+    return f"aead 'rfc4106(gcm(aes))' 0x{key(number, half)} 128"
 
 
 # --- what goes into the batches -----------------------------------------------------------------
@@ -61,13 +68,13 @@ def addresses(count):
 def xfrm_sas(count):
     for number, peer in addresses(count):
         yield (f"xfrm state add src {peer} dst {GW1} proto esp spi {0x10000 + number:#x} reqid 5 "
-               f"mode tunnel replay-window 64 {XFRM_ALG}")
+               f"mode tunnel replay-window 64 {xfrm_alg(number)}")
 
 
 def espah_sas(count):
     for number, peer in addresses(count):
         yield (f"sa add in spi {0x10000 + number:#x} src {peer} dst {GW1} tunnel aes128gcm16 "
-               f"key {KEY} reqid 5 window 64")
+               f"key {key(number)} reqid 5 window 64")
 
 
 def spis(count):
@@ -234,10 +241,11 @@ def crowd_xfrm(topology, count):
         lines = []
         for number, net in tunnels:
             reqid = 10 + number
-            state = f"proto esp spi {0x20000 + number:#x} reqid {reqid} mode tunnel {XFRM_ALG}"
+            state = f"proto esp spi {0x20000 + number:#x} reqid {reqid} mode tunnel"
+            first = local > remote
             tmpl = f"proto esp reqid {reqid} mode tunnel"
-            lines += [f"xfrm state add src {local} dst {remote} {state}",
-                      f"xfrm state add src {remote} dst {local} {state}",
+            lines += [f"xfrm state add src {local} dst {remote} {state} {xfrm_alg(number, first)}",
+                      f"xfrm state add src {remote} dst {local} {state} {xfrm_alg(number, not first)}",
                       f"xfrm policy add src {NET1} dst {net} dir out tmpl src {local} dst {remote} {tmpl}",
                       f"xfrm policy add src {net} dst {NET1} dir in tmpl src {remote} dst {local} {tmpl}",
                       f"xfrm policy add src {net} dst {NET1} dir fwd tmpl src {remote} dst {local} {tmpl}"]
@@ -252,9 +260,11 @@ def crowd_espah(topology, count):
         for number, net in tunnels:
             reqid = 10 + number
             spi = f"spi {0x20000 + number:#x}"
-            end = f"tunnel aes128gcm16 key {KEY} reqid {reqid}"
-            lines += [f"sa add out {spi} src {local} dst {remote} {end}",
-                      f"sa add in {spi} src {remote} dst {local} {end}",
+            first = local > remote
+            lines += [f"sa add out {spi} src {local} dst {remote} tunnel aes128gcm16 "
+                      f"key {key(number, first)} reqid {reqid}",
+                      f"sa add in {spi} src {remote} dst {local} tunnel aes128gcm16 "
+                      f"key {key(number, not first)} reqid {reqid}",
                       f"policy add both {NET1} {net} protect tunnel {local} {remote} reqid {reqid}"]
         batch(ns, espah("-b"), lines)
     return True

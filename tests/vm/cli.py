@@ -150,9 +150,10 @@ def refusals():
 def batch():
     _, a, _ = topology()
     count = 10000
-    key = os.urandom(20)
+    key = os.urandom(16)
     start = time.monotonic()
-    Espah.batch(a, [Espah.sa_line("out", SA(0x1000 + n, A, B, reqid=n, key=key))
+    Espah.batch(a, [Espah.sa_line("out", SA(0x1000 + n, A, B, reqid=n,
+                                            key=key + n.to_bytes(4, "big")))
                     for n in range(count)]
                 + [f"policy add out 10.{n >> 8}.{n & 255}.0/24 10.200.0.0/16 protect tunnel {A} {B} "
                    f"reqid {n}" for n in range(count)])

@@ -308,7 +308,7 @@ def inbound_policies():
             found, drops = one.drops(lambda: one.inward(one.back(error)))
             lab.equal((found, drops), ([], {"policy": 1}), "what h got, and drops")
         one = Lab(inner, inner)
-        other = dataclasses.replace(one.into, spi=0x3001, reqid=8, key=bytes(20))
+        other = dataclasses.replace(one.into, spi=0x3001, reqid=8, key=os.urandom(20))
         Espah.configure(one.a, inbound=[other])
         with lab.verdict(f"IPv{inner}: it has to come through the SA of that flow, not another"):
             esp = raw(association(other).encrypt(HEADER[inner](raw(one.back(error))), seq_num=1))

@@ -409,7 +409,7 @@ def timers_started():
 def many():
     pair = Pair()
     with timers_started() as count:
-        Espah.batch(pair.a, [Espah.sa_line("in", SA(0x10000 + number, *OUTER[::-1], key=bytes(20),
+        Espah.batch(pair.a, [Espah.sa_line("in", SA(0x10000 + number, *OUTER[::-1],
                                                     extra="hard time 30 soft time 25"))
                              for number in range(5000)])
     lab.true(count[0] < 250, f"{count[0]} timers for 5,000 SAs")

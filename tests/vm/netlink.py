@@ -8,6 +8,7 @@ shares no mistake with the CLI and its headers. Prints a line for each test.
 import contextlib
 import ctypes
 import errno
+import hashlib
 import os
 import random
 import socket
@@ -27,7 +28,7 @@ CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_D
 (DIR, PROTO, MODE, SPI, SRC, DST, REQID, ALG, KEY, FLAGS, WINDOW, DF, SEQ, SPI_MIN, SPI_MAX,
  SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD, SOFT,
  HARD, USED, FIRST_USED, LAST_USED, ENCAP_SPORT, ENCAP_DPORT, NEW_SRC, NEW_DST, NEW_SPORT, TFC,
- DUMMY, DUMMY_RANDOM, DUMMIES, LABEL, CPUS) = range(1, 45)
+ DUMMY, DUMMY_RANDOM, DUMMIES, LABEL, CPUS, IV_MASK) = range(1, 46)
 L_PACKETS, L_BYTES, L_TIME, L_USE, L_IDLE = range(1, 6)
 X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
@@ -204,10 +205,13 @@ KEY20 = bytes(range(20))
 
 
 def sa(**changes):
-    """SA_NEW; a change of None leaves an attribute out."""
+    """SA_NEW, with a key of its own; a change of None leaves an attribute out."""
     fields = dict(DIR=u8(IN), SPI=be32(0x1000), SRC=ip("192.0.2.1"), DST=ip("192.0.2.2"),
                   MODE=u8(TUNNEL), ALG=name("aes128gcm16"), KEY=KEY20)
     fields.update(changes)
+    if "KEY" not in changes:
+        fields["KEY"] = hashlib.sha256(b"".join(fields[k] or b"" for k in ("DIR", "SPI", "DST"))
+                                       ).digest()[:20]
     return [(globals()[k], v) for k, v in fields.items() if v is not None]
 
 

@@ -63,12 +63,19 @@ static const char add_help[] =
 	"  key-stdin         the same from standard input ('key-file -' too)\n"
 	"  key HEX           visible to others in the process list\n"
 	"in the order of IKE's key material: encryption key, salt, integrity key.\n"
+	"Give each SA a key of its own, in each direction, and never use it again: with AES-GCM,\n"
+	"AES-CCM, AES-GMAC, AES-CTR and ChaCha20-Poly1305, two packets with one key, salt and IV expose\n"
+	"plaintext or let packets be forged. So a key and salt that another SA has, and a key of\n"
+	"zeros, are refused there unless reuse-key is said.\n"
 	"OPTION is any of\n"
 	"  reqid N           ties it to the policies that name N (default 0)\n"
 	"  esn               64-bit sequence numbers\n"
 	"  window N          in: replay window of N packets, 0: no check (default 1024)\n"
 	"  df copy|set|clear out, tunnel: don't-fragment bit of the outer IPv4 header (default copy)\n"
 	"  seq N             out: last sequence number used; in: highest accepted (default 0)\n"
+	"  reuse-key         take a key that another SA has, or zeros; IVs start at a random place, so\n"
+	"                    two such SAs meet in an IV with a chance of 1 in 2^32 if each sends\n"
+	"                    2^32 packets, in proportion if fewer. Not for implicit IVs (...iiv)\n"
 	"  noecn             out: the outer header is not ECN-capable; in: leave the inner ECN as it is\n"
 	"  dscp copy|D|MAP   out, tunnel: DSCP of the outer header: the inner one (default), a number\n"
 	"                    or name such as ef, or by the inner one, such as ef=cs5,af41=af42,else=cs0\n"
@@ -171,7 +178,7 @@ static int add(struct cli *cli, struct args *args)
 
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
 			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
-			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS, needs, &sa);
+			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY, needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);

@@ -44,6 +44,7 @@ enum sa_word {
 	SA_DUMMY = 1 << 23,
 	SA_LABEL = 1 << 27,
 	SA_CPUS = 1 << 28,
+	SA_REUSE_KEY = 1 << 29,
 };
 
 /**

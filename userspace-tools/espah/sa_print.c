@@ -67,12 +67,12 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 			 attr_string(tb[ESPAH_SA_LABEL], "?"));
 }
 
-static void print_key(const struct nlattr *key)
+static void print_hex(const char *what, const struct nlattr *key)
 {
 	const uint8_t *byte = mnl_attr_get_payload(key);
 	unsigned int i;
 
-	fputs("    key 0x", stdout);
+	printf("    %s 0x", what);
 	for (i = 0; i < mnl_attr_get_payload_len(key); i++)
 		printf("%02x", byte[i]);
 	putchar('\n');
@@ -112,6 +112,8 @@ void sa_print(const struct nlattr **tb)
 		printf(" noecn ");
 	if (flags & ESPAH_SA_F_DSCP_IN)
 		printf(" dscp-in ");
+	if (flags & ESPAH_SA_F_REUSE_KEY)
+		printf(" reuse-key ");
 	if (tb[ESPAH_SA_DSCP])
 		printf(" dscp %s ", dscp_text(tb[ESPAH_SA_DSCP], dscp));
 	if (tb[ESPAH_SA_TTL])
@@ -126,7 +128,9 @@ void sa_print(const struct nlattr **tb)
 		printf(" driver %s", attr_string(tb[ESPAH_SA_DRIVER], "?"));
 	putchar('\n');
 	if (tb[ESPAH_SA_KEY])
-		print_key(tb[ESPAH_SA_KEY]);
+		print_hex("key", tb[ESPAH_SA_KEY]);
+	if (tb[ESPAH_SA_IV_MASK])
+		print_hex("iv-mask", tb[ESPAH_SA_IV_MASK]);
 	if (tb[ESPAH_SA_TFC] || tb[ESPAH_SA_DUMMIES]) {
 		fputs("   ", stdout);
 		if (tb[ESPAH_SA_TFC])
@@ -210,6 +214,8 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "noecn", json_boolean(flags & ESPAH_SA_F_NOECN));
 		json_set(sa, "dscp_in", json_boolean(flags & ESPAH_SA_F_DSCP_IN));
 	}
+	if (flags & ESPAH_SA_F_REUSE_KEY)
+		json_set(sa, "reuse_key", json_true());
 	if (tb[ESPAH_SA_DSCP])
 		json_set(sa, "dscp", json_string(dscp_text(tb[ESPAH_SA_DSCP], dscp)));
 	if (tb[ESPAH_SA_TTL])
@@ -238,6 +244,8 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "hard", limits_json(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED]));
 	if (tb[ESPAH_SA_KEY])
 		json_set(sa, "key", hex(tb[ESPAH_SA_KEY]));
+	if (tb[ESPAH_SA_IV_MASK])
+		json_set(sa, "iv_mask", hex(tb[ESPAH_SA_IV_MASK]));
 	if (tb[ESPAH_SA_PACKETS] || tb[ESPAH_SA_DROPS])
 		json_set(sa, "drops", drops_json(tb[ESPAH_SA_DROPS], false));
 	return sa;

@@ -22,7 +22,7 @@ static const struct {
 	{ "dscp-in", SA_DSCP_IN }, { "soft", SA_SOFT }, { "hard", SA_HARD },
 	{ "encap", SA_ENCAP }, { "new-src", SA_NEW_SRC }, { "new-dst", SA_NEW_DST },
 	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY }, { "label", SA_LABEL },
-	{ "cpus", SA_CPUS },
+	{ "cpus", SA_CPUS }, { "reuse-key", SA_REUSE_KEY },
 };
 
 /* What a missing one is called, in the order in which one would type them. */
@@ -239,6 +239,7 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint32
 	case SA_ESN:
 	case SA_NOECN:
 	case SA_DSCP_IN:
+	case SA_REUSE_KEY:
 	case SA_SHOW_KEYS:
 		return STATUS_OK;
 	}
@@ -351,6 +352,8 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		flags |= ESPAH_SA_F_NOECN;
 	if (sa->given & SA_DSCP_IN)
 		flags |= ESPAH_SA_F_DSCP_IN;
+	if (sa->given & SA_REUSE_KEY)
+		flags |= ESPAH_SA_F_REUSE_KEY;
 	if (flags)
 		mnl_attr_put_u32(nlh, ESPAH_SA_FLAGS, flags);
 	if (sa->given & SA_WINDOW)

@@ -149,7 +149,7 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_DIR] = "in|out", [ESPAH_SA_PROTO] = "esp|ah", [ESPAH_SA_MODE] = "tunnel|transport",
 	[ESPAH_SA_SPI] = "spi", [ESPAH_SA_SRC] = "src", [ESPAH_SA_DST] = "dst",
 	[ESPAH_SA_REQID] = "reqid", [ESPAH_SA_ALG] = "algorithm", [ESPAH_SA_KEY] = "key",
-	[ESPAH_SA_FLAGS] = "esn|noecn|dscp-in", [ESPAH_SA_WINDOW] = "window", [ESPAH_SA_DF] = "df",
+	[ESPAH_SA_FLAGS] = "esn|noecn|dscp-in|reuse-key", [ESPAH_SA_WINDOW] = "window", [ESPAH_SA_DF] = "df",
 	[ESPAH_SA_SEQ] = "seq", [ESPAH_SA_SPI_MIN] = "min", [ESPAH_SA_SPI_MAX] = "max",
 	[ESPAH_SA_SHOW_KEYS] = "--show-keys", [ESPAH_SA_DSCP] = "dscp", [ESPAH_SA_TTL] = "ttl",
 	[ESPAH_SA_SOFT] = "soft", [ESPAH_SA_HARD] = "hard", [ESPAH_SA_TFC] = "tfc",

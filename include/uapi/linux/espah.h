@@ -19,6 +19,10 @@
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
+ *     -EKEYREJECTED if the algorithm is a counter mode (GCM, CCM, GMAC, CTR,
+ *     ChaCha20-Poly1305) and another SA of the network namespace, inbound or
+ *     outbound, has its cipher key and salt, or the cipher key is all zero;
+ *     ESPAH_SA_F_REUSE_KEY allows both, but not with implicit IVs.
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
  *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS]
@@ -29,7 +33,7 @@
  * ESPAH_CMD_SA_DEL       (identity)
  * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS]
  *     do: answers with one ESPAH_CMD_SA_NEW message that also holds the
- *     read-only attributes.
+ *     read-only attributes; SA_KEY and SA_IV_MASK only with [SA_SHOW_KEYS].
  *     dump: all SAs in the order in which they were added, reduced to those
  *     that equal each of [SA_DIR] [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO]
  *     [SA_REQID]; keys only with [SA_SHOW_KEYS].
@@ -207,8 +211,17 @@ enum espah_sa_state {
 #define ESPAH_SA_F_NOECN (1U << 1)
 /** ESPAH_SA_F_DSCP_IN - inbound tunnels: the inner header takes over the outer DSCP */
 #define ESPAH_SA_F_DSCP_IN (1U << 2)
+/**
+ * ESPAH_SA_F_REUSE_KEY - counter modes: the SA may have the cipher key and salt of another SA, or
+ * a cipher key of zeros. Each packet that two such SAs send with the same IV exposes plaintext,
+ * and with GCM the key of authentication; see ESPAH_SA_IV_MASK for how often that is. Without
+ * effect on other algorithms, whose keys are not compared, and on implicit IVs (RFC 8750), which
+ * are always refused
+ */
+#define ESPAH_SA_F_REUSE_KEY (1U << 3)
 /** ESPAH_SA_F_ALL - the flags that this version knows */
-#define ESPAH_SA_F_ALL (ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN | ESPAH_SA_F_DSCP_IN)
+#define ESPAH_SA_F_ALL \
+	(ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN | ESPAH_SA_F_DSCP_IN | ESPAH_SA_F_REUSE_KEY)
 
 /** ESPAH_DSCP_NUM - how many DSCPs there are (RFC 2474 3) */
 #define ESPAH_DSCP_NUM 64
@@ -351,6 +364,13 @@ enum espah_sa_attr {
 	 * CPU is not busy, or no other has time
 	 */
 	ESPAH_SA_CPUS,
+	/**
+	 * @ESPAH_SA_IV_MASK: binary, 8 bytes, read-only, only with ESPAH_SA_SHOW_KEYS: the IVs of
+	 * an outbound SA of a counter mode are its 64-bit sequence number, in network order, XOR
+	 * these random bytes. Two SAs with one key and salt that send up to 2^N packets each use
+	 * an IV twice with a probability of 1 in 2^(64 - N): 1 in 2^32 for all packets without ESN
+	 */
+	ESPAH_SA_IV_MASK,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1

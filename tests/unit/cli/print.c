@@ -109,6 +109,7 @@ static void sa(void)
 	mnl_attr_put_u8(nlh, ESPAH_SA_TTL, 9);
 	mnl_attr_put_u64(nlh, ESPAH_SA_ECN_ODD, 3);
 	mnl_attr_put(nlh, ESPAH_SA_KEY, 2, "\0\xff");
+	mnl_attr_put(nlh, ESPAH_SA_IV_MASK, 8, "\1\2\3\4\5\6\7\x80");
 	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, 4500);
 	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, 65535);
 	attr_table(nlh, tb, ESPAH_SA_MAX);
@@ -116,6 +117,7 @@ static void sa(void)
 	json_print(sa_json(tb));
 	text = capture_end();
 	CHECK(strstr(text, "\"key\": \"0x00ff\""));
+	CHECK(strstr(text, "\"iv_mask\": \"0x0102030405060780\""));
 	CHECK(strstr(text, "\"dscp\": \"ef\", \"ttl\": 9"));
 	CHECK(strstr(text, "\"ecn_odd\": 3"));
 	CHECK(strstr(text, "\"encap\": {\"type\": \"udp\", \"sport\": 4500, \"dport\": 65535}"));
@@ -123,6 +125,7 @@ static void sa(void)
 	sa_print(tb);
 	text = capture_end();
 	CHECK(strstr(text, " dscp ef  ttl 9  ecn-odd 3 "));
+	CHECK(strstr(text, "    key 0x00ff\n    iv-mask 0x0102030405060780\n"));
 	CHECK(strstr(text, "tunnel  aes256gcm16  encap udp 4500 65535  reqid 7  "
 		     "label 'charon b.example.org'\n"));
 	test_end();

@@ -11,7 +11,7 @@
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
 #define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
 		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP | \
-		   SA_TFC | SA_DUMMY | SA_LABEL)
+		   SA_TFC | SA_DUMMY | SA_LABEL | SA_REUSE_KEY)
 #define SET_TAKES (SA_DIR | SA_SPI | SA_DST | SA_DF | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST)
 
 static struct cli cli;
@@ -40,7 +40,7 @@ static void encoding(void)
 	test_begin("sa add: each word's attribute");
 	CHECK(!add("in esp spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key 00ff "
 		   "reqid 7 esn window 64 df clear seq 0xffffffff00000001 noecn "
-		   "dscp ef dscp-in ttl 9 label b.example.org"));
+		   "dscp ef dscp-in reuse-key ttl 9 label b.example.org"));
 	at = encode(&nlh);
 	genl = mnl_nlmsg_get_payload(nlh);
 	CHECK(nlh->nlmsg_type == 77 && nlh->nlmsg_seq == 5);
@@ -56,7 +56,7 @@ static void encoding(void)
 	CHECK(has_attr(&at, ESPAH_SA_KEY, "\0\xff", 2));
 	CHECK(has_u32(&at, ESPAH_SA_REQID, 7));
 	CHECK(has_u32(&at, ESPAH_SA_FLAGS, ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN |
-		      ESPAH_SA_F_DSCP_IN));
+		      ESPAH_SA_F_DSCP_IN | ESPAH_SA_F_REUSE_KEY));
 	CHECK(has_u32(&at, ESPAH_SA_WINDOW, 64));
 	CHECK(has_u8(&at, ESPAH_SA_DF, ESPAH_DF_CLEAR));
 	CHECK(has_attr(&at, ESPAH_SA_SEQ, &seq, 8));

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Keys: one that is used twice, one that is shown, one that is gone."""
+import contextlib
+import dataclasses
+import itertools
+import os
+import random
+import socket
+
+import ipsec
+import lab
+import netlink
+from ipsec import AH, ALGORITHMS, GCM, IMPLICIT_IV, SA, Espah
+from scapy_peer import Peer, esp_offset
+
+A, B = "192.0.2.1", "192.0.2.2"
+COUNTER = [ALGORITHMS[name] for name in ("aes128gcm16", "aes256ccm8", "aes192gmac", "aes128ctr-sha1",
+                                         "chacha20poly1305")]
+
+
+def iv_of(packet):
+    """The IV of a packet, and the low half of its number, as integers."""
+    start = esp_offset(packet) + (4 if packet[9] == 51 else 0)
+    return int.from_bytes(packet[start + 8:start + 16], "big"), \
+        int.from_bytes(packet[start + 4:start + 8], "big")
+
+
+def sends(peer, sa):
+    """From now on, what the peer takes comes by this SA alone."""
+    peer.number = 51 if sa.algorithm.proto == "ah" else 50
+    Espah.batch(peer.a, ["flush"])
+    Espah.configure(peer.a, [sa], out=[ipsec.Policy(
+        f"{peer.here}/32", f"{peer.there}/32", sa.mode == "tunnel" and (sa.src, sa.dst) or None,
+        sa.reqid, proto=sa.algorithm.proto)])
+
+
+def mask(peer):
+    """What `sa list --show-keys' says of the outbound SA."""
+    sa, = Espah.json(peer.a, "sa", "list", "out", "--show-keys")
+    return int(sa["iv_mask"], 16)
+
+
+# --- IVs ----------------------------------------------------------------------------------------
+
+@lab.test("IVs of counter modes are the sequence number XOR what is told with the key")
+def masks():
+    peer = Peer("transport")
+    for algorithm in [*COUNTER, AH["aes128gmac"]]:
+        with lab.verdict(f"{algorithm.name} ({algorithm.proto}): number XOR iv_mask"):
+            seen = set()
+            for _ in range(2):
+                sends(peer, SA(0x2001, A, B, "transport", algorithm))
+                for number in 1, 2, 3:
+                    iv, low = iv_of(peer.take())
+                    lab.equal(low, number, "number")
+                    lab.equal(iv ^ number, mask(peer), "mask")
+                seen.add(mask(peer))
+            lab.equal(len(seen), 2, "masks of two SAs")
+
+
+@lab.test("with ESN it is the whole number, across 2^32")
+def esn():
+    peer = Peer(esn=True, seq=(7 << 32) - 3, window=64)
+    peer.decoder.esn_en = True
+    ivs = set()
+    for number in range((7 << 32) - 2, (7 << 32) + 3):
+        packet = peer.take()
+        iv, low = iv_of(packet)
+        lab.equal((iv ^ mask(peer), low), (number, number & 0xffffffff), "IV XOR mask, and number")
+        peer.decoder.esn = number >> 32
+        lab.true(b"hello" in peer.open(packet), "scapy finds no payload")
+        ivs.add(iv)
+    lab.equal(len(ivs), 5, "IVs")
+
+
+@lab.test("a key that is used again does not show the key stream at the first packet")
+def again():
+    peer = Peer()
+    for algorithm in COUNTER[0], COUNTER[1], COUNTER[3], COUNTER[4]:
+        with lab.verdict(f"{algorithm.name}: the first packets of two lives of one key"):
+            key, bodies = os.urandom(algorithm.key_len), []
+            for payload in bytes(64), bytes([0xff] * 64):
+                sends(peer, SA(0x2001, A, B, "tunnel", algorithm, key=key))
+                packet = peer.take(payload)
+                start = esp_offset(packet) + 8 + algorithm.iv
+                bodies.append(packet[start + 28:start + 92])  # behind the IP and UDP header
+            lab.equal(len(bodies[0]), 64, "bytes of payload")
+            lab.true(any(x ^ y != 0xff for x, y in zip(*bodies)), "the same key stream")
+
+
+@lab.test("an IV's mask is shown with the key alone, and only where there is one")
+def mask_shown():
+    peer = Peer()
+    with peer.a:
+        link = netlink.Link()
+        link.sock.setsockopt(netlink.SOL_NETLINK, netlink.ADD_MEMBERSHIP, link.groups["sa"])
+    Espah.batch(peer.a, [Espah.sa_line("out", SA(0x3000 + i, A, B, algorithm=algorithm))
+                         for i, algorithm in enumerate((GCM, ALGORITHMS["aes128-sha1"],
+                                                        IMPLICIT_IV[0], ALGORITHMS["null-sha1"]))])
+    plain, told = (Espah.json(peer.a, "sa", "list", *words) for words in ((), ("--show-keys",)))
+    lab.true(not any("iv_mask" in sa or "key" in sa for sa in plain), "shown without being asked")
+    lab.equal({sa["spi"]: "iv_mask" in sa for sa in told},
+              {"0x00002001": True, "0x00001001": False, "0x00003000": True, "0x00003001": False,
+               "0x00003002": False, "0x00003003": False}, "SAs with a mask")
+    link.sock.settimeout(lab.TIMEOUT)
+    for _ in range(4):
+        event = dict(netlink.parse(link.sock.recv(65536)[20:]))
+        lab.true(netlink.KEY not in event and netlink.IV_MASK not in event, "an event tells it")
+    link.sock.close()
+
+
+# --- keys that another SA has -------------------------------------------------------------------
+
+@contextlib.contextmanager
+def namespace():
+    lab.delete_all()
+    Peer.a = Peer.b = None
+    yield lab.Netns("a")
+
+
+def sa_list(ns):
+    return [{name: value for name, value in sa.items() if name != "added"}
+            for sa in Espah.json(ns, "sa", "list", "--show-keys")]
+
+
+def refused(ns, direction, sa, words):
+    before = sa_list(ns)
+    with ns:
+        result = lab.run(ipsec.CLI, "-b", "-", stdin=Espah.sa_line(direction, sa) + "\n", check=False)
+    lab.equal(result.returncode, 1, f"exit status of {Espah.sa_line(direction, sa)}")
+    lab.true(words in result.stderr, f"it says {result.stderr!r}, not {words!r}")
+    lab.equal(sa_list(ns), before, "SAs after the refusal")
+
+
+def counting(algorithm):
+    return algorithm.iv == 8 or algorithm in IMPLICIT_IV
+
+
+@lab.test("a key and salt that another SA has: refused in all counter modes, taken in others")
+def all_algorithms():
+    with namespace() as ns:
+        for algorithm in [*COUNTER, *IMPLICIT_IV[2:7:2], AH["aes256gmac"], AH["sha256"],
+                          ALGORITHMS["aes256-sha256"], ALGORITHMS["null-sha1"]]:
+            with lab.verdict(f"{algorithm.name} ({algorithm.proto}): the same key once more"):
+                Espah.batch(ns, ["flush"])
+                sa = SA(0x1000, A, B, "transport", algorithm)
+                Espah.configure(ns, [sa])
+                for direction, other in (("out", dataclasses.replace(sa, spi=0x1001)),
+                                         ("in", dataclasses.replace(sa, spi=0x1002, src=B, dst=A))):
+                    if counting(algorithm):
+                        refused(ns, direction, other, "another SA has this key and salt")
+                    else:
+                        Espah.batch(ns, [Espah.sa_line(direction, other)])
+
+
+@lab.test("reuse-key allows it, but not with implicit IVs; the SA shows that it was said")
+def allowed():
+    with namespace() as ns:
+        for algorithm in *COUNTER, AH["aes256gmac"]:
+            sa = SA(0x1000, A, B, "transport", algorithm)
+            Espah.configure(ns, [sa, dataclasses.replace(sa, spi=0x1001, extra="reuse-key")])
+            lab.equal([bool(sa.get("reuse_key")) for sa in Espah.json(ns, "sa", "list")],
+                      [False, True], "reuse_key")
+            Espah.batch(ns, ["flush"])
+        for algorithm in IMPLICIT_IV:
+            sa = SA(0x1000, A, B, "transport", algorithm, extra="reuse-key")
+            Espah.configure(ns, [sa])
+            refused(ns, "in", dataclasses.replace(sa, src=B, dst=A), "implicit IVs (RFC 8750)")
+            explicit = dataclasses.replace(sa, spi=0x1001, extra="",
+                                           algorithm=ALGORITHMS[algorithm.name[:-3]])
+            refused(ns, "out", explicit, "another SA has this key and salt")
+            Espah.batch(ns, ["flush"])
+
+
+@lab.test("a key of zeros is refused in counter modes, and taken with reuse-key or in others")
+def zeros():
+    with namespace() as ns:
+        for algorithm in [*COUNTER, *IMPLICIT_IV]:
+            zero = SA(0x1000, A, B, "transport", algorithm, key=bytes(algorithm.enc_key) +
+                      os.urandom(algorithm.salt + algorithm.auth_key))
+            refused(ns, "out", zero, "all zero")
+            zero.extra = "reuse-key"
+            if algorithm in IMPLICIT_IV:
+                refused(ns, "out", zero, "all zero")
+            else:
+                Espah.batch(ns, [Espah.sa_line("out", zero), "flush"])
+            almost = dataclasses.replace(zero, extra="", key=bytes(algorithm.enc_key - 1) + b"\1" +
+                                         bytes(algorithm.salt + algorithm.auth_key))
+            Espah.batch(ns, [Espah.sa_line("out", almost), "flush"])
+        for algorithm in ALGORITHMS["aes128-sha1"], ALGORITHMS["null-sha256"], AH["sha256"]:
+            Espah.batch(ns, [Espah.sa_line("out", SA(0x1000, A, B, "transport", algorithm,
+                                                     key=bytes(algorithm.key_len))), "flush"])
+
+
+@lab.test("what counts is cipher key and salt, whatever the algorithm and the integrity key")
+def what_counts():
+    with namespace() as ns:
+        sa = SA(0x1000, A, B, "transport", GCM)
+        Espah.configure(ns, [sa])
+        for name in "aes128gcm8", "aes128gmac", "aes128ctr-sha256", "aes128ctr-aescmac":
+            algorithm = ALGORITHMS[name]
+            refused(ns, "in", SA(0x1001, B, A, "transport", algorithm,
+                                 key=sa.key + os.urandom(algorithm.auth_key)), "another SA has")
+        refused(ns, "in", SA(0x1001, B, A, "transport", AH["aes128gmac"], key=sa.key),
+                "another SA has")
+        for key in (sa.key[:-1] + bytes([sa.key[-1] ^ 1]), bytes([sa.key[0] ^ 1]) + sa.key[1:]):
+            Espah.batch(ns, [Espah.sa_line("in", SA(0x1001, B, A, "transport", key=key)),
+                             f"sa del in spi 0x1001 dst {A}"])
+        # 16 bytes of CBC are the same as those of GCM: no counter, no harm
+        Espah.batch(ns, [Espah.sa_line("in", SA(
+            0x1001, B, A, "transport", ALGORITHMS["aes128-sha1"], key=sa.key[:16] + os.urandom(20)))])
+
+
+@lab.test("the key is free once the last SA that has it is gone, in whatever order they go")
+def freed():
+    dice = random.Random(1)
+    with namespace() as ns:
+        for order in dice.sample(list(itertools.permutations(range(4))), 6):
+            shared = [SA(0x1000 + i, A, B, "transport", extra="reuse-key" if i else "",
+                         key=bytes(range(20))) for i in range(4)]
+            Espah.configure(ns, shared)
+            probe = dataclasses.replace(shared[0], spi=0x2000)
+            for i in order:
+                refused(ns, "out", probe, "another SA has this key and salt")
+                Espah.batch(ns, [f"sa del out spi {shared[i].spi:#x} dst {B}"])
+            Espah.batch(ns, [Espah.sa_line("out", probe), "flush"])
+
+
+@lab.test("another network namespace may have the key: it may be the other end")
+def two_namespaces():
+    with namespace() as ns:
+        sa = SA(0x1000, A, B, "transport", IMPLICIT_IV[0])
+        Espah.configure(ns, [sa])
+        Espah.configure(lab.Netns("b"), inbound=[sa])
+
+
+@lab.test("moves, and the same SA once more, are not mistaken for a second use")
+def moves():
+    with namespace() as ns:
+        sa = SA(0x1000, A, B)
+        Espah.configure(ns, [sa])
+        refused(ns, "out", sa, "exists")
+        Espah.batch(ns, [f"sa set out spi 0x1000 dst {B} new-dst 192.0.2.3 new-src 192.0.2.4"])
+        refused(ns, "out", sa, "another SA has this key and salt")
+        Espah.batch(ns, ["sa del out spi 0x1000 dst 192.0.2.3", Espah.sa_line("out", sa)])
+
+
+@lab.test("a reserved SPI stays reserved when its key is refused, and takes another")
+def larval():
+    with namespace() as ns:
+        sa = SA(0x1000, A, B)
+        Espah.configure(ns, [sa])
+        spi = int(Espah.json(ns, "sa", "alloc", "src", B, "dst", A, "tunnel", "reqid", "1")["spi"], 16)
+        refused(ns, "in", SA(spi, B, A, key=sa.key), "another SA has this key and salt")
+        Espah.batch(ns, [Espah.sa_line("in", SA(spi, B, A))])
+        lab.equal([sa["state"] for sa in Espah.sas(ns)], ["valid"] * 2, "states")
+
+
+if __name__ == "__main__":
+    ipsec.need_espah()
+    lab.main()
