@@ -40,7 +40,7 @@ static noinline struct espah_op *alloc_op(struct espah_op_pool *pool, u32 size)
 static void free_op(struct espah_op *op)
 {
 	atomic_dec(&per_cpu(op_pool, op->home).count);
-	kfree(op);
+	kfree_sensitive(op); /* nonce, and what the driver derived from the key */
 }
 
 struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)

@@ -168,7 +168,7 @@ static void free_sa(struct espah_sa *sa)
 		release_slot(sa->slot);
 		espah_queue_put(sa->queue);
 	}
-	kfree(sa);
+	kfree_sensitive(sa); /* the salt */
 	/* the waiter may free @live as soon as it is 0; waking up only uses its address */
 	if (atomic_dec_and_test(live))
 		wake_up_var(live);

@@ -11,13 +11,32 @@
 /* events a second for each reason of drops */
 #define DROP_RATE 10
 
+/* Whether there is a family to tell by; see espah_events_stop(). */
+static bool telling;
+
+static bool has_listeners(const struct espah_net *en, enum espah_mcgrp group)
+{
+	return READ_ONCE(telling) && genl_has_listeners(&espah_family, en->net, group);
+}
+
+void espah_events_start(void)
+{
+	WRITE_ONCE(telling, true);
+}
+
+void espah_events_stop(void)
+{
+	WRITE_ONCE(telling, false);
+	synchronize_rcu();
+}
+
 /* The beginning of an event, or NULL if nobody listens or there is no memory. */
 static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cmd, void **hdr,
 			     gfp_t gfp)
 {
 	struct sk_buff *skb;
 
-	if (!genl_has_listeners(&espah_family, en->net, group))
+	if (!has_listeners(en, group))
 		return NULL;
 	skb = genlmsg_new(group == ESPAH_MCGRP_INDEX_SA ? ESPAH_MSG_SIZE : ESPAH_POLICY_SIZE, gfp);
 	if (!skb)
@@ -206,7 +225,7 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 	/* the flow's other fields do no harm: then it is asked for in vain some more times */
 	if (pol->pfp)
 		i = jhash(flow, offsetof(struct espah_flow, hidden), 0) % ESPAH_ACQUIRE_FLOWS;
-	if (!genl_has_listeners(&espah_family, en->net, ESPAH_MCGRP_INDEX_ACQUIRE) ||
+	if (!has_listeners(en, ESPAH_MCGRP_INDEX_ACQUIRE) ||
 	    !due(&pol->acquired[i], HZ))
 		return;
 	skb = begin(en, ESPAH_MCGRP_INDEX_ACQUIRE, ESPAH_CMD_ACQUIRE, &hdr, GFP_ATOMIC);
@@ -240,7 +259,7 @@ void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be1
 	struct sk_buff *skb;
 	void *hdr;
 
-	if (!genl_has_listeners(&espah_family, en->net, group) || !due(&sa->mapped, HZ))
+	if (!has_listeners(en, group) || !due(&sa->mapped, HZ))
 		return;
 	skb = begin(en, group, ESPAH_CMD_MAPPING, &hdr, GFP_ATOMIC);
 	if (skb)
@@ -321,7 +340,7 @@ void espah_event_drop(struct espah_net *en, const struct espah_sa *sa,
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		wanted[i] = kinds[i].reasons & BIT_ULL(reason) &&
-			    genl_has_listeners(&espah_family, en->net, kinds[i].group);
+			    has_listeners(en, kinds[i].group);
 	if (!wanted[0] && !wanted[1])
 		return;
 	if (!due(&told->last, HZ / DROP_RATE)) {

@@ -55,8 +55,13 @@ static const struct genl_multicast_group groups[] = {
 static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,
 			 struct genl_info *info)
 {
-	return espah_permitted(skb, info->extack) ?:
-	       espah_message_once(info->nlhdr, info->extack);
+	int err = espah_permitted(skb, info->extack) ?:
+		  espah_message_once(info->nlhdr, info->extack);
+
+	/* the command will not be reached */
+	if (err && info->genlhdr->cmd == ESPAH_CMD_SA_NEW)
+		espah_forget_keys(info->nlhdr);
+	return err;
 }
 
 /* where a dump keeps that it is refused; the first is where it goes on */
@@ -101,7 +106,11 @@ struct genl_family espah_family __ro_after_init = {
  */
 int __init espah_netlink_setup(void)
 {
-	return genl_register_family(&espah_family);
+	int err = genl_register_family(&espah_family);
+
+	if (!err)
+		espah_events_start();
+	return err;
 }
 
 /**
@@ -109,5 +118,6 @@ int __init espah_netlink_setup(void)
  */
 void espah_netlink_teardown(void)
 {
+	espah_events_stop();
 	genl_unregister_family(&espah_family);
 }

@@ -48,6 +48,7 @@ extern const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_limit_policy[ESPAH_LIMIT_IDLE + 1];
 int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info);
+void espah_forget_keys(const struct nlmsghdr *nlh);
 int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info);
@@ -107,6 +108,21 @@ int espah_put_template(struct sk_buff *skb, int type, struct espah_policy *pol,
 int espah_put_drops(struct sk_buff *skb, int type, const struct espah_drops *drops);
 
 /* --- events; Context: process, espah_net.lock --- */
+
+/* once the family is registered */
+void espah_events_start(void);
+
+/**
+ * espah_events_stop - tell nothing any more
+ *
+ * Packets are met until the namespaces' hooks are gone, which is after the family is gone. Its
+ * number and those of its groups may be another family's by then, whose listeners would get our
+ * events. What netlink requests and the clock tell is not waited for here: the first end before the
+ * family does, and the second holds a reference to the module.
+ *
+ * Context: module unload, before the family is unregistered.
+ */
+void espah_events_stop(void);
 
 /* @cmd: ESPAH_CMD_SA_NEW, _SET or _DEL */
 void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <crypto/aead.h>
 #include <linux/in.h>
+#include <linux/security.h>
 #include <net/inet_ecn.h>
 #include "attr.h"
 #include "netlink.h"
@@ -530,6 +531,23 @@ static int get_keys(struct espah_sa *sa, struct nlattr **attrs, struct netlink_e
 }
 
 /**
+ * espah_forget_keys - zero the keys that a request holds
+ * @nlh: SA_NEW; each SA_KEY in it is overwritten
+ *
+ * The request's memory is freed without being zeroed, and copied into a refusal. What the netlink
+ * core refuses by the policies of attributes never comes here.
+ */
+void espah_forget_keys(const struct nlmsghdr *nlh)
+{
+	struct nlattr *attr;
+	int rem;
+
+	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem)
+		if (nla_type(attr) == ESPAH_SA_KEY)
+			memzero_explicit(nla_data(attr), nla_len(attr));
+}
+
+/**
  * espah_cmd_sa_new - ESPAH_CMD_SA_NEW
  * @skb: request
  * @info: its attributes
@@ -558,9 +576,7 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
 		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
 	mutex_unlock(&en->lock);
 out:
-	/* the request's memory is freed without being zeroed, and copied into a refusal */
-	if (attrs[ESPAH_SA_KEY])
-		memzero_explicit(nla_data(attrs[ESPAH_SA_KEY]), nla_len(attrs[ESPAH_SA_KEY]));
+	espah_forget_keys(info->nlhdr);
 	return err;
 }
 
@@ -639,6 +655,26 @@ int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+/* Whether keys are asked for, and may be shown to anybody. Return: 1, 0 or -EPERM */
+static int want_keys(struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	if (!attrs[ESPAH_SA_SHOW_KEYS])
+		return 0;
+	if (!security_locked_down(LOCKDOWN_XFRM_SECRET))
+		return 1;
+	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_SHOW_KEYS],
+			    "the kernel is locked down: keys are not shown (kernel_lockdown(7), confidentiality)");
+	return -EPERM;
+}
+
+/* Frees an answer that will not be sent, but may hold a key. */
+static void free_answer(struct sk_buff *answer)
+{
+	if (answer)
+		memzero_explicit(answer->head, skb_end_offset(answer));
+	nlmsg_free(answer);
+}
+
 /**
  * espah_cmd_sa_get - ESPAH_CMD_SA_GET for one SA
  * @skb: request
@@ -649,12 +685,14 @@ int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
 int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
-	bool keys = info->attrs[ESPAH_SA_SHOW_KEYS];
+	int keys = want_keys(info->attrs, info->extack), err;
 	struct sk_buff *answer;
 	struct espah_sa *sa;
-	int err = espah_refuse(info->extack, info->attrs, ESPAH_SA_SRC, "is for dumps only") ?:
-		  espah_refuse(info->extack, info->attrs, ESPAH_SA_REQID, "is for dumps only");
 
+	if (keys < 0)
+		return keys;
+	err = espah_refuse(info->extack, info->attrs, ESPAH_SA_SRC, "is for dumps only") ?:
+	      espah_refuse(info->extack, info->attrs, ESPAH_SA_REQID, "is for dumps only");
 	if (err)
 		return err;
 	answer = genlmsg_new(ESPAH_MSG_SIZE, GFP_KERNEL);
@@ -668,7 +706,7 @@ int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
 		err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, sa, keys);
 	mutex_unlock(&en->lock);
 	if (err) {
-		nlmsg_free(answer);
+		free_answer(answer);
 		return err;
 	}
 	return genlmsg_reply(answer, info);
@@ -781,13 +819,15 @@ int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct espah_net *en = espah_pernet(sock_net(skb->sk));
 	struct nlattr **attrs = espah_dump_attrs(cb);
-	bool keys = attrs[ESPAH_SA_SHOW_KEYS];
 	unsigned long index = cb->args[0];
-	int err = espah_check_dump(cb);
+	int err = espah_check_dump(cb), keys;
 	struct espah_sa *sa;
 
 	if (err)
 		return err;
+	keys = want_keys(attrs, cb->extack);
+	if (keys < 0)
+		return keys;
 	mutex_lock(&en->lock);
 	cb->seq = en->sad.generation;
 	xa_for_each_start(&en->sad.index, index, sa, cb->args[0]) {
