@@ -78,16 +78,22 @@ void espah_dummy_arm(struct espah_sa *sa)
 		espah_sa_put(sa);
 }
 
-int espah_dummy_set(struct espah_sa *sa, u32 interval, bool random)
+struct espah_dummy *espah_dummy_alloc(void)
 {
-	struct espah_dummy *dummy = sa->dummy;
+	struct espah_dummy *dummy = kzalloc(sizeof(*dummy), GFP_KERNEL_ACCOUNT);
+
+	if (dummy)
+		INIT_DELAYED_WORK(&dummy->work, send);
+	return dummy;
+}
+
+void espah_dummy_set(struct espah_sa *sa, u32 interval, bool random, struct espah_dummy *dummy)
+{
 	bool stopped;
 
-	if (!dummy) {
-		dummy = kzalloc(sizeof(*dummy), GFP_KERNEL_ACCOUNT);
-		if (!dummy)
-			return -ENOMEM;
-		INIT_DELAYED_WORK(&dummy->work, send);
+	if (sa->dummy) {
+		dummy = sa->dummy;
+	} else {
 		dummy->sa = sa;
 		sa->dummy = dummy;
 	}
@@ -99,5 +105,4 @@ int espah_dummy_set(struct espah_sa *sa, u32 interval, bool random)
 	if (stopped)
 		espah_sa_put(sa);
 	espah_dummy_arm(sa);
-	return 0;
 }

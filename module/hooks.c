@@ -289,34 +289,42 @@ void espah_hooks_remove(struct espah_net *en)
 	en->hooked = false;
 }
 
-int espah_hooks_update(struct espah_net *en, struct netlink_ext_ack *extack)
+int espah_hooks_prepare(struct espah_net *en, bool policies, struct netlink_ext_ack *extack)
 {
-	bool discards = en->default_action[ESPAH_DIR_IN] != ESPAH_ACTION_BYPASS ||
-			en->default_action[ESPAH_DIR_OUT] != ESPAH_ACTION_BYPASS;
-	bool policies = en->spd.count || discards;
-	bool wanted = policies || en->sad.count[ESPAH_DIR_IN] || en->sad.count[ESPAH_DIR_OUT];
 	int err;
 
 	lockdep_assert_held(&en->lock);
-	/* without the module, what a policy protects would leave in clear */
-	if (policies && !en->pinned && !try_module_get(THIS_MODULE)) {
-		NL_SET_ERR_MSG(extack, "the module is being removed");
-		return -ENODEV;
-	}
-	if (wanted && !en->hooked) {
-		err = nf_register_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
-		if (err) {
-			NL_SET_ERR_MSG(extack, "the netfilter hooks could not be registered");
-			if (policies && !en->pinned)
-				module_put(THIS_MODULE);
-			return err;
+	if (policies && !en->pinned) {
+		/* without the module, what a policy protects would leave in clear */
+		if (!try_module_get(THIS_MODULE)) {
+			NL_SET_ERR_MSG(extack, "the module is being removed");
+			return -ENODEV;
 		}
-		en->hooked = true;
-	} else if (!wanted) {
-		espah_hooks_remove(en);
+		en->pinned = true;
 	}
-	if (!policies && en->pinned)
-		module_put(THIS_MODULE);
-	en->pinned = policies;
+	if (en->hooked)
+		return 0;
+	err = nf_register_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
+	if (err) {
+		NL_SET_ERR_MSG(extack, "the netfilter hooks could not be registered");
+		espah_hooks_update(en);
+		return err;
+	}
+	en->hooked = true;
 	return 0;
+}
+
+void espah_hooks_update(struct espah_net *en)
+{
+	bool policies = en->spd.count ||
+			en->default_action[ESPAH_DIR_IN] != ESPAH_ACTION_BYPASS ||
+			en->default_action[ESPAH_DIR_OUT] != ESPAH_ACTION_BYPASS;
+
+	lockdep_assert_held(&en->lock);
+	if (!policies && !en->sad.count[ESPAH_DIR_IN] && !en->sad.count[ESPAH_DIR_OUT])
+		espah_hooks_remove(en);
+	if (!policies && en->pinned) {
+		en->pinned = false;
+		module_put(THIS_MODULE);
+	}
 }

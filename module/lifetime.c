@@ -151,7 +151,7 @@ static void tick(struct work_struct *work)
 		for (n = 0, ended = false; n < BATCH && (sa = next_due(clock)); n++)
 			ended |= review(sa, tell);
 		if (ended && !en->dying)
-			espah_hooks_update(en, NULL);
+			espah_hooks_update(en);
 		mutex_unlock(&en->lock);
 		cond_resched();
 	} while (n == BATCH);
@@ -166,20 +166,26 @@ void espah_clock_setup(struct espah_clock *clock)
 	INIT_DELAYED_WORK(&clock->work, tick);
 }
 
-int espah_life_set(struct espah_sa *sa, const struct espah_limits *limits)
+struct espah_life *espah_life_alloc(void)
+{
+	struct espah_life *life = kzalloc(sizeof(*life), GFP_KERNEL_ACCOUNT);
+
+	if (life)
+		timerqueue_init(&life->due);
+	return life;
+}
+
+void espah_life_set(struct espah_sa *sa, const struct espah_limits *limits,
+		    struct espah_life *life)
 {
 	struct espah_counters sum = espah_counters_sum(sa->counters);
 	const u64 *soft = limits->at[SOFT], *hard = limits->at[HARD];
-	struct espah_life *life = sa->life;
 	u8 watch = 0;
 
-	if (!life) {
-		life = kzalloc(sizeof(*life), GFP_KERNEL_ACCOUNT);
-		if (!life)
-			return -ENOMEM;
-		timerqueue_init(&life->due);
+	if (sa->life)
+		life = sa->life;
+	else
 		life->sa = sa;
-	}
 	if (soft[ESPAH_LIMIT_PACKETS] || soft[ESPAH_LIMIT_BYTES] || hard[ESPAH_LIMIT_PACKETS] ||
 	    hard[ESPAH_LIMIT_BYTES])
 		watch = ESPAH_WATCH_LIMITED;
@@ -195,7 +201,6 @@ int espah_life_set(struct espah_sa *sa, const struct espah_limits *limits)
 	smp_store_release(&sa->watch, (sa->watch & ESPAH_WATCH_UNUSED) | watch);
 	spin_unlock_bh(&sa->en->sad.clock.lock);
 	espah_life_arm(sa);
-	return 0;
 }
 
 static void begin_use(struct espah_sa *sa)

@@ -59,16 +59,19 @@ struct espah_clock {
 
 void espah_clock_setup(struct espah_clock *clock);
 
+/* what an SA without a lifetime needs for one, or NULL; kfree() takes it back */
+struct espah_life *espah_life_alloc(void);
+
 /**
  * espah_life_set - limit an SA, or change its limits
  * @sa: in the SAD (under espah_net.lock), or not yet
  * @limits: all of them
+ * @life: of espah_life_alloc() if @sa has no lifetime yet; becomes the SA's
  *
  * Soft limits that were reported are reported again.
- *
- * Return: 0 or -ENOMEM.
  */
-int espah_life_set(struct espah_sa *sa, const struct espah_limits *limits);
+void espah_life_set(struct espah_sa *sa, const struct espah_limits *limits,
+		    struct espah_life *life);
 
 /* puts an SA where it belongs in the queue, after it has come into the SAD or left it */
 void espah_life_arm(struct espah_sa *sa);

@@ -305,16 +305,13 @@ static int add_policy(struct espah_net *en, struct espah_policy *pol,
 		NL_SET_ERR_MSG(extack, "the network namespace is going away");
 		err = -ENODEV;
 	} else {
-		err = espah_spd_add(en, pol, set, replace, extack);
+		err = espah_hooks_prepare(en, true, extack) ?:
+		      espah_spd_add(en, pol, set, replace, extack);
+		if (err)
+			espah_hooks_update(en);
 	}
-	if (err) {
-		espah_policy_free(pol);
-		return err;
-	}
-	/* cannot fail after a replacement: the hooks are there */
-	err = espah_hooks_update(en, extack);
 	if (err)
-		espah_spd_del(en, pol);
+		espah_policy_free(pol);
 	return err;
 }
 
@@ -327,7 +324,7 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	struct espah_selectors set;
 	struct sk_buff *answer = NULL;
 	struct espah_policy *pol;
-	int err;
+	int err, no_room = 0;
 
 	err = espah_need(extack, attrs, ESPAH_POLICY_DIR) ?:
 	      espah_need(extack, attrs, ESPAH_POLICY_ACTION) ?:
@@ -357,15 +354,15 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	if (!err) {
 		espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW);
 		if (answer)
-			err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
+			no_room = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
 	}
 	mutex_unlock(&en->lock);
 	espah_selectors_free(&set);
-	if (err) {
+	if (err || no_room)
 		nlmsg_free(answer);
-		return err;
-	}
-	return answer ? genlmsg_reply(answer, info) : 0;
+	else if (answer)
+		genlmsg_reply(answer, info); /* lost if the socket is full, which it is told */
+	return err;
 
 err_policy:
 	espah_policy_free(pol);
@@ -434,7 +431,7 @@ int espah_cmd_policy_del(struct sk_buff *skb, struct genl_info *info)
 	} else {
 		espah_event_policy(en, pol, ESPAH_CMD_POLICY_DEL);
 		espah_spd_del(en, pol);
-		espah_hooks_update(en, NULL);
+		espah_hooks_update(en);
 	}
 	mutex_unlock(&en->lock);
 	return err;
@@ -520,7 +517,7 @@ int espah_cmd_policy_flush(struct sk_buff *skb, struct genl_info *info)
 		cond_resched();
 	}
 	espah_event_policy_flush(en, info->attrs);
-	espah_hooks_update(en, NULL);
+	espah_hooks_update(en);
 	mutex_unlock(&en->lock);
 	return 0;
 }

@@ -279,16 +279,16 @@ static int add_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 {
 	struct espah_net *en = sa->en;
 	int err = check_alive(en, extack) ?:
-		  check_key_use(sa, attrs[ESPAH_SA_KEY], extack) ?:
-		  espah_sad_add(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), extack);
+		  check_key_use(sa, attrs[ESPAH_SA_KEY], extack);
 
-	if (err) {
-		espah_sa_put(sa);
-		return err;
+	if (!err) {
+		err = espah_hooks_prepare(en, false, extack) ?:
+		      espah_sad_add(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), extack);
+		if (err)
+			espah_hooks_update(en);
 	}
-	err = espah_hooks_update(en, extack);
 	if (err)
-		espah_sad_del(sa);
+		espah_sa_put(sa);
 	return err;
 }
 
@@ -327,27 +327,19 @@ static int get_seq(struct espah_sa *sa, struct nlattr **attrs, u64 *seq,
 	return -ERANGE;
 }
 
-/* The limits of an SA with those that are named. */
-static int get_limits(const struct espah_sa *sa, struct nlattr **attrs,
-		      struct espah_limits *limits, struct netlink_ext_ack *extack)
-{
-	*limits = sa->life ? sa->life->limits : (struct espah_limits) {};
-	return espah_get_limits(attrs, limits, extack);
-}
-
-/* Changes the limits that are named. @sa: in the SAD, under espah_net.lock, or not yet */
-static int set_limits(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
-{
+/**
+ * struct change - what SA_SET, or SA_NEW, is about to change, with the memory that it takes
+ * @limits: all limits, with those that are named
+ * @limited: some are named
+ * @life: for the SA's first limits
+ * @dummy: for its first dummies
+ */
+struct change {
 	struct espah_limits limits;
-	int err;
-
-	if (!attrs[ESPAH_SA_SOFT] && !attrs[ESPAH_SA_HARD])
-		return 0;
-	err = get_limits(sa, attrs, &limits, extack);
-	if (err)
-		return err;
-	return espah_life_set(sa, &limits);
-}
+	bool limited;
+	struct espah_life *life;
+	struct espah_dummy *dummy;
+};
 
 #define OUTER_WHY "is for outbound tunnels: other SAs make no outer header"
 
@@ -408,25 +400,67 @@ static int check_dummy(const struct espah_sa *sa, struct nlattr **attrs,
 	return -EINVAL;
 }
 
-/* What can be changed later. @sa: in the SAD, under espah_net.lock, or not yet */
-static int set_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+static const struct nlattr *dummy_attr(struct nlattr **attrs)
 {
-	const struct nlattr *random = attrs[ESPAH_SA_DUMMY_RANDOM];
-	const struct nlattr *dummy = random ?: attrs[ESPAH_SA_DUMMY];
-	int err = check_outer(sa, attrs, extack) ?: check_dummy(sa, attrs, extack) ?:
-		  set_limits(sa, attrs, extack);
+	return attrs[ESPAH_SA_DUMMY_RANDOM] ?: attrs[ESPAH_SA_DUMMY];
+}
 
-	if (!err && dummy)
-		err = espah_dummy_set(sa, nla_get_u32(dummy), random);
+static void cancel_change(struct change *change)
+{
+	kfree(change->life);
+	kfree(change->dummy);
+}
+
+/*
+ * Checks what can be changed later, and allocates what set_sa() needs, so that it cannot fail.
+ * Nothing is to be undone if this does. @sa: in the SAD, under espah_net.lock, or not yet
+ */
+static int prepare_change(const struct espah_sa *sa, struct nlattr **attrs, struct change *change,
+			  struct netlink_ext_ack *extack)
+{
+	int err;
+
+	memset(change, 0, sizeof(*change));
+	change->limited = attrs[ESPAH_SA_SOFT] || attrs[ESPAH_SA_HARD];
+	if (sa->life)
+		change->limits = sa->life->limits;
+	err = check_outer(sa, attrs, extack) ?: check_dummy(sa, attrs, extack) ?:
+	      espah_get_limits(attrs, &change->limits, extack);
 	if (err)
 		return err;
+	if (change->limited && !sa->life) {
+		change->life = espah_life_alloc();
+		if (!change->life)
+			goto no_memory;
+	}
+	if (dummy_attr(attrs) && !sa->dummy) {
+		change->dummy = espah_dummy_alloc();
+		if (!change->dummy)
+			goto no_memory;
+	}
+	return 0;
+no_memory:
+	cancel_change(change);
+	NL_SET_ERR_MSG(extack, "out of memory for the SA");
+	return -ENOMEM;
+}
+
+/* Makes a change that was prepared. @sa: in the SAD, under espah_net.lock, or not yet */
+static void set_sa(struct espah_sa *sa, struct nlattr **attrs, const struct change *change)
+{
+	const struct nlattr *dummy = dummy_attr(attrs);
+
+	if (change->limited)
+		espah_life_set(sa, &change->limits, change->life);
+	if (dummy)
+		espah_dummy_set(sa, nla_get_u32(dummy), attrs[ESPAH_SA_DUMMY_RANDOM],
+				change->dummy);
 	if (attrs[ESPAH_SA_DF])
 		WRITE_ONCE(sa->df, nla_get_u8(attrs[ESPAH_SA_DF]));
 	if (attrs[ESPAH_SA_TFC])
 		WRITE_ONCE(sa->tfc, nla_get_u16(attrs[ESPAH_SA_TFC]));
 	if (attrs[ESPAH_SA_CPUS])
 		WRITE_ONCE(sa->cpus, nla_get_u16(attrs[ESPAH_SA_CPUS]));
-	return 0;
 }
 
 /* Reads the ports of UDP encapsulation; none are left as they are. */
@@ -560,16 +594,18 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
 	struct netlink_ext_ack *extack = info->extack;
 	struct nlattr **attrs = info->attrs;
 	struct espah_sa *sa = alloc_sa(en, extack);
-	int err;
+	struct change change;
+	int err = -ENOMEM;
 
 	if (!sa)
-		return -ENOMEM;
+		goto out;
 	err = get_sa(sa, attrs, extack) ?: get_keys(sa, attrs, extack) ?:
-	      set_sa(sa, attrs, extack);
+	      prepare_change(sa, attrs, &change, extack);
 	if (err) {
 		espah_sa_put(sa);
 		goto out;
 	}
+	set_sa(sa, attrs, &change);
 	mutex_lock(&en->lock);
 	err = add_sa(sa, attrs, extack);
 	if (!err)
@@ -606,7 +642,7 @@ static int move_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ex
 int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
-	struct espah_limits limits;
+	struct change change;
 	struct espah_sa *sa;
 	int err = 0;
 
@@ -616,14 +652,17 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 		err = PTR_ERR(sa);
 		goto out;
 	}
-	/* all that can be wrong first, since a move is not taken back */
-	err = check_outer(sa, info->attrs, info->extack) ?:
-	      check_dummy(sa, info->attrs, info->extack) ?:
-	      get_limits(sa, info->attrs, &limits, info->extack) ?:
-	      move_sa(sa, info->attrs, info->extack) ?:
-	      set_sa(sa, info->attrs, info->extack);
-	if (!err)
-		espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
+	err = prepare_change(sa, info->attrs, &change, info->extack);
+	if (err)
+		goto out;
+	/* all that can fail first, since a move is not taken back */
+	err = move_sa(sa, info->attrs, info->extack);
+	if (err) {
+		cancel_change(&change);
+		goto out;
+	}
+	set_sa(sa, info->attrs, &change);
+	espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
 out:
 	mutex_unlock(&en->lock);
 	return err;
@@ -649,7 +688,7 @@ int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
 	} else {
 		espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
 		espah_sad_del(sa);
-		espah_hooks_update(en, NULL);
+		espah_hooks_update(en);
 	}
 	mutex_unlock(&en->lock);
 	return err;
@@ -712,6 +751,25 @@ int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(answer, info);
 }
 
+/* Answers SA_ALLOC_SPI, or takes the SA back. Context: espah_net.lock. */
+static int tell_spi(struct espah_sa *sa, struct sk_buff *answer, struct genl_info *info)
+{
+	struct espah_net *en = sa->en;
+	int err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, sa, false);
+
+	if (err)
+		nlmsg_free(answer);
+	else
+		err = genlmsg_reply(answer, info);
+	if (err) {
+		espah_sad_del(sa);
+		espah_hooks_update(en);
+	} else {
+		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
+	}
+	return err;
+}
+
 /**
  * espah_cmd_sa_alloc_spi - ESPAH_CMD_SA_ALLOC_SPI
  * @skb: request
@@ -723,7 +781,8 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
 	struct netlink_ext_ack *extack = info->extack;
-	struct espah_limits limits = { .at[1][ESPAH_LIMIT_TIME] = LARVAL_LIFETIME };
+	const struct espah_limits limits = { .at[1][ESPAH_LIMIT_TIME] = LARVAL_LIFETIME };
+	struct espah_life *life;
 	struct nlattr **attrs = info->attrs;
 	u32 min = espah_get_u32(attrs[ESPAH_SA_SPI_MIN], ALLOC_SPI_MIN);
 	u32 max = espah_get_u32(attrs[ESPAH_SA_SPI_MAX], max(min, ALLOC_SPI_MAX));
@@ -754,11 +813,14 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 	sa->id.proto = espah_get_u8(attrs[ESPAH_SA_PROTO], IPPROTO_ESP);
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
 	answer = genlmsg_new(ESPAH_MSG_SIZE, GFP_KERNEL);
-	if (!answer || espah_life_set(sa, &limits)) {
+	life = espah_life_alloc();
+	if (!answer || !life) {
+		kfree(life);
 		nlmsg_free(answer);
 		err = -ENOMEM;
 		goto err_sa;
 	}
+	espah_life_set(sa, &limits, life);
 
 	mutex_lock(&en->lock);
 	err = espah_sad_alloc_spi(&en->sad, &sa->id, min, max);
@@ -768,16 +830,12 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 	} else {
 		err = add_sa(sa, attrs, extack);
 	}
-	if (!err) {
-		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
-		err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, sa, false);
-	}
-	mutex_unlock(&en->lock);
-	if (err) {
+	if (!err)
+		err = tell_spi(sa, answer, info);
+	else
 		nlmsg_free(answer);
-		return err;
-	}
-	return genlmsg_reply(answer, info);
+	mutex_unlock(&en->lock);
+	return err;
 
 err_sa:
 	espah_sa_put(sa);
@@ -862,7 +920,7 @@ int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info)
 		cond_resched();
 	}
 	espah_event_sa_flush(en, info->attrs);
-	espah_hooks_update(en, NULL);
+	espah_hooks_update(en);
 	mutex_unlock(&en->lock);
 	return 0;
 }

@@ -144,12 +144,6 @@ const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
 	[ESPAH_CONFIG_SECPATH] = ESPAH_NLA(bool),
 };
 
-static void set_defaults(struct espah_net *en, u8 in, u8 out)
-{
-	WRITE_ONCE(en->default_action[ESPAH_DIR_IN], in);
-	WRITE_ONCE(en->default_action[ESPAH_DIR_OUT], out);
-}
-
 /**
  * espah_cmd_config_set - ESPAH_CMD_CONFIG_SET
  * @skb: request
@@ -160,22 +154,23 @@ static void set_defaults(struct espah_net *en, u8 in, u8 out)
 int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
-	u8 old_in, old_out;
-	int err;
+	int err = 0;
+	u8 in, out;
 
 	mutex_lock(&en->lock);
-	old_in = en->default_action[ESPAH_DIR_IN];
-	old_out = en->default_action[ESPAH_DIR_OUT];
-	set_defaults(en, espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_IN], old_in),
-		     espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_OUT], old_out));
-	err = espah_hooks_update(en, info->extack);
-	if (err) {
-		set_defaults(en, old_in, old_out);
-	} else {
+	in = espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_IN], en->default_action[ESPAH_DIR_IN]);
+	out = espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_OUT],
+			   en->default_action[ESPAH_DIR_OUT]);
+	if (in != ESPAH_ACTION_BYPASS || out != ESPAH_ACTION_BYPASS)
+		err = espah_hooks_prepare(en, true, info->extack);
+	if (!err) {
+		WRITE_ONCE(en->default_action[ESPAH_DIR_IN], in);
+		WRITE_ONCE(en->default_action[ESPAH_DIR_OUT], out);
 		WRITE_ONCE(en->icmp_plaintext, espah_get_u8(info->attrs[ESPAH_CONFIG_ICMP],
 							    en->icmp_plaintext));
 		WRITE_ONCE(en->secpath, espah_get_u8(info->attrs[ESPAH_CONFIG_SECPATH],
 						     en->secpath));
+		espah_hooks_update(en);
 	}
 	mutex_unlock(&en->lock);
 	return err;
