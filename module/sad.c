@@ -26,6 +26,32 @@ static inline bool same_id(const struct espah_sa_id *a, const struct espah_sa_id
 	       a->family == b->family && a->dir == b->dir;
 }
 
+/* espah_sa.state of what is no SA but a struct stand_in; not for user space */
+#define STAND_IN 0xff
+
+/**
+ * struct stand_in - takes an SA's new place in the table while the SA still has the old one
+ * @node: as in struct espah_sa, and so are @id and @state, which lookups read
+ * @id: the SA's next id
+ * @state: STAND_IN
+ * @sa: the SA
+ * @rcu: defers the freeing
+ *
+ * An SA has one node, so it cannot be found by two ids. And an insertion may need memory, but the
+ * replacement of one node by another does not.
+ */
+struct stand_in {
+	struct rhash_head node;
+	struct espah_sa_id id;
+	u8 state;
+	struct espah_sa *sa;
+	struct rcu_head rcu;
+};
+
+static_assert(offsetof(struct stand_in, node) == offsetof(struct espah_sa, node));
+static_assert(offsetof(struct stand_in, id) == offsetof(struct espah_sa, id));
+static_assert(offsetof(struct stand_in, state) == offsetof(struct espah_sa, state));
+
 static inline int compare_sa(struct rhashtable_compare_arg *arg, const void *obj)
 {
 	return !same_id(&((const struct espah_sa *)obj)->id, arg->key);
@@ -286,9 +312,16 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 
 /* --- the SAD --- */
 
+static noinline struct espah_sa *stood_in_for(const void *found)
+{
+	return ((const struct stand_in *)found)->sa;
+}
+
 struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id *id)
 {
-	return rhashtable_lookup_fast(&sad->sas, id, sa_params);
+	struct espah_sa *sa = rhashtable_lookup_fast(&sad->sas, id, sa_params);
+
+	return sa && unlikely(READ_ONCE(sa->state) == STAND_IN) ? stood_in_for(sa) : sa;
 }
 
 /*
@@ -309,6 +342,8 @@ static noinline struct espah_sa *find_anew(struct espah_found *found, struct esp
 	struct espah_sa *sa = rhashtable_lookup(&sad->sas, id, sa_params);
 
 	if (likely(sa)) {
+		if (unlikely(READ_ONCE(sa->state) == STAND_IN))
+			return stood_in_for(sa);
 		found->sa = sa;
 		found->removals = now;
 	}
@@ -421,22 +456,34 @@ err_memory:
 	return err;
 }
 
-/* Lets an SA be found by another id; or, without memory, by the one that it has. */
+/*
+ * Lets an SA be found by another id: first by both, then by the new one alone. Or, without
+ * memory, by the one that it has. Readers may be on the SA's node while it goes to another chain
+ * of the table; they find the wrong end of a chain and look again.
+ */
 static int change_id(struct espah_sad *sad, struct espah_sa *sa, const struct espah_sa_id *id)
 {
-	struct espah_sa_id old = sa->id;
+	struct stand_in *stand_in;
 	int err;
 
-	if (!memcmp(id, &old, sizeof(old)))
+	if (!memcmp(id, &sa->id, sizeof(*id)))
 		return 0;
+	stand_in = kzalloc(sizeof(*stand_in), GFP_KERNEL_ACCOUNT);
+	if (!stand_in)
+		return -ENOMEM;
+	stand_in->id = *id;
+	stand_in->state = STAND_IN;
+	stand_in->sa = sa;
+	err = rhashtable_insert_fast(&sad->sas, &stand_in->node, sa_params);
+	if (err) {
+		kfree(stand_in);
+		return err;
+	}
 	rhashtable_remove_fast(&sad->sas, &sa->node, sa_params);
 	sa->id = *id;
-	err = rhashtable_insert_fast(&sad->sas, &sa->node, sa_params);
-	if (err) {
-		sa->id = old;
-		rhashtable_insert_fast(&sad->sas, &sa->node, sa_params);
-	}
-	return err;
+	rhashtable_replace_fast(&sad->sas, &stand_in->node, &sa->node, sa_params);
+	kfree_rcu(stand_in, rcu);
+	return 0;
 }
 
 /* Ties an SA to another slot, among whose SAs it keeps its age. */
@@ -452,8 +499,8 @@ static void change_slot(struct espah_sad *sad, struct espah_sa *sa, struct espah
 	list_add_tail(&sa->link, &next->link);
 	refcount_inc(&slot->refs);
 	WRITE_ONCE(sa->slot, slot);
-	choose_sa(old);
 	choose_sa(slot);
+	choose_sa(old);
 	espah_slot_put(sad, old);
 	release_slot(old);
 }
@@ -502,9 +549,9 @@ int espah_sad_move(struct espah_sa *sa, const union espah_addr *src, const union
 	if (change_id(sad, sa, &id))
 		goto err_port;
 
-	put_port(sa, old);
 	WRITE_ONCE(sa->pmtu, 0);
 	rcu_assign_pointer(sa->path, path);
+	put_port(sa, old);
 	call_rcu(&old->rcu, free_path_rcu);
 	change_slot(sad, sa, slot);
 	espah_held_kick(sa->en);
