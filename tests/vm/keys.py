@@ -6,10 +6,15 @@ import itertools
 import os
 import random
 import socket
+import struct
+import subprocess
+import time
 
 import ipsec
 import lab
+import module
 import netlink
+import traffic
 from ipsec import AH, ALGORITHMS, GCM, IMPLICIT_IV, SA, Espah
 from scapy_peer import Peer, esp_offset
 
@@ -254,6 +259,198 @@ def larval():
         refused(ns, "in", SA(spi, B, A, key=sa.key), "another SA has this key and salt")
         Espah.batch(ns, [Espah.sa_line("in", SA(spi, B, A))])
         lab.equal([sa["state"] for sa in Espah.sas(ns)], ["valid"] * 2, "states")
+
+
+# --- SAs that move, requests that are refused ---------------------------------------------------
+
+MOVES = 1000
+
+
+@lab.test("an SA that moves a thousand times under traffic: found at one place or the other, all adds up")
+def moved():
+    peer = Peer()
+    places = A, "192.0.2.7"
+    peer.a.ip(f"addr add {places[1]}/24 dev eth0\n")
+    packets = []
+    for number in range(1, 1201):
+        packet = bytearray(peer.esp(b"x", number))
+        packet[16:20] = socket.inet_aton(places[number % 2])
+        packet[10:12] = b"\0\0"
+        total = sum(struct.unpack("!10H", packet[:20]))
+        total = (total & 0xffff) + (total >> 16)
+        packet[10:12] = struct.pack("!H", ~total & 0xffff)
+        packets.append(bytes(packet))
+    before = Espah.drops(peer.a)
+    with peer.a:
+        link = netlink.Link()
+    mover = os.fork()
+    if not mover:
+        status = 1
+        with contextlib.suppress(netlink.Refused):
+            for i in range(MOVES):
+                link.ask(netlink.SA_SET, netlink.identity(0x1001, netlink.IN, places[i % 2]) +
+                         [(netlink.NEW_DST, netlink.ip(places[(i + 1) % 2]))])
+            status = 0
+        os._exit(status)
+    sent, ended = 0, False
+    while not ended or sent < 100:
+        if sent < len(packets):
+            peer.send(packets[sent])
+            sent += 1
+        else:
+            time.sleep(0.01)
+        ended = ended or os.waitpid(mover, os.WNOHANG)[0] == mover
+    link.sock.close()
+    sa, = Espah.sas(peer.a, "in")
+    lab.equal(sa["dst"], A, "where the SA is after an even number of moves")
+
+    def lost():
+        now = Espah.drops(peer.a)
+        return {name: count - before.get(name, 0) for name, count in now.items()
+                if count != before.get(name, 0)}
+    lab.wait_for(lambda: peer.state()["packets"] + sum(lost().values()) == sent,
+                 f"{sent} packets to be delivered or dropped")
+    lab.true(set(lost()) <= {"no_spi", "policy"}, f"drops {lost()}")
+    lab.true(peer.state()["packets"], "none was delivered")
+    with peer.a:
+        refusal = lab.run(ipsec.CLI, "sa", "get", "in", "spi", "0x1001", "dst", places[1], check=False)
+    lab.equal(refusal.returncode, 1, "status of a get by the other address")
+
+
+@lab.test("a change that is refused at its last word changes nothing before it")
+def all_or_nothing():
+    with namespace() as ns:
+        Espah.configure(ns, [SA(0x1000, A, B), SA(0x1000, A, "192.0.2.3")])
+        before = sa_list(ns)
+        for words in ("new-dst 192.0.2.3 hard packets 5 dummy steady 1/s",
+                      "soft packets 9 hard packets 5 new-dst 192.0.2.9 df set",
+                      "new-src 192.0.2.9 hard packets 5 encap udp 4500 4500 new-dst 192.0.2.3"):
+            with ns:
+                result = lab.run(ipsec.CLI, "sa", "set", "out", "spi", "0x1000", "dst", B,
+                                 *words.split(), check=False)
+            lab.true(result.returncode, f"'{words}' was taken")
+            lab.equal(sa_list(ns), before, f"SAs after '{words}'")
+
+
+FAIL_NTH = "/proc/thread-self/fail-nth"
+WHERE = "/sys/kernel/debug/failslab/"
+
+
+def failing(link, cmd, pairs, flags=netlink.REQUEST | netlink.ACK):
+    """Fails the first allocation, the second ... until it succeeds. Return: refusals seen."""
+    seen = 0
+    for nth in range(1, 400):
+        before = link.snapshot()
+        message = link.message(cmd, netlink.attrs(pairs), flags)
+        with open(FAIL_NTH, "w", encoding="ascii", buffering=1) as file:
+            file.write(str(nth))
+        try:
+            link.sock.send(message)
+            code = "unknown"
+        except OSError as error:
+            code = error.errno
+        with open(FAIL_NTH, "r+", encoding="ascii") as file:
+            injected = file.read().strip() == "0"
+            file.write("0")
+        if code == "unknown":
+            try:
+                data = link.sock.recv(1 << 16, socket.MSG_DONTWAIT)
+                kind, = struct.unpack("=H", data[4:6])
+                code = struct.unpack("=i", data[16:20])[0] if kind == netlink.NLMSG_ERROR else 0
+            except OSError:  # the answer was lost: nothing can be said
+                code = None
+        with contextlib.suppress(OSError):
+            while True:
+                link.sock.recv(1 << 16, socket.MSG_DONTWAIT)
+        if not injected:
+            lab.equal(code, 0, "the request without a failure")
+            return seen
+        if code:
+            seen += 1
+            lab.equal(link.snapshot(), before, f"all after allocation {nth} had failed")
+        else:
+            return seen
+    raise lab.Failed("each of 400 allocations failed it")
+
+
+@lab.test("a request whose memory runs out, at each allocation, is refused and changes nothing")
+def out_of_memory():
+    if not os.path.exists(FAIL_NTH):
+        raise lab.Skipped("this kernel has no fault injection")
+    if not os.path.isdir(WHERE):
+        lab.run("mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug", check=False)
+    for name, value in ("ignore-gfp-wait", "N"), ("verbose", "0"):
+        with open(WHERE + name, "w", encoding="ascii") as file:
+            file.write(value)
+    with namespace() as ns, ns:
+        link = netlink.Link()
+        who = netlink.identity(0x1000, netlink.OUT, B)
+        new = netlink.sa(DIR=netlink.u8(netlink.OUT), DST=netlink.ip(B), SRC=netlink.ip(A))
+        limit = netlink.nest((netlink.L_TIME, netlink.u64(1000)))
+        seen = [failing(link, netlink.SA_NEW, new)]
+        link.ask(netlink.SA_DEL, who)
+        link.ask(netlink.SA_NEW, new)
+        seen.append(failing(link, netlink.SA_SET, who + [
+            (netlink.NEW_DST, netlink.ip("192.0.2.9")), (netlink.DUMMY, netlink.u32(1000000)),
+            (netlink.HARD | netlink.NESTED, limit)]))
+        seen.append(failing(link, netlink.SA_ALLOC_SPI, netlink.alloc()))
+        seen.append(failing(link, netlink.POLICY_NEW, netlink.policy()))
+        seen.append(failing(link, netlink.CONFIG_SET, [(netlink.C_OUT, netlink.u8(0))]))
+        print(f"allocations that failed: {seen}")
+        lab.true(all(seen[:4]), "nothing failed")
+        link.sock.close()
+
+
+# --- unloading ----------------------------------------------------------------------------------
+
+@lab.test("once the family is gone, packets are dropped untold, until the hooks are gone too")
+def untold():
+    lab.delete_all()
+    Peer.a = Peer.b = None
+    pairs = []
+    for i in range(4):
+        a, b = lab.Netns(f"a{i}"), lab.Netns(f"b{i}")
+        lab.link(a, "eth0", b, "eth0")
+        a.ip(f"addr add {B}/24 dev eth0\n")
+        Espah.configure(a, inbound=[SA(0x1000, A, B)])
+        with a:
+            link = netlink.Link()
+            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+            sock.bind((0, 0))
+            sock.setsockopt(netlink.SOL_NETLINK, netlink.ADD_MEMBERSHIP, 16)  # of the controller
+        pairs.append((traffic.Injector(b, "eth0", a, "eth0"), sock))
+        group, family = link.groups["drop"], link.family
+        link.sock.close()
+    header = bytes.fromhex("4500002c0000000040320000") + socket.inet_aton(A) + socket.inet_aton(B)
+    total = sum(struct.unpack("!10H", header))
+    total = (total & 0xffff) + (total >> 16)
+    header = header[:10] + struct.pack("!H", ~total & 0xffff) + header[12:]
+    stray = header + struct.pack("!II", 0x9999, 1) + bytes(16)
+    told = late = 0
+    gone = [False] * len(pairs)
+    with subprocess.Popen(["rmmod", "espah"]) as rmmod:
+        while rmmod.poll() is None:
+            for i, (injector, sock) in enumerate(pairs):
+                with contextlib.suppress(OSError):
+                    sock.setsockopt(netlink.SOL_NETLINK, netlink.ADD_MEMBERSHIP, group)
+                injector.send(stray)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        data = sock.recv(1 << 16, socket.MSG_DONTWAIT)
+                        kind, = struct.unpack("=H", data[4:6])
+                        if kind == family:
+                            late += gone[i]
+                            told += 1
+                        elif data[16] == 2:  # CTRL_CMD_DELFAMILY
+                            gone[i] = True
+    lab.equal(rmmod.returncode, 0, "exit status of rmmod")
+    for injector, sock in pairs:
+        sock.close()
+        injector.sock.close()
+    print(f"told of {told} drops while the module was unloaded")
+    lab.equal(late, 0, "events of a family that was gone")
+    lab.delete_all()
+    module.load()
 
 
 if __name__ == "__main__":

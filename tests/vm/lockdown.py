@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A kernel that is locked down shows no keys. It stays so: the last suite of a machine."""
+import os
+
+import ipsec
+import lab
+from ipsec import SA, Espah
+
+STATE = "/sys/kernel/security/lockdown"
+
+
+def lock_down(level):
+    if not os.path.exists(STATE):
+        lab.run("mount", "-t", "securityfs", "securityfs", "/sys/kernel/security", check=False)
+    if not os.path.exists(STATE):
+        raise lab.Skipped("this kernel cannot be locked down")
+    with open(STATE, "w", encoding="ascii") as file:
+        file.write(level)
+
+
+def shown(ns, *words):
+    with ns:
+        return lab.run(ipsec.CLI, *words, check=False)
+
+
+@lab.test("locked down for integrity, keys are shown; for confidentiality, they are not")
+def lockdown():
+    ns = lab.Netns("a")
+    sa = SA(0x1000, "192.0.2.1", "192.0.2.2")
+    Espah.configure(ns, [sa])
+    name = ("sa", "get", "out", "spi", "0x1000", "dst", sa.dst, "--show-keys")
+    lists = [("sa", "list", "--show-keys"), ("export", "wireshark", "-", "--show-keys")]
+    for level in "integrity", "confidentiality":
+        lock_down(level)
+        for words in (name, *lists):
+            with lab.verdict(f"{level}: espah {' '.join(words[:2])} --show-keys"):
+                result = shown(ns, *words)
+                lab.equal(sa.key.hex() in result.stdout, level == "integrity", "the key is shown")
+                lab.equal(result.returncode, int(level != "integrity"), "exit status")
+                lab.equal("the kernel is locked down" in result.stderr, level != "integrity",
+                          f"{result.stderr!r} says why")
+    lab.equal(len(Espah.sas(ns)), 1, "SAs shown without keys")
+    Espah.configure(ns, [SA(0x1001, "192.0.2.1", "192.0.2.2")])
+
+
+if __name__ == "__main__":
+    ipsec.need_espah()
+    lab.main()
