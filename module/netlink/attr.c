@@ -352,7 +352,8 @@ int espah_check_sa_flags(const struct nlattr *attr, struct netlink_ext_ack *exta
 	flags = nla_get_u32(attr);
 	if (!(flags & ~ESPAH_SA_F_ALL))
 		return 0;
-	got(extack, attr, "flags are 1 (ESN), 2 (no ECN), 4 (DSCP inward), 8 (reuse key)", "%#x", flags);
+	got(extack, attr, "flags are 1 (ESN), 2 (no ECN), 4 (DSCP inward), 8 (reuse key)", "%#x",
+	    flags);
 	return -EINVAL;
 }
 

@@ -354,7 +354,8 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	if (!err) {
 		espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW);
 		if (answer)
-			no_room = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
+			no_room = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL,
+					      pol);
 	}
 	mutex_unlock(&en->lock);
 	espah_selectors_free(&set);

@@ -262,7 +262,8 @@ static int check_key_use(struct espah_sa *sa, const struct nlattr *key,
 	if (sa->flags & ESPAH_SA_F_REUSE_KEY && !implicit)
 		return 0;
 	if (!memchr_inv(sa->key, 0, sa->algo->enc_key_len))
-		NL_SET_ERR_MSG_ATTR(extack, key, "the cipher key is all zero, which anybody can guess");
+		NL_SET_ERR_MSG_ATTR(extack, key,
+				    "the cipher key is all zero, which anybody can guess");
 	else if (!espah_key_used(&sa->en->sad.keys, sa))
 		return 0;
 	else if (implicit)
