@@ -42,6 +42,8 @@
 	  "too many tunnels within tunnels, or the route to an SA's peer leads back to it")        \
 	X(FAMILY, "family", XFRM_POLICY, "transport mode needs the addresses of the SA")           \
 	X(SEGMENT, "segment", SKB_GSO_SEG, "a GSO packet could not be segmented")                  \
+	X(LWTUNNEL, "lwtunnel", XFRM_POLICY,                                                       \
+	  "its route puts it into a lightweight tunnel before it could be protected")              \
 	X(CONFIRM, "confirm", NETFILTER_DROP, "conntrack or one of its helpers refused")           \
 	/* input, before authentication */                                                         \
 	X(UDP, "udp", UDP_CSUM, "ESP in UDP whose UDP length or checksum is wrong")                \

@@ -144,15 +144,26 @@ static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, 
 	flow->ifindex = ifindex;
 }
 
-int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow)
+static __always_inline int dissect(const struct sk_buff *skb, int nhoff, u8 family,
+				   struct espah_flow *flow)
 {
-	int nhoff = skb_network_offset(skb), thoff;
+	int thoff;
 
 	clear(flow, family, skb->mark, skb->dev ? skb->dev->ifindex : 0);
 	thoff = family == AF_INET ? dissect_ip4(skb, nhoff, flow) : dissect_ip6(skb, nhoff, flow);
 	if (thoff >= 0)
 		read_ports(skb, thoff, flow);
 	return thoff;
+}
+
+int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow)
+{
+	return dissect(skb, skb_network_offset(skb), family, flow);
+}
+
+int espah_flow_dissect_at(const struct sk_buff *skb, int nhoff, u8 family, struct espah_flow *flow)
+{
+	return dissect(skb, nhoff, family, flow);
 }
 
 static bool is_error(u8 family, u8 type)

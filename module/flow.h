@@ -19,6 +19,9 @@
  */
 int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow);
 
+/* the same for a packet within the packet, whose IP header is so far from skb->data */
+int espah_flow_dissect_at(const struct sk_buff *skb, int nhoff, u8 family, struct espah_flow *flow);
+
 /**
  * espah_skip_exthdr - find what follows the extension headers of an IPv6 packet
  * @skb: the packet

@@ -35,6 +35,7 @@
 #include "icmp.h"
 #include "input.h"
 #include "judged.h"
+#include "lwtunnel.h"
 #include "output.h"
 #include "plaintext.h"
 #include "secpath.h"
@@ -91,10 +92,11 @@ static bool left_alone(const struct sk_buff *skb, bool marked)
 }
 
 /* A frame that a bridge has not decided about; what came out of an SA says so once only. */
-static noinline unsigned int bridged(struct sk_buff *skb, const struct net *net, bool marked)
+static noinline unsigned int bridged(struct sk_buff *skb, const struct net *net, bool ip6,
+				     bool marked)
 {
 	if (marked)
-		espah_judged_exempt(skb, net);
+		espah_judged_set(skb, net, ip6, true);
 	else
 		espah_judged_clear(skb);
 	return NF_ACCEPT;
@@ -107,14 +109,14 @@ static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct n
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing4, priv, skb, state);
 	if (unlikely(nf_bridge_in_prerouting(skb)))
-		return bridged(skb, state->net, marked);
+		return bridged(skb, state->net, false, marked);
 	espah_gather_note(skb);
 	if (unlikely(ip_is_fragment(ip_hdr(skb))) && !left_alone(skb, marked) &&
 	    defrag4(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
 	if (!marked)
 		return espah_plaintext(espah_pernet(state->net), skb, AF_INET);
-	espah_judged_exempt(skb, state->net);
+	espah_judged_set(skb, state->net, false, true);
 	espah_secpath_spare(state->net, skb);
 	return NF_ACCEPT;
 }
@@ -126,14 +128,14 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing6, priv, skb, state);
 	if (unlikely(nf_bridge_in_prerouting(skb)))
-		return bridged(skb, state->net, marked);
+		return bridged(skb, state->net, true, marked);
 	espah_gather_note(skb);
 	if (unlikely(ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr)) && !left_alone(skb, marked) &&
 	    defrag6(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
 	if (!marked)
 		return espah_plaintext(espah_pernet(state->net), skb, AF_INET6);
-	espah_judged_exempt(skb, state->net);
+	espah_judged_set(skb, state->net, true, true);
 	return NF_ACCEPT;
 }
 
@@ -152,15 +154,30 @@ static noinline unsigned int late(struct net *net, struct sk_buff *skb, bool ip6
 	}
 	if (verdict != NF_ACCEPT)
 		return verdict;
+	/* something has changed the header, which was exempt, but nothing was decapsulated */
+	if (espah_judged_exempt(skb, net) && espah_judged_outermost(skb))
+		return NF_ACCEPT;
 	return espah_plaintext_late(espah_pernet(net), skb, ip6 ? AF_INET6 : AF_INET);
+}
+
+static noinline unsigned int forward_late(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	/* what this host has put before the header that was judged is its own */
+	if (!espah_lwtunnel_encapsulated(skb, state) &&
+	    late(state->net, skb, state->pf == NFPROTO_IPV6) != NF_ACCEPT)
+		return NF_STOLEN;
+	return espah_lwtunnel_inner(espah_pernet(state->net), skb, state);
 }
 
 static unsigned int forward4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	if (unlikely(!in_softirq()))
 		return disable_bh(forward4, priv, skb, state);
-	if (unlikely(!espah_judged_holds(skb, state->net, false)))
-		return late(state->net, skb, false);
+	if (unlikely(!espah_judged_holds(skb, state->net, false)) &&
+	    forward_late(skb, state) != NF_ACCEPT)
+		return NF_STOLEN;
+	if (unlikely(espah_lwtunnel_hides(skb)))
+		return espah_lwtunnel_forward(espah_pernet(state->net), skb, state);
 	return NF_ACCEPT;
 }
 
@@ -168,8 +185,11 @@ static unsigned int forward6(void *priv, struct sk_buff *skb, const struct nf_ho
 {
 	if (unlikely(!in_softirq()))
 		return disable_bh(forward6, priv, skb, state);
-	if (unlikely(!espah_judged_holds(skb, state->net, true)))
-		return late(state->net, skb, true);
+	if (unlikely(!espah_judged_holds(skb, state->net, true)) &&
+	    forward_late(skb, state) != NF_ACCEPT)
+		return NF_STOLEN;
+	if (unlikely(espah_lwtunnel_hides(skb)))
+		return espah_lwtunnel_forward(espah_pernet(state->net), skb, state);
 	return NF_ACCEPT;
 }
 
@@ -244,6 +264,50 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 	return NF_ACCEPT;
 }
 
+/*
+ * What MPLS has unpacked to a VRF leaves it as if this host had sent it. Neither PRE_ROUTING nor
+ * FORWARD sees it.
+ */
+static inline bool is_masked(const struct sk_buff *skb)
+{
+	return unlikely(skb->skb_iif) && skb->dev && netif_is_l3_master(skb->dev);
+}
+
+static noinline unsigned int leave(void *priv, struct sk_buff *skb,
+				   const struct nf_hook_state *state)
+{
+	struct espah_net *en = espah_pernet(state->net);
+	struct net_device *dev = skb->dev;
+	unsigned int verdict = NF_ACCEPT;
+
+	if (!in_softirq())
+		return disable_bh(leave, priv, skb, state);
+	if (is_masked(skb) && !espah_judged_once(skb, state->net))
+		verdict = espah_plaintext_late(en, skb, state->pf);
+	if (verdict == NF_ACCEPT && espah_lwtunnel_hides(skb)) {
+		verdict = espah_output(en, skb, state);
+		if (verdict == NF_ACCEPT)
+			skb->dev = dev; /* none, where the packet is this host's own */
+	}
+	return verdict;
+}
+
+static unsigned int local_out4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED ||
+	    likely(!espah_lwtunnel_hides(skb) && !is_masked(skb)))
+		return NF_ACCEPT;
+	return leave(priv, skb, state);
+}
+
+static unsigned int local_out6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED ||
+	    likely(!espah_lwtunnel_hides(skb) && !is_masked(skb)))
+		return NF_ACCEPT;
+	return leave(priv, skb, state);
+}
+
 static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
@@ -278,6 +342,8 @@ static const struct nf_hook_ops hooks[] = {
 	HOOK(forward6, NFPROTO_IPV6, NF_INET_FORWARD, NF_IP6_PRI_FIRST + 1),
 	HOOK(local_in4, NFPROTO_IPV4, NF_INET_LOCAL_IN, NF_IP_PRI_LAST - 1),
 	HOOK(local_in6, NFPROTO_IPV6, NF_INET_LOCAL_IN, NF_IP6_PRI_LAST - 1),
+	HOOK(local_out4, NFPROTO_IPV4, NF_INET_LOCAL_OUT, NF_IP_PRI_LAST - 1),
+	HOOK(local_out6, NFPROTO_IPV6, NF_INET_LOCAL_OUT, NF_IP6_PRI_LAST - 1),
 	HOOK(post_routing4, NFPROTO_IPV4, NF_INET_POST_ROUTING, NF_IP_PRI_LAST - 1),
 	HOOK(post_routing6, NFPROTO_IPV6, NF_INET_POST_ROUTING, NF_IP6_PRI_LAST - 1),
 };

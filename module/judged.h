@@ -34,13 +34,11 @@ struct espah_judged {
  * struct espah_judged_keys - random numbers, drawn at load
  * @plain: the packet came in clear, and the policies let it
  * @exempt: it came out of an SA, or this host has sent it to itself
- * @exempt_header: what @exempt has in place of the addresses, which do not matter
  * @hash: multipliers of what tells a header
  */
 struct espah_judged_keys {
 	u32 plain;
 	u32 exempt;
-	u32 exempt_header;
 	u64 hash[2];
 };
 
@@ -62,40 +60,38 @@ static inline u32 espah_judged_where(const struct sk_buff *skb)
 }
 
 /*
- * What no NAT changes, so that most packets that NAT has changed keep their mark. For IPv6,
- * whose destination segment routing changes in place, it is the destination: it is found
- * out otherwise whether that was NAT.
+ * Tells one IP header from another by what no NAT changes, so that most packets that NAT has
+ * changed keep their mark. For IPv6, whose destination segment routing changes in place, it is
+ * the destination: it is found out otherwise whether that was NAT.
  */
-static __always_inline u32 espah_judged_header(const struct sk_buff *skb, bool ip6)
+static __always_inline u32 espah_judged_hash(const void *header, bool ip6)
 {
 	const struct espah_judged_keys *keys = &espah_judged_keys;
 	u64 part[2];
 
 	if (!ip6) {
-		const struct iphdr *iph = ip_hdr(skb);
+		const struct iphdr *iph = header;
 
 		part[0] = (u32)(__force u16)iph->id << 8 | iph->protocol;
-		return (u32)(part[0] * keys->hash[0] >> 32) ^ espah_judged_where(skb);
+		return (u32)(part[0] * keys->hash[0] >> 32);
 	}
-	memcpy(part, &ipv6_hdr(skb)->daddr, sizeof(part));
-	return (u32)((part[0] * keys->hash[0] + part[1] * keys->hash[1]) >> 32) ^
-	       espah_judged_where(skb);
+	memcpy(part, &((const struct ipv6hdr *)header)->daddr, sizeof(part));
+	return (u32)((part[0] * keys->hash[0] + part[1] * keys->hash[1]) >> 32);
 }
 
-static __always_inline void espah_judged_set(struct sk_buff *skb, const struct net *net, bool ip6)
+static __always_inline u32 espah_judged_header(const struct sk_buff *skb, bool ip6)
 {
+	return espah_judged_hash(skb_network_header(skb), ip6) ^ espah_judged_where(skb);
+}
+
+static __always_inline void espah_judged_set(struct sk_buff *skb, const struct net *net, bool ip6,
+					     bool exempt)
+{
+	const struct espah_judged_keys *keys = &espah_judged_keys;
 	struct espah_judged *judged = espah_judged(skb);
 
-	judged->key = espah_judged_keys.plain ^ net_hash_mix(net);
+	judged->key = (exempt ? keys->exempt : keys->plain) ^ net_hash_mix(net);
 	judged->header = espah_judged_header(skb, ip6);
-}
-
-static inline void espah_judged_exempt(struct sk_buff *skb, const struct net *net)
-{
-	struct espah_judged *judged = espah_judged(skb);
-
-	judged->key = espah_judged_keys.exempt ^ net_hash_mix(net);
-	judged->header = espah_judged_keys.exempt_header ^ espah_judged_where(skb);
 }
 
 static inline void espah_judged_clear(struct sk_buff *skb)
@@ -104,31 +100,32 @@ static inline void espah_judged_clear(struct sk_buff *skb)
 	espah_judged(skb)->header = 0;
 }
 
-static inline bool espah_judged_is_exempt(const struct sk_buff *skb, const struct net *net)
+/* whether it was marked as exempt, maybe with another header */
+static inline bool espah_judged_exempt(const struct sk_buff *skb, const struct net *net)
 {
-	const struct espah_judged *judged = espah_judged(skb);
+	return (espah_judged(skb)->key ^ net_hash_mix(net)) == espah_judged_keys.exempt;
+}
 
-	return judged->key == (espah_judged_keys.exempt ^ net_hash_mix(net)) &&
-	       judged->header == (espah_judged_keys.exempt_header ^ espah_judged_where(skb));
+/* whether it was marked, maybe with another header */
+static inline bool espah_judged_once(const struct sk_buff *skb, const struct net *net)
+{
+	u32 key = espah_judged(skb)->key ^ net_hash_mix(net);
+
+	return key == espah_judged_keys.plain || key == espah_judged_keys.exempt;
 }
 
 /* whether the packet as it is now passed PRE_ROUTING */
 static __always_inline bool espah_judged_holds(const struct sk_buff *skb, const struct net *net,
 					       bool ip6)
 {
-	const struct espah_judged *judged = espah_judged(skb);
-
-	return espah_judged_is_exempt(skb, net) ||
-	       (judged->key == (espah_judged_keys.plain ^ net_hash_mix(net)) &&
-		judged->header == espah_judged_header(skb, ip6));
+	return espah_judged_once(skb, net) &&
+	       espah_judged(skb)->header == espah_judged_header(skb, ip6);
 }
 
-/* whether it did, maybe with another header */
-static inline bool espah_judged_once(const struct sk_buff *skb, const struct net *net)
+/* whether the IP header follows that of the link, so that nothing was taken away before it */
+static inline bool espah_judged_outermost(const struct sk_buff *skb)
 {
-	u32 key = espah_judged(skb)->key ^ net_hash_mix(net);
-
-	return key == espah_judged_keys.plain || key == espah_judged_keys.exempt;
+	return espah_judged_where(skb) == skb->mac_len;
 }
 
 #endif /* _ESPAH_JUDGED_H */

@@ -54,9 +54,9 @@ u8 espah_output_nesting(void)
 
 static bool is_local(const struct sk_buff *skb)
 {
-	if (skb->protocol == htons(ETH_P_IP))
-		return !(IPCB(skb)->flags & IPSKB_FORWARDED);
-	/* IPv6 forwarding sets no flag */
+	if (skb->protocol == htons(ETH_P_IP) && IPCB(skb)->flags & IPSKB_FORWARDED)
+		return false;
+	/* neither IPv6 forwarding nor segment routing sets the flag */
 	return !skb->skb_iif;
 }
 

@@ -91,19 +91,21 @@ static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 }
 
 /*
- * What this host has sent to itself. It comes by the loopback device, by that of a VRF, or
- * as a copy of a multicast that left, and in each case had no device before. What MPLS has
- * unpacked comes by those devices too, but had one: it comes from outside, unless it was
- * judged when it came.
+ * What this host has sent to itself, and still has the route by which it was sent. What MPLS
+ * has unpacked to the loopback device has none: it comes from outside, unless it was judged
+ * when it came.
  */
-static bool is_own(struct net *net, const struct sk_buff *skb)
+static bool is_own(struct net *net, const struct sk_buff *skb, u8 family)
 {
 	const struct net_device *dev = skb->dev;
 
-	if (dev->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK)
-		return skb->skb_iif == dev->ifindex || espah_judged_once(skb, net);
+	if (dev->flags & IFF_LOOPBACK)
+		return skb_dst(skb) || espah_judged_once(skb, net);
+	if (skb->pkt_type == PACKET_LOOPBACK)
+		return true;
 	/* a VRF shows a packet to the hook a second time, and no longer as a loopback packet */
-	return netif_is_l3_master(dev) && espah_judged_is_exempt(skb, net);
+	return netif_is_l3_master(dev) && espah_judged_exempt(skb, net) &&
+	       espah_judged_holds(skb, net, family == AF_INET6);
 }
 
 static void set_side(union espah_addr *addr, u16 *port, const struct espah_flow *flow,
@@ -212,19 +214,17 @@ static __always_inline unsigned int plaintext(struct espah_net *en, struct sk_bu
 
 unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family)
 {
-	if (unlikely(is_own(en->net, skb))) {
-		espah_judged_exempt(skb, en->net);
-		return NF_ACCEPT;
-	}
-	if (plaintext(en, skb, family, false) != NF_ACCEPT)
+	bool own = is_own(en->net, skb, family);
+
+	if (likely(!own) && plaintext(en, skb, family, false) != NF_ACCEPT)
 		return NF_STOLEN;
-	espah_judged_set(skb, en->net, family == AF_INET6);
+	espah_judged_set(skb, en->net, family == AF_INET6, own);
 	return NF_ACCEPT;
 }
 
 noinline unsigned int espah_plaintext_late(struct espah_net *en, struct sk_buff *skb, u8 family)
 {
-	return is_own(en->net, skb) ? NF_ACCEPT : plaintext(en, skb, family, true);
+	return plaintext(en, skb, family, true);
 }
 
 void __init espah_plaintext_setup(void)

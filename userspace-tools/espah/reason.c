@@ -34,6 +34,7 @@ static const struct {
 	{ "nesting", "'ip route get' with the SA's destination: the route must not lead through a tunnel whose own packets are protected again without end; a narrower policy, or a bypass for the tunnel's outer addresses, ends that." },
 	{ "family", "The policy leads to a transport SA between other addresses: check reqid, or use a tunnel." },
 	{ "segment", "Switch off GSO on the sending device ('ethtool -K DEV gso off') and report it." },
+	{ "lwtunnel", "'ip route get' shows its route with 'encap': let the route for protected networks have none, or set net.netfilter.nf_hooks_lwtunnel=1 (segment routing only)." },
 	{ "confirm", "'conntrack -S' and the kernel log: the table may be full, or a helper refuses." },
 	{ "udp", "Something on the way alters UDP: compare 'tcpdump -vv' at both ends." },
 	{ "keepalive", "Nothing: a NAT keepalive has done its work when it is here." },
