@@ -26,37 +26,37 @@ struct espah_told {
 /**
  * struct espah_net - what espah keeps for a network namespace
  * @net: the namespace
+ * @stats: counters
+ * @tap: device that shows packets in clear, or NULL; under RTNL
+ * @default_action: enum espah_action for what no policy matches, by enum espah_dir
+ * @icmp_plaintext: ESPAH_CONFIG_ICMP
+ * @secpath: ESPAH_CONFIG_SECPATH
  * @lock: serialises configuration
  * @sad: its SAs
  * @spd: its policies
- * @default_action: enum espah_action for what no policy matches, by enum espah_dir
  * @encap_ports: users of each UDP port, see udp_encap.h; changed under @lock
- * @icmp_plaintext: ESPAH_CONFIG_ICMP
- * @secpath: ESPAH_CONFIG_SECPATH
  * @hooked: the netfilter hooks are registered; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
  * @waiting: packets that wait for an SA
  * @dying: the namespace is going away: nothing is added any more; under @lock
- * @stats: counters
  * @told: by enum espah_drop
- * @tap: device that shows packets in clear, or NULL; under RTNL
  */
 struct espah_net {
 	struct net *net;
-	struct mutex lock;
-	struct espah_sad sad;
-	struct espah_spd spd;
+	struct espah_net_stats __percpu *stats;
+	struct net_device __rcu *tap;
 	u8 default_action[2];
 	u8 icmp_plaintext;
 	bool secpath;
+	struct mutex lock;
+	struct espah_sad sad;
+	struct espah_spd spd;
 	struct xarray encap_ports;
 	struct espah_waiting waiting;
 	bool hooked;
 	bool pinned;
 	bool dying;
-	struct espah_net_stats __percpu *stats;
 	struct espah_told told[ESPAH_DROP_NUM];
-	struct net_device __rcu *tap;
 };
 
 extern unsigned int espah_net_id;

@@ -64,7 +64,7 @@ static bool is_local(const struct sk_buff *skb)
 static bool is_patient(const struct espah_sa *sa, const struct espah_policy *pol,
 		       const struct sk_buff *skb)
 {
-	return !is_local(skb) && !espah_sa_is_ah(sa) && !pol->nouter && !espah_tap_looks();
+	return !is_local(skb) && !espah_sa_is_ah(sa) && !pol->nouter && !espah_tap_looks(sa->en);
 }
 
 struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path)

@@ -9,8 +9,6 @@
 #include "privilege.h"
 #include "tap.h"
 
-DEFINE_STATIC_KEY_FALSE(espah_tap_key);
-
 /* Never called: its address tells the copies that we made from what others send here. */
 static int tap_output(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
@@ -85,14 +83,12 @@ static int tap_open(struct net_device *dev)
 	if (rtnl_dereference(en->tap))
 		return -EBUSY; /* one is enough for all who look */
 	rcu_assign_pointer(en->tap, dev);
-	static_branch_inc(&espah_tap_key);
 	return 0;
 }
 
 /* Readers may still hold the device, which a grace period keeps from going. */
 static int tap_stop(struct net_device *dev)
 {
-	static_branch_dec(&espah_tap_key);
 	RCU_INIT_POINTER(espah_pernet(dev_net(dev))->tap, NULL);
 	return 0;
 }

@@ -4,16 +4,14 @@
  * into SAs ("outgoing") and what comes out of them ("to us"), in clear, each with
  * its SPI and the low 16 bits of its sequence number as link-layer address. It
  * copies, so that no packet is changed, and carries nothing itself. While no such
- * device is up, the packet paths jump over it; while nobody looks at it, nothing is
- * copied.
+ * device is up, that costs the packet paths a look at a pointer on a line that they have
+ * read; while nobody looks at it, nothing is copied. There is no static key, as a namespace
+ * that flips one interrupts all CPUs.
  */
 #ifndef _ESPAH_TAP_H
 #define _ESPAH_TAP_H
 
-#include <linux/jump_label.h>
-#include "sad.h"
-
-DECLARE_STATIC_KEY_FALSE(espah_tap_key);
+#include "net.h"
 
 /* registers the kind of device, at load */
 int espah_tap_setup(void);
@@ -23,9 +21,9 @@ void espah_tap_teardown(void);
 void espah_tap_show(const struct espah_sa *sa, const struct sk_buff *skb, u64 seq);
 
 /* whether there may be anybody to show packets to */
-static inline bool espah_tap_looks(void)
+static inline bool espah_tap_looks(const struct espah_net *en)
 {
-	return static_branch_unlikely(&espah_tap_key);
+	return unlikely(rcu_access_pointer(en->tap));
 }
 
 /**
@@ -38,7 +36,7 @@ static inline bool espah_tap_looks(void)
  */
 static inline void espah_tap(const struct espah_sa *sa, const struct sk_buff *skb, u64 seq)
 {
-	if (espah_tap_looks())
+	if (espah_tap_looks(sa->en))
 		espah_tap_show(sa, skb, seq);
 }
 
