@@ -4,6 +4,7 @@
 #include <linux/llist.h>
 #include <linux/math64.h>
 #include <linux/netdevice.h>
+#include <linux/sched/isolation.h>
 #include <linux/smp.h>
 #include "compat/netdev.h"
 #include "order.h"
@@ -51,7 +52,8 @@ unsigned long espah_load_due;
 
 static struct espah_worker __percpu *workers;
 static struct net_device *workers_dev;
-static struct cpumask idle_cpus;
+/* CPUs that may work for others, and those of them that have time; set under @looking */
+static struct cpumask helpers, idle_cpus;
 static unsigned long looked;
 /* of one of the queues that the first releases the second is to do it; ESPAH_CPU_NONE: of none */
 static int relieved = ESPAH_CPU_NONE, reliever;
@@ -77,6 +79,29 @@ static unsigned int share_used(int cpu, u64 elapsed)
 	return share;
 }
 
+/*
+ * CPUs that the administrator has isolated (isolcpus=, nohz_full=, an isolated partition of a
+ * cpuset) handle what comes to them, but nothing that comes to others.
+ */
+static void look_for_helpers(void)
+{
+	int cpu;
+
+	cpumask_and(&helpers, &helpers, cpu_online_mask);
+	for_each_online_cpu(cpu) {
+		if (cpu_is_isolated(cpu) || !housekeeping_test_cpu(cpu, HK_TYPE_WQ))
+			cpumask_clear_cpu(cpu, &helpers);
+		else
+			cpumask_set_cpu(cpu, &helpers);
+	}
+	cpumask_and(&idle_cpus, &idle_cpus, &helpers);
+}
+
+bool espah_parallel_helped(void)
+{
+	return cpumask_any_but(&helpers, smp_processor_id()) < nr_cpu_ids;
+}
+
 /* A CPU that cannot keep up with what it receives is to have less, if another one can. */
 static void look_for_relief(void)
 {
@@ -89,13 +114,14 @@ static void look_for_relief(void)
 			longest = len;
 			last = cpu;
 		}
-		if (len < shortest) {
+		if (len < shortest && cpumask_test_cpu(cpu, &helpers)) {
 			shortest = len;
 			first = cpu;
 		}
 	}
 	WRITE_ONCE(reliever, first);
-	WRITE_ONCE(relieved, longest > shortest + FAR_BEHIND ? last : ESPAH_CPU_NONE);
+	WRITE_ONCE(relieved, first != ESPAH_CPU_NONE && longest > shortest + FAR_BEHIND ?
+			     last : ESPAH_CPU_NONE);
 }
 
 void espah_load_look(void)
@@ -111,14 +137,14 @@ void espah_load_look(void)
 		goto out;
 	/* what CPUs did before no packets came says nothing of what they do now */
 	pause = time_after(jiffies, looked + 2 * LOAD_PERIOD);
-	cpumask_and(&idle_cpus, &idle_cpus, cpu_online_mask);
+	look_for_helpers();
 	for_each_online_cpu(cpu) {
 		unsigned int share = share_used(cpu, elapsed);
 		bool *busy = per_cpu_ptr(&espah_cpu_busy, cpu);
 
 		if (pause)
 			share = 0;
-		if (share < LOAD_IDLE)
+		if (share < LOAD_IDLE && cpumask_test_cpu(cpu, &helpers))
 			cpumask_set_cpu(cpu, &idle_cpus);
 		else
 			cpumask_clear_cpu(cpu, &idle_cpus);
@@ -146,23 +172,27 @@ int espah_parallel_choose(const struct espah_sa *sa)
 	int here = smp_processor_id(), cpu;
 
 	if (READ_ONCE(sa->cpus))
-		return next_cpu(here, cpu_online_mask);
+		return next_cpu(here, &helpers);
 	cpu = next_cpu(here, &idle_cpus);
 	if (cpu != ESPAH_CPU_NONE)
 		return cpu;
 	/* those that help are no longer idle for it */
-	for_each_cpu_wrap(cpu, cpu_online_mask, here + 1)
-		if (cpu != here && !per_cpu(espah_cpu_busy, cpu))
+	for_each_cpu_wrap(cpu, &helpers, here + 1)
+		if (cpu != here && cpu_online(cpu) && !per_cpu(espah_cpu_busy, cpu))
 			return cpu;
 	return ESPAH_CPU_NONE;
 }
 
 int espah_parallel_relieve(int cpu)
 {
-	if (likely(READ_ONCE(relieved) != cpu))
+	int other = READ_ONCE(reliever);
+
+	/* one that was isolated meanwhile is relieved, too */
+	if (likely(READ_ONCE(relieved) != cpu && cpumask_test_cpu(cpu, &helpers)) ||
+	    other == ESPAH_CPU_NONE)
 		return cpu;
 	WRITE_ONCE(relieved, ESPAH_CPU_NONE);
-	return READ_ONCE(reliever);
+	return other;
 }
 
 static bool behind(int cpu, int other)
@@ -187,16 +217,16 @@ static int pick(const struct espah_queue *queue, unsigned int turn, int serial)
 	}
 	if (cpu != here)
 		return behind(cpu, here) ? here : cpu;
-	other = next_cpu(turn % nr_cpu_ids, cpu_online_mask);
+	other = next_cpu(turn % nr_cpu_ids, &helpers);
 	return other != ESPAH_CPU_NONE && behind(here, other) ? other : here;
 }
 
 /* The same where it is said how many CPUs share the work: by turns, from @serial on. */
 static int pick_of(unsigned int cpus, unsigned int turn, int serial)
 {
-	turn %= min(cpus, num_online_cpus());
+	turn %= clamp(cpumask_weight(&helpers), 1u, cpus);
 	while (turn-- && serial != ESPAH_CPU_NONE)
-		serial = next_cpu(serial, cpu_online_mask);
+		serial = next_cpu(serial, &helpers);
 	return serial;
 }
 
@@ -305,6 +335,9 @@ int espah_parallel_setup(void)
 		worker->used = time_used(cpu);
 		espah_napi_add(workers_dev, &worker->napi, poll);
 	}
+	rcu_read_lock();
+	look_for_helpers();
+	rcu_read_unlock();
 	looked = jiffies;
 	espah_load_due = jiffies + LOAD_PERIOD;
 	return 0;

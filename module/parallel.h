@@ -6,6 +6,8 @@
  * one, always the same while the queue lasts, sends or delivers them in order. So the CPU
  * that packets come to only receives, classifies and numbers them, unless the others are behind
  * with what they receive: then it runs the crypto, too, and brings no more than they can take.
+ *
+ * CPUs that the administrator has isolated work for nobody but themselves.
  */
 #ifndef _ESPAH_PARALLEL_H
 #define _ESPAH_PARALLEL_H
@@ -21,8 +23,10 @@
 DECLARE_PER_CPU(bool, espah_cpu_busy);
 extern unsigned long espah_load_due;
 
-/* looks at what CPUs have done since the last time; Context: BH disabled */
+/* looks at what CPUs have done since the last time; Context: RCU reader, BH disabled */
 void espah_load_look(void);
+/* whether another CPU may work for this one; Context: BH disabled */
+bool espah_parallel_helped(void);
 /* whether a packet of @sa goes to a worker, even though none is queued; Context: BH disabled */
 static inline bool espah_parallel_wanted(const struct espah_sa *sa)
 {
@@ -32,7 +36,7 @@ static inline bool espah_parallel_wanted(const struct espah_sa *sa)
 		espah_load_look();
 	if (likely(!cpus && !__this_cpu_read(espah_cpu_busy)))
 		return false;
-	return cpus != 1 && num_online_cpus() > 1;
+	return cpus != 1 && espah_parallel_helped();
 }
 
 /* the CPU that is to send or deliver the packets of an SA; Context: espah_queue.lock */
