@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/bits.h>
+#include <linux/cpuhotplug.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
+#include <linux/smp.h>
 #include "cell.h"
 #include "compat/netdev.h"
 
@@ -15,7 +17,10 @@
  * @round: changes each time the cell has run empty; under @late.lock
  * @late: packets that other CPUs decrypted, but that have to follow some in @here
  * @napi: hands them to the stack
- * @direct: packets are being received, without GRO; BH disabled on the cell's CPU
+ * @direct: packets are being received on this CPU, without GRO; BH disabled on it
+ * @away: the CPU has come back, and another one may still poll @napi: @here is that one's; set
+ *	before the CPU runs, cleared on it
+ * @call: schedules @napi on the CPU
  * @polls: how often @napi began to
  *
  * The queue of an SA remembers the round in which it used a cell last. While the cell is
@@ -27,11 +32,14 @@ struct espah_cell {
 	struct sk_buff_head late;
 	struct napi_struct napi;
 	bool direct;
+	bool away;
+	call_single_data_t call;
 	unsigned long polls;
 };
 
 static struct espah_cell __percpu *cells;
 static struct net_device *cells_dev;
+static int hotplug_state;
 
 static unsigned int cpu_of(u64 round)
 {
@@ -54,9 +62,27 @@ static bool take_late(struct espah_cell *cell)
 	return true;
 }
 
+/* Context: hard interrupt on the cell's CPU, if that is online */
+static void schedule_here(void *info)
+{
+	struct espah_cell *cell = info;
+
+	__napi_schedule(&cell->napi);
+}
+
+/*
+ * A CPU that goes offline leaves its NAPI contexts to another one. If it is back, it gets its
+ * cell back, with what is in it. Return: false if the cell has to be polled here.
+ */
+static noinline bool go_home(struct espah_cell *cell, int cpu)
+{
+	return cpu_online(cpu) && !smp_call_function_single_async(cpu, &cell->call);
+}
+
 static int poll(struct napi_struct *napi, int budget)
 {
 	struct espah_cell *cell = container_of(napi, struct espah_cell, napi);
+	struct espah_cell *own = this_cpu_ptr(cells);
 	struct sk_buff *skb;
 	LIST_HEAD(list);
 	bool empty;
@@ -64,6 +90,10 @@ static int poll(struct napi_struct *napi, int budget)
 
 	/* pairs with polls(): what the last one has taken is with the stack by now */
 	smp_store_release(&cell->polls, cell->polls + 1);
+	if (likely(cell == own))
+		cell->away = false;
+	else if (go_home(cell, cpu_of(cell->round)))
+		return 0; /* not completed, so it is scheduled still */
 	while (n < budget) {
 		skb = __skb_dequeue(&cell->here);
 		if (skb) {
@@ -76,16 +106,17 @@ static int poll(struct napi_struct *napi, int budget)
 			break;
 		}
 	}
-	cell->direct = true;
+	own->direct = true;
 	netif_receive_skb_list(&list);
-	cell->direct = false;
+	own->direct = false;
 	if (n == budget || !napi_complete_done(napi, n))
 		return n;
 
 	/* GRO has let go of all of them, too */
 	spin_lock(&cell->late.lock);
 	empty = skb_queue_empty(&cell->late);
-	if (empty)
+	/* if the CPU came back meanwhile, it may be scheduled again: that poll ends the round */
+	if (empty && !test_bit(NAPI_STATE_SCHED, &napi->state))
 		WRITE_ONCE(cell->round, cell->round + ROUND_STEP);
 	spin_unlock(&cell->late.lock);
 	if (!empty)
@@ -139,6 +170,20 @@ static bool receive_directly(struct espah_cell *cell, struct espah_queue *queue,
 	return true;
 }
 
+/*
+ * Queues a packet of a CPU that has come back before its cell has, with the lock.
+ * Return: as follow().
+ */
+static noinline int follow_home(struct espah_cell *cell, struct sk_buff *skb)
+{
+	int followed = follow(READ_ONCE(cell->round), skb);
+
+	/* if it is scheduled elsewhere, it goes on there, and then goes home */
+	if (followed > 0)
+		napi_schedule(&cell->napi);
+	return followed;
+}
+
 bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_once)
 {
 	struct espah_cell *cell = this_cpu_ptr(cells);
@@ -149,6 +194,7 @@ bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_
 		goto drop;
 	if (at_once && receive_directly(cell, queue, round, skb))
 		return true;
+again:
 	while (round != cell->round) {
 		followed = unlikely(cpu_of(round) != cpu_of(cell->round)) ? follow(round, skb) : 0;
 		if (unlikely(followed < 0))
@@ -158,6 +204,14 @@ bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_
 		/* another CPU may enter a round of its own, which is to be followed then */
 		if (try_cmpxchg(&queue->cell_round, &round, cell->round))
 			break;
+	}
+	if (unlikely(cell->away)) {
+		followed = follow_home(cell, skb);
+		if (followed < 0)
+			goto drop;
+		if (followed)
+			return true;
+		goto again; /* the round has ended meanwhile */
 	}
 	if (unlikely(take_late(cell)))
 		napi_schedule(&cell->napi); /* the cell may have been empty */
@@ -209,6 +263,13 @@ static int device_event(struct notifier_block *nb, unsigned long event, void *pt
 
 static struct notifier_block device_notifier = { .notifier_call = device_event };
 
+/* A CPU is about to come online; its cell may still be polled where it was left. */
+static int prepare_cpu(unsigned int cpu)
+{
+	per_cpu_ptr(cells, cpu)->away = true;
+	return 0;
+}
+
 static void free_cells(void)
 {
 	struct espah_cell *cell;
@@ -245,16 +306,25 @@ int espah_cells_setup(void)
 		skb_queue_head_init(&cell->late);
 		/* an SA that has used none has round 0 */
 		cell->round = ROUND_STEP | cpu;
+		INIT_CSD(&cell->call, schedule_here, cell);
 		espah_napi_add(cells_dev, &cell->napi, poll);
 	}
+	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "net/espah:cells", prepare_cpu, NULL);
+	if (err < 0)
+		goto err_cells;
+	hotplug_state = err;
 	err = register_netdevice_notifier(&device_notifier);
-	if (err)
-		free_cells();
+	if (!err)
+		return 0;
+	cpuhp_remove_state_nocalls(hotplug_state);
+err_cells:
+	free_cells();
 	return err;
 }
 
 void espah_cells_teardown(void)
 {
 	unregister_netdevice_notifier(&device_notifier);
+	cpuhp_remove_state_nocalls(hotplug_state);
 	free_cells();
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/cpuhotplug.h>
+#include <linux/delay.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include "gather.h"
@@ -28,6 +30,7 @@ DEFINE_PER_CPU(const struct sk_buff *, espah_gather_newest);
 
 static struct espah_gathering __percpu *gatherings;
 static struct net_device *gatherings_dev;
+static int hotplug_state;
 
 /* Whether the op at @end is run together with those from @first on. */
 static bool joins(struct espah_op *const *ops, unsigned int first, unsigned int end)
@@ -100,9 +103,31 @@ static int poll(struct napi_struct *napi, int budget)
 	return 0;
 }
 
-int espah_gather_setup(void)
+static void free_gatherings(void)
 {
 	int cpu;
+
+	for_each_possible_cpu(cpu)
+		espah_napi_del(&per_cpu_ptr(gatherings, cpu)->napi);
+	synchronize_net();
+	free_percpu(gatherings);
+	espah_dummy_dev_free(gatherings_dev);
+}
+
+/*
+ * A CPU is about to come online; another one may have to run what it left. Nothing is added
+ * meanwhile, so that this has an end.
+ */
+static int prepare_cpu(unsigned int cpu)
+{
+	while (test_bit(NAPI_STATE_SCHED, &per_cpu_ptr(gatherings, cpu)->napi.state))
+		usleep_range(1000, 2000);
+	return 0;
+}
+
+int espah_gather_setup(void)
+{
+	int cpu, err;
 
 	gatherings_dev = espah_dummy_dev_alloc();
 	if (!gatherings_dev)
@@ -114,16 +139,18 @@ int espah_gather_setup(void)
 	}
 	for_each_possible_cpu(cpu)
 		espah_napi_add(gatherings_dev, &per_cpu_ptr(gatherings, cpu)->napi, poll);
+	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "net/espah:gatherings", prepare_cpu,
+					NULL);
+	if (err < 0) {
+		free_gatherings();
+		return err;
+	}
+	hotplug_state = err;
 	return 0;
 }
 
 void espah_gather_teardown(void)
 {
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		espah_napi_del(&per_cpu_ptr(gatherings, cpu)->napi);
-	synchronize_net();
-	free_percpu(gatherings);
-	espah_dummy_dev_free(gatherings_dev);
+	cpuhp_remove_state_nocalls(hotplug_state);
+	free_gatherings();
 }

@@ -36,6 +36,7 @@
  * @queues: those whose finished packets it is to send or deliver
  * @napi: does it
  * @call: schedules @napi on the CPU; whoever gets napi_schedule_prep() may use it
+ * @cpu: the CPU
  * @used: nanoseconds that the CPU was not idle, when last looked at; under @looking
  */
 struct espah_worker {
@@ -44,6 +45,7 @@ struct espah_worker {
 	struct llist_head queues;
 	struct napi_struct napi;
 	call_single_data_t call;
+	int cpu;
 	u64 used;
 };
 
@@ -287,6 +289,10 @@ static int poll(struct napi_struct *napi, int budget)
 	bool again = false;
 	int n = 0;
 
+	/* it was left to this CPU when the worker's went offline, and that one is back */
+	if (unlikely(worker->cpu != smp_processor_id()) && cpu_online(worker->cpu) &&
+	    !smp_call_function_single_async(worker->cpu, &worker->call))
+		return 0; /* not completed, so it is scheduled still */
 	rcu_read_lock();
 	llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume) {
 		if (espah_order_resume(queue)) {
@@ -332,6 +338,7 @@ int espah_parallel_setup(void)
 		init_llist_head(&worker->ops);
 		init_llist_head(&worker->queues);
 		INIT_CSD(&worker->call, wake, worker);
+		worker->cpu = cpu;
 		worker->used = time_used(cpu);
 		espah_napi_add(workers_dev, &worker->napi, poll);
 	}
