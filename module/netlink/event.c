@@ -138,7 +138,7 @@ static bool due(unsigned long *when, unsigned long interval)
 	unsigned long last = READ_ONCE(*when), now = jiffies ?: 1;
 
 	/* 0: never */
-	if (last && time_before(now, last + interval))
+	if (last && now - last < interval)
 		return false;
 	return cmpxchg(when, last, now) == last;
 }
