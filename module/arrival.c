@@ -40,7 +40,7 @@ void espah_arrival_replace(struct espah_path *path, const struct sk_buff *skb)
 	    !is_listed(skb_dst(skb)) ||
 	    (old && time_before(jiffies, old->kept + KEEP_FOR)))
 		return;
-	new = kmalloc(sizeof(*new), GFP_ATOMIC | __GFP_NOWARN);
+	new = kmalloc(sizeof(*new), GFP_ATOMIC | __GFP_NOWARN | __GFP_ACCOUNT);
 	if (!new)
 		return;
 	new->dst = skb_dst(skb);

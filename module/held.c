@@ -77,7 +77,7 @@ static struct held *wrap(struct espah_net *en, struct espah_policy *pol, struct 
 		espah_count_drop(en, NULL, pol, reason, NULL, 1);
 		return NULL;
 	}
-	held = kmalloc(sizeof(*held), GFP_ATOMIC);
+	held = kmalloc(sizeof(*held), GFP_ATOMIC | __GFP_ACCOUNT);
 	if (!held)
 		goto drop;
 	nf_reset_ct(skb); /* it is confirmed once */

@@ -28,7 +28,7 @@ static int __net_init net_init(struct net *net)
 	en->default_action[ESPAH_DIR_OUT] = ESPAH_ACTION_BYPASS;
 	en->icmp_plaintext = ESPAH_ACTION_DISCARD;
 	en->secpath = true;
-	en->stats = alloc_percpu(struct espah_net_stats);
+	en->stats = alloc_percpu_gfp(struct espah_net_stats, GFP_KERNEL_ACCOUNT);
 	if (!en->stats)
 		return -ENOMEM;
 	err = espah_sad_setup(&en->sad);
@@ -38,7 +38,7 @@ static int __net_init net_init(struct net *net)
 	}
 	espah_spd_setup(&en->spd);
 	espah_held_setup(en);
-	xa_init(&en->encap_ports);
+	xa_init_flags(&en->encap_ports, XA_FLAGS_ACCOUNT);
 	return 0;
 }
 

@@ -87,7 +87,7 @@ struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot
 		slot->users++;
 		return slot;
 	}
-	slot = kzalloc(sizeof(*slot), GFP_KERNEL);
+	slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
 	if (!slot)
 		return NULL;
 	slot->id = *id;
@@ -190,6 +190,7 @@ static void free_sa(struct espah_sa *sa)
 	kfree(sa->label);
 	kfree(sa->life);
 	kfree(sa->dummy);
+	espah_account_uncharge(sa->account, ESPAH_ACCOUNT_SA);
 	if (sa->slot) {
 		release_slot(sa->slot);
 		espah_queue_put(sa->queue);
@@ -607,7 +608,7 @@ int espah_sad_setup(struct espah_sad *sad)
 	if (err)
 		goto err_slots;
 	espah_clock_setup(&sad->clock);
-	xa_init_flags(&sad->index, XA_FLAGS_ALLOC1);
+	xa_init_flags(&sad->index, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	sad->next = 1;
 	sad->generation = 1;
 	espah_generation_end(&sad->removals);

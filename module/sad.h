@@ -15,6 +15,7 @@
 #include <linux/xarray.h>
 #include <net/dst_cache.h>
 #include <linux/espah.h>
+#include "account.h"
 #include "algo.h"
 #include "dummy.h"
 #include "generation.h"
@@ -222,6 +223,7 @@ struct espah_path {
  * @key: for those who ask with ESPAH_SA_SHOW_KEYS; kfree_sensitive()
  * @key_use: tells which others have the same key
  * @label: ESPAH_SA_LABEL, or NULL
+ * @account: where it counts, or NULL
  * @link: in @slot; empty while not in the SAD
  * @index: number in the SAD, in the order of addition
  * @added: ktime_get_real_seconds()
@@ -279,6 +281,7 @@ struct espah_sa {
 	u8 *key;
 	struct espah_key_use key_use;
 	char *label;
+	struct espah_account *account;
 	struct list_head link;
 	u32 index;
 	time64_t added;

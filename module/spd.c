@@ -55,6 +55,7 @@ void espah_policy_free(struct espah_policy *pol)
 	kfree(pol->drops);
 	kfree(pol->outer);
 	kfree(pol->label);
+	espah_account_uncharge(pol->account, ESPAH_ACCOUNT_POLICY);
 	kvfree(pol);
 }
 
@@ -285,7 +286,7 @@ bool espah_template_admits(const struct espah_template *tmpl, const struct espah
 void espah_spd_setup(struct espah_spd *spd)
 {
 	memset(spd, 0, sizeof(*spd));
-	xa_init(&spd->index);
+	xa_init_flags(&spd->index, XA_FLAGS_ACCOUNT);
 	spd->next = 1;
 	spd->generation = 1;
 	espah_generation_end(&spd->changes);

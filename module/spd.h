@@ -59,6 +59,7 @@ struct espah_template {
  * @given: the selectors as POLICY_SELECTOR had them, for answers
  * @given_len: bytes of @given
  * @label: ESPAH_POLICY_LABEL, or NULL
+ * @account: where it counts, or NULL
  * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
  * @tmpl: with protect: the SA that takes the packet
  * @nouter: how many more SAs take it after that, at most ESPAH_BUNDLE_MAX - 1
@@ -87,6 +88,7 @@ struct espah_policy {
 	const void *given;
 	u16 given_len;
 	char *label;
+	struct espah_account *account;
 	u8 nouter;
 	u8 pfp;
 	u8 queue;

@@ -133,7 +133,7 @@ static void count_in(struct espah_drops **where, enum espah_drop reason, u32 n)
 	struct espah_drops *drops = READ_ONCE(*where), *old;
 
 	if (!drops) {
-		drops = kzalloc(sizeof(*drops), GFP_ATOMIC);
+		drops = kzalloc(sizeof(*drops), GFP_ATOMIC | __GFP_ACCOUNT);
 		if (!drops)
 			return;
 		old = cmpxchg(where, NULL, drops);

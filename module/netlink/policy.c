@@ -321,6 +321,7 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	struct netlink_ext_ack *extack = info->extack;
 	struct nlattr **attrs = info->attrs;
 	struct nlattr *selector = attrs[ESPAH_POLICY_SELECTOR];
+	struct espah_account *account;
 	struct espah_selectors set;
 	struct sk_buff *answer = NULL;
 	struct espah_policy *pol;
@@ -332,13 +333,19 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	      espah_get_selectors(selector, &set, extack);
 	if (err)
 		return err;
+	err = espah_account_charge(&account, en->net, ESPAH_ACCOUNT_POLICY,
+				   READ_ONCE(en->spd.count), skb, extack);
+	if (err)
+		goto err_selectors;
 	pol = espah_policy_alloc(&set, espah_get_u32(attrs[ESPAH_POLICY_PRIORITY],
 						     ESPAH_PRIORITY_DEFAULT),
 				 nla_data(selector), nla_len(selector));
 	if (!pol) {
+		espah_account_uncharge(account, ESPAH_ACCOUNT_POLICY);
 		err = -ENOMEM;
 		goto err_selectors;
 	}
+	pol->account = account;
 	err = get_policy(pol, attrs, extack);
 	if (err)
 		goto err_policy;

@@ -6,6 +6,7 @@
 #include "attr.h"
 #include "netlink.h"
 #include "../mtu.h"
+#include "../privilege.h"
 
 /* SPIs of SA_ALLOC_SPI lie here unless it says otherwise: away from small ones that people type */
 #define ALLOC_SPI_MIN 0xc0000000
@@ -293,13 +294,41 @@ static int add_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 	return err;
 }
 
-static struct espah_sa *alloc_sa(struct espah_net *en, struct netlink_ext_ack *extack)
+/* Memory for an SA that a request is to have. Return: it or ERR_PTR(). */
+static struct espah_sa *alloc_sa(struct espah_net *en, const struct sk_buff *skb,
+				 struct netlink_ext_ack *extack)
 {
-	struct espah_sa *sa = espah_sa_alloc(en);
+	unsigned int present = READ_ONCE(en->sad.count[ESPAH_DIR_IN]) +
+			       READ_ONCE(en->sad.count[ESPAH_DIR_OUT]);
+	struct espah_account *account;
+	struct espah_sa *sa;
+	int err = espah_account_charge(&account, en->net, ESPAH_ACCOUNT_SA, present, skb, extack);
 
-	if (!sa)
+	if (err)
+		return ERR_PTR(err);
+	sa = espah_sa_alloc(en);
+	if (!sa) {
+		espah_account_uncharge(account, ESPAH_ACCOUNT_SA);
 		NL_SET_ERR_MSG(extack, "out of memory for the SA");
+		return ERR_PTR(-ENOMEM);
+	}
+	sa->account = account;
+	/* what others may not ask for is not done for them unasked either; see check_cpus() */
+	sa->cpus = espah_net_foreign(en->net) && !espah_privileged(skb);
 	return sa;
+}
+
+/* Only the machine's administrator lets other CPUs work for an SA. */
+static int check_cpus(const struct sk_buff *skb, struct nlattr **attrs,
+		      struct netlink_ext_ack *extack)
+{
+	const struct nlattr *cpus = attrs[ESPAH_SA_CPUS];
+
+	if (!cpus || nla_get_u16(cpus) == 1 || espah_privileged(skb))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(extack, cpus,
+			    "for SAs of a user namespace, no other CPUs work: ESPAH_SA_CPUS takes 1");
+	return -EPERM;
 }
 
 static int get_window(struct espah_sa *sa, struct nlattr **attrs, u32 *window,
@@ -594,14 +623,16 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
 	struct espah_net *en = espah_pernet(genl_info_net(info));
 	struct netlink_ext_ack *extack = info->extack;
 	struct nlattr **attrs = info->attrs;
-	struct espah_sa *sa = alloc_sa(en, extack);
+	struct espah_sa *sa = alloc_sa(en, skb, extack);
 	struct change change;
-	int err = -ENOMEM;
+	int err;
 
-	if (!sa)
+	if (IS_ERR(sa)) {
+		err = PTR_ERR(sa);
 		goto out;
-	err = get_sa(sa, attrs, extack) ?: get_keys(sa, attrs, extack) ?:
-	      prepare_change(sa, attrs, &change, extack);
+	}
+	err = check_cpus(skb, attrs, extack) ?: get_sa(sa, attrs, extack) ?:
+	      get_keys(sa, attrs, extack) ?: prepare_change(sa, attrs, &change, extack);
 	if (err) {
 		espah_sa_put(sa);
 		goto out;
@@ -653,7 +684,8 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 		err = PTR_ERR(sa);
 		goto out;
 	}
-	err = prepare_change(sa, info->attrs, &change, info->extack);
+	err = check_cpus(skb, info->attrs, info->extack) ?:
+	      prepare_change(sa, info->attrs, &change, info->extack);
 	if (err)
 		goto out;
 	/* all that can fail first, since a move is not taken back */
@@ -803,9 +835,9 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 			      "ESPAH_SA_SPI_MIN (%u) is above ESPAH_SA_SPI_MAX (%u)", min, max);
 		return -EINVAL;
 	}
-	sa = alloc_sa(en, extack);
-	if (!sa)
-		return -ENOMEM;
+	sa = alloc_sa(en, skb, extack);
+	if (IS_ERR(sa))
+		return PTR_ERR(sa);
 	err = espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST],
 				  &espah_sa_path(sa)->src, &sa->id.dst, &sa->id.family, extack);
 	if (err)

@@ -279,7 +279,7 @@ int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
 		i++;
 	if (i == ARRAY_SIZE(lists))
 		return 0;
-	set->sel = kvmalloc_array(ESPAH_RULES_MAX, sizeof(*set->sel), GFP_KERNEL);
+	set->sel = kvmalloc_array(ESPAH_RULES_MAX, sizeof(*set->sel), GFP_KERNEL_ACCOUNT);
 	if (!set->sel)
 		return -ENOMEM;
 	*set->sel = set->one;
