@@ -361,7 +361,9 @@ enum espah_sa_attr {
 	/**
 	 * @ESPAH_SA_CPUS: u16, so many CPUs share the packets of the SA, whose order is kept;
 	 * 1: each packet stays on the CPU that it comes to; 0 (default): it does while that
-	 * CPU is not busy, or no other has time
+	 * CPU is not busy, or no other has time. CPUs that are isolated work for no other one.
+	 * From who has no CAP_NET_ADMIN in the initial user namespace only 1 is taken, and is
+	 * the default
 	 */
 	ESPAH_SA_CPUS,
 	/**
