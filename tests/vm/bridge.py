@@ -129,7 +129,7 @@ def _():
     h, a, _, b = topology()
     with a:
         lab.run("nft", "-f", "-", stdin="table ip n { chain c { type nat hook prerouting priority dstnat;\n"
-                "udp dport 7777 dnat to 10.2.0.9:99\n} }\n")
+                "udp dport 7777 dnat to 10.2.0.9:99\n}\n}\n")
     protect = "protect tunnel 192.0.2.2 192.0.2.1 reqid 1"
     with traffic.Wire(b, "wan") as wire, traffic.udp(h, H[4]) as sock:
         Espah.batch(a, [f"policy add in 10.1.0.2/32 10.2.0.9/32 {protect}"])
@@ -157,7 +157,7 @@ def _():
     traffic.ping(h, *ends, size=3000)
     with a:
         lab.run("nft", "-f", "-", stdin="table ip f { chain c { type filter hook input priority 0;\n"
-                "tcp dport 81 reject with tcp reset\n} }\n")
+                "tcp dport 81 reject with tcp reset\n}\n}\n")
     with traffic.Wire(h, "eth0") as wire, h:
         with socket.socket() as sock:
             sock.settimeout(lab.TIMEOUT)
