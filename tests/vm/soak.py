@@ -9,7 +9,6 @@ ESPAH_SOAK_SECONDS=600 makes it ten minutes. At the end: sent = delivered + coun
 flow in order, no memory grown, nobody's references left. The kernel's log is read by scripts/vm.
 """
 import contextlib
-import glob
 import mmap
 import os
 import signal
@@ -20,6 +19,7 @@ import time
 import driver
 import ipsec
 import lab
+import memory
 import module
 import traffic
 from ipsec import ALGORITHMS, GCM, OURS, Policy, SA
@@ -35,7 +35,6 @@ CPUS = sorted(os.sched_getaffinity(0))
 KINDS = 2 * ({"algorithm": GCM},) + ({"algorithm": ALGORITHMS["chacha20poly1305"],
                                       "extra": "cpus 2"},)
 STAMP = struct.Struct("!II")  # flow, number
-GROWTH = 1 << 19  # bytes; sound code was seen to end 190 KB higher
 
 
 # what the changes make of packets: without an SA, or policy, or past a queue's end
@@ -225,45 +224,6 @@ def counted(ns, device="eth0"):
     return {name: count for name, count in drops.items() if count}
 
 
-def in_slabs():
-    """Bytes in objects of caches that are not reclaimed, tidied up first."""
-    total = 0
-    for cache in glob.glob("/sys/kernel/slab/*"):
-        def read(name, cache=cache):
-            with open(f"{cache}/{name}", encoding="ascii") as file:
-                return int(file.read().split()[0])
-        if os.path.islink(cache) or read("reclaim_account"):
-            continue
-        with open(f"{cache}/shrink", "w", encoding="ascii") as file:
-            file.write("1")
-        total += read("objects") * read("object_size")
-    return total
-
-
-def memory():
-    """Bytes that objects in slabs, per-CPU memory and vmalloc take."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        seen = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in file}
-    return {"slabs": in_slabs(), **{name: seen[name] for name in ("Percpu", "VmallocUsed")}}
-
-
-def references():
-    with open("/sys/module/espah/refcnt", encoding="ascii") as file:
-        return int(file.read())
-
-
-def settle():
-    """Until what waits for grace periods and workers has gone."""
-    before = None
-    for _ in range(20):
-        time.sleep(0.5)
-        now = memory()
-        if before and now["slabs"] >= before["slabs"] - 65536:
-            break
-        before = now
-    return now
-
-
 def churn(pair, seconds):
     """Does all of it in turn until the time is over. Return: rounds."""
     until, rounds = time.monotonic() + seconds, 0
@@ -328,9 +288,9 @@ def run(seconds, judge):
             flow.stop()
         judge(pair, flows, dropped, rounds)
     lab.delete_all()
-    lab.wait_for(lambda: references() == 0, "the namespaces to end")
+    memory.released()
     module.unload()
-    left = settle()
+    left = memory.settle()
     module.load()
     return left
 
@@ -344,7 +304,7 @@ def soak():
     with lab.verdict("soak: memory does not grow"):
         grown = {name: after[name] - before[name] for name in after}
         print(f"# grown by {grown}", flush=True)
-        lab.true(sum(grown.values()) < GROWTH, f"grown by {grown} bytes")
+        lab.true(sum(grown.values()) < memory.GROWTH, f"grown by {grown} bytes")
 
 
 if __name__ == "__main__":

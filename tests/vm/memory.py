@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the kernel's memory holds, and whether namespaces have let go of the module."""
+import glob
+import os
+import time
+
+import lab
+
+DEBUG = os.environ.get("ESPAH_KERNEL") == "debug"
+GROWTH = (1 << 19) * (4 if DEBUG else 1)  # bytes; sound code was seen to end 190 KB higher
+SLACK = 6 << 20  # bytes, after work with much else of the kernel's
+
+
+def in_slabs():
+    """Bytes in objects of caches that are not reclaimed, tidied up first."""
+    total = 0
+    for cache in glob.glob("/sys/kernel/slab/*"):
+        def read(name, cache=cache):
+            with open(f"{cache}/{name}", encoding="ascii") as file:
+                return int(file.read().split()[0])
+        if os.path.islink(cache) or read("reclaim_account"):
+            continue
+        with open(f"{cache}/shrink", "w", encoding="ascii") as file:
+            file.write("1")
+        total += read("objects") * read("object_size")
+    return total
+
+
+def memory():
+    """Bytes that objects in slabs, per-CPU memory and vmalloc take."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        seen = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in file}
+    return {"slabs": in_slabs(), **{name: seen[name] for name in ("Percpu", "VmallocUsed")}}
+
+
+def references():
+    with open("/sys/module/espah/refcnt", encoding="ascii") as file:
+        return int(file.read())
+
+
+def released():
+    """Waits until no namespace needs the module any more."""
+    lab.wait_for(lambda: references() == 0, "the namespaces to end", 60)
+
+
+def settle():
+    """Until what waits for grace periods and workers has gone."""
+    before = None
+    for _ in range(20):
+        time.sleep(0.5)
+        now = memory()
+        if before and now["slabs"] >= before["slabs"] - 65536:
+            break
+        before = now
+    return now
