@@ -29,6 +29,15 @@ test: ## install what is missing, build, run all tests
 	$(MAKE) -s cli strongswan
 	tests/run
 
+test-all: ## make test, then the hostile suites for longer and on a debugging kernel (some hours)
+	scripts/dependencies
+	$(MAKE) -s cli strongswan
+	tests/run all
+
+debug-kernel: ## a kernel with KASAN, lockdep and kmemleak, for scripts/vm debug (20 minutes of processor time)
+	scripts/dependencies
+	scripts/debug-kernel
+
 fuzz: ## libFuzzer over what reads packets, selectors and words, FUZZ_SECONDS=60 for each harness
 	scripts/dependencies
 	$(MAKE) -s -C tests/fuzz fuzz
@@ -63,4 +72,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli strongswan demo demo-ike test fuzz bench check install uninstall clean help
+.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel fuzz bench check install uninstall clean help
