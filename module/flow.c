@@ -4,15 +4,11 @@
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/udp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/ndisc.h>
 #include "compat/compiler.h"
 #include "flow.h"
-
-#define IKE_PORT 500
-#define IKE_NATT_PORT 4500
 
 /* ICMP type and code, or the type of a mobility header (RFC 6275 6.1.1) */
 static void read_type(const struct sk_buff *skb, int thoff, struct espah_flow *flow)
@@ -257,24 +253,4 @@ bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, 
 		return false;
 	type = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
 	return type && *type >= NDISC_ROUTER_SOLICITATION && *type <= NDISC_REDIRECT;
-}
-
-bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow, int thoff, u8 dir)
-{
-	u16 own = dir == ESPAH_DIR_OUT ? flow->sport : flow->dport;
-	const __be32 *marker;
-	u8 keepalive;
-	__be32 buf;
-
-	if (flow->proto != IPPROTO_UDP || !flow->has_ports)
-		return false;
-	if (own == IKE_PORT)
-		return true;
-	if (own != IKE_NATT_PORT)
-		return false;
-	/* a keepalive (RFC 3948 2.3), or the non-ESP marker */
-	if (skb->len == thoff + sizeof(struct udphdr) + 1)
-		return !skb_copy_bits(skb, skb->len - 1, &keepalive, 1) && keepalive == 0xff;
-	marker = skb_header_pointer(skb, thoff + sizeof(struct udphdr), sizeof(buf), &buf);
-	return marker && !*marker;
 }

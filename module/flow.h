@@ -75,11 +75,4 @@ void espah_flow_reverse(struct espah_flow *flow);
 /* neighbour and router discovery (RFC 4861 with hop limit 255): never leaves the link */
 bool espah_flow_is_nd(const struct sk_buff *skb, const struct espah_flow *flow, int thoff);
 
-/*
- * What IKE of this host sends or, by @dir, receives: on its UDP port 500, or on 4500 with the
- * non-ESP marker, or keepalives (RFC 3948 2.2, 2.3). The peer's port says nothing: it could be
- * anybody's who wants to reach another port of this host in clear.
- */
-bool espah_flow_is_ike(const struct sk_buff *skb, const struct espah_flow *flow, int thoff, u8 dir);
-
 #endif /* _ESPAH_FLOW_H */

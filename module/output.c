@@ -22,6 +22,7 @@
 #include "flowtable.h"
 #include "gather.h"
 #include "icmp.h"
+#include "ike.h"
 #include "mode.h"
 #include "mss.h"
 #include "mtu.h"
@@ -691,7 +692,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 		return NF_ACCEPT;
 	}
 	if (espah_flow_is_nd(skb, &flow, thoff) ||
-	    (is_local(skb) && espah_flow_is_ike(skb, &flow, thoff, ESPAH_DIR_OUT)))
+	    espah_ike_sends(state->sk, skb, &flow, thoff))
 		return NF_ACCEPT;
 	if (action == ESPAH_ACTION_DISCARD && !of) {
 		if (pol && pol->unreach)

@@ -11,6 +11,7 @@
 #include "compat/conntrack.h"
 #include "flow.h"
 #include "icmp.h"
+#include "ike.h"
 #include "input.h"
 #include "judged.h"
 #include "plaintext.h"
@@ -172,9 +173,10 @@ static enum espah_drop judge(struct espah_net *en, const struct sk_buff *skb,
 	}
 	if (espah_flow_is_nd(skb, flow, thoff))
 		return ESPAH_DROP_NONE;
-	if ((for_xfrm(en->net, skb, flow, thoff) ||
-	     espah_flow_is_ike(skb, flow, thoff, ESPAH_DIR_IN)) &&
-	    to_this_host(en->net, flow))
+	if ((flow->proto == IPPROTO_UDP || espah_proto_is_ipsec(flow->proto)) &&
+	    to_this_host(en->net, flow) &&
+	    (for_xfrm(en->net, skb, flow, thoff) ||
+	     espah_ike_receives(en->net, skb, flow, thoff)))
 		return ESPAH_DROP_NONE;
 	/* routers between the gateways cannot but write in clear; see espah_icmp_input() */
 	if (!(pol && espah_policy_names(pol, flow->proto)) &&

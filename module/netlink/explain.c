@@ -9,11 +9,9 @@
 #include "attr.h"
 #include "netlink.h"
 #include "../bundle.h"
+#include "../ike.h"
 #include "../mtu.h"
 #include "../output.h"
-
-#define IKE_PORT 500
-#define IKE_NATT_PORT 4500
 
 const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_DIR] = ESPAH_NLA(dir),
@@ -83,12 +81,13 @@ static const char *exemption(struct net *net, u8 dir, const struct espah_flow *f
 		return "it does not leave this host";
 	if (dir == ESPAH_DIR_IN && to && flow->proto == IPPROTO_ESP)
 		return "ESP to this host, whose SPI leads to the SA";
-	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) && own == IKE_PORT)
-		return "IKE of this host";
 	*partly = true;
 	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) &&
-	    own == IKE_NATT_PORT)
-		return "IKE of this host, but not other packets on UDP port 4500";
+	    own == ESPAH_IKE_PORT)
+		return "IKE, of sockets opened with CAP_NET_ADMIN";
+	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) &&
+	    own == ESPAH_IKE_NATT_PORT)
+		return "IKE, of sockets opened with CAP_NET_ADMIN, but not all of UDP port 4500";
 	if (flow->proto == IPPROTO_ICMPV6 && flow->family == AF_INET6)
 		return "neighbour discovery passes, but no other ICMPv6";
 	if (dir == ESPAH_DIR_OUT && from && flow->proto == IPPROTO_ESP)
