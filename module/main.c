@@ -38,6 +38,7 @@ static int __net_init net_init(struct net *net)
 	}
 	espah_spd_setup(&en->spd);
 	espah_held_setup(en);
+	espah_flowtable_setup(en);
 	xa_init_flags(&en->encap_ports, XA_FLAGS_ACCOUNT);
 	return 0;
 }
@@ -57,6 +58,7 @@ static void __net_exit net_exit(struct net *net)
 {
 	struct espah_net *en = espah_pernet(net);
 
+	espah_flowtable_teardown(en);
 	espah_spd_teardown(en);
 	espah_held_teardown(en);
 	espah_sad_teardown(en);

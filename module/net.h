@@ -6,6 +6,7 @@
 #include <linux/mutex.h>
 #include <linux/xarray.h>
 #include <net/netns/generic.h>
+#include "flowtable.h"
 #include "held.h"
 #include "sad.h"
 #include "spd.h"
@@ -38,6 +39,7 @@ struct espah_told {
  * @hooked: the netfilter hooks are registered; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
  * @waiting: packets that wait for an SA
+ * @flowtable: offloaded connections that are older than the policies
  * @dying: the namespace is going away: nothing is added any more; under @lock
  * @told: by enum espah_drop
  */
@@ -53,6 +55,7 @@ struct espah_net {
 	struct espah_spd spd;
 	struct xarray encap_ports;
 	struct espah_waiting waiting;
+	struct espah_flowtable flowtable;
 	bool hooked;
 	bool pinned;
 	bool dying;

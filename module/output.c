@@ -691,6 +691,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			espah_count(pol->counters, 1, skb->len);
 		return NF_ACCEPT;
 	}
+	espah_flowtable_end(skb);
 	if (espah_flow_is_nd(skb, &flow, thoff) ||
 	    espah_ike_sends(state->sk, skb, &flow, thoff))
 		return NF_ACCEPT;

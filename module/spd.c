@@ -126,6 +126,15 @@ static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned 
 	espah_generation_end(&spd->changes);
 }
 
+static unsigned int conditions(const struct espah_policy *pol)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < pol->nsel; i++)
+		n += pol->rules[i].sel.mark_mask || pol->rules[i].sel.ifindex;
+	return n;
+}
+
 static int add_new(struct espah_net *en, struct espah_policy *pol)
 {
 	struct espah_spd *spd = &en->spd;
@@ -152,6 +161,7 @@ static int add_new(struct espah_net *en, struct espah_policy *pol)
 		}
 	}
 	spd->count++;
+	spd->conditions += conditions(pol);
 	espah_generation_end(&spd->changes);
 	return 0;
 }
@@ -207,6 +217,7 @@ void espah_spd_del(struct espah_net *en, struct espah_policy *pol)
 	del_rules(spd, pol, pol->nrules);
 	xa_erase(&spd->index, pol->id);
 	spd->count--;
+	spd->conditions -= conditions(pol);
 	changed(spd);
 	release_policy(en, pol);
 }

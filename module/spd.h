@@ -117,6 +117,7 @@ struct espah_policy {
  *	they wrap after 2^32 of them
  * @generation: changes with each addition and removal, to mark torn dumps; never 0
  * @count: policies present
+ * @conditions: how many selectors ask for a mark or a device
  */
 struct espah_spd {
 	struct espah_classifier dir[2];
@@ -126,6 +127,7 @@ struct espah_spd {
 	u32 next;
 	unsigned int generation;
 	unsigned int count;
+	unsigned int conditions;
 };
 
 void espah_spd_setup(struct espah_spd *spd);

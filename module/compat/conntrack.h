@@ -23,6 +23,52 @@ static inline struct nf_conn *espah_new_ct(const struct sk_buff *skb)
 	return ct && !nf_ct_is_confirmed(ct) && !nf_ct_is_template(ct) ? ct : NULL;
 }
 
+static inline struct nf_conn *espah_ct(const struct sk_buff *skb)
+{
+	enum ip_conntrack_info info;
+
+	return nf_ct_get(skb, &info);
+}
+
+static inline bool espah_ct_is_reply(const struct sk_buff *skb)
+{
+	enum ip_conntrack_info info;
+
+	nf_ct_get(skb, &info);
+	return CTINFO2DIR(info) == IP_CT_DIR_REPLY;
+}
+
+/* whether a flowtable has it */
+static inline bool espah_ct_is_offloaded(const struct nf_conn *ct)
+{
+	return READ_ONCE(ct->status) & IPS_OFFLOAD;
+}
+
+/* whether it has begun, and no flowtable has it */
+static inline bool espah_ct_is_settled(const struct nf_conn *ct)
+{
+	return (READ_ONCE(ct->status) & (IPS_CONFIRMED | IPS_OFFLOAD)) == IPS_CONFIRMED;
+}
+
+/* makes conntrack and flowtables forget a connection; Context: BH disabled or not */
+static inline void espah_ct_end(struct nf_conn *ct)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	nf_ct_kill(ct);
+#endif
+}
+
+/* ends the connections of a namespace for which @over() is true; Context: process */
+static inline void espah_ct_walk(struct net *net, int (*over)(struct nf_conn *ct, void *data),
+				 void *data)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	struct nf_ct_iter_data iteration = { .net = net, .data = data };
+
+	nf_ct_iterate_cleanup_net(over, &iteration);
+#endif
+}
+
 /* keeps a new connection out of flowtables, see flowtable.h; false: there is no memory for it */
 static inline bool espah_ct_own(struct nf_conn *ct)
 {

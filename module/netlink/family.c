@@ -85,6 +85,20 @@ int espah_check_dump(struct netlink_callback *cb)
 	return cb->args[DUMP_REFUSED];
 }
 
+/*
+ * Before a request is answered, offloaded connections end that it made stale. If no answer is
+ * asked for and other messages lie behind this one, it is left to them, or to the next request.
+ */
+static void end_request(const struct espah_genl_ops *op, struct sk_buff *skb,
+			struct genl_info *info)
+{
+	const struct nlmsghdr *nlh = info->nlhdr;
+	bool more = !(nlh->nlmsg_flags & (NLM_F_ACK | NLM_F_ECHO)) &&
+		    skb->len >= NLMSG_ALIGN(nlh->nlmsg_len) + NLMSG_HDRLEN;
+
+	espah_flowtable_settle(espah_pernet(genl_info_net(info)), more);
+}
+
 struct genl_family espah_family __ro_after_init = {
 	.name = ESPAH_GENL_NAME,
 	.version = ESPAH_GENL_VERSION,
@@ -92,6 +106,7 @@ struct genl_family espah_family __ro_after_init = {
 	.parallel_ops = true,
 	.module = THIS_MODULE,
 	.pre_doit = check_request,
+	.post_doit = end_request,
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),
 	.mcgrps = groups,

@@ -312,7 +312,17 @@ static int add_policy(struct espah_net *en, struct espah_policy *pol,
 	}
 	if (err)
 		espah_policy_free(pol);
+	else if (pol->action != ESPAH_ACTION_BYPASS)
+		espah_flowtable_stale(en);
 	return err;
+}
+
+/* Takes a policy out; what it let pass may now meet another, or the default. */
+static void del_policy(struct espah_net *en, struct espah_policy *pol)
+{
+	if (pol->action == ESPAH_ACTION_BYPASS)
+		espah_flowtable_stale(en);
+	espah_spd_del(en, pol);
 }
 
 int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
@@ -366,10 +376,12 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	}
 	mutex_unlock(&en->lock);
 	espah_selectors_free(&set);
-	if (err || no_room)
+	if (err || no_room) {
 		nlmsg_free(answer);
-	else if (answer)
+	} else if (answer) {
+		espah_flowtable_settle(en, false);
 		genlmsg_reply(answer, info); /* lost if the socket is full, which it is told */
+	}
 	return err;
 
 err_policy:
@@ -438,7 +450,7 @@ int espah_cmd_policy_del(struct sk_buff *skb, struct genl_info *info)
 		err = PTR_ERR(pol);
 	} else {
 		espah_event_policy(en, pol, ESPAH_CMD_POLICY_DEL);
-		espah_spd_del(en, pol);
+		del_policy(en, pol);
 		espah_hooks_update(en);
 	}
 	mutex_unlock(&en->lock);
@@ -521,7 +533,7 @@ int espah_cmd_policy_flush(struct sk_buff *skb, struct genl_info *info)
 	mutex_lock(&en->lock);
 	xa_for_each(&en->spd.index, id, pol) {
 		if (wanted(pol, info->attrs))
-			espah_spd_del(en, pol);
+			del_policy(en, pol);
 		cond_resched();
 	}
 	espah_event_policy_flush(en, info->attrs);

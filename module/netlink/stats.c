@@ -164,6 +164,9 @@ int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
 	if (in != ESPAH_ACTION_BYPASS || out != ESPAH_ACTION_BYPASS)
 		err = espah_hooks_prepare(en, true, info->extack);
 	if (!err) {
+		if (in != en->default_action[ESPAH_DIR_IN] ||
+		    out != en->default_action[ESPAH_DIR_OUT])
+			espah_flowtable_stale(en);
 		WRITE_ONCE(en->default_action[ESPAH_DIR_IN], in);
 		WRITE_ONCE(en->default_action[ESPAH_DIR_OUT], out);
 		WRITE_ONCE(en->icmp_plaintext, espah_get_u8(info->attrs[ESPAH_CONFIG_ICMP],

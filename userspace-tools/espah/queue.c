@@ -20,7 +20,7 @@
 struct queue {
 	char *buf;
 	struct mnl_nlmsg_batch *batch;
-	struct job job[BURST_JOBS];
+	struct job job[BURST_JOBS + 1];
 	unsigned int count;
 	unsigned int limit;
 	uint32_t first_seq;
@@ -37,7 +37,7 @@ static struct queue *queue_get(struct cli *cli)
 	if (queue)
 		queue->buf = malloc(BURST_BYTES + 2 * NL_REQUEST_MAX);
 	if (queue && queue->buf)
-		queue->batch = mnl_nlmsg_batch_start(queue->buf, BURST_BYTES);
+		queue->batch = mnl_nlmsg_batch_start(queue->buf, BURST_BYTES + NLMSG_HDRLEN);
 	if (!queue || !queue->batch) {
 		error("memory ran out");
 		if (queue)
@@ -54,6 +54,8 @@ static struct queue *queue_get(struct cli *cli)
 	cli->queue = queue;
 	return queue;
 }
+
+static int flush(struct cli *cli, bool more);
 
 /**
  * queue_add() - begin a request
@@ -77,7 +79,7 @@ struct job *queue_add(struct cli *cli, uint8_t cmd, const char *what, unsigned i
 		return NULL;
 	if (queue->count + need > queue->limit ||
 	    mnl_nlmsg_batch_size(queue->batch) + need * NL_REQUEST_MAX > BURST_BYTES) {
-		if (queue_flush(cli) && !cli->force)
+		if (flush(cli, true) && !cli->force)
 			return NULL;
 	}
 	job = &queue->job[queue->count];
@@ -187,24 +189,40 @@ static int settle(struct cli *cli, const char *file)
 	return status;
 }
 
-/**
- * queue_flush() - send what waits, and wait until the kernel has answered
- * @cli: state
- *
- * Return: a STATUS_*; errors have been told with their lines.
+/*
+ * Ends a burst that another one follows. The module leaves it to the last request of a message to
+ * go through offloaded connections, and this is none: netlink itself answers it.
  */
-int queue_flush(struct cli *cli)
+static void add_noop(struct cli *cli)
+{
+	struct queue *queue = cli->queue;
+	struct job *job = &queue->job[queue->count++];
+
+	memset(job, 0, sizeof(*job));
+	job->nlh = mnl_nlmsg_put_header(mnl_nlmsg_batch_current(queue->batch));
+	job->nlh->nlmsg_type = NLMSG_NOOP;
+	job->nlh->nlmsg_seq = ++cli->nl->seq;
+	mnl_nlmsg_batch_next(queue->batch);
+}
+
+/* @more: another burst follows. Return: a STATUS_*; errors have been told with their lines. */
+static int flush(struct cli *cli, bool more)
 {
 	struct queue *queue = cli->queue;
 	const char *file = error_file();
 	unsigned int line = error_line(), i;
 	int status = STATUS_REFUSED;
+	bool sent;
 
 	if (!queue || !queue->count)
 		return STATUS_OK;
+	if (more)
+		add_noop(cli);
 	queue->job[queue->count - 1].nlh->nlmsg_flags |= NLM_F_ACK;
-	if (!nl_send(cli->nl, mnl_nlmsg_batch_head(queue->batch),
-		     mnl_nlmsg_batch_size(queue->batch)) && !collect(cli))
+	sent = !nl_send(cli->nl, mnl_nlmsg_batch_head(queue->batch),
+			mnl_nlmsg_batch_size(queue->batch)) && !collect(cli);
+	queue->count -= more;
+	if (sent)
 		status = settle(cli, file);
 	for (i = 0; i < queue->count; i++)
 		json_decref(queue->job[i].json);
@@ -215,6 +233,17 @@ int queue_flush(struct cli *cli)
 	error_place(file, line);
 	cli->failed |= status != STATUS_OK;
 	return status;
+}
+
+/**
+ * queue_flush() - send what waits, and wait until the kernel has answered
+ * @cli: state
+ *
+ * Return: a STATUS_*; errors have been told with their lines.
+ */
+int queue_flush(struct cli *cli)
+{
+	return flush(cli, false);
 }
 
 /**

@@ -79,6 +79,13 @@
  *     SA, which takes what this one has made (RFC 4301 4.5), up to ESPAH_BUNDLE_MAX
  *     in all. A packet is let in only if it came by all of them, and no others.
  *
+ *     Connections that a flowtable of nftables has had since before they were
+ *     protected or discarded end before the request is answered, which takes a
+ *     walk through conntrack's entries. One is enough for all requests in one
+ *     sendmsg() of which only the last asks for an answer, and for those in the
+ *     next one, too, if the last message is an NLMSG_NOOP, which netlink itself
+ *     answers. If no other request follows, the walk comes within a second.
+ *
  * ESPAH_CMD_ALGO_GET     dump: one message an algorithm, ESPAH_ALGO_*
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
  * ESPAH_CMD_CONFIG_GET   do: one message, ESPAH_CONFIG_*
