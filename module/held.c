@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/slab.h>
 #include <net/dst.h>
-#include "compat/conntrack.h"
+#include "confirm.h"
 #include "net.h"
 #include "output.h"
 
@@ -61,14 +61,17 @@ static void open_policy(struct espah_policy *pol)
 	WRITE_ONCE(pol->tmpl.slot, pol->own_slot);
 }
 
-/* Makes a packet one that can wait. Return: it, or NULL: it was dropped. */
+/* Makes a packet one that can wait. Return: it, or NULL: it was dropped, or a helper has it. */
 static struct held *wrap(struct espah_net *en, struct espah_policy *pol, struct sk_buff *skb,
 			 const struct nf_hook_state *state)
 {
 	enum espah_drop reason = ESPAH_DROP_NOMEM;
+	unsigned int verdict = espah_confirm(skb, state);
 	struct held *held;
 
-	if (espah_confirm(skb, state) != NF_ACCEPT) {
+	if (verdict == NF_STOLEN)
+		return NULL;
+	if (verdict != NF_ACCEPT) {
 		reason = ESPAH_DROP_CONFIRM;
 		goto drop;
 	}

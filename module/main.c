@@ -4,6 +4,7 @@
 #include <net/net_namespace.h>
 #include <net/rtnetlink.h>
 #include "cell.h"
+#include "confirm.h"
 #include "esp.h"
 #include "gather.h"
 #include "hooks.h"
@@ -58,6 +59,7 @@ static void __net_exit net_exit(struct net *net)
 {
 	struct espah_net *en = espah_pernet(net);
 
+	espah_confirm_teardown(en);
 	espah_flowtable_teardown(en);
 	espah_spd_teardown(en);
 	espah_held_teardown(en);

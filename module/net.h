@@ -40,6 +40,7 @@ struct espah_told {
  * @pinned: policies exist, which keep the module from being removed; under @lock
  * @waiting: packets that wait for an SA
  * @flowtable: offloaded connections that are older than the policies
+ * @queued: packets were queued for helpers in user space; see confirm.c
  * @dying: the namespace is going away: nothing is added any more; under @lock
  * @told: by enum espah_drop
  */
@@ -59,6 +60,7 @@ struct espah_net {
 	bool hooked;
 	bool pinned;
 	bool dying;
+	bool queued;
 	struct espah_told told[ESPAH_DROP_NUM];
 };
 

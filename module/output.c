@@ -13,11 +13,11 @@
 #include <net/route.h>
 #include <net/xfrm.h>
 #include "compat/compiler.h"
-#include "compat/conntrack.h"
 #include "compat/gso.h"
 #include "compat/netdev.h"
 #include "ah.h"
 #include "bundle.h"
+#include "confirm.h"
 #include "flow.h"
 #include "flowtable.h"
 #include "gather.h"
@@ -368,7 +368,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	enum espah_drop reason = ESPAH_DROP_NESTING;
 	struct dst_entry *dst, *held = NULL;
 	struct sk_buff *segs, *next;
-	unsigned int mtu, left = 1, usable = 0, n = 0, bytes = 0;
+	unsigned int mtu, left = 1, usable = 0, n = 0, bytes = 0, verdict;
 	bool waits = false;
 	u64 seq;
 
@@ -402,9 +402,13 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	}
 
 	/* what hooks and drivers behind us would have done */
-	if (unlikely(espah_confirm(skb, state) != NF_ACCEPT)) {
+	verdict = espah_confirm(skb, state);
+	if (unlikely(verdict != NF_ACCEPT)) {
 		reason = ESPAH_DROP_CONFIRM;
-		goto drop;
+		if (verdict != NF_STOLEN)
+			goto drop;
+		dst_release(held);
+		return;
 	}
 	if (skb_is_gso(skb)) {
 		segs = skb_gso_segment(skb, 0);

@@ -5,8 +5,8 @@
 #include <linux/udp.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
-#include "compat/conntrack.h"
 #include "compat/gso.h"
+#include "confirm.h"
 #include "esp.h"
 #include "input.h"
 #include "netlink/netlink.h"

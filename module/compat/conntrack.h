@@ -2,14 +2,17 @@
 /*
  * Connection tracking confirms a connection in the very last hook of
  * POST_ROUTING and LOCAL_IN. Who takes a packet away before that has to do its
- * part. Until Linux 6.2 the function that also runs helpers was private to
- * conntrack, so there it is confirmation alone.
+ * part.
  */
 #ifndef _ESPAH_COMPAT_CONNTRACK_H
 #define _ESPAH_COMPAT_CONNTRACK_H
 
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/netfilter.h>
 #include <linux/version.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_core.h>
 #include <net/netfilter/nf_conntrack_helper.h>
@@ -79,18 +82,43 @@ static inline bool espah_ct_own(struct nf_conn *ct)
 #endif
 }
 
-static inline unsigned int espah_confirm(struct sk_buff *skb, const struct nf_hook_state *state)
+#if IS_ENABLED(CONFIG_NF_CONNTRACK) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+/* Until Linux 6.2 whoever called nf_confirm() found the upper-layer header for the helpers. */
+static inline unsigned int espah_nf_confirm(struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	unsigned int off = skb_network_offset(skb);
+	enum ip_conntrack_info info;
+	struct nf_conn *ct = nf_ct_get(skb, &info);
+	__be16 frag_off = 0;
+	int thoff;
+	u8 proto;
+
+	if (!ct || info == IP_CT_RELATED_REPLY)
+		return nf_conntrack_confirm(skb);
+	if (state->pf == NFPROTO_IPV4) {
+		thoff = off + ip_hdrlen(skb);
+	} else {
+		proto = ipv6_hdr(skb)->nexthdr;
+		thoff = ipv6_skip_exthdr(skb, off + sizeof(struct ipv6hdr), &proto, &frag_off);
+	}
+	if (thoff < 0 || frag_off & htons(~0x7))
+		return nf_conntrack_confirm(skb);
+	return nf_confirm(skb, thoff, ct, info);
+}
+#else
+#define espah_nf_confirm(skb, state) nf_confirm(NULL, skb, state)
+#endif
+
+/* @seen: a helper has seen it before; Context: the packet has a connection */
+static inline unsigned int espah_ct_confirm(struct sk_buff *skb, const struct nf_hook_state *state,
+					    bool seen)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	struct nf_conn *ct = espah_new_ct(skb);
 
 	if (unlikely(ct) && !espah_ct_own(ct))
 		return NF_DROP;
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-	return skb_nfct(skb) ? nf_confirm(NULL, skb, state) : NF_ACCEPT;
-#else
-	return skb_nfct(skb) ? nf_conntrack_confirm(skb) : NF_ACCEPT;
-#endif
+	return unlikely(seen) ? nf_conntrack_confirm(skb) : espah_nf_confirm(skb, state);
 #else
 	return NF_ACCEPT;
 #endif
