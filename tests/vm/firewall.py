@@ -9,10 +9,13 @@ Conntrack confirms a connection in a hook of the same priority as the last one c
 have, so the order in which the two register must not matter: both are tried.
 """
 import json
+import struct
+import time
 
 import ipsec
 import lab
 import module
+import netlink
 import nfqueue
 import traffic
 from ipsec import Espah, Policy, SA, Xfrm
@@ -212,6 +215,84 @@ def queued():
         lab.true(all(queue.seen[hook] > 50 for hook in (0, 1, 4)), f"queued: {queue.seen}")
         lab.equal(len(wire.frames()), 0, "packets in clear")
     lab.equal(Espah.drops(a), {}, "drops")
+
+
+NETFILTER, CTHELPER, HELPER_NEW = 12, 9, 0
+HELPED = "\n".join(f"""table inet helped{v} {{
+    ct helper deep {{ type "deep{v}" protocol udp; l3proto {"ip6" if v == 6 else "ip"}; }}
+    chain pre {{ type filter hook prerouting priority -150;
+                meta nfproto ipv{v} udp dport 7007 ct helper set "deep"; }}
+}}""" for v in (4, 6))
+
+
+def user_helper(v):
+    """Makes conntrack's helper deepV, for UDP, a program behind queue 0."""
+    def text(kind, value):
+        return netlink.attr(kind, value.encode() + b"\0")
+
+    def number(kind, value):
+        return netlink.attr(kind, netlink.be32(value))
+    expect = text(1, "any") + number(2, 1) + number(3, 60)
+    body = text(1, f"deep{v}")
+    body += netlink.attr(2, netlink.attr(1, struct.pack("!H", 10 if v == 6 else 2))
+                         + netlink.attr(2, b"\x11"))
+    body += number(3, 0) + netlink.attr(4, number(1, 1) + netlink.attr(2, expect))
+    body += number(5, 0) + number(6, 1)
+    message = struct.pack("=IHHIIBBH", 20 + len(body), CTHELPER << 8 | HELPER_NEW, 0x405, 1, 0,
+                          0, 0, 0) + body
+    with traffic.socket.socket(traffic.socket.AF_NETLINK, traffic.socket.SOCK_RAW, NETFILTER) as sock:
+        sock.send(message)
+        code, = struct.unpack("=i", sock.recv(4096)[16:20])
+    lab.true(code in (0, -17), f"nfnetlink_cthelper: {code}")
+
+
+@lab.test("what a conntrack helper in user space queues comes back to the policies: into the SA, or "
+          "dropped, never out in clear")
+def helper():
+    module.load()
+    lab.run("modprobe", "-a", "nfnetlink_cthelper", "nfnetlink_queue", "nft_ct")
+    h, a, b = topology()
+    for ns, lines in ((h, "addr add 2001:db8:1::2/64 dev eth0 nodad\n"
+                          "route add default via 2001:db8:1::1\n"),
+                      (a, "addr add 2001:db8:1::1/64 dev lan nodad\n"
+                          "addr add 2001:db8::1/64 dev wan nodad\n"
+                          "route add 2001:db8:2::/64 via 2001:db8::2\n"),
+                      (b, "addr add 2001:db8::2/64 dev eth0 nodad\naddr add 2001:db8:2::1 dev lo\n"
+                          "route add 2001:db8:1::/64 via 2001:db8::1 src 2001:db8:2::1\n")):
+        ns.ip(lines)
+    tunnel(a, b)
+    out6 = Policy("2001:db8:1::/64", "2001:db8:2::/64", OUTER)
+    Espah.configure(a, out=[out6])
+    Xfrm.configure(b, in_=[out6])
+    for v in (4, 6):
+        user_helper(v)
+    nft(a, HELPED)
+    pairs = [(traffic.udp(h, near), traffic.udp(b, far, 7007))
+             for near, far in (("10.1.0.2", "10.2.0.1"), ("2001:db8:1::2", "2001:db8:2::1"))]
+    with traffic.Wire(a, "wan", cleartext=True) as wire:
+        for left, right in pairs:  # with nobody at the queue
+            traffic.deliver(left, right, [b"%d" % number for number in range(5)])
+        queue = nfqueue.Queue(a)
+        for count, (left, right) in enumerate(pairs, 1):
+            traffic.deliver(left, right, [b"%d" % number for number in range(10)])
+            lab.equal(queue.seen[4], 10 * count, "packets that the helper saw")
+        lab.equal(Espah.drops(a), {}, "drops")
+        queue.hold = True
+        for left, right in pairs:
+            left.sendto(b"too late", right.getsockname()[:2])
+        lab.wait_for(lambda: len(queue.held) == 2, "the helper's packets")
+        Espah.batch(a, ["policy flush out"])
+        queue.release()
+        lab.wait_for(lambda: Espah.drops(a) == {"confirm": 2}, "drops")
+        Espah.batch(a, [Espah.policy_line("out", OUT)])
+        pairs[0][0].sendto(b"never", ("10.2.0.1", 7007))
+        lab.wait_for(lambda: len(queue.held) == 1, "the helper's packet")
+        Espah.batch(a, ["flush"])
+        queue.release()
+        time.sleep(0.1)
+        lab.true(all(traffic.silent(right) for _, right in pairs), "a datagram arrived")
+        lab.true(not any(word in frame for frame in wire.frames() for word in (b"late", b"never")),
+                 "a packet was sent in clear")
 
 
 @lab.test("an espah tunnel within an XFRM tunnel that ends on the same host")

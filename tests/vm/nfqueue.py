@@ -23,10 +23,14 @@ HANDLER = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctype
 
 
 class Queue:
-    """Queue 0 of a namespace, until the suite ends. seen: {netfilter hook: packets that passed}"""
+    """Queue 0 of a namespace, until the suite ends. seen: {netfilter hook: packets that passed}
+
+    While hold is true, packets wait until release().
+    """
 
     def __init__(self, ns):
         self.seen = collections.Counter()
+        self.hold, self.held = False, []
         self.library = ctypes.CDLL(LIBRARY, use_errno=True)
         for name in ("nfq_open", "nfq_create_queue", "nfq_get_msg_packet_hdr"):
             getattr(self.library, name).restype = ctypes.c_void_p
@@ -43,8 +47,16 @@ class Queue:
     def handle(self, queue, _, packet, __):
         header = Header.from_address(self.library.nfq_get_msg_packet_hdr(ctypes.c_void_p(packet)))
         self.seen[header.hook] += 1
+        if self.hold:
+            self.held.append(header.id)
+            return 0
         return self.library.nfq_set_verdict(ctypes.c_void_p(queue), ctypes.c_uint32(header.id),
                                             ACCEPT, 0, None)
+
+    def release(self):
+        for number in self.held:
+            self.library.nfq_set_verdict(self.queue, ctypes.c_uint32(number), ACCEPT, 0, None)
+        self.held.clear()
 
     def loop(self):
         descriptor = self.library.nfq_fd(self.connection)
