@@ -135,6 +135,7 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 		return NF_STOLEN;
 	if (!marked)
 		return espah_plaintext(espah_pernet(state->net), skb, AF_INET6);
+	espah_secpath_return(espah_pernet(state->net), skb); /* a VRF calls this a second time */
 	espah_judged_set(skb, state->net, true, true);
 	return NF_ACCEPT;
 }
@@ -188,6 +189,7 @@ static unsigned int forward6(void *priv, struct sk_buff *skb, const struct nf_ho
 	if (unlikely(!espah_judged_holds(skb, state->net, true)) &&
 	    forward_late(skb, state) != NF_ACCEPT)
 		return NF_STOLEN;
+	espah_secpath_return(espah_pernet(state->net), skb);
 	if (unlikely(espah_lwtunnel_hides(skb)))
 		return espah_lwtunnel_forward(espah_pernet(state->net), skb, state);
 	return NF_ACCEPT;
@@ -348,11 +350,48 @@ static const struct nf_hook_ops hooks[] = {
 	HOOK(post_routing6, NFPROTO_IPV6, NF_INET_POST_ROUTING, NF_IP6_PRI_LAST - 1),
 };
 
+/* What spares IPv6 packets XFRM's search, see secpath.h; without it they would take it. */
+static unsigned int pre_routing6_end(void *priv, struct sk_buff *skb,
+				     const struct nf_hook_state *state)
+{
+	if (skb->active_extensions)
+		espah_secpath_aside(state->net, skb);
+	return NF_ACCEPT;
+}
+
+static unsigned int local_in6_begin(void *priv, struct sk_buff *skb,
+				    const struct nf_hook_state *state)
+{
+	if (unlikely(!in_softirq()))
+		return disable_bh(local_in6_begin, priv, skb, state);
+	espah_secpath_return(espah_pernet(state->net), skb);
+	return NF_ACCEPT;
+}
+
+static const struct nf_hook_ops sparing_hooks[] = {
+	HOOK(pre_routing6_end, NFPROTO_IPV6, NF_INET_PRE_ROUTING, NF_IP6_PRI_LAST),
+	HOOK(local_in6_begin, NFPROTO_IPV6, NF_INET_LOCAL_IN, NF_IP6_PRI_FIRST + 1),
+};
+
+static void spare(struct espah_net *en)
+{
+	bool wanted = en->hooked && en->secpath;
+
+	lockdep_assert_held(&en->lock);
+	if (wanted && !en->sparing)
+		en->sparing = !nf_register_net_hooks(en->net, sparing_hooks,
+						     ARRAY_SIZE(sparing_hooks));
+	else if (!wanted && en->sparing)
+		nf_unregister_net_hooks(en->net, sparing_hooks, ARRAY_SIZE(sparing_hooks));
+	en->sparing = wanted && en->sparing;
+}
+
 void espah_hooks_remove(struct espah_net *en)
 {
 	if (en->hooked)
 		nf_unregister_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
 	en->hooked = false;
+	spare(en);
 }
 
 int espah_hooks_prepare(struct espah_net *en, bool policies, struct netlink_ext_ack *extack)
@@ -377,6 +416,7 @@ int espah_hooks_prepare(struct espah_net *en, bool policies, struct netlink_ext_
 		return err;
 	}
 	en->hooked = true;
+	spare(en);
 	return 0;
 }
 
@@ -393,4 +433,5 @@ void espah_hooks_update(struct espah_net *en)
 		en->pinned = false;
 		module_put(THIS_MODULE);
 	}
+	spare(en);
 }

@@ -24,10 +24,12 @@
  * struct espah_judged - the mark
  * @key: one of the two keys, and the network namespace
  * @header: the header that was judged
+ * @sa: IPv6, exempt: number of the SA whose secpath was put aside, or 0; see secpath.h
  */
 struct espah_judged {
 	u32 key;
 	u32 header;
+	u32 sa;
 };
 
 /**
@@ -92,6 +94,7 @@ static __always_inline void espah_judged_set(struct sk_buff *skb, const struct n
 
 	judged->key = (exempt ? keys->exempt : keys->plain) ^ net_hash_mix(net);
 	judged->header = espah_judged_header(skb, ip6);
+	judged->sa = 0;
 }
 
 static inline void espah_judged_clear(struct sk_buff *skb)

@@ -37,6 +37,7 @@ struct espah_told {
  * @spd: its policies
  * @encap_ports: users of each UDP port, see udp_encap.h; changed under @lock
  * @hooked: the netfilter hooks are registered; under @lock
+ * @sparing: so are those that spare IPv6 packets XFRM's search; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
  * @waiting: packets that wait for an SA
  * @flowtable: offloaded connections that are older than the policies
@@ -58,6 +59,7 @@ struct espah_net {
 	struct espah_waiting waiting;
 	struct espah_flowtable flowtable;
 	bool hooked;
+	bool sparing;
 	bool pinned;
 	bool dying;
 	bool queued;

@@ -2,6 +2,7 @@
 #include <linux/inetdevice.h>
 #include <net/l3mdev.h>
 #include <net/rtnetlink.h>
+#include "judged.h"
 #include "secpath.h"
 
 #if IS_ENABLED(CONFIG_XFRM)
@@ -21,6 +22,7 @@ static struct xfrm_state *make_state(const struct espah_sa *sa, const struct esp
 	atomic_set(&x->tunnel_users, 1);
 	x->id.spi = sa->id.spi;
 	x->id.proto = sa->id.proto;
+	x->km.seq = sa->index; /* for espah_secpath_aside() */
 	x->props.mode = XFRM_MODE_TRANSPORT;
 	x->props.family = path->family;
 	x->props.reqid = READ_ONCE(sa->slot)->id.reqid;
@@ -82,18 +84,11 @@ static noinline bool is_xfrms(const struct net_device *dev)
 	return dev->rtnl_link_ops && !strcmp(dev->rtnl_link_ops->kind, "xfrm");
 }
 
-bool espah_secpath_give(struct espah_sa *sa, struct sk_buff *skb)
+static bool attach(const struct espah_sa *sa, struct sk_buff *skb)
 {
 	struct espah_path *path = espah_sa_path(sa);
-	const struct espah_net *en = sa->en;
-	struct skb_ext *ext;
+	struct skb_ext *ext = READ_ONCE(path->secpath);
 
-	if (!READ_ONCE(en->secpath) &&
-	    (skb->protocol != htons(ETH_P_IP) || !espah_secpath_filtered(skb->dev)))
-		return true;
-	if (unlikely(!espah_secpath_xfrm_idle(en->net)) && is_xfrms(skb->dev))
-		return true;
-	ext = READ_ONCE(path->secpath);
 	if (unlikely(!ext)) {
 		ext = make_once(sa, path);
 		if (!ext)
@@ -104,6 +99,41 @@ bool espah_secpath_give(struct espah_sa *sa, struct sk_buff *skb)
 	skb->active_extensions = 1 << SKB_EXT_SEC_PATH;
 	skb->slow_gro = 1;
 	return true;
+}
+
+bool espah_secpath_give(struct espah_sa *sa, struct sk_buff *skb)
+{
+	const struct espah_net *en = sa->en;
+
+	if (!READ_ONCE(en->secpath) &&
+	    (skb->protocol != htons(ETH_P_IP) || !espah_secpath_filtered(skb->dev)))
+		return true;
+	if (unlikely(!espah_secpath_xfrm_idle(en->net)) && is_xfrms(skb->dev))
+		return true;
+	return attach(sa, skb);
+}
+
+void espah_secpath_aside(const struct net *net, struct sk_buff *skb)
+{
+	/* one that has others besides keeps it, as it could not come back */
+	if (skb->active_extensions != 1 << SKB_EXT_SEC_PATH || !espah_secpath_ours(skb) ||
+	    !espah_judged_exempt(skb, net) || unlikely(!espah_secpath_xfrm_idle(net)))
+		return;
+	espah_judged(skb)->sa = skb_sec_path(skb)->xvec[0]->km.seq;
+	secpath_reset(skb);
+}
+
+void espah_secpath_return(struct espah_net *en, struct sk_buff *skb)
+{
+	struct espah_judged *judged = espah_judged(skb);
+	const struct espah_sa *sa;
+
+	if (!espah_judged_exempt(skb, en->net) || !judged->sa)
+		return;
+	sa = xa_load(&en->sad.index, judged->sa);
+	judged->sa = 0;
+	if (likely(sa && sa->id.dir == ESPAH_DIR_IN && !skb->active_extensions))
+		attach(sa, skb);
 }
 
 #endif /* CONFIG_XFRM */

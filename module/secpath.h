@@ -9,8 +9,10 @@
  * shared by all, so that a packet pays for a reference.
  *
  * A secpath makes each packet take XFRM's whole search for a policy. So it is there while rules
- * and routing look, and where XFRM would look without having a policy, it is not, or XFRM is told
- * to skip the search.
+ * and routing look, and where XFRM would look without having a policy, it is not: at LOCAL_IN it
+ * ends behind all rules. Forwarded IPv4 packets have a flag by which XFRM skips the search. Those
+ * of IPv6 have none, so their secpath is put aside at the end of PRE_ROUTING, as nothing but routing
+ * comes next, and comes back ahead of the rules of FORWARD and LOCAL_IN.
  */
 #ifndef _ESPAH_SECPATH_H
 #define _ESPAH_SECPATH_H
@@ -30,6 +32,16 @@
  * Context: RCU reader, BH disabled. Return: false if there is no memory.
  */
 bool espah_secpath_give(struct espah_sa *sa, struct sk_buff *skb);
+
+/**
+ * espah_secpath_aside - put the secpath of an IPv6 packet aside, if XFRM has nothing to say
+ * @net: network namespace
+ * @skb: a packet at the end of PRE_ROUTING
+ */
+void espah_secpath_aside(const struct net *net, struct sk_buff *skb);
+
+/* gives it back; Context: RCU reader, BH disabled */
+void espah_secpath_return(struct espah_net *en, struct sk_buff *skb);
 
 /**
  * espah_secpath_filtered - whether rp_filter would look at packets of a device
@@ -90,6 +102,14 @@ static inline void espah_secpath_free(struct espah_path *path)
 }
 
 static inline void espah_secpath_spare(const struct net *net, struct sk_buff *skb)
+{
+}
+
+static inline void espah_secpath_aside(const struct net *net, struct sk_buff *skb)
+{
+}
+
+static inline void espah_secpath_return(struct espah_net *en, struct sk_buff *skb)
 {
 }
 
