@@ -11,8 +11,9 @@
  * A secpath makes each packet take XFRM's whole search for a policy. So it is there while rules
  * and routing look, and where XFRM would look without having a policy, it is not: at LOCAL_IN it
  * ends behind all rules. Forwarded IPv4 packets have a flag by which XFRM skips the search. Those
- * of IPv6 have none, so their secpath is put aside at the end of PRE_ROUTING, as nothing but routing
- * comes next, and comes back ahead of the rules of FORWARD and LOCAL_IN.
+ * of IPv6 have none, so their secpath is put aside at the end of PRE_ROUTING, as nothing but
+ * routing comes next, and comes back ahead of the rules of FORWARD and LOCAL_IN. A redirect that
+ * is made of one meanwhile ends at POST_ROUTING, see espah_icmp_redirects().
  */
 #ifndef _ESPAH_SECPATH_H
 #define _ESPAH_SECPATH_H
