@@ -2,6 +2,7 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include "bundle.h"
+#include "domain.h"
 #include "flow.h"
 #include "mtu.h"
 
@@ -65,7 +66,7 @@ struct espah_sa *espah_bundle_next(struct espah_net *en, const struct sk_buff *s
 				   const struct espah_flow *flow, int thoff)
 {
 	struct espah_sa_id id = { .dst = flow->dst, .proto = flow->proto, .family = flow->family,
-				  .dir = ESPAH_DIR_IN };
+				  .dir = ESPAH_DIR_IN, .vrf = espah_domain(skb->dev) };
 	__be16 frag_off = 0;
 	__be32 buf, *spi;
 	u8 nexthdr;
@@ -81,5 +82,5 @@ struct espah_sa *espah_bundle_next(struct espah_net *en, const struct sk_buff *s
 	if (frag_off || !spi)
 		return NULL;
 	id.spi = *spi;
-	return espah_sad_find(&en->sad, &id);
+	return espah_sad_find_in(&en->sad, &id);
 }

@@ -486,11 +486,26 @@ static noinline struct espah_rule *classify_ip6(const struct espah_shapes *shape
 		      ESPAH_WORDS_IP6, flow);
 }
 
+/* Of the rules for the device and those for its VRF, the one that comes first. */
+static noinline struct espah_rule *classify_vrf(const struct espah_shapes *shapes,
+						struct espah_flow flow)
+{
+	bool ip4 = flow.family == AF_INET;
+	struct espah_rule *a, *b;
+
+	a = ip4 ? classify_ip4(shapes, &flow) : classify_ip6(shapes, &flow);
+	flow.ifindex = flow.vrf;
+	b = ip4 ? classify_ip4(shapes, &flow) : classify_ip6(shapes, &flow);
+	return !a || (b && espah_rule_rank(b) < espah_rule_rank(a)) ? b : a;
+}
+
 struct espah_rule *espah_classify(const struct espah_classifier *cls, const struct espah_flow *flow)
 {
 	const struct espah_shapes *shapes = rcu_dereference(cls->shapes);
 
 	if (!shapes)
 		return NULL;
+	if (unlikely(flow->vrf))
+		return classify_vrf(shapes, *flow);
 	return flow->family == AF_INET ? classify_ip4(shapes, flow) : classify_ip6(shapes, flow);
 }

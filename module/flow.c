@@ -8,6 +8,7 @@
 #include <net/ipv6.h>
 #include <net/ndisc.h>
 #include "compat/compiler.h"
+#include "domain.h"
 #include "flow.h"
 
 /* ICMP type and code, or the type of a mobility header (RFC 6275 6.1.1) */
@@ -125,7 +126,8 @@ static int dissect_ip6(const struct sk_buff *skb, int nhoff, struct espah_flow *
 }
 
 /* field by field, as the compiler would do all at once by a slow string instruction */
-static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, u32 ifindex)
+static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, u32 ifindex,
+				  u32 vrf)
 {
 	flow->src = (union espah_addr){};
 	flow->dst = (union espah_addr){};
@@ -138,6 +140,19 @@ static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, 
 	flow->hidden = false;
 	flow->mark = mark;
 	flow->ifindex = ifindex;
+	flow->vrf = vrf;
+}
+
+/*
+ * Behind PRE_ROUTING, what came into a VRF has the VRF for its device, and the one by which it
+ * came in its control block, where both families have it.
+ */
+static noinline void set_vrf(struct espah_flow *flow, const struct sk_buff *skb)
+{
+	BUILD_BUG_ON(offsetof(struct inet_skb_parm, iif) != offsetof(struct inet6_skb_parm, iif));
+	flow->vrf = espah_domain(skb->dev);
+	if (netif_is_l3_master(skb->dev) && IPCB(skb)->iif)
+		flow->ifindex = IPCB(skb)->iif;
 }
 
 static __always_inline int dissect(const struct sk_buff *skb, int nhoff, u8 family,
@@ -145,7 +160,9 @@ static __always_inline int dissect(const struct sk_buff *skb, int nhoff, u8 fami
 {
 	int thoff;
 
-	clear(flow, family, skb->mark, skb->dev ? skb->dev->ifindex : 0);
+	clear(flow, family, skb->mark, skb->dev ? skb->dev->ifindex : 0, 0);
+	if (unlikely(skb->dev && (netif_is_l3_slave(skb->dev) || netif_is_l3_master(skb->dev))))
+		set_vrf(flow, skb);
 	thoff = family == AF_INET ? dissect_ip4(skb, nhoff, flow) : dissect_ip6(skb, nhoff, flow);
 	if (thoff >= 0)
 		read_ports(skb, thoff, flow);
@@ -182,7 +199,7 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 	type = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
 	if (!type || !is_error(flow->family, *type))
 		return -1;
-	clear(quoted, flow->family, flow->mark, flow->ifindex);
+	clear(quoted, flow->family, flow->mark, flow->ifindex, flow->vrf);
 	off = thoff + sizeof(struct icmphdr); /* that of ICMPv6 is as long */
 	if (flow->family == AF_INET) {
 		off = dissect_ip4(skb, off, quoted);
@@ -228,7 +245,7 @@ bool espah_flow_redirected(const struct sk_buff *skb, const struct espah_flow *f
 	off = ip4 ? thoff + (int)sizeof(struct icmphdr) : redirected_off(skb, thoff);
 	if (off < 0)
 		return false;
-	clear(quoted, flow->family, flow->mark, flow->ifindex);
+	clear(quoted, flow->family, flow->mark, flow->ifindex, flow->vrf);
 	off = ip4 ? dissect_ip4(skb, off, quoted) : dissect_ip6(skb, off, quoted);
 	if (off < 0)
 		return false;

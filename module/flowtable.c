@@ -3,6 +3,8 @@
 #include <linux/netdevice.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
+#include <net/ip.h>
+#include "domain.h"
 #include "flowtable.h"
 #include "net.h"
 
@@ -82,6 +84,14 @@ static void set_side(union espah_addr *addr, u16 *port, u8 family,
 	*port = ntohs(from_port);
 }
 
+/* The VRF that a device belongs to, or 0; Context: RCU reader. */
+static u32 vrf_of(struct net *net, u32 ifindex)
+{
+	const struct net_device *dev = ifindex ? dev_get_by_index_rcu(net, ifindex) : NULL;
+
+	return dev && netif_is_l3_slave(dev) ? espah_domain(dev) : 0;
+}
+
 /* Of one direction: @came as it comes, and @left, the other direction's tuple, as it leaves. */
 static bool direction_passes(struct espah_net *en, const struct walk *walk,
 			     const struct nf_conntrack_tuple *came,
@@ -94,6 +104,7 @@ static bool direction_passes(struct espah_net *en, const struct walk *walk,
 		.has_ports = espah_proto_has_ports(came->dst.protonum),
 		.mark = mark,
 		.ifindex = iif,
+		.vrf = vrf_of(en->net, iif),
 	}, out = in;
 
 	set_side(&in.src, &in.sport, family, &came->src.u3, came->src.u.all);
@@ -101,6 +112,7 @@ static bool direction_passes(struct espah_net *en, const struct walk *walk,
 	set_side(&out.src, &out.sport, family, &left->dst.u3, left->dst.u.all);
 	set_side(&out.dst, &out.dport, family, &left->src.u3, left->src.u.all);
 	out.ifindex = oif;
+	out.vrf = vrf_of(en->net, oif);
 	return passes(en, walk, ESPAH_DIR_IN, &in) && passes(en, walk, ESPAH_DIR_OUT, &out);
 }
 
@@ -118,7 +130,8 @@ static bool is_clear(struct espah_net *en, const struct walk *walk, const struct
 bool espah_flowtable_judge(struct espah_net *en, struct nf_conn *ct, const struct sk_buff *skb,
 			   const struct nf_hook_state *state)
 {
-	u32 iif = skb->skb_iif, oif = state->out->ifindex;
+	/* what came into a VRF has the VRF for its device; either family has the other one here */
+	u32 iif = IPCB(skb)->iif ?: skb->skb_iif, oif = state->out->ifindex;
 
 	if (nf_ct_is_template(ct))
 		return true;

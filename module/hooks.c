@@ -310,12 +310,22 @@ static unsigned int local_out6(void *priv, struct sk_buff *skb, const struct nf_
 	return leave(priv, skb, state);
 }
 
+/*
+ * Whether a packet does not leave this host now. A VRF device is its domain's loopback. What
+ * leaves a VRF passes here twice, and the second time, by the device that belongs to the VRF, it
+ * has gone through source NAT, and its route is the real one.
+ */
+static bool stays(const struct nf_hook_state *state)
+{
+	return state->out->flags & IFF_LOOPBACK || netif_is_l3_master(state->out);
+}
+
 static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
 	if (unlikely(!in_softirq()))
 		return disable_bh(post_routing4, priv, skb, state);
-	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
+	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || stays(state))
 		return NF_ACCEPT;
 	if (unlikely(espah_is_switched(skb)))
 		return NF_ACCEPT;
@@ -327,7 +337,7 @@ static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 {
 	if (unlikely(!in_softirq()))
 		return disable_bh(post_routing6, priv, skb, state);
-	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED || state->out->flags & IFF_LOOPBACK)
+	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED || stays(state))
 		return NF_ACCEPT;
 	if (unlikely(espah_is_switched(skb)))
 		return NF_ACCEPT;

@@ -7,6 +7,7 @@
 #include <net/ipv6.h>
 #include <net/route.h>
 #include "compat/unaligned.h"
+#include "domain.h"
 #include "flow.h"
 #include "icmp.h"
 #include "mtu.h"
@@ -19,7 +20,8 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 				  const struct espah_flow *quoted, int off)
 {
 	struct espah_sa_id id = { .dst = quoted->src, .family = quoted->family,
-				  .proto = quoted->proto, .dir = ESPAH_DIR_OUT };
+				  .proto = quoted->proto, .dir = ESPAH_DIR_OUT,
+				  .vrf = espah_domain(skb->dev) };
 	const struct espah_path *path;
 	__be32 buf[2], *spi_seq;
 	struct espah_sa *sa;
@@ -36,7 +38,7 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 	if (!spi_seq)
 		return NULL;
 	id.spi = spi_seq[0];
-	sa = espah_sad_find(&en->sad, &id);
+	sa = espah_sad_find_in(&en->sad, &id);
 	if (!sa)
 		return NULL;
 	path = espah_sa_path(sa);
@@ -111,6 +113,7 @@ void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int 
 					   .proto = ip4 ? IPPROTO_ICMP : IPPROTO_ICMPV6 };
 	int quote = icmp_off + sizeof(struct icmphdr);
 	u32 mtu = told_mtu(skb, family, icmp_off), least = IPV6_MIN_MTU;
+	u32 domain = espah_domain(skb->dev);
 	struct net *net = en->net;
 	struct espah_sa *sa;
 	int off, expires;
@@ -139,8 +142,8 @@ void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int 
 		return;
 	__skb_pull(skb, quote);
 	if (ip4)
-		ipv4_update_pmtu(skb, net, mtu, 0, quoted.proto);
+		ipv4_update_pmtu(skb, net, mtu, domain, quoted.proto);
 	else
-		ip6_update_pmtu(skb, net, htonl(mtu), 0, 0, INVALID_UID);
+		ip6_update_pmtu(skb, net, htonl(mtu), domain, 0, INVALID_UID);
 	__skb_push(skb, quote);
 }

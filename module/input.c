@@ -13,6 +13,7 @@
 #include "compat/compiler.h"
 #include "compat/netdev.h"
 #include "confirm.h"
+#include "domain.h"
 #include "flow.h"
 #include "icmp.h"
 #include "input.h"
@@ -192,7 +193,8 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 			 const struct nf_hook_state *state, u8 proto, unsigned int hdr_off,
 			 unsigned int encap_len)
 {
-	struct espah_sa_id id = { .proto = proto, .family = state->pf, .dir = ESPAH_DIR_IN };
+	struct espah_sa_id id = { .proto = proto, .family = state->pf, .dir = ESPAH_DIR_IN,
+				  .vrf = espah_domain(skb->dev) };
 	enum espah_drop reason = ESPAH_DROP_NONE;
 	struct espah_sa *sa = NULL;
 	__be32 buf, *spi;
@@ -399,6 +401,18 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	return ESPAH_DROP_NONE;
 }
 
+/*
+ * What was decrypted comes by the device by which its outer packet came, and through it into the
+ * VRF: sockets may be bound to that device, and link-local addresses are those of its link.
+ */
+static noinline void leave_vrf(struct sk_buff *skb)
+{
+	struct net_device *dev = dev_get_by_index_rcu(dev_net(skb->dev), IPCB(skb)->iif);
+
+	if (dev && espah_domain(dev) == skb->dev->ifindex)
+		skb->dev = dev;
+}
+
 void espah_input_done(struct espah_op *op, int err)
 {
 	struct espah_sa *sa = op->sa;
@@ -436,12 +450,15 @@ void espah_input_done(struct espah_op *op, int err)
 	skb_ext_reset(skb); /* rejections are sent to a bridge's port without a hook */
 	skb->ignore_df = 0;
 	skb->encapsulation = 0;
-	skb->pkt_type = PACKET_HOST;
+	if (likely(sa->mode == ESPAH_MODE_TUNNEL || skb->pkt_type != PACKET_MULTICAST))
+		skb->pkt_type = PACKET_HOST;
 	skb_clear_hash(skb);
 	if (unlikely(!espah_secpath_give(sa, skb))) {
 		espah_drop(en, sa, pol, ESPAH_DROP_NOMEM, skb);
 		return;
 	}
+	if (unlikely(netif_is_l3_master(skb->dev)))
+		leave_vrf(skb);
 	len = skb->len;
 	if (unlikely(!espah_cell_receive(sa->queue, skb, !op->linked && !op->depth))) {
 		espah_count_drop(en, sa, pol, ESPAH_DROP_DELIVER, NULL, 1);

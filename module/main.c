@@ -5,6 +5,7 @@
 #include <net/rtnetlink.h>
 #include "cell.h"
 #include "confirm.h"
+#include "domain.h"
 #include "esp.h"
 #include "gather.h"
 #include "hooks.h"
@@ -100,15 +101,20 @@ static int __init espah_init(void)
 	err = register_pernet_subsys(&net_ops);
 	if (err)
 		goto recent;
-	err = espah_tap_setup();
+	err = espah_domain_setup();
 	if (err)
 		goto pernet;
+	err = espah_tap_setup();
+	if (err)
+		goto domain;
 	err = espah_netlink_setup();
 	if (err)
 		goto tap;
 	return 0;
 tap:
 	espah_tap_teardown();
+domain:
+	espah_domain_teardown();
 pernet:
 	unregister_pernet_subsys(&net_ops);
 recent:
@@ -128,6 +134,7 @@ static void __exit espah_exit(void)
 {
 	espah_netlink_teardown();
 	espah_tap_teardown();
+	espah_domain_teardown();
 	unregister_pernet_subsys(&net_ops);
 	espah_recent_teardown();
 	espah_sad_module_teardown();

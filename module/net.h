@@ -42,6 +42,7 @@ struct espah_told {
  * @waiting: packets that wait for an SA
  * @flowtable: offloaded connections that are older than the policies
  * @queued: packets were queued for helpers in user space; see confirm.c
+ * @addresses: counts changes of the host's addresses and of the devices in VRFs; see domain.h
  * @dying: the namespace is going away: nothing is added any more; under @lock
  * @told: by enum espah_drop
  */
@@ -58,6 +59,7 @@ struct espah_net {
 	struct xarray encap_ports;
 	struct espah_waiting waiting;
 	struct espah_flowtable flowtable;
+	atomic_t addresses;
 	bool hooked;
 	bool sparing;
 	bool pinned;

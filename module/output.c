@@ -18,6 +18,7 @@
 #include "ah.h"
 #include "bundle.h"
 #include "confirm.h"
+#include "domain.h"
 #include "flow.h"
 #include "flowtable.h"
 #include "gather.h"
@@ -68,17 +69,20 @@ static bool is_patient(const struct espah_sa *sa, const struct espah_policy *pol
 	return !is_local(skb) && !espah_sa_is_ah(sa) && !pol->nouter && !espah_tap_looks(sa->en);
 }
 
-struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path)
+static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_path *path)
 {
 	struct net *net = sa->en->net;
-	struct dst_entry *dst = dst_cache_get(&path->dst_cache);
+	u32 domain = espah_path_domain(sa, path);
+	struct dst_entry *dst;
 
-	if (likely(dst))
-		return dst;
+	/* without this, the packets would leave in the main domain */
+	if (unlikely(sa->id.vrf && !espah_domain_exists(net, domain)))
+		return NULL;
 	if (path->family == AF_INET) {
 		struct flowi4 fl4 = {
 			.saddr = path->src.ip4,
 			.daddr = path->dst.ip4,
+			.flowi4_l3mdev = domain,
 			.flowi4_proto = path->ip_proto,
 			/* who sends what is forwarded is not this host */
 			.flowi4_flags = sa->mode == ESPAH_MODE_TRANSPORT ? FLOWI_FLAG_ANYSRC : 0,
@@ -93,6 +97,7 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 		dst_cache_set_ip4(&path->dst_cache, dst, fl4.saddr);
 	} else {
 		struct flowi6 fl6 = {
+			.flowi6_l3mdev = domain,
 			.flowi6_proto = path->ip_proto,
 			.fl6_sport = path->sport,
 			.fl6_dport = path->dport,
@@ -100,6 +105,10 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 
 		memcpy(&fl6.saddr, &path->src, sizeof(fl6.saddr));
 		memcpy(&fl6.daddr, &path->dst, sizeof(fl6.daddr));
+		/* without a device, the first link of all would do */
+		if (unlikely(ipv6_addr_type(&fl6.daddr) & (IPV6_ADDR_LINKLOCAL |
+							   IPV6_ADDR_MULTICAST)))
+			fl6.flowi6_oif = espah_domain_link(net, &fl6.saddr);
 		dst = ip6_route_output(net, NULL, &fl6);
 		if (dst->error) {
 			dst_release(dst);
@@ -108,6 +117,22 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 		dst_cache_set_ip6(&path->dst_cache, dst, &fl6.saddr);
 	}
 	return dst;
+}
+
+struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path)
+{
+	struct dst_entry *dst = dst_cache_get(&path->dst_cache);
+	u32 addresses = atomic_read(&sa->en->addresses);
+
+	if (likely(dst && READ_ONCE(path->routed) == addresses))
+		return dst;
+	/* another device may have the local address now, in another domain */
+	dst_release(dst);
+	if (READ_ONCE(path->routed) != addresses) {
+		dst_cache_reset(&path->dst_cache);
+		WRITE_ONCE(path->routed, addresses);
+	}
+	return look_up_route(sa, path);
 }
 
 /* The MTU of a route or its link, without what ICMP made of it. */

@@ -86,13 +86,16 @@ static inline u64 espah_sa_seq_limit(const struct espah_sa *sa)
 	return espah_sa_esn(sa) ? U64_MAX - (1ULL << 32) : U32_MAX;
 }
 
-/* transport mode keeps the addresses, so they have to be those of the SA */
+/*
+ * Transport mode keeps the addresses, so they have to be those of the SA. Of an SA that is keyed by
+ * hand for a group the source may be any (RFC 4552 section 7).
+ */
 static inline bool espah_path_takes(const struct espah_sa *sa, const struct espah_path *path,
 				    const struct espah_flow *flow)
 {
 	return sa->mode == ESPAH_MODE_TUNNEL ||
 	       (flow->family == path->family && espah_addr_equal(&flow->dst, &path->dst) &&
-		espah_addr_equal(&flow->src, &path->src));
+		(espah_addr_equal(&flow->src, &path->src) || espah_addr_any(&path->src)));
 }
 
 /* how large an ESP packet of @sa may be on @dst, bytes; Context: RCU reader */

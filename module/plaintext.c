@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/inetdevice.h>
 #include <linux/random.h>
-#include <net/addrconf.h>
 #include <net/esp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
-#include <net/route.h>
 #include "arrival.h"
 #include "compat/compiler.h"
 #include "compat/conntrack.h"
+#include "domain.h"
 #include "flow.h"
 #include "icmp.h"
 #include "ike.h"
@@ -20,20 +18,14 @@
 
 struct espah_judged_keys espah_judged_keys __ro_after_init;
 
-static bool to_this_host(struct net *net, const struct espah_flow *flow)
-{
-	if (flow->family == AF_INET)
-		return inet_addr_type(net, flow->dst.ip4) == RTN_LOCAL;
-	return ipv6_chk_addr(net, (const struct in6_addr *)&flow->dst, NULL, 0);
-}
-
 /*
  * The SA of an ESP or AH packet that LOCAL_IN is going to take, in UDP or not, or NULL; looked
  * at first, since it is the common one.
  */
 static struct espah_sa *find_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 {
-	struct espah_sa_id id = { .family = family, .dir = ESPAH_DIR_IN };
+	struct espah_sa_id id = { .family = family, .dir = ESPAH_DIR_IN,
+				  .vrf = espah_domain(skb->dev) };
 	__be32 buf, *spi;
 	u8 proto;
 	int off;
@@ -174,7 +166,7 @@ static enum espah_drop judge(struct espah_net *en, const struct sk_buff *skb,
 	if (espah_flow_is_nd(skb, flow, thoff))
 		return ESPAH_DROP_NONE;
 	if ((flow->proto == IPPROTO_UDP || espah_proto_is_ipsec(flow->proto)) &&
-	    to_this_host(en->net, flow) &&
+	    espah_domain_has(en->net, &flow->dst, flow->family, skb->dev) &&
 	    (for_xfrm(en->net, skb, flow, thoff) ||
 	     espah_ike_receives(en->net, skb, flow, thoff)))
 		return ESPAH_DROP_NONE;

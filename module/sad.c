@@ -8,6 +8,7 @@
 #include <net/esp.h>
 #include "ah.h"
 #include "arrival.h"
+#include "domain.h"
 #include "net.h"
 #include "parallel.h"
 #include "sad.h"
@@ -23,7 +24,7 @@ struct workqueue_struct *espah_workqueue;
 static inline bool same_id(const struct espah_sa_id *a, const struct espah_sa_id *b)
 {
 	return a->spi == b->spi && espah_addr_equal(&a->dst, &b->dst) && a->proto == b->proto &&
-	       a->family == b->family && a->dir == b->dir;
+	       a->family == b->family && a->dir == b->dir && a->vrf == b->vrf;
 }
 
 /* espah_sa.state of what is no SA but a struct stand_in; not for user space */
@@ -325,6 +326,33 @@ struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id 
 	return sa && unlikely(READ_ONCE(sa->state) == STAND_IN) ? stood_in_for(sa) : sa;
 }
 
+/* The SA of a packet that came in a VRF, where none names the VRF. */
+static noinline struct espah_sa *find_unnamed(struct espah_sad *sad, struct espah_sa_id id)
+{
+	u32 domain = id.vrf;
+	struct espah_path *path;
+	struct espah_sa *sa;
+
+	id.vrf = 0;
+	sa = rhashtable_lookup(&sad->sas, &id, sa_params);
+	if (!sa)
+		return NULL;
+	path = espah_sa_path(sa);
+	/* a group has members in every domain */
+	if (id.dir == ESPAH_DIR_IN && espah_addr_is_group(&path->dst, path->family))
+		return sa;
+	return espah_path_domain(sa, path) == domain ? sa : NULL;
+}
+
+struct espah_sa *espah_sad_find_in(struct espah_sad *sad, const struct espah_sa_id *id)
+{
+	struct espah_sa *sa = rhashtable_lookup(&sad->sas, id, sa_params);
+
+	if (unlikely(!sa && id->vrf))
+		sa = find_unnamed(sad, *id);
+	return sa;
+}
+
 /*
  * What this CPU found last: PRE_ROUTING asks for the SA of a packet, LOCAL_IN asks again,
  * and the next packet is often of the same one. Good while nothing has left this SAD since,
@@ -340,7 +368,7 @@ static DEFINE_PER_CPU(struct espah_found, found_last);
 static noinline struct espah_sa *find_anew(struct espah_found *found, struct espah_sad *sad,
 					   const struct espah_sa_id *id, u64 now)
 {
-	struct espah_sa *sa = rhashtable_lookup(&sad->sas, id, sa_params);
+	struct espah_sa *sa = espah_sad_find_in(sad, id);
 
 	if (likely(sa)) {
 		if (unlikely(READ_ONCE(sa->state) == STAND_IN))
@@ -391,7 +419,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	struct espah_path *path = espah_sa_path(sa);
 	struct espah_slot_id slot_id = {
 		.src = path->src, .dst = sa->id.dst, .reqid = reqid, .family = sa->id.family,
-		.proto = sa->id.proto, .mode = sa->mode, .dir = sa->id.dir,
+		.proto = sa->id.proto, .mode = sa->mode, .dir = sa->id.dir, .vrf = sa->id.vrf,
 	};
 	struct espah_sad *sad = &sa->en->sad;
 	struct espah_sa *old = espah_sad_find(sad, &sa->id);
@@ -401,7 +429,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 
 	if (old && (larval || old->state != ESPAH_SA_STATE_LARVAL)) {
 		NL_SET_ERR_MSG(extack,
-			       "an SA with this direction, destination, SPI and protocol exists");
+			       "an SA with this direction, destination, SPI, protocol and VRF exists");
 		return -EEXIST;
 	}
 	slot = espah_slot_get(sad, &slot_id);

@@ -4,6 +4,7 @@
 #define _ESPAH_SAD_H
 
 #include <linux/atomic.h>
+#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/list.h>
@@ -37,6 +38,8 @@ struct metadata_dst;
  * @family: family of @dst
  * @dir: enum espah_dir
  * @zero: 0, so that the struct can be hashed as it lies in memory
+ * @vrf: index of the VRF that the SA was said to be in, or 0: that of its local address. Of a
+ *	packet: the domain in which it came
  */
 struct espah_sa_id {
 	union espah_addr dst;
@@ -45,7 +48,15 @@ struct espah_sa_id {
 	u8 family;
 	u8 dir;
 	u8 zero;
+	u32 vrf;
 };
+
+static inline bool espah_addr_is_group(const union espah_addr *addr, u8 family)
+{
+	if (family == AF_INET)
+		return ipv4_is_multicast(addr->ip4);
+	return (addr->ip6[0] & htonl(0xff000000)) == htonl(0xff000000);
+}
 
 static inline bool espah_proto_is_ipsec(u8 proto)
 {
@@ -67,6 +78,7 @@ static inline unsigned int espah_spi_offset(u8 proto)
  * @proto: IPPROTO_ESP or IPPROTO_AH
  * @mode: enum espah_mode
  * @dir: enum espah_dir
+ * @vrf: as in struct espah_sa_id
  */
 struct espah_slot_id {
 	union espah_addr src;
@@ -76,6 +88,7 @@ struct espah_slot_id {
 	u8 proto;
 	u8 mode;
 	u8 dir;
+	u32 vrf;
 };
 
 enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
@@ -146,7 +159,7 @@ struct espah_slot {
 
 /**
  * struct espah_path - where an SA's packets come from and go to
- * @src: source address of the outer header
+ * @src: source address of the outer header; 0 in transport mode: any (RFC 4552)
  * @dst: its destination address
  * @family: family of both
  * @sport: source port of UDP; 0 without
@@ -154,6 +167,8 @@ struct espah_slot {
  * @ip_proto: what the IP header names: the SA's own protocol, or IPPROTO_UDP
  * @encap_len: bytes between the IP header and the IPsec header: UDP's (RFC 3948), or 0
  * @dst_cache: outbound: route to @dst
+ * @routed: outbound: espah_net.addresses when @dst_cache was begun
+ * @domain: the VRF of the local address, once it was looked up; see domain.h
  * @arrival: inbound: route by which packets reach us; see arrival.h
  * @mark: inbound: the metadata dst that marks what was decapsulated; allocated by
  *	the first packet
@@ -171,6 +186,8 @@ struct espah_path {
 	u8 ip_proto;
 	u8 encap_len;
 	struct dst_cache dst_cache;
+	u32 routed;
+	atomic64_t domain;
 	struct espah_arrival __rcu *arrival;
 	struct metadata_dst *mark;
 	struct skb_ext *secpath;
@@ -414,7 +431,17 @@ int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, 
 /* the SA of this id, or NULL; Context: RCU reader or espah_net.lock */
 struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id *id);
 
-/* the same for a packet that came in; Context: RCU reader, BH disabled */
+/**
+ * espah_sad_find_in - the SA of a packet that came in, or of one that it quotes
+ * @sad: the SAD
+ * @id: with the domain in which the packet came
+ *
+ * An SA that names the domain comes first; then one that names none, and has its local address
+ * in that domain. Context: RCU reader. Return: the SA, or NULL.
+ */
+struct espah_sa *espah_sad_find_in(struct espah_sad *sad, const struct espah_sa_id *id);
+
+/* the same, of which each CPU remembers the last; Context: RCU reader, BH disabled */
 struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_sa_id *id);
 
 /* drops a reference; the last one frees the SA, zeroing its keys, after a grace period */
@@ -446,6 +473,12 @@ static inline struct espah_path *espah_sa_path(const struct espah_sa *sa)
 static inline unsigned int espah_path_ip_len(const struct espah_path *path)
 {
 	return path->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
+
+/* keyed by hand for whoever sends (RFC 4552) */
+static inline bool espah_sa_any(const struct espah_sa *sa)
+{
+	return espah_addr_any(&espah_sa_path(sa)->src);
 }
 
 static inline bool espah_sa_is_ah(const struct espah_sa *sa)

@@ -75,7 +75,7 @@ u32 espah_selector_mismatch(const struct espah_selector *sel, const struct espah
 		why |= ESPAH_WHY_OPAQUE;
 	if ((flow->mark & sel->mark_mask) != sel->mark)
 		why |= ESPAH_WHY_MARK;
-	if (sel->ifindex && sel->ifindex != flow->ifindex)
+	if (sel->ifindex && sel->ifindex != flow->ifindex && sel->ifindex != flow->vrf)
 		why |= ESPAH_WHY_IFINDEX;
 	return why;
 }

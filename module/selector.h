@@ -35,6 +35,7 @@ union espah_addr {
  * @mark: of the packet
  * @ifindex: outbound: the device by which it leaves; inbound: by which it came, or, if it came
  *	by an SA, its outer packet
+ * @vrf: the VRF that the device belongs to, or 0; selectors may name either
  */
 struct espah_flow {
 	union espah_addr src;
@@ -48,6 +49,7 @@ struct espah_flow {
 	bool hidden;
 	u32 mark;
 	u32 ifindex;
+	u32 vrf;
 };
 
 /**
@@ -65,7 +67,7 @@ struct espah_flow {
  * @opaque: only flows whose ports are opaque
  * @mark: what a packet's mark has to be in the bits of @mark_mask; 0 in the others
  * @mark_mask: 0: any mark
- * @ifindex: device; 0: any
+ * @ifindex: device, or VRF of the device; 0: any
  */
 struct espah_selector {
 	union espah_addr src;

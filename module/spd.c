@@ -2,6 +2,7 @@
 #include <linux/netlink.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
+#include "domain.h"
 #include "net.h"
 #include "spd.h"
 
@@ -265,33 +266,98 @@ struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
 	return rule;
 }
 
+/* The domain of a slot's local address, or 0. Context: RCU reader. */
+static u32 slot_domain(struct espah_net *en, const struct espah_slot_id *id)
+{
+	const union espah_addr *local = id->dir == ESPAH_DIR_OUT ? &id->src : &id->dst;
+
+	return id->vrf ?: espah_domain_of(en->net, local, id->family);
+}
+
+/* The SA of a slot that says, or does not say, which VRF @id is in; or for any source. */
+static struct espah_sa *find_other(struct espah_net *en, struct espah_slot_id id, bool any)
+{
+	u32 domain = slot_domain(en, &id);
+	bool named = id.vrf;
+	struct espah_slot *slot;
+	struct espah_sa *sa = NULL;
+
+	if (any) {
+		id.src = (union espah_addr) {};
+		slot = espah_slot_find(&en->sad, &id);
+		sa = slot ? rcu_dereference(slot->sa) : NULL;
+	}
+	if (!sa && domain) {
+		id.vrf = named ? 0 : domain;
+		slot = espah_slot_find(&en->sad, &id);
+		sa = slot ? rcu_dereference(slot->sa) : NULL;
+		if (sa && named && espah_path_domain(sa, espah_sa_path(sa)) != domain)
+			sa = NULL;
+	}
+	return sa;
+}
+
+/*
+ * A template and an SA meet in one slot if both name the same VRF, or neither names one. Here are
+ * those of which one names the VRF that the other's local address is in, and SAs for any source.
+ */
+static noinline struct espah_sa *look_further(struct espah_net *en, const struct espah_slot_id *id)
+{
+	struct espah_sa *sa = find_other(en, *id, false);
+
+	return sa || id->mode == ESPAH_MODE_TUNNEL ? sa : find_other(en, *id, true);
+}
+
 struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
 				   const struct espah_flow *flow)
 {
 	struct espah_slot *slot = READ_ONCE(tmpl->slot);
+	struct espah_slot_id id;
+	struct espah_sa *sa;
 
-	if (!slot) {
-		struct espah_slot_id id = tmpl->id;
-
-		if (tmpl->barred)
-			return NULL;
-		id.src = flow->src;
-		id.dst = flow->dst;
-		id.family = flow->family;
-		slot = espah_slot_find(&en->sad, &id);
+	if (likely(slot)) {
+		sa = rcu_dereference(slot->sa);
+		return likely(sa) ? sa : look_further(en, &slot->id);
 	}
-	return slot ? rcu_dereference(slot->sa) : NULL;
+	if (tmpl->barred)
+		return NULL;
+	id = tmpl->id;
+	id.src = flow->src;
+	id.dst = flow->dst;
+	id.family = flow->family;
+	slot = espah_slot_find(&en->sad, &id);
+	sa = slot ? rcu_dereference(slot->sa) : NULL;
+	return likely(sa) ? sa : look_further(en, &id);
+}
+
+/* Whether an SA in another slot than the template's is one that look_further() finds. */
+static noinline bool admits_other(const struct espah_template *tmpl, const struct espah_sa *sa,
+				  const struct espah_slot_id *has)
+{
+	const struct espah_slot_id *wants = &tmpl->id;
+	struct espah_path *path = espah_sa_path(sa);
+
+	if (has->reqid != wants->reqid || has->family != wants->family ||
+	    has->proto != wants->proto || has->mode != wants->mode || has->dir != wants->dir)
+		return false;
+	if (tmpl->slot && (!espah_addr_equal(&has->dst, &wants->dst) ||
+			   !(espah_addr_equal(&has->src, &wants->src) ||
+			     (has->mode == ESPAH_MODE_TRANSPORT &&
+			      (espah_addr_any(&has->src) || espah_addr_any(&wants->src))))))
+		return false;
+	if (has->vrf == wants->vrf)
+		return true;
+	return wants->vrf ? espah_path_domain(sa, path) == wants->vrf :
+			    has->vrf == espah_domain_of(sa->en->net, &has->dst, has->family);
 }
 
 bool espah_template_admits(const struct espah_template *tmpl, const struct espah_sa *sa)
 {
 	const struct espah_slot *slot = READ_ONCE(sa->slot);
-	const struct espah_slot_id *has = &slot->id, *wants = &tmpl->id;
 
-	if (tmpl->slot)
-		return tmpl->slot == slot;
-	return !tmpl->barred && has->reqid == wants->reqid && has->family == wants->family &&
-	       has->proto == wants->proto && has->mode == wants->mode && has->dir == wants->dir;
+	if (likely(tmpl->slot == slot))
+		return true;
+	return !tmpl->barred && admits_other(tmpl, sa, &slot->id);
 }
 
 void espah_spd_setup(struct espah_spd *spd)

@@ -208,7 +208,10 @@ static inline struct espah_template *espah_policy_tmpl(struct espah_policy *pol,
 	return i ? &pol->outer[i - 1] : &pol->tmpl;
 }
 
-/* the newest SA of a template for a packet of @flow, or NULL; Context: RCU reader */
+/*
+ * The newest SA of a template for a packet of @flow, or NULL; Context: RCU reader. It may name the
+ * VRF where the template does not, or the other way round, and in transport mode be of any source.
+ */
 struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
 				   const struct espah_flow *flow);
 

@@ -5,6 +5,7 @@
 #include <net/ipv6.h>
 #include "attr.h"
 #include "netlink.h"
+#include "../domain.h"
 
 /* A sentence that says what is accepted and, where the kernel can, what was given. */
 #define got(extack, attr, accepted, fmt, args...) \
@@ -473,13 +474,9 @@ u8 espah_get_addr(const struct nlattr *attr, union espah_addr *addr)
 	return nla_len(attr) == sizeof(struct in_addr) ? AF_INET : AF_INET6;
 }
 
-static bool is_host(const union espah_addr *addr, u8 family)
+static bool is_broadcast(const union espah_addr *addr, u8 family)
 {
-	if (espah_addr_any(addr))
-		return false;
-	if (family == AF_INET)
-		return !ipv4_is_multicast(addr->ip4) && !ipv4_is_lbcast(addr->ip4);
-	return !ipv6_addr_is_multicast((const struct in6_addr *)addr);
+	return family == AF_INET && ipv4_is_lbcast(addr->ip4);
 }
 
 /**
@@ -489,12 +486,13 @@ static bool is_host(const union espah_addr *addr, u8 family)
  * @src: is set; without @src_attr, it stays
  * @dst: is set; without @dst_attr, it stays
  * @family: is set; what it was counts for an address that stays
+ * @loose: transport mode: the source may be 0, for any, and the destination a group
  * @extack: gets a sentence on failure
  *
  * Return: 0, or -EINVAL if the families differ or an address is not a host's.
  */
 int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_attr,
-			union espah_addr *src, union espah_addr *dst, u8 *family,
+			union espah_addr *src, union espah_addr *dst, u8 *family, bool loose,
 			struct netlink_ext_ack *extack)
 {
 	u8 src_family = src_attr ? espah_get_addr(src_attr, src) : *family;
@@ -506,17 +504,40 @@ int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_
 				    "source and destination must both be IPv4 or both be IPv6");
 		return -EINVAL;
 	}
-	if (!is_host(src, *family)) {
+	if (espah_addr_is_group(src, *family) || is_broadcast(src, *family) ||
+	    (espah_addr_any(src) && !loose)) {
 		NL_SET_ERR_MSG_ATTR(extack, src_attr,
-				    "the source must be a host's address, not 0, multicast or broadcast");
+				    "the source must be a host's address, not multicast or broadcast; 0, for any, is for new SAs and templates in transport mode");
 		return -EINVAL;
 	}
-	if (!is_host(dst, *family)) {
+	if (espah_addr_is_group(dst, *family) && !loose) {
 		NL_SET_ERR_MSG_ATTR(extack, dst_attr,
-				    "the destination must be a host's address, not 0, multicast or broadcast");
+				    "the destination must be a host's address; a multicast group is for transport mode");
+		return -EINVAL;
+	}
+	if (espah_addr_any(dst) || is_broadcast(dst, *family)) {
+		NL_SET_ERR_MSG_ATTR(extack, dst_attr,
+				    "the destination must be the address of a host or a multicast group, not 0 or broadcast");
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/**
+ * espah_known_vrf - check that there is a VRF
+ * @net: network namespace
+ * @attr: its index, or NULL
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0 or -EINVAL.
+ */
+int espah_known_vrf(struct net *net, const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	if (!attr || espah_domain_exists(net, nla_get_u32(attr)))
+		return 0;
+	espah_err_fmt(extack, attr, "no VRF has this index", "no VRF has the index %u",
+		      nla_get_u32(attr));
+	return -EINVAL;
 }
 
 /**

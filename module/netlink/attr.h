@@ -106,13 +106,17 @@ u8 espah_get_addr(const struct nlattr *attr, union espah_addr *addr);
  * @src: is set; without @src_attr, it stays
  * @dst: is set; without @dst_attr, it stays
  * @family: is set; what it was counts for an address that stays
+ * @loose: transport mode: the source may be 0, for any, and the destination a group
  * @extack: gets a sentence on failure
  *
  * Return: 0, or -EINVAL if the families differ or an address is not a host's.
  */
 int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_attr,
-			union espah_addr *src, union espah_addr *dst, u8 *family,
+			union espah_addr *src, union espah_addr *dst, u8 *family, bool loose,
 			struct netlink_ext_ack *extack);
+
+/* checks that a VRF has the index that an attribute says; 0 or -EINVAL with a sentence */
+int espah_known_vrf(struct net *net, const struct nlattr *attr, struct netlink_ext_ack *extack);
 
 int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family);
 

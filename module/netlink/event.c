@@ -69,7 +69,7 @@ void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 {
 	struct nlattr *dir = attrs[ESPAH_SA_DIR], *reqid = attrs[ESPAH_SA_REQID];
-	struct nlattr *proto = attrs[ESPAH_SA_PROTO];
+	struct nlattr *proto = attrs[ESPAH_SA_PROTO], *vrf = attrs[ESPAH_SA_VRF];
 	int err = 0;
 	void *hdr;
 	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, ESPAH_CMD_SA_FLUSH, &hdr, GFP_KERNEL);
@@ -82,6 +82,8 @@ void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 		err = nla_put_u8(skb, ESPAH_SA_PROTO, nla_get_u8(proto));
 	if (!err && reqid)
 		err = nla_put_u32(skb, ESPAH_SA_REQID, nla_get_u32(reqid));
+	if (!err && vrf)
+		err = nla_put_u32(skb, ESPAH_SA_VRF, nla_get_u32(vrf));
 	send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, err, GFP_KERNEL);
 }
 
@@ -245,6 +247,7 @@ static int put_mapping(struct sk_buff *skb, const struct espah_sa *sa, const uni
 	       nla_put_be32(skb, ESPAH_SA_SPI, sa->id.spi) ?:
 	       espah_put_addr(skb, ESPAH_SA_SRC, &path->src, family) ?:
 	       espah_put_addr(skb, ESPAH_SA_DST, &path->dst, family) ?:
+	       (sa->id.vrf ? nla_put_u32(skb, ESPAH_SA_VRF, sa->id.vrf) : 0) ?:
 	       nla_put_u32(skb, ESPAH_SA_REQID, READ_ONCE(sa->slot)->id.reqid) ?:
 	       nla_put_u16(skb, ESPAH_SA_ENCAP_SPORT, ntohs(path->sport)) ?:
 	       nla_put_u16(skb, ESPAH_SA_ENCAP_DPORT, ntohs(path->dport)) ?:

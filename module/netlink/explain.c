@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/in.h>
-#include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
-#include <net/addrconf.h>
-#include <net/route.h>
 #include "attr.h"
 #include "netlink.h"
 #include "../bundle.h"
+#include "../domain.h"
 #include "../ike.h"
 #include "../mtu.h"
 #include "../output.h"
@@ -62,18 +60,24 @@ static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netli
 	return 0;
 }
 
-static bool is_local(struct net *net, const union espah_addr *addr, u8 family)
+/* A device that belongs to a VRF; Context: RCU reader. */
+static void set_vrf(struct net *net, struct espah_flow *flow)
 {
-	if (family == AF_INET)
-		return inet_addr_type(net, addr->ip4) == RTN_LOCAL;
-	return ipv6_chk_addr(net, (const struct in6_addr *)addr, NULL, 0);
+	const struct net_device *dev = dev_get_by_index_rcu(net, flow->ifindex);
+
+	if (dev && netif_is_l3_slave(dev))
+		flow->vrf = espah_domain(dev);
 }
 
 /* Why packets of a flow pass whatever the policies say, or NULL; @partly: not all of them do. */
 static const char *exemption(struct net *net, u8 dir, const struct espah_flow *flow, bool *partly)
 {
-	bool from = is_local(net, &flow->src, flow->family);
-	bool to = is_local(net, &flow->dst, flow->family);
+	/* without a device, in the domain of the address that would be this host's */
+	u32 device = flow->ifindex ?: espah_domain_of(net, dir == ESPAH_DIR_OUT ? &flow->src :
+						      &flow->dst, flow->family);
+	const struct net_device *dev = dev_get_by_index_rcu(net, device);
+	bool from = espah_domain_has(net, &flow->src, flow->family, dev);
+	bool to = espah_domain_has(net, &flow->dst, flow->family, dev);
 	u16 own = dir == ESPAH_DIR_OUT ? flow->sport : flow->dport;
 
 	*partly = false;
@@ -299,6 +303,7 @@ int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
 	}
 	mutex_lock(&en->lock);
 	rcu_read_lock();
+	set_vrf(en->net, &flow);
 	err = put_request(answer, attrs) ?:
 	      put_answer(answer, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 	rcu_read_unlock();

@@ -11,6 +11,7 @@ static const struct nla_policy template_policy[ESPAH_TMPL_MAX + 1] = {
 	[ESPAH_TMPL_SRC] = ESPAH_NLA(addr),
 	[ESPAH_TMPL_DST] = ESPAH_NLA(addr),
 	[ESPAH_TMPL_REQID] = ESPAH_NLA(u32),
+	[ESPAH_TMPL_VRF] = ESPAH_NLA(ifindex),
 	[ESPAH_TMPL_OUTER] = NLA_POLICY_NESTED(template_policy),
 };
 
@@ -56,7 +57,8 @@ int espah_put_template(struct sk_buff *skb, int type, struct espah_policy *pol,
 		if (!nests[i] ||
 		    nla_put_u8(skb, ESPAH_TMPL_PROTO, tmpl->proto) ||
 		    nla_put_u8(skb, ESPAH_TMPL_MODE, tmpl->mode) ||
-		    nla_put_u32(skb, ESPAH_TMPL_REQID, tmpl->reqid))
+		    nla_put_u32(skb, ESPAH_TMPL_REQID, tmpl->reqid) ||
+		    (tmpl->vrf && nla_put_u32(skb, ESPAH_TMPL_VRF, tmpl->vrf)))
 			return -EMSGSIZE;
 		src = &tmpl->src;
 		dst = &tmpl->dst;
@@ -158,7 +160,8 @@ static int get_template_addrs(struct espah_slot_id *tmpl, const struct nlattr *n
 		return -EINVAL;
 	}
 	err = espah_get_endpoints(attrs[ESPAH_TMPL_SRC], attrs[ESPAH_TMPL_DST], &tmpl->src,
-				  &tmpl->dst, &tmpl->family, extack);
+				  &tmpl->dst, &tmpl->family,
+				  tmpl->mode == ESPAH_MODE_TRANSPORT, extack);
 	if (err)
 		return err;
 	if (tmpl->mode == ESPAH_MODE_TRANSPORT && tmpl->family != family) {
@@ -171,6 +174,7 @@ static int get_template_addrs(struct espah_slot_id *tmpl, const struct nlattr *n
 
 /**
  * get_template - read one of nested templates
+ * @net: network namespace
  * @nest: the attribute
  * @tmpl: filled in
  * @inside: the one that it is nested in: its SA takes the packet before; or NULL
@@ -180,7 +184,7 @@ static int get_template_addrs(struct espah_slot_id *tmpl, const struct nlattr *n
  *
  * Return: 0 or -EINVAL.
  */
-static int get_template(const struct nlattr *nest, struct espah_slot_id *tmpl,
+static int get_template(struct net *net, const struct nlattr *nest, struct espah_slot_id *tmpl,
 			const struct espah_slot_id *inside, const struct espah_policy *pol,
 			const struct nlattr **outer, struct netlink_ext_ack *extack)
 {
@@ -199,6 +203,10 @@ static int get_template(const struct nlattr *nest, struct espah_slot_id *tmpl,
 	tmpl->mode = nla_get_u8(attrs[ESPAH_TMPL_MODE]);
 	tmpl->proto = espah_get_u8(attrs[ESPAH_TMPL_PROTO], IPPROTO_ESP);
 	tmpl->reqid = espah_get_u32(attrs[ESPAH_TMPL_REQID], 0);
+	tmpl->vrf = espah_get_u32(attrs[ESPAH_TMPL_VRF], 0);
+	err = espah_known_vrf(net, attrs[ESPAH_TMPL_VRF], extack);
+	if (err)
+		return err;
 	err = get_template_addrs(tmpl, nest, attrs, inside ? inside->family :
 				 pol->rules->sel.family, extack);
 	if (!err && inside && tmpl->mode == ESPAH_MODE_TRANSPORT)
@@ -206,11 +214,11 @@ static int get_template(const struct nlattr *nest, struct espah_slot_id *tmpl,
 	return err;
 }
 
-static int get_templates(const struct nlattr *nest, struct espah_policy *pol,
+static int get_templates(struct net *net, const struct nlattr *nest, struct espah_policy *pol,
 			 struct netlink_ext_ack *extack)
 {
 	struct espah_template *outer;
-	int err = get_template(nest, &pol->tmpl.id, NULL, pol, &nest, extack);
+	int err = get_template(net, nest, &pol->tmpl.id, NULL, pol, &nest, extack);
 
 	while (!err && nest) {
 		if (pol->nouter == ESPAH_BUNDLE_MAX - 1) {
@@ -224,7 +232,7 @@ static int get_templates(const struct nlattr *nest, struct espah_policy *pol,
 			return -ENOMEM;
 		pol->outer = outer;
 		memset(&outer[pol->nouter], 0, sizeof(*outer));
-		err = get_template(nest, &outer[pol->nouter].id,
+		err = get_template(net, nest, &outer[pol->nouter].id,
 				   &espah_policy_tmpl(pol, pol->nouter)->id, pol, &nest, extack);
 		pol->nouter++;
 	}
@@ -234,7 +242,7 @@ static int get_templates(const struct nlattr *nest, struct espah_policy *pol,
 /* --- requests --- */
 
 /* What only protect policies have. */
-static int get_protection(struct espah_policy *pol, struct nlattr **attrs,
+static int get_protection(struct net *net, struct espah_policy *pol, struct nlattr **attrs,
 			  struct netlink_ext_ack *extack)
 {
 	int err;
@@ -250,7 +258,7 @@ static int get_protection(struct espah_policy *pol, struct nlattr **attrs,
 		       espah_refuse(extack, attrs, ESPAH_POLICY_MSS,
 				    "goes with the action protect only");
 	err = espah_need(extack, attrs, ESPAH_POLICY_TEMPLATE) ?:
-	      get_templates(attrs[ESPAH_POLICY_TEMPLATE], pol, extack);
+	      get_templates(net, attrs[ESPAH_POLICY_TEMPLATE], pol, extack);
 	if (err)
 		return err;
 	if (pol->dir == ESPAH_DIR_IN)
@@ -277,7 +285,7 @@ static int get_protection(struct espah_policy *pol, struct nlattr **attrs,
 	return 0;
 }
 
-static int get_policy(struct espah_policy *pol, struct nlattr **attrs,
+static int get_policy(struct net *net, struct espah_policy *pol, struct nlattr **attrs,
 		      struct netlink_ext_ack *extack)
 {
 	pol->dir = nla_get_u8(attrs[ESPAH_POLICY_DIR]);
@@ -291,7 +299,7 @@ static int get_policy(struct espah_policy *pol, struct nlattr **attrs,
 		if (!pol->label)
 			return -ENOMEM;
 	}
-	return get_protection(pol, attrs, extack);
+	return get_protection(net, pol, attrs, extack);
 }
 
 /* Makes a policy effective, with hooks to match, or leaves all as it was. */
@@ -356,7 +364,7 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 		goto err_selectors;
 	}
 	pol->account = account;
-	err = get_policy(pol, attrs, extack);
+	err = get_policy(en->net, pol, attrs, extack);
 	if (err)
 		goto err_policy;
 	if (info->nlhdr->nlmsg_flags & NLM_F_ECHO) {

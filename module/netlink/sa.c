@@ -18,7 +18,8 @@
 	[ESPAH_SA_DIR] = ESPAH_NLA(dir),			\
 	[ESPAH_SA_PROTO] = ESPAH_NLA(ipsec),			\
 	[ESPAH_SA_SPI] = ESPAH_NLA(spi),			\
-	[ESPAH_SA_DST] = ESPAH_NLA(addr)
+	[ESPAH_SA_DST] = ESPAH_NLA(addr),			\
+	[ESPAH_SA_VRF] = ESPAH_NLA(ifindex)
 
 /* what SA_SET changes too */
 #define SETTABLE_POLICY						\
@@ -70,6 +71,7 @@ const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_DIR] = ESPAH_NLA(dir),
 	[ESPAH_SA_PROTO] = ESPAH_NLA(ipsec),
 	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
+	[ESPAH_SA_VRF] = ESPAH_NLA(ifindex),
 };
 
 const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
@@ -80,6 +82,7 @@ const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
 	[ESPAH_SA_SPI_MIN] = ESPAH_NLA(spi_bound),
 	[ESPAH_SA_SPI_MAX] = ESPAH_NLA(spi_bound),
+	[ESPAH_SA_VRF] = ESPAH_NLA(ifindex),
 };
 
 /* --- answers --- */
@@ -167,6 +170,7 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	    nla_put_be32(skb, ESPAH_SA_SPI, sa->id.spi) ||
 	    espah_put_addr(skb, ESPAH_SA_SRC, &path->src, path->family) ||
 	    espah_put_addr(skb, ESPAH_SA_DST, &path->dst, path->family) ||
+	    (sa->id.vrf && nla_put_u32(skb, ESPAH_SA_VRF, sa->id.vrf)) ||
 	    nla_put_u32(skb, ESPAH_SA_REQID, sa->slot->id.reqid) ||
 	    nla_put_u32(skb, ESPAH_SA_ID, sa->index) ||
 	    nla_put_u8(skb, ESPAH_SA_STATE, sa->state) ||
@@ -218,6 +222,7 @@ static int get_id(struct nlattr **attrs, struct espah_sa_id *id, struct netlink_
 	id->proto = espah_get_u8(attrs[ESPAH_SA_PROTO], IPPROTO_ESP);
 	id->spi = nla_get_be32(attrs[ESPAH_SA_SPI]);
 	id->family = espah_get_addr(attrs[ESPAH_SA_DST], &id->dst);
+	id->vrf = espah_get_u32(attrs[ESPAH_SA_VRF], 0);
 	return 0;
 }
 
@@ -234,8 +239,8 @@ static struct espah_sa *find_sa(struct espah_net *en, struct genl_info *info)
 	if (sa)
 		return sa;
 	espah_err_fmt(info->extack, info->attrs[ESPAH_SA_SPI],
-		      "no SA has this direction, SPI, destination and protocol",
-		      "no %s SA has SPI %#x, this destination and protocol",
+		      "no SA has this direction, SPI, destination, protocol and VRF",
+		      "no %s SA has SPI %#x, this destination, protocol and VRF",
 		      id.dir == ESPAH_DIR_IN ? "inbound" : "outbound", be32_to_cpu(id.spi));
 	return ERR_PTR(-ENOENT);
 }
@@ -334,7 +339,14 @@ static int check_cpus(const struct sk_buff *skb, struct nlattr **attrs,
 static int get_window(struct espah_sa *sa, struct nlattr **attrs, u32 *window,
 		      struct netlink_ext_ack *extack)
 {
-	*window = espah_get_u32(attrs[ESPAH_SA_WINDOW], ESPAH_WINDOW_DEFAULT);
+	bool any = espah_sa_any(sa);
+
+	*window = espah_get_u32(attrs[ESPAH_SA_WINDOW], any ? 0 : ESPAH_WINDOW_DEFAULT);
+	if (sa->id.dir == ESPAH_DIR_IN && any && (*window || espah_sa_esn(sa))) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_WINDOW] ?: attrs[ESPAH_SA_FLAGS],
+				    "an SA for any source has neither replay window nor ESN: each sender counts for itself (RFC 4303 2.2)");
+		return -EINVAL;
+	}
 	if (sa->id.dir == ESPAH_DIR_OUT)
 		return espah_refuse(extack, attrs, ESPAH_SA_WINDOW,
 				    "is for inbound SAs: there is no replay window for outbound ones");
@@ -421,12 +433,13 @@ static int check_dummy(const struct espah_sa *sa, struct nlattr **attrs,
 	const struct nlattr *steady = attrs[ESPAH_SA_DUMMY];
 	const struct nlattr *random = attrs[ESPAH_SA_DUMMY_RANDOM];
 
-	if (!(steady && random) && sa->id.dir == ESPAH_DIR_OUT && sa->id.proto == IPPROTO_ESP)
-		return 0;
 	if (!steady && !random)
 		return 0;
+	if (!(steady && random) && sa->id.dir == ESPAH_DIR_OUT && sa->id.proto == IPPROTO_ESP &&
+	    !espah_sa_any(sa))
+		return 0;
 	NL_SET_ERR_MSG_ATTR(extack, steady ?: random,
-			    "dummies are for outbound ESP, and either steady or random");
+			    "dummies are for outbound ESP with a source, and either steady or random");
 	return -EINVAL;
 }
 
@@ -516,6 +529,17 @@ static int get_ports(struct nlattr **attrs, u8 proto, __be16 *sport, __be16 *dpo
 	return 0;
 }
 
+/* UDP has one peer's port. */
+static int check_encap(__be16 dport, const union espah_addr *src, const union espah_addr *dst,
+		       u8 family, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	if (!dport || !(espah_addr_any(src) || espah_addr_is_group(dst, family)))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_ENCAP_DPORT],
+			    "with UDP, each end of an SA must be a host's address");
+	return -EINVAL;
+}
+
 static const struct espah_algo *get_algo(struct nlattr **attrs, u8 proto,
 					 struct netlink_ext_ack *extack)
 {
@@ -564,9 +588,15 @@ static int get_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 		  espah_need(extack, attrs, ESPAH_SA_ALG) ?:
 		  espah_need(extack, attrs, ESPAH_SA_KEY) ?:
 		  espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST], &path->src,
-				      &sa->id.dst, &sa->id.family, extack) ?:
+				      &sa->id.dst, &sa->id.family,
+				      nla_get_u8(attrs[ESPAH_SA_MODE]) == ESPAH_MODE_TRANSPORT,
+				      extack) ?:
+		  espah_known_vrf(sa->en->net, attrs[ESPAH_SA_VRF], extack) ?:
 		  get_ports(attrs, sa->id.proto, &path->sport, &path->dport, extack);
 
+	if (err)
+		return err;
+	err = check_encap(path->dport, &path->src, &sa->id.dst, sa->id.family, attrs, extack);
 	if (err)
 		return err;
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
@@ -657,8 +687,10 @@ static int move_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ex
 	union espah_addr src = path->src, dst = path->dst;
 	u8 family = path->family;
 	int err = get_ports(attrs, sa->id.proto, &sport, &dport, extack) ?:
-		  espah_get_endpoints(src_attr, dst_attr, &src, &dst, &family, extack);
+		  espah_get_endpoints(src_attr, dst_attr, &src, &dst, &family,
+				      !src_attr && sa->mode == ESPAH_MODE_TRANSPORT, extack);
 
+	err = err ?: check_encap(dport, &src, &dst, family, attrs, extack);
 	if (err || !(src_attr || dst_attr || attrs[ESPAH_SA_ENCAP_SPORT]))
 		return err;
 	return espah_sad_move(sa, &src, &dst, family, sport, dport, extack);
@@ -839,9 +871,13 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 	if (IS_ERR(sa))
 		return PTR_ERR(sa);
 	err = espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST],
-				  &espah_sa_path(sa)->src, &sa->id.dst, &sa->id.family, extack);
+				  &espah_sa_path(sa)->src, &sa->id.dst, &sa->id.family,
+				  nla_get_u8(attrs[ESPAH_SA_MODE]) == ESPAH_MODE_TRANSPORT,
+				  extack) ?:
+	      espah_known_vrf(en->net, attrs[ESPAH_SA_VRF], extack);
 	if (err)
 		goto err_sa;
+	sa->id.vrf = espah_get_u32(attrs[ESPAH_SA_VRF], 0);
 	sa->id.dir = ESPAH_DIR_IN;
 	sa->id.proto = espah_get_u8(attrs[ESPAH_SA_PROTO], IPPROTO_ESP);
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
@@ -889,6 +925,8 @@ static bool wanted(const struct espah_sa *sa, struct nlattr **attrs)
 	if (attrs[ESPAH_SA_SPI] && nla_get_be32(attrs[ESPAH_SA_SPI]) != sa->id.spi)
 		return false;
 	if (attrs[ESPAH_SA_REQID] && nla_get_u32(attrs[ESPAH_SA_REQID]) != sa->slot->id.reqid)
+		return false;
+	if (attrs[ESPAH_SA_VRF] && nla_get_u32(attrs[ESPAH_SA_VRF]) != sa->id.vrf)
 		return false;
 	if (attrs[ESPAH_SA_SRC] && (espah_get_addr(attrs[ESPAH_SA_SRC], &addr) != sa->id.family ||
 				    !espah_addr_equal(&addr, &espah_sa_path(sa)->src)))

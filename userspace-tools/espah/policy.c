@@ -14,7 +14,7 @@
 	"  type, code A-B    of ICMP messages; the type of mobility headers\n" \
 	"  opaque            only fragments, other than the first, whose ports cannot be known\n" \
 	"  mark M[/MASK]     of the packet, as SO_MARK or nft set it; such as 7 or 0x20/0xf0\n" \
-	"  dev NAME          it leaves by this network device, or came by it\n" \
+	"  dev NAME          it leaves by this network device, or came by it; a VRF is all its devices\n" \
 	"  priority N        lower is looked at first (default 1000)\n"
 
 const char policy_help[] =
@@ -29,8 +29,8 @@ const char policy_help[] =
 	"dev NAME or priority N; ACTION is one of\n"
 	"  bypass\n"
 	"  discard [unreach]\n"
-	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [mss auto|off|N]\n"
-	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [mss auto|off|N]\n"
+	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [vrf NAME] [mss auto|off|N]\n"
+	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [vrf NAME] [mss auto|off|N]\n"
 	"  protect ... [pfp FIELDS] [queue N] [unreach]: what is done without an SA\n"
 	"  protect with several SAs, the innermost first, such as esp transport ah transport\n"
 	"\n"
@@ -48,10 +48,11 @@ static const char add_help[] =
 	"ACTION is one of\n"
 	"  bypass            let it pass in the clear\n"
 	"  discard [unreach] drop it; with unreach, and out, tell the sender by ICMP\n"
-	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [mss auto|off|N]\n"
-	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [mss auto|off|N]\n"
-	"                    only through an SA with these outer addresses and this reqid; mss\n"
-	"                    bounds the MSS that TCP agrees on (default auto: what fits)\n"
+	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [vrf NAME] [mss auto|off|N]\n"
+	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [vrf NAME] [mss auto|off|N]\n"
+	"                    only through an SA with these outer addresses and this reqid; vrf: of\n"
+	"                    this VRF (default: where the local address is); mss bounds the MSS\n"
+	"                    that TCP agrees on (default auto: what fits)\n"
 	"  protect [esp|ah] MODE... [esp|ah] MODE... with up to 4 SAs, each with its reqid: the\n"
 	"                    packet goes through the first, what comes of it through the next;\n"
 	"                    a packet that did not come by all of them, in order, is dropped\n"

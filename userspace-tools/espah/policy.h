@@ -32,6 +32,7 @@ enum policy_word {
 	POLICY_PFP = 1 << 18,
 	POLICY_QUEUE = 1 << 19,
 	POLICY_UNREACH = 1 << 20,
+	POLICY_VRF = 1 << 21,
 };
 
 /**

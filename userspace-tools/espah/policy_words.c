@@ -20,7 +20,7 @@ static const struct {
 	{ "bypass", POLICY_ACTION }, { "discard", POLICY_ACTION }, { "protect", POLICY_ACTION },
 	{ "reqid", POLICY_REQID }, { "mss", POLICY_MSS }, { "id", POLICY_ID },
 	{ "label", POLICY_LABEL }, { "pfp", POLICY_PFP },
-	{ "queue", POLICY_QUEUE }, { "unreach", POLICY_UNREACH },
+	{ "queue", POLICY_QUEUE }, { "unreach", POLICY_UNREACH }, { "vrf", POLICY_VRF },
 };
 
 const struct pfp_word pfp_words[PFP_WORDS] = {
@@ -145,6 +145,14 @@ static int read_template(struct args *args, struct template *tmpl)
 	return 0;
 }
 
+/* the SA that was named last */
+static struct template *last_template(struct policy *policy)
+{
+	unsigned int n = template_count(policy->tmpl);
+
+	return &policy->tmpl[n ? n - 1 : 0];
+}
+
 /* Return: 0, or -1 and told. */
 static int read_keyword(struct args *args, const char *word, uint32_t bit, struct policy *policy)
 {
@@ -190,12 +198,11 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 	case POLICY_PRIORITY:
 		return parse_u32(word, value, &policy->priority);
 	case POLICY_REQID:
-		/* of the SA that was named last */
-		tmpl = &policy->tmpl[template_count(policy->tmpl)];
-		if (tmpl != policy->tmpl)
-			tmpl--;
+		tmpl = last_template(policy);
 		tmpl->has_reqid = true;
 		return parse_u32(word, value, &tmpl->reqid);
+	case POLICY_VRF:
+		return parse_dev(value, &last_template(policy)->vrf);
 	case POLICY_MSS:
 		return read_mss(value, &policy->mss);
 	case POLICY_QUEUE:
@@ -242,7 +249,7 @@ static int read_outer(struct args *args, struct policy *policy)
 		return -1;
 	}
 	args->at--;
-	policy->given &= ~POLICY_REQID;
+	policy->given &= ~(POLICY_REQID | POLICY_VRF);
 	return read_template(args, &policy->tmpl[n]);
 }
 
@@ -275,7 +282,7 @@ static const uint32_t outbound = POLICY_QUEUE | POLICY_UNREACH;
 static int check(const char *command, bool with_action, uint8_t family, struct policy *policy)
 {
 	uint32_t protect_only = policy->given & (POLICY_REQID | POLICY_MSS | POLICY_PFP |
-						 POLICY_QUEUE);
+						 POLICY_QUEUE | POLICY_VRF);
 
 	if (policy->given & POLICY_ID) {
 		if (policy->given == POLICY_ID)
@@ -302,7 +309,8 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		error("'%s' goes with protect, not with %s",
 		      protect_only & POLICY_REQID ? "reqid" :
 		      protect_only & POLICY_MSS ? "mss" :
-		      protect_only & POLICY_PFP ? "pfp" : "queue",
+		      protect_only & POLICY_PFP ? "pfp" :
+		      protect_only & POLICY_VRF ? "vrf" : "queue",
 		      word_of(WORD_ACTION, policy->action));
 		return -1;
 	}
@@ -342,7 +350,7 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 int policy_read(struct args *args, const char *command, bool with_action, struct policy *policy)
 {
 	const uint32_t only_add = POLICY_ACTION | POLICY_REQID | POLICY_MSS | POLICY_LABEL |
-				  POLICY_PFP | POLICY_QUEUE | POLICY_UNREACH;
+				  POLICY_PFP | POLICY_QUEUE | POLICY_UNREACH | POLICY_VRF;
 	uint32_t refused = with_action ? POLICY_ID : only_add, bit;
 	uint8_t family = AF_UNSPEC, side;
 	const char *word;

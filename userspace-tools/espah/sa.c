@@ -11,7 +11,11 @@
 #define IDENTITY (SA_DIR | SA_SPI | SA_DST)
 
 #define IDENTITY_HELP \
-	"An SA is named by its direction, protocol (esp if none is given), SPI and destination.\n"
+	"An SA is named by its direction, protocol (esp if none is given), SPI, destination, and\n" \
+	"VRF if it was added with one.\n"
+
+#define VRF_HELP \
+	"  vrf NAME          in this VRF (default: the domain of the device that has its local address)\n"
 
 #define LABEL_HELP \
 	"  label TEXT        whose it is, to be shown, up to 63 characters\n"
@@ -38,12 +42,12 @@ const char sa_help[] =
 	"\n"
 	"  add in|out [esp|ah] spi SPI src ADDR dst ADDR tunnel|transport ALG key-file FILE [...]\n"
 	"  set in|out [esp|ah] spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...] [new-src ADDR]\n"
-	"      [new-dst ADDR] [encap ...] [tfc N] [dummy ...] [cpus N]\n"
-	"  del in|out [esp|ah] spi SPI dst ADDR\n"
-	"  get in|out [esp|ah] spi SPI dst ADDR [--show-keys]\n"
-	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
-	"  flush [in|out] [esp|ah] [reqid N]\n"
-	"  alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI]\n"
+	"      [new-dst ADDR] [encap ...] [tfc N] [dummy ...] [cpus N] [vrf NAME]\n"
+	"  del in|out [esp|ah] spi SPI dst ADDR [vrf NAME]\n"
+	"  get in|out [esp|ah] spi SPI dst ADDR [vrf NAME] [--show-keys]\n"
+	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME] [--show-keys]\n"
+	"  flush [in|out] [esp|ah] [reqid N] [vrf NAME]\n"
+	"  alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI] [vrf NAME]\n"
 	"\n"
 	"'espah sa COMMAND --help' says more. Example:\n"
 	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file site-b.in\n";
@@ -55,7 +59,8 @@ static const char add_help[] =
 	"  in|out            as seen from this host\n"
 	"  esp|ah            the protocol (default esp)\n"
 	"  spi SPI           256 to 0xffffffff, decimal or 0x and hexadecimal\n"
-	"  src, dst ADDR     addresses of the outer header\n"
+	"  src, dst ADDR     addresses of the outer header; in transport mode dst may be a multicast\n"
+	"                    group, and src 0.0.0.0 or ::, for any, without replay window\n"
 	"  ALG               such as aes256gcm16, for AH sha256; 'espah algo' lists them, with\n"
 	"                    the lengths of their keys\n"
 	"KEY is one of\n"
@@ -86,6 +91,7 @@ static const char add_help[] =
 	LABEL_HELP
 	HIDING_HELP
 	CPUS_HELP
+	VRF_HELP
 	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
 	"  hard LIMIT...     when the SA ends\n"
 	LIMIT_HELP
@@ -95,7 +101,7 @@ static const char add_help[] =
 	"  espah sa add in ah spi 0x3001 src 198.51.100.7 dst 192.0.2.1 transport sha256 key-file b.in\n";
 
 static const char set_help[] =
-	"espah sa set in|out [esp|ah] spi SPI dst ADDR OPTION...\n"
+	"espah sa set in|out [esp|ah] spi SPI dst ADDR [vrf NAME] OPTION...\n"
 	"\n"
 	"Changes an SA in place; keys, sequence numbers, replay window, counters and limits that are\n"
 	"not named stay.\n"
@@ -117,7 +123,7 @@ static const char set_help[] =
 	"  espah sa set in spi 0x1001 dst 192.0.2.1 encap udp 61234 4500\n";
 
 static const char del_help[] =
-	"espah sa del in|out [esp|ah] spi SPI dst ADDR\n"
+	"espah sa del in|out [esp|ah] spi SPI dst ADDR [vrf NAME]\n"
 	"\n"
 	"Deletes an SA. " IDENTITY_HELP
 	"Traffic that a policy protects is dropped, not sent in the clear, while no SA is there.\n"
@@ -126,7 +132,7 @@ static const char del_help[] =
 	"  espah sa del in spi 0x1001 dst 192.0.2.1\n";
 
 static const char get_help[] =
-	"espah sa get in|out [esp|ah] spi SPI dst ADDR [--show-keys]\n"
+	"espah sa get in|out [esp|ah] spi SPI dst ADDR [vrf NAME] [--show-keys]\n"
 	"\n"
 	"Prints one SA with its counters. " IDENTITY_HELP
 	"\n"
@@ -134,7 +140,7 @@ static const char get_help[] =
 	"  espah sa get in spi 0x1001 dst 192.0.2.1\n";
 
 static const char list_help[] =
-	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [--show-keys]\n"
+	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME] [--show-keys]\n"
 	"\n"
 	"Prints the SAs that equal each of what is given, in the order in which they were added.\n"
 	"\n"
@@ -143,9 +149,9 @@ static const char list_help[] =
 	"  espah -j sa list reqid 7\n";
 
 static const char flush_sa_help[] =
-	"espah sa flush [in|out] [esp|ah] [reqid N]\n"
+	"espah sa flush [in|out] [esp|ah] [reqid N] [vrf NAME]\n"
 	"\n"
-	"Deletes all SAs, or those of a direction, protocol or reqid. Policies stay, so what they protect\n"
+	"Deletes all SAs, or those of a direction, protocol, reqid or VRF. Policies stay, so what they protect\n"
 	"is dropped until there are SAs again.\n"
 	"\n"
 	"Example:\n"
@@ -153,6 +159,7 @@ static const char flush_sa_help[] =
 
 static const char alloc_help[] =
 	"espah sa alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI]\n"
+	"    [vrf NAME]\n"
 	"\n"
 	"Reserves a free inbound SPI for 60 seconds and prints it. 'sa add in' with that SPI and\n"
 	"dst, within that time, makes it an SA. min and max bound the choice.\n"
@@ -178,7 +185,8 @@ static int add(struct cli *cli, struct args *args)
 
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
 			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
-			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY, needs, &sa);
+			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY | SA_VRF,
+			 needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);
@@ -192,7 +200,7 @@ static int set(struct cli *cli, struct args *args)
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa set", IDENTITY | changes, IDENTITY, &sa);
+	status = sa_read(cli, args, "sa set", IDENTITY | SA_VRF | changes, IDENTITY, &sa);
 	if (!status && !(sa.given & changes)) {
 		error("sa set also needs what to change (see 'espah sa set --help')");
 		return STATUS_USAGE;
@@ -205,7 +213,7 @@ static int del(struct cli *cli, struct args *args)
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa del", IDENTITY, IDENTITY, &sa);
+	status = sa_read(cli, args, "sa del", IDENTITY | SA_VRF, IDENTITY, &sa);
 	return status ? status : change(cli, ESPAH_CMD_SA_DEL, "sa del", &sa);
 }
 
@@ -215,7 +223,7 @@ static int flush(struct cli *cli, struct args *args)
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa flush", SA_DIR | SA_REQID, 0, &sa);
+	status = sa_read(cli, args, "sa flush", SA_DIR | SA_REQID | SA_VRF, 0, &sa);
 	if (!status)
 		status = queue_barrier(cli);
 	return status ? status : change(cli, ESPAH_CMD_SA_FLUSH, "sa flush", &sa);
@@ -241,7 +249,8 @@ static int get(struct cli *cli, struct args *args)
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa get", IDENTITY | SA_SHOW_KEYS, IDENTITY, &sa);
+	status = sa_read(cli, args, "sa get", IDENTITY | SA_VRF | SA_SHOW_KEYS, IDENTITY,
+			 &sa);
 	if (!status)
 		status = queue_ready(cli);
 	if (status)
@@ -268,7 +277,7 @@ static int list(struct cli *cli, struct args *args)
 	int status;
 
 	status = sa_read(cli, args, "sa list", SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_REQID |
-			 SA_SHOW_KEYS, 0, &sa);
+			 SA_VRF | SA_SHOW_KEYS, 0, &sa);
 	if (!status)
 		status = queue_ready(cli);
 	if (status)
@@ -301,7 +310,8 @@ static int alloc(struct cli *cli, struct args *args)
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa alloc", needs | SA_REQID | SA_MIN | SA_MAX, needs, &sa);
+	status = sa_read(cli, args, "sa alloc", needs | SA_REQID | SA_MIN | SA_MAX | SA_VRF, needs,
+			 &sa);
 	if (!status)
 		status = queue_ready(cli);
 	if (status)

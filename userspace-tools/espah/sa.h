@@ -45,6 +45,7 @@ enum sa_word {
 	SA_LABEL = 1 << 27,
 	SA_CPUS = 1 << 28,
 	SA_REUSE_KEY = 1 << 29,
+	SA_VRF = 1 << 30,
 };
 
 /**
@@ -81,6 +82,7 @@ struct sa {
 	struct limits hard;
 	uint16_t tfc;
 	uint16_t cpus;
+	uint32_t vrf;
 	struct dummies dummies;
 };
 

@@ -37,7 +37,7 @@ static bool larval(const struct nlattr **tb)
  */
 void sa_line(const struct nlattr **tb, char *buf, size_t size)
 {
-	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8];
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8], vrf[DEV_TEXT_MAX];
 	struct addr addr;
 	int used;
 
@@ -47,6 +47,9 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 		used += snprintf(buf + used, size - used, "  %s", addr_text(&addr, src));
 	if (attr_addr(tb[ESPAH_SA_DST], &addr))
 		used += snprintf(buf + used, size - used, " -> %s", addr_text(&addr, dst));
+	if (tb[ESPAH_SA_VRF])
+		used += snprintf(buf + used, size - used, "  vrf %s",
+				 dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf));
 	if (tb[ESPAH_SA_MODE])
 		used += snprintf(buf + used, size - used, "  %s",
 				 word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));
@@ -178,7 +181,7 @@ json_t *sa_json(const struct nlattr **tb)
 		{ ESPAH_SA_DUMMIES, "dummies" },
 	};
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
-	char proto[8], dscp[DSCP_TEXT_MAX], hidden[TFC_TEXT_MAX];
+	char proto[8], dscp[DSCP_TEXT_MAX], hidden[TFC_TEXT_MAX], vrf[DEV_TEXT_MAX];
 	json_t *sa = json_object();
 	struct addr addr;
 	unsigned int i;
@@ -193,6 +196,8 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "src", json_addr(&addr));
 	if (attr_addr(tb[ESPAH_SA_DST], &addr))
 		json_set(sa, "dst", json_addr(&addr));
+	if (tb[ESPAH_SA_VRF])
+		json_set(sa, "vrf", json_string(dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf)));
 	if (tb[ESPAH_SA_ENCAP_SPORT])
 		json_set(sa, "encap", json_pack("{s:s,s:i,s:i}", "type", "udp",
 						"sport", attr_u16(tb[ESPAH_SA_ENCAP_SPORT], 0),
@@ -253,7 +258,7 @@ json_t *sa_json(const struct nlattr **tb)
 
 static void add_row(struct table *table, const struct nlattr **tb)
 {
-	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024], proto[8];
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024], proto[8], vrf[DEV_TEXT_MAX];
 	uint32_t window = attr_u32(tb[ESPAH_SA_WINDOW], 0);
 	struct addr from, to;
 
@@ -262,7 +267,9 @@ static void add_row(struct table *table, const struct nlattr **tb)
 	table_text(table, dir(tb));
 	table_text(table, word_proto(attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP), proto));
 	table_cell(table, "0x%08x", spi(tb));
-	table_cell(table, "%s -> %s", addr_text(&from, src), addr_text(&to, dst));
+	table_cell(table, "%s -> %s%s%s", addr_text(&from, src), addr_text(&to, dst),
+		   tb[ESPAH_SA_VRF] ? " vrf " : "", tb[ESPAH_SA_VRF] ?
+		   dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf) : "");
 	table_text(table, word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));
 	table_text(table, larval(tb) ? "(no keys yet)" :
 		   attr_string(tb[ESPAH_SA_ALG], "?"));

@@ -23,6 +23,7 @@ static const struct {
 	{ "encap", SA_ENCAP }, { "new-src", SA_NEW_SRC }, { "new-dst", SA_NEW_DST },
 	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY }, { "label", SA_LABEL },
 	{ "cpus", SA_CPUS }, { "reuse-key", SA_REUSE_KEY },
+	{ "vrf", SA_VRF },
 };
 
 /* What a missing one is called, in the order in which one would type them. */
@@ -165,6 +166,8 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 		return dscp_parse(value, &sa->dscp);
 	case SA_TTL:
 		return read_ttl(value, &sa->ttl);
+	case SA_VRF:
+		return parse_dev(value, &sa->vrf);
 	case SA_LABEL:
 		return parse_label(value, &sa->label);
 	}
@@ -386,6 +389,8 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		mnl_attr_put_u16(nlh, ESPAH_SA_TFC, sa->tfc);
 	if (sa->given & SA_CPUS)
 		mnl_attr_put_u16(nlh, ESPAH_SA_CPUS, sa->cpus);
+	if (sa->given & SA_VRF)
+		mnl_attr_put_u32(nlh, ESPAH_SA_VRF, sa->vrf);
 	if (sa->given & SA_DUMMY)
 		mnl_attr_put_u32(nlh, sa->dummies.random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
 				 sa->dummies.interval);

@@ -325,6 +325,8 @@ void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tm
 		put_addr(nlh, ESPAH_TMPL_DST, &tmpl[i].dst);
 		if (tmpl[i].has_reqid)
 			mnl_attr_put_u32(nlh, ESPAH_TMPL_REQID, tmpl[i].reqid);
+		if (tmpl[i].vrf)
+			mnl_attr_put_u32(nlh, ESPAH_TMPL_VRF, tmpl[i].vrf);
 	}
 	while (n--)
 		mnl_attr_nest_end(nlh, nests[n]);
@@ -345,6 +347,7 @@ void template_get(const struct nlattr *nest, struct template *tmpl)
 		attr_addr(tb[ESPAH_TMPL_DST], &tmpl->dst);
 		tmpl->has_reqid = tb[ESPAH_TMPL_REQID];
 		tmpl->reqid = attr_u32(tb[ESPAH_TMPL_REQID], 0);
+		tmpl->vrf = attr_u32(tb[ESPAH_TMPL_VRF], 0);
 		nest = tb[ESPAH_TMPL_OUTER];
 	} while (nest && ++tmpl < end);
 }
@@ -352,7 +355,7 @@ void template_get(const struct nlattr *nest, struct template *tmpl)
 /** template_text() - Return: such as "esp tunnel 192.0.2.1 -> 198.51.100.7 reqid 7" */
 const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MAX])
 {
-	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], vrf[DEV_TEXT_MAX];
 	size_t size = SELECTOR_TEXT_MAX;
 	unsigned int i;
 	int used = 0;
@@ -367,6 +370,9 @@ const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MA
 					 addr_text(&tmpl[i].dst, dst));
 		if (tmpl[i].reqid)
 			used += snprintf(buf + used, size - used, " reqid %u", tmpl[i].reqid);
+		if (tmpl[i].vrf)
+			used += snprintf(buf + used, size - used, " vrf %s",
+					 dev_text(tmpl[i].vrf, vrf));
 	}
 	return buf;
 }
@@ -375,6 +381,7 @@ const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MA
 json_t *template_json(const struct template *tmpl)
 {
 	json_t *all = NULL, *object;
+	char vrf[DEV_TEXT_MAX];
 	unsigned int n;
 
 	for (n = template_count(tmpl); n--;) {
@@ -386,6 +393,8 @@ json_t *template_json(const struct template *tmpl)
 		if (tmpl[n].dst.family)
 			json_set(object, "dst", json_addr(&tmpl[n].dst));
 		json_set(object, "reqid", json_integer(tmpl[n].reqid));
+		if (tmpl[n].vrf)
+			json_set(object, "vrf", json_string(dev_text(tmpl[n].vrf, vrf)));
 		if (all)
 			json_set(object, "outer", all);
 		all = object;

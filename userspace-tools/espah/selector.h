@@ -49,6 +49,7 @@ struct selector {
  * @dst: outer destination address, or none
  * @has_reqid: @reqid was given
  * @reqid: as the SA's
+ * @vrf: index of the VRF that the SA is in; 0: where its local address is
  */
 struct template {
 	uint8_t proto;
@@ -57,6 +58,7 @@ struct template {
 	struct addr dst;
 	bool has_reqid;
 	uint32_t reqid;
+	uint32_t vrf;
 };
 
 void selector_clear(struct selector *sel);

@@ -17,7 +17,8 @@
  *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
- *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol) is taken,
+ *                        [SA_VRF]
+ *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol, VRF) is taken,
  *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
  *     -EKEYREJECTED if the algorithm is a counter mode (GCM, CCM, GMAC, CTR,
  *     ChaCha20-Poly1305) and another SA of the network namespace, inbound or
@@ -36,14 +37,14 @@
  *     read-only attributes; SA_KEY and SA_IV_MASK only with [SA_SHOW_KEYS].
  *     dump: all SAs in the order in which they were added, reduced to those
  *     that equal each of [SA_DIR] [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO]
- *     [SA_REQID]; keys only with [SA_SHOW_KEYS].
- * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_PROTO] [SA_REQID]
+ *     [SA_REQID] [SA_VRF]; keys only with [SA_SHOW_KEYS].
+ * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_PROTO] [SA_REQID] [SA_VRF]
  * ESPAH_CMD_SA_ALLOC_SPI SA_SRC SA_DST SA_MODE [SA_PROTO] [SA_REQID]
- *                        [SA_SPI_MIN] [SA_SPI_MAX]
+ *                        [SA_SPI_MIN] [SA_SPI_MAX] [SA_VRF]
  *     Reserves a free inbound SPI for 60 seconds, as an SA without keys, and
  *     answers with ESPAH_CMD_SA_NEW.
  *
- *     (identity) is SA_DIR SA_SPI SA_DST [SA_PROTO].
+ *     (identity) is SA_DIR SA_SPI SA_DST [SA_PROTO] [SA_VRF].
  *     SA_SOFT and SA_HARD nest [LIMIT_PACKETS] [LIMIT_BYTES] [LIMIT_TIME]
  *     [LIMIT_USE] [LIMIT_IDLE] (RFC 4301 4.4.2.1). Soft: ESPAH_CMD_EXPIRE tells
  *     once that the SA is to be replaced. Hard: the SA is deleted; what its
@@ -74,7 +75,7 @@
  *     of addresses is cut into prefixes, and these, multiplied by the ranges of
  *     ports, make at most ESPAH_RULES_MAX rules.
  *     POLICY_TEMPLATE nests TMPL_MODE [TMPL_PROTO] [TMPL_SRC] [TMPL_DST]
- *     [TMPL_REQID] [TMPL_OUTER]. Addresses are needed in tunnel mode; in transport
+ *     [TMPL_REQID] [TMPL_VRF] [TMPL_OUTER]. Addresses are needed in tunnel mode; in transport
  *     mode they default to the packet's own. TMPL_OUTER nests the same again: another
  *     SA, which takes what this one has made (RFC 4301 4.5), up to ESPAH_BUNDLE_MAX
  *     in all. A packet is let in only if it came by all of them, and no others.
@@ -260,9 +261,12 @@ enum espah_sa_attr {
 	ESPAH_SA_MODE,
 	/** @ESPAH_SA_SPI: be32, at least ESPAH_SPI_MIN */
 	ESPAH_SA_SPI,
-	/** @ESPAH_SA_SRC: binary, outer source address */
+	/**
+	 * @ESPAH_SA_SRC: binary, outer source address; all 0 in transport mode without UDP: any
+	 * (RFC 4552), and then without replay window
+	 */
 	ESPAH_SA_SRC,
-	/** @ESPAH_SA_DST: binary, outer destination address */
+	/** @ESPAH_SA_DST: binary, outer destination address; in transport mode maybe a group's */
 	ESPAH_SA_DST,
 	/** @ESPAH_SA_REQID: u32, ties the SA to the policies that name it; default 0 */
 	ESPAH_SA_REQID,
@@ -380,6 +384,13 @@ enum espah_sa_attr {
 	 * an IV twice with a probability of 1 in 2^(64 - N): 1 in 2^32 for all packets without ESN
 	 */
 	ESPAH_SA_IV_MASK,
+	/**
+	 * @ESPAH_SA_VRF: u32, index of the VRF device in whose domain the SA's packets travel;
+	 * part of its identity. Absent: in the domain of the device that has the local
+	 * address (outbound the source, inbound the destination), wherever that may be
+	 * later; of several, the main one comes first. Inbound to a group: any domain
+	 */
+	ESPAH_SA_VRF,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
@@ -468,7 +479,8 @@ enum espah_sel_attr {
 	ESPAH_SEL_MARK_MASK,
 	/**
 	 * @ESPAH_SEL_IFINDEX: u32, index of the device by which the packet leaves (before
-	 * encryption), or by which it came; for what came by an SA, its ESP or AH packet
+	 * encryption), or by which it came; for what came by an SA, its ESP or AH packet. The
+	 * index of a VRF stands for all devices in it
 	 */
 	ESPAH_SEL_IFINDEX,
 
@@ -497,6 +509,11 @@ enum espah_tmpl_attr {
 	 * one has made; in transport mode with the same addresses
 	 */
 	ESPAH_TMPL_OUTER,
+	/**
+	 * @ESPAH_TMPL_VRF: u32, index of the VRF device whose SAs are meant. Absent: those in the
+	 * domain of the local address, whether or not they name it
+	 */
+	ESPAH_TMPL_VRF,
 
 	__ESPAH_TMPL_MAX,
 	ESPAH_TMPL_MAX = __ESPAH_TMPL_MAX - 1

@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""SAs to multicast groups, keyed by hand, as OSPF uses them (RFC 4552).
+
+a has espah; b and c, on the same link, have XFRM. All share keys and SPIs.
+"""
+import os
+import socket
+import struct
+
+import lab
+import traffic
+from ipsec import AH, ALGORITHMS, Espah, SA, Xfrm
+
+OSPF = 89
+SPI = 0x5000
+GROUP = {4: "224.0.0.5", 6: "ff02::5"}
+HOST = {4: {"a": "192.0.2.1", "b": "192.0.2.2", "c": "192.0.2.3"},
+        6: {"a": "fe80::a", "b": "fe80::b", "c": "fe80::c"}}
+ANY = {4: "0.0.0.0", 6: "::"}
+BITS = {4: 32, 6: 128}
+HELLO = bytes(range(40))
+
+
+class Link:
+    """a, b and c at a bridge."""
+
+    def __init__(self):
+        lab.delete_all()
+        self.bridge = lab.Netns("bridge")
+        self.bridge.ip("link add br0 type bridge mcast_snooping 0\nlink set br0 up\n")
+        for name in "abc":
+            ns = lab.Netns(name)
+            setattr(self, name, ns)
+            # a device before the one that is meant: link-local addresses do not tell them apart
+            ns.ip("link add dum type dummy\nlink set dum up\naddr add fe80::1/64 dev dum nodad\n")
+            lab.link(ns, "wan", self.bridge, f"to-{name}")
+            self.bridge.ip(f"link set to-{name} master br0\n")
+            ns.ip(f"addr add {HOST[4][name]}/24 dev wan\naddr add {HOST[6][name]}/64 dev wan nodad\n"
+                  "route add 224.0.0.0/4 dev wan\n")
+
+
+def xfrm(ns, v, me, algorithm, key):
+    """One state for each destination, whoever sends."""
+    lines = []
+    others = [HOST[v][name] for name in "abc" if name != me]
+    for dst in (GROUP[v], HOST[v][me], *others):
+        lines.append(Xfrm.state(SA(SPI, ANY[v], dst, "transport", algorithm, reqid=50, key=key),
+                                "out"))
+    for direction, dst in (("out", GROUP[v]), ("in", GROUP[v]), ("in", HOST[v][me]),
+                           *(("out", other) for other in others)):
+        lines.append(f"xfrm policy add src {ANY[v]}/0 dst {dst}/{BITS[v]} proto ospf "
+                     f"dir {direction} tmpl src {ANY[v]} dst {dst} proto {algorithm.proto} "
+                     "mode transport reqid 50")
+    ns.ip("\n".join(lines) + "\n")
+
+
+def espah(ns, v, algorithm, key, any_source):
+    """The same, or with the sources named; then only of b."""
+    me, other, group = HOST[v]["a"], HOST[v]["b"], GROUP[v]
+    src, peer = (ANY[v], ANY[v]) if any_source else (me, other)
+
+    def line(direction, source, dst):
+        return Espah.sa_line(direction, SA(SPI, source, dst, "transport", algorithm, reqid=50,
+                                           key=key))
+    lines = [line("out", src, group), line("out", src, other), line("in", peer, group),
+             line("in", peer, me)]
+    if any_source:
+        lines.append(line("out", src, HOST[v]["c"]))
+    anybody = f"{ANY[v]}/0"
+    for direction, dst in (("out", group), ("in", group), ("out", other), ("in", me),
+                           ("out", HOST[v]["c"])):
+        lines.append(f"policy add {direction} {anybody} {dst} proto {OSPF} protect "
+                     f"{algorithm.proto} transport reqid 50")
+    Espah.batch(ns, lines)
+
+
+def ospf(ns, v):
+    """A raw socket of the group on wan, which hears nothing of its own."""
+    with ns:
+        sock = socket.socket(socket.AF_INET if v == 4 else socket.AF_INET6, socket.SOCK_RAW, OSPF)
+        index = socket.if_nametoindex("wan")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"wan")
+    group = socket.inet_pton(sock.family, GROUP[v])
+    if v == 4:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                        struct.pack("=4s4si", group, bytes(4), index))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                        struct.pack("=4s4si", bytes(4), bytes(4), index))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group + struct.pack("=I", index))
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+    sock.settimeout(lab.TIMEOUT)
+    return sock, index
+
+
+def send(sender, v, dst, *receivers):
+    """A packet of OSPF to a group or a host, which arrives unchanged."""
+    sock, index = sender
+    sock.sendto(HELLO, (dst, 0) if v == 4 else (dst, 0, 0, index))
+    for receiver, _ in receivers:
+        try:
+            got = receiver.recv(200)
+        except TimeoutError:
+            raise lab.Failed(f"nothing came to {dst}") from None
+        lab.equal(got[20:] if v == 4 else got, HELLO, "what came")
+        lab.true(traffic.silent(receiver), "more than one came")
+
+
+def on_the_wire(wire):
+    return {traffic.protocol_of(p) for p in wire.packets() if p[0] >> 4 in (4, 6)} & {50, 51, OSPF}
+
+
+@lab.test("SAs to a group and to its members carry OSPF between espah and XFRM, with ESP and AH, over "
+          "IPv4 and IPv6, and with two neighbours that share keys and SPI (RFC 4552)")
+def ospf_packets():
+    link = Link()
+    for v in (4, 6):
+        sockets = {name: ospf(getattr(link, name), v) for name in "abc"}
+        for algorithm, any_source in ((ALGORITHMS["null-sha256"], False),
+                                      (ALGORITHMS["null-sha256"], True), (AH["sha256"], True)):
+            with lab.verdict(f"IPv{v} {algorithm.proto}, any source: {any_source}"), \
+                    traffic.Wire(link.bridge, "to-a") as wire:
+                key = os.urandom(algorithm.key_len)
+                espah(link.a, v, algorithm, key, any_source)
+                for name in "bc":
+                    xfrm(getattr(link, name), v, name, algorithm, key)
+                a, b, c = (sockets[name] for name in "abc")
+                for _ in range(3):
+                    send(a, v, GROUP[v], b, c)
+                    send(b, v, GROUP[v], a, c)
+                    send(a, v, HOST[v]["b"], b)
+                    send(b, v, HOST[v]["a"], a)
+                    if any_source:
+                        send(c, v, GROUP[v], a, b)
+                        send(c, v, HOST[v]["a"], a)
+                        send(a, v, HOST[v]["c"], c)
+                lab.equal(Espah.drops(link.a), {}, "drops")
+                lab.equal(on_the_wire(wire), {51 if algorithm.proto == "ah" else 50}, "protocols")
+            Espah.flush(link.a)
+            for name in "bc":
+                Xfrm.flush(getattr(link, name))
+        for sock, _ in sockets.values():
+            sock.close()
+
+
+@lab.test("what comes from another source than the SA names is dropped")
+def other_source():
+    link = Link()
+    key = os.urandom(32)
+    espah(link.a, 6, ALGORITHMS["null-sha256"], key, False)
+    xfrm(link.c, 6, "c", ALGORITHMS["null-sha256"], key)
+    a, c = ospf(link.a, 6), ospf(link.c, 6)
+    send(c, 6, GROUP[6])
+    lab.wait_for(lambda: Espah.drops(link.a) == {"policy": 1}, "the drop policy")
+    lab.true(traffic.silent(a[0]), "it came")
+
+
+@lab.test("an SA of any source is for transport mode without UDP, and has no replay window; neither "
+          "source is a group nor destination a broadcast address")
+def refusals():
+    link = Link()
+    sa = SA(SPI, "::", "ff02::5", "transport", ALGORITHMS["null-sha256"])
+    start = Espah.sa_line("in", sa)
+    for line, why in (
+            (f"{start} window 64", "neither replay window nor ESN"),
+            (f"{start} esn", "neither replay window nor ESN"),
+            (f"{start} encap udp 4500 4500", "must be a host's address"),
+            (start.replace("transport", "tunnel"), "transport mode"),
+            (start.replace("src ::", "src ff02::1"), "must be a host's address"),
+            (Espah.sa_line("in", SA(SPI, "192.0.2.1", "255.255.255.255", "transport")),
+             "multicast group"),
+            (Espah.sa_line("out", sa) + " dummy steady 10/s", "with a source")):
+        try:
+            Espah.batch(link.a, [line])
+        except lab.Failed as failed:
+            lab.true(why in str(failed), str(failed))
+        else:
+            raise lab.Failed(f"taken: {line}")
+    Espah.batch(link.a, [start])
+    lab.equal([sa["window"] for sa in Espah.sas(link.a)], [0], "window")
+
+
+if __name__ == "__main__":
+    lab.main()
