@@ -35,6 +35,7 @@
 #include "icmp.h"
 #include "input.h"
 #include "judged.h"
+#include "loopback.h"
 #include "lwtunnel.h"
 #include "output.h"
 #include "plaintext.h"
@@ -323,8 +324,13 @@ static bool stays(const struct nf_hook_state *state)
 static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
+	unsigned int verdict;
+
 	if (unlikely(!in_softirq()))
 		return disable_bh(post_routing4, priv, skb, state);
+	verdict = espah_loopback(skb, state);
+	if (unlikely(verdict != NF_REPEAT))
+		return verdict;
 	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || stays(state))
 		return NF_ACCEPT;
 	if (unlikely(espah_is_switched(skb)))

@@ -9,6 +9,7 @@
 #include "esp.h"
 #include "gather.h"
 #include "hooks.h"
+#include "loopback.h"
 #include "net.h"
 #include "netlink/netlink.h"
 #include "parallel.h"
@@ -83,6 +84,9 @@ static int __init espah_init(void)
 	int err;
 
 	espah_plaintext_setup();
+	err = espah_loopback_setup();
+	if (err)
+		return err;
 	err = espah_cells_setup();
 	if (err)
 		return err;

@@ -24,6 +24,7 @@
 #include "gather.h"
 #include "icmp.h"
 #include "ike.h"
+#include "loopback.h"
 #include "mode.h"
 #include "mss.h"
 #include "mtu.h"
@@ -595,6 +596,7 @@ drop:
 /* Leaves it to the IP layer to send an ESP packet. */
 static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 {
+	bool group = skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
 	u16 flags = IPSKB_XFRM_TRANSFORMED;
 
 	if (sa->mode == ESPAH_MODE_TUNNEL)
@@ -603,7 +605,11 @@ static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 		flags |= IPSKB_FORWARDED; /* or the IP layer fragments to its own path MTU */
 	IPCB(skb)->flags |= flags;
 	IPCB(skb)->frag_max_size = 0;
+	if (unlikely(group))
+		espah_loopback_begin();
 	ip_local_out(sa->en->net, skb->sk, skb);
+	if (unlikely(group))
+		espah_loopback_end();
 }
 
 static void emit6(struct espah_sa *sa, struct sk_buff *skb)

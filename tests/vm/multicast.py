@@ -146,6 +146,38 @@ def ospf_packets():
             sock.close()
 
 
+@lab.test("a datagram of the host itself to an IPv4 group that it has joined, or to broadcast, goes into an "
+          "SA once, and to the host's own socket once, in clear")
+def loopback():
+    link = Link()
+    me, other = HOST[4]["a"], HOST[4]["b"]
+    for mode, dst in (("tunnel", "239.1.1.1"), ("transport", "239.1.1.1"),
+                      ("tunnel", "192.0.2.255")):
+        with lab.verdict(f"{mode} to {dst}"), traffic.Wire(link.b, "wan") as wire:
+            how = f"tunnel {me} {other}" if mode == "tunnel" else "transport"
+            sa = SA(SPI, me, other if mode == "tunnel" else dst, mode, reqid=7)
+            Espah.batch(link.a, [Espah.sa_line("out", sa),
+                                 f"policy add out any4 {dst} udp protect {how} reqid 7"])
+            with link.a:
+                sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with sock:
+                sock.settimeout(lab.TIMEOUT)
+                sock.bind(("", 5555))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                mreq = socket.inet_aton("239.1.1.1") + socket.inet_aton(me)
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, mreq)
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(me))
+                for _ in range(3):
+                    sock.sendto(HELLO, (dst, 5555))
+                    lab.equal(sock.recv(100), HELLO, "what the host itself hears")
+                lab.equal([sa["packets"] for sa in Espah.sas(link.a)], [3], "packets of the SA")
+                lab.true(traffic.silent(sock), "the host hears it twice")
+            seen = [traffic.protocol_of(p) for p in wire.packets() if p[0] >> 4 == 4]
+            lab.equal([p for p in seen if p in (17, 50)], [50] * 3, "protocols on the wire")
+            lab.equal(Espah.drops(link.a), {}, "drops")
+        Espah.flush(link.a)
+
+
 @lab.test("what comes from another source than the SA names is dropped")
 def other_source():
     link = Link()
