@@ -19,13 +19,20 @@ unsigned int espah_bundle_sas(struct espah_net *en, struct espah_policy *pol,
 	return i;
 }
 
-unsigned int espah_bundle_mtu(struct espah_net *en, struct espah_policy *pol,
-			      const struct espah_flow *flow, unsigned int hdr_len)
+enum espah_drop espah_bundle_mtu(struct espah_net *en, struct espah_policy *pol,
+				 const struct espah_flow *flow, unsigned int hdr_len,
+				 unsigned int *mtu)
 {
 	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
-	unsigned int n = espah_bundle_sas(en, pol, flow, sas);
+	unsigned int n = espah_bundle_sas(en, pol, flow, sas), pmtu;
 
-	return n ? espah_sas_mtu(sas, n, espah_sa_pmtu(sas[n - 1]), hdr_len) : 0;
+	if (!n)
+		return ESPAH_DROP_NO_SA;
+	pmtu = espah_sa_pmtu(sas[n - 1]);
+	if (!pmtu)
+		return ESPAH_DROP_NO_ROUTE;
+	*mtu = espah_sas_mtu(sas, n, pmtu, hdr_len);
+	return ESPAH_DROP_NONE;
 }
 
 unsigned int espah_bundle_came_by(const struct espah_op *op, struct espah_sa **sas)

@@ -39,11 +39,13 @@ static inline struct espah_sa *espah_policy_sa(struct espah_net *en, struct espa
  * @pol: the policy
  * @flow: the packet's flow
  * @hdr_len: as for espah_sa_mtu()
+ * @mtu: gets it, bytes; 0 if nothing fits
  *
- * Context: RCU reader. Return: bytes; 0 if nothing fits, or an SA or route is missing.
+ * Context: RCU reader. Return: ESPAH_DROP_NONE, or what is missing: an SA or the route.
  */
-unsigned int espah_bundle_mtu(struct espah_net *en, struct espah_policy *pol,
-			      const struct espah_flow *flow, unsigned int hdr_len);
+enum espah_drop espah_bundle_mtu(struct espah_net *en, struct espah_policy *pol,
+				 const struct espah_flow *flow, unsigned int hdr_len,
+				 unsigned int *mtu);
 
 /**
  * espah_bundle_came_by - the SAs that a received packet has been through

@@ -32,6 +32,7 @@
 #include "order.h"
 #include "output.h"
 #include "recent.h"
+#include "segment.h"
 #include "tap.h"
 #include "udp_encap.h"
 
@@ -152,7 +153,7 @@ static unsigned int configured_mtu(const struct dst_entry *dst)
 		if (rt->rt6i_idev)
 			link = min_t(unsigned int, link, READ_ONCE(rt->rt6i_idev->cnf.mtu6));
 	}
-	return mtu ?: link - lwtunnel_headroom(dst->lwtstate, link);
+	return min(mtu ?: link - lwtunnel_headroom(dst->lwtstate, link), IP_MAX_MTU);
 }
 
 /*
@@ -175,9 +176,6 @@ static bool may_fragment(const struct espah_sa *sa, const struct sk_buff *skb)
 {
 	const struct sock *sk = skb->sk;
 
-	/* IP cannot say how long it would be */
-	if (unlikely(!skb_is_gso(skb) && skb->len + espah_sa_overhead(sa) > IP_MAX_MTU))
-		return false;
 	/* a local socket that did not ask for path MTU discovery */
 	if (skb->ignore_df)
 		return true;
@@ -223,6 +221,34 @@ void espah_output_unreach(struct sk_buff *skb, bool prohibited)
 static bool fits(const struct sk_buff *skb, unsigned int mtu)
 {
 	return skb_is_gso(skb) ? skb_gso_validate_network_len(skb, mtu) : skb->len <= mtu;
+}
+
+/* more than any SA adds */
+#define OVERHEAD_MAX 192
+
+/*
+ * A packet over the path MTU. As a rule its ESP packet is fragmented, or it is refused. Where IP
+ * could not say how long that is, the packet itself has to be cut, which a tunnel allows
+ * (RFC 4301 7.1); so datagrams of any length pass that came in fragments, or could have.
+ */
+static noinline enum espah_drop fit_large(const struct espah_sa *sa,
+					  const struct espah_policy *pol, struct sk_buff *skb,
+					  unsigned int mtu, unsigned int *cut)
+{
+	unsigned int more = espah_sa_overhead(sa) + pol->nouter * OVERHEAD_MAX;
+	bool may = may_fragment(sa, skb);
+
+	if (may && !fits(skb, IP_MAX_MTU - more)) {
+		may = sa->mode == ESPAH_MODE_TUNNEL && !skb_is_gso(skb) &&
+		      (skb->ignore_df || (skb->protocol == htons(ETH_P_IP) &&
+					  !(ip_hdr(skb)->frag_off & htons(IP_DF))));
+		*cut = mtu;
+	}
+	if (may)
+		return ESPAH_DROP_NONE;
+	if (mtu) /* 0: nothing would fit */
+		refuse_size(skb, mtu);
+	return ESPAH_DROP_TOO_BIG;
 }
 
 unsigned int espah_output_reserve(struct espah_sa *sa, unsigned int n, u64 *first)
@@ -373,6 +399,76 @@ static enum espah_drop lay_out(struct espah_sa *sa, struct sk_buff *skb,
 	return likely(*dst) ? espah_mode_layout(sa, skb, layout) : ESPAH_DROP_NO_ROUTE;
 }
 
+/*
+ * What segmentation made has headers of its own: some are gone, and UFO makes IP fragments. Nor
+ * has it computed checksums of tunnels around what was segmented, which a device might.
+ */
+static enum espah_drop look_again(const struct espah_sa *sa, struct sk_buff *skb,
+				  struct espah_layout *layout)
+{
+	if (unlikely(!espah_segment_finish(skb)))
+		return ESPAH_DROP_NOMEM;
+	if (unlikely(skb->len + espah_sa_overhead(sa) > IP_MAX_MTU))
+		return ESPAH_DROP_TOO_BIG;
+	return espah_mode_layout(sa, skb, layout);
+}
+
+/*
+ * Fits a packet to the path of its SAs. @cut gets the size of the fragments that it has to be cut
+ * into, or 0.
+ */
+static enum espah_drop fit(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
+			   struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+			   const struct dst_entry *dst, struct espah_layout *layout,
+			   unsigned int *cut)
+{
+	enum espah_drop reason;
+	unsigned int mtu;
+	u16 mss;
+
+	if (likely(!pol->nouter)) {
+		mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout->hdr_len);
+	} else {
+		reason = espah_bundle_mtu(en, pol, flow, layout->hdr_len, &mtu);
+		if (unlikely(reason))
+			return reason;
+		layout->policy_id = pol->id;
+	}
+	*cut = 0;
+	if (unlikely(!fits(skb, mtu))) {
+		reason = fit_large(sa, pol, skb, mtu, cut);
+		if (reason)
+			return reason;
+	}
+	layout->pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
+	if (pol->mss && espah_mss_concerns(flow)) {
+		mss = pol->mss == ESPAH_MSS_AUTO ? espah_mss_of_mtu(flow->family, mtu) : pol->mss;
+		if (!espah_mss_clamp(skb, thoff, mss))
+			return ESPAH_DROP_NOMEM;
+	}
+	return ESPAH_DROP_NONE;
+}
+
+/*
+ * Does what drivers behind us would have done. The packet becomes a list of @n, where each has to
+ * be looked at again, or none.
+ */
+static enum espah_drop divide(struct espah_net *en, struct sk_buff **skb, unsigned int cut,
+			      unsigned int *n)
+{
+	struct sk_buff *segs, *next;
+
+	if (likely(!skb_is_gso(*skb) && !cut))
+		return espah_segment_finish(*skb) ? ESPAH_DROP_NONE : ESPAH_DROP_NOMEM;
+	segs = cut ? espah_segment_cut(en->net, *skb, cut) : espah_segment_gso(*skb);
+	if (unlikely(!segs))
+		return ESPAH_DROP_SEGMENT;
+	*skb = segs;
+	skb_list_walk_safe(segs, segs, next)
+		++*n;
+	return ESPAH_DROP_NONE;
+}
+
 /**
  * protect - send a packet through an SA
  * @en: network namespace
@@ -394,38 +490,23 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	enum espah_drop reason = ESPAH_DROP_NESTING;
 	struct dst_entry *dst, *held = NULL;
 	struct sk_buff *segs, *next;
-	unsigned int mtu, left = 1, usable = 0, n = 0, bytes = 0, verdict;
-	bool waits = false;
+	unsigned int cut, left = 0, usable = 0, n = 0, bytes = 0, verdict;
+	bool waits = false, several;
 	u64 seq;
 
 	if (unlikely(layout.nesting == ESPAH_NESTING_MAX))
 		goto drop;
 
 	/* fit */
+	reason = ESPAH_DROP_NOMEM;
+	if (skb_is_gso(skb) && !espah_segment_plain(skb, &thoff))
+		goto drop;
 	reason = lay_out(sa, skb, flow, &layout, &dst, &held);
 	if (unlikely(reason))
 		goto drop;
-	if (likely(!pol->nouter)) {
-		mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout.hdr_len);
-	} else {
-		mtu = espah_bundle_mtu(en, pol, flow, layout.hdr_len);
-		layout.policy_id = pol->id;
-	}
-	if (unlikely(!fits(skb, mtu) && !may_fragment(sa, skb))) {
-		refuse_size(skb, mtu);
-		reason = ESPAH_DROP_TOO_BIG;
+	reason = fit(en, pol, sa, skb, flow, thoff, dst, &layout, &cut);
+	if (unlikely(reason))
 		goto drop;
-	}
-	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
-	reason = ESPAH_DROP_NOMEM;
-	if (pol->mss && espah_mss_concerns(flow)) {
-		u16 mss = espah_mss_of_mtu(flow->family, mtu);
-
-		if (pol->mss != ESPAH_MSS_AUTO)
-			mss = pol->mss;
-		if (!espah_mss_clamp(skb, thoff, mss))
-			goto drop;
-	}
 
 	/* what hooks and drivers behind us would have done */
 	verdict = espah_confirm(skb, state);
@@ -436,20 +517,11 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 		dst_release(held);
 		return;
 	}
-	if (skb_is_gso(skb)) {
-		segs = skb_gso_segment(skb, 0);
-		if (IS_ERR_OR_NULL(segs)) {
-			reason = ESPAH_DROP_SEGMENT;
-			goto drop;
-		}
-		consume_skb(skb);
-		skb = segs;
-		left = 0;
-		skb_list_walk_safe(segs, segs, next)
-			left++;
-	} else if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0)) {
+	reason = divide(en, &skb, cut, &left);
+	if (unlikely(reason))
 		goto drop;
-	}
+	several = left;
+	left = left ?: 1;
 
 	if (espah_gather_expects(skb)) {
 		waits = state && is_patient(sa, pol, skb) && espah_gather_takes(sa, skb);
@@ -460,6 +532,11 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	/* reserve, transform, emit */
 	skb_list_walk_safe(skb, segs, next) {
 		skb_mark_not_on_list(segs);
+		reason = several ? look_again(sa, segs, &layout) : ESPAH_DROP_NONE;
+		if (unlikely(reason)) {
+			espah_drop(en, sa, pol, reason, segs);
+			continue;
+		}
 		if (waits) {
 			usable = 1;
 			seq = 0;
