@@ -72,7 +72,11 @@ static bool for_xfrm(struct net *net, const struct sk_buff *skb, const struct es
 	       id.spi && espah_is_xfrms(net, skb, &id, htons(flow->dport));
 }
 
-/* RFC 4301 6.1.1: whether an ICMP message in clear is let in, where the policy does not object */
+/*
+ * RFC 4301 6.1.1: whether an ICMP message in clear is let in, where the policy does not object.
+ * One about a packet of our SAs is for us, as that had our address: to whoever lies behind, it
+ * could carry anything.
+ */
 static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 		       const struct sk_buff *skb, const struct espah_flow *flow, int thoff)
 {
@@ -80,7 +84,7 @@ static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 
 	return READ_ONCE(en->icmp_plaintext) == ESPAH_ACTION_BYPASS ||
 	       !espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted) ||
-	       espah_icmp_about_sa(en, skb, flow, thoff);
+	       (espah_icmp_about_sa(en, skb, flow, thoff) && to_this_host(en->net, flow));
 }
 
 /*
@@ -173,7 +177,7 @@ static enum espah_drop judge(struct espah_net *en, const struct sk_buff *skb,
 	/* routers between the gateways cannot but write in clear; see espah_icmp_input() */
 	if (!(pol && espah_policy_names(pol, flow->proto)) &&
 	    espah_icmp_about_sa(en, skb, flow, thoff))
-		return ESPAH_DROP_NONE;
+		return to_this_host(en->net, flow) ? ESPAH_DROP_NONE : ESPAH_DROP_ICMP_PLAINTEXT;
 	if (flow->hidden)
 		return ESPAH_DROP_OPAQUE_IN;
 	return action == ESPAH_ACTION_PROTECT ? ESPAH_DROP_PLAINTEXT : ESPAH_DROP_DISCARD_IN;

@@ -543,6 +543,22 @@ def pmtu_policies():
             lab.equal(one.told(cut(one.sent()), 1400), want, "path MTU")
 
 
+@lab.test("an ICMP error in clear about an SA's own packet is let in to this host alone")
+def about_esp():
+    for version in 4, 6:
+        for line in ("default in discard", f"policy add in any{version} {BEHIND[version]} {{tmpl}}"):
+            one = Path(version, version, policies=[both(version, ""), line])
+            esp = one.sent()
+            packet = message(version, ROUTER[version], BEHIND[version], UNREACHABLE[version],
+                             cut(esp) + b"INJECTED" * 20)
+            words = line.split()[0]
+            with lab.verdict(f"IPv{version}, {words}: to a host behind us it is dropped"):
+                found, drops = one.drops(lambda one=one, packet=packet: one.inward(packet, True))
+                lab.equal((found, drops), ([], {"icmp_plaintext": 1}), "what h got, and drops")
+            with lab.verdict(f"IPv{version}, {words}: to us it is let in"):
+                lab.equal(one.told(cut(esp), 1400), 1400, "path MTU")
+
+
 # --- against XFRM ---------------------------------------------------------------------------------
 
 @lab.test("ICMP errors through SAs to and from XFRM, in its own way of RFC 4301 6.2 (flag icmp)")
