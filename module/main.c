@@ -43,6 +43,7 @@ static int __net_init net_init(struct net *net)
 	espah_held_setup(en);
 	espah_flowtable_setup(en);
 	xa_init_flags(&en->encap_ports, XA_FLAGS_ACCOUNT);
+	seqlock_init(&en->udp_lock);
 	return 0;
 }
 

@@ -24,6 +24,29 @@ struct espah_told {
 	atomic_t missed;
 };
 
+/* of so many paths of ESP in UDP, the path MTU is kept that short quotations told */
+#define ESPAH_UDP_PATHS 8
+
+/**
+ * struct espah_udp_path - what an ICMP error said that quotes no more than the UDP header
+ * @src: address of ours
+ * @dst: the peer's
+ * @sport: our UDP port
+ * @dport: the peer's
+ * @family: AF_INET or AF_INET6; 0: nothing is kept here
+ * @mtu: path MTU, bytes
+ * @expires: jiffies
+ */
+struct espah_udp_path {
+	union espah_addr src;
+	union espah_addr dst;
+	__be16 sport;
+	__be16 dport;
+	u8 family;
+	u32 mtu;
+	unsigned long expires;
+};
+
 /**
  * struct espah_net - what espah keeps for a network namespace
  * @net: the namespace
@@ -32,10 +55,13 @@ struct espah_told {
  * @default_action: enum espah_action for what no policy matches, by enum espah_dir
  * @icmp_plaintext: ESPAH_CONFIG_ICMP
  * @secpath: ESPAH_CONFIG_SECPATH
+ * @udp_learned: something was kept in @udp_paths once
  * @lock: serialises configuration
  * @sad: its SAs
  * @spd: its policies
  * @encap_ports: users of each UDP port, see udp_encap.h; changed under @lock
+ * @udp_paths: by a hash of what is in them; under @udp_lock
+ * @udp_lock: readers see whole entries
  * @hooked: the netfilter hooks are registered; under @lock
  * @sparing: so are those that spare IPv6 packets XFRM's search; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
@@ -53,10 +79,13 @@ struct espah_net {
 	u8 default_action[2];
 	u8 icmp_plaintext;
 	bool secpath;
+	bool udp_learned;
 	struct mutex lock;
 	struct espah_sad sad;
 	struct espah_spd spd;
 	struct xarray encap_ports;
+	struct espah_udp_path udp_paths[ESPAH_UDP_PATHS];
+	seqlock_t udp_lock;
 	struct espah_waiting waiting;
 	struct espah_flowtable flowtable;
 	atomic_t addresses;

@@ -168,6 +168,8 @@ unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry 
 
 	if (unlikely(learned) && time_before(jiffies, READ_ONCE(sa->pmtu_expires)))
 		mtu = min(mtu, learned);
+	if (unlikely(READ_ONCE(sa->en->udp_learned)) && espah_sa_path(sa)->encap_len)
+		mtu = min(mtu, espah_icmp_udp_mtu(sa, espah_sa_path(sa)));
 	return mtu;
 }
 

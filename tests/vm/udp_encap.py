@@ -437,5 +437,45 @@ def path_mtu(outer):
     lab.wait_for(lambda: mtu() == 1400, "the path MTU")
 
 
+@lab.test("ICMP that quotes no more than the UDP header lowers it too, within bounds, for a time", 4)
+@lab.test("the same over IPv6, as some may quote", 6)
+def short_quotation(outer):
+    least = 552 if outer == 4 else 1280
+    setting = f"net.ipv{outer}.route.mtu_expires"
+    for mode in "tunnel", "transport":
+        peer = Peer(mode, outer, outer, encap=PORTS)
+        packet = peer.take(bytes(1000))
+        start = udp_offset(packet)
+
+        def mtu(peer=peer):
+            return next(sa["pmtu"] for sa in Espah.sas(peer.a) if sa["dir"] == "out")
+
+        def told(size, change=None, peer=peer, packet=packet, end=start + 8):
+            quoted = bytearray(packet[:end])
+            if change is not None:
+                quoted[change] ^= 1
+            peer.send(too_big(peer, bytes(quoted), size, outer))
+        old = peer.a.sysctl(setting)
+        peer.a.sysctl(setting, 3)
+        try:
+            with lab.verdict(f"IPv{outer} {mode}: a quotation of the UDP header"):
+                for change in start, start + 2, start - 1:  # ports, and the peer's address
+                    told(1400, change)
+                peer.accepts(1)
+                lab.equal(mtu(), 1500, "path MTU after what was about other flows")
+                told(1400)
+                lab.wait_for(lambda: mtu() == 1400, "1400")
+                told(1450)
+                peer.accepts(2)
+                lab.equal(mtu(), 1400, "path MTU after a larger one")
+                told(least - 100)
+                want = least if outer == 4 else 1400  # IPv6 ignores what cannot be
+                peer.accepts(3)
+                lab.equal(mtu(), want, "path MTU after less than the least")
+                lab.wait_for(lambda: mtu() == 1500, "its end")
+        finally:
+            peer.a.sysctl(setting, old)
+
+
 if __name__ == "__main__":
     lab.main()
