@@ -77,7 +77,7 @@ class Nest:
                 words += " ttl 64"
             ns.ip(f"link add t{level} mtu {2000 + 300 * level} type {kind} {words}\n"
                   f"addr add {inside[own]}/{bits} dev t{level} {'nodad' if bits == 64 else ''}\n"
-                  f"link set t{level} up\n")
+                  f"link set t{level} addrgenmode none up\n")
 
     def works(self):
         traffic.ping(self.a, self.ends[0][0], self.ends[0][1], count=2)
