@@ -241,7 +241,7 @@ static noinline enum espah_drop fit_large(const struct espah_sa *sa,
 	bool may = may_fragment(sa, skb);
 
 	if (may && !fits(skb, IP_MAX_MTU - more)) {
-		may = sa->mode == ESPAH_MODE_TUNNEL && !skb_is_gso(skb) &&
+		may = mtu && sa->mode == ESPAH_MODE_TUNNEL && !skb_is_gso(skb) &&
 		      (skb->ignore_df || (skb->protocol == htons(ETH_P_IP) &&
 					  !(ip_hdr(skb)->frag_off & htons(IP_DF))));
 		*cut = mtu;
