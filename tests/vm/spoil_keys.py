@@ -44,8 +44,8 @@ class Keys:
                 out["TFC"] = u16(dice.choice((1, 100, 1400, 0xffff)))
             if self.chance(0.2):
                 out |= dict(TTL=u8(dice.choice((1, 64, 255))), DSCP=u8(dice.randrange(64)))
-        if self.chance(0.1) and proto == 50:
-            out["DUMMY"] = u32(dice.choice((1000, 20000)))
+        if self.chance(0.05) and proto == 50:
+            out["DUMMY"] = u32(dice.choice((1000, 20000, 100000)))
         if self.chance(0.4):
             into["WINDOW"] = u32(dice.choice((32, 64, 4096) + (() if esn else (0,))))
         limits = []
