@@ -40,7 +40,7 @@ def references():
 
 def released():
     """Waits until no namespace needs the module any more."""
-    lab.wait_for(lambda: references() == 0, "the namespaces to end", 60)
+    lab.wait_for(lambda: references() == 0, "the namespaces to end", 180)
 
 
 def settle():
