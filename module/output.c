@@ -467,7 +467,7 @@ static enum espah_drop divide(struct espah_net *en, struct sk_buff **skb, unsign
 		return ESPAH_DROP_SEGMENT;
 	*skb = segs;
 	skb_list_walk_safe(segs, segs, next)
-		++*n;
+		(*n)++;
 	return ESPAH_DROP_NONE;
 }
 

@@ -84,7 +84,8 @@ static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 
 	return READ_ONCE(en->icmp_plaintext) == ESPAH_ACTION_BYPASS ||
 	       !espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted) ||
-	       (espah_icmp_about_sa(en, skb, flow, thoff) && to_this_host(en->net, flow));
+	       (espah_icmp_about_sa(en, skb, flow, thoff) &&
+		espah_domain_has(en->net, &flow->dst, flow->family, skb->dev));
 }
 
 /*
@@ -177,7 +178,8 @@ static enum espah_drop judge(struct espah_net *en, const struct sk_buff *skb,
 	/* routers between the gateways cannot but write in clear; see espah_icmp_input() */
 	if (!(pol && espah_policy_names(pol, flow->proto)) &&
 	    espah_icmp_about_sa(en, skb, flow, thoff))
-		return to_this_host(en->net, flow) ? ESPAH_DROP_NONE : ESPAH_DROP_ICMP_PLAINTEXT;
+		return espah_domain_has(en->net, &flow->dst, flow->family, skb->dev) ?
+		       ESPAH_DROP_NONE : ESPAH_DROP_ICMP_PLAINTEXT;
 	if (flow->hidden)
 		return ESPAH_DROP_OPAQUE_IN;
 	return action == ESPAH_ACTION_PROTECT ? ESPAH_DROP_PLAINTEXT : ESPAH_DROP_DISCARD_IN;
