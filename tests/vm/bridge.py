@@ -48,8 +48,8 @@ def topology():
 
 
 def configure(a, family, lines):
-    Espah.batch(a, [line.replace("any ", f"any{family} ").format(h=H[family], t=T[family])
-                    for line in lines])
+    wide = "10.0.0.0/8" if family == 4 else "fd00::/8"  # not a's own reports of groups
+    Espah.batch(a, [line.replace("any ", wide + " ").format(h=H[family], t=T[family]) for line in lines])
 
 
 def pass_through(kind, family):

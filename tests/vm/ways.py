@@ -232,8 +232,8 @@ for way, how in IN.items():
 @lab.test("what this host sends to itself passes under a policy that wants all protected")
 def _():
     _, a, _ = topology()
-    Espah.batch(a, ["policy add in any4 any4 protect tunnel 192.0.2.2 192.0.2.1 reqid 1",
-                    "policy add in any6 any6 protect tunnel 192.0.2.2 192.0.2.1 reqid 1"])
+    Espah.batch(a, [f"policy add in {NETS[family][0]} {NETS[family][0]} protect tunnel {B4} {A4} reqid 1"
+                    for family in NETS])  # not neighbours' reports of groups
     for family in 4, 6:
         traffic.ping(a, LOCAL[family], LOCAL[family])
     lab.equal(Espah.drops(a), {}, "drops")
