@@ -322,7 +322,8 @@ def words():
             raise lab.Failed(f"taken: {line}")
         except lab.Failed as failed:
             lab.true("no VRF has the index" in str(failed), str(failed))
-    Espah.batch(here.a, [Espah.sa_line("out", said(out, "vrf red")), Espah.sa_line("out", out),
+    other, _ = sas(0x7000, 4)  # with a key of its own
+    Espah.batch(here.a, [Espah.sa_line("out", said(out, "vrf red")), Espah.sa_line("out", other),
                          f"policy add out any4 any protect tunnel {A[4]} {B[4]} vrf red"])
     lab.equal([sa.get("vrf") for sa in Espah.sas(here.a)], ["red", None], "VRFs of the SAs")
     lab.equal([sa["vrf"] for sa in Espah.sas(here.a, "vrf", "red")], ["red"], "of those in red")
