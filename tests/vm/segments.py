@@ -92,12 +92,14 @@ def overlay(a, b, name, ends, level=0, mtu=1300):
 def transfer(a, inner, b, port=7001):
     before = errors(b)
     traffic.ping(a, *inner)
+    # what b's devices said before its policies were there came in clear
+    dropped = Espah.drops(a) if OURS is Espah else None
     with traffic.Transfer(a, inner[0], b, inner[1], port) as connection:
         connection.move(BULK)
         connection.move(BULK[:1 << 17], backward=True)
     lab.equal(errors(b) - before, 0, "wrong checksums at the peer")
     if OURS is Espah:
-        lab.equal(Espah.drops(a), {}, "drops")
+        lab.equal(Espah.drops(a), dropped, "drops")
 
 
 for name, family, mode in CASES:
