@@ -7,6 +7,7 @@ The flow from h to 10.2.0.1 is protected. Errors about it come from routers whos
 addresses no policy knows.
 """
 import dataclasses
+import os
 import select
 import socket
 import struct
@@ -22,7 +23,7 @@ ROUTER = {4: "203.0.113.9", 6: "2001:db8:9::9"}
 ELSEWHERE = {4: "198.51.100.77", 6: "2001:db8:7::7"}
 # type and code by RFC 792 and RFC 4443: the errors, and what is none (5 is a redirect)
 ERRORS = {4: ((3, 1), (3, 3), (3, 13), (11, 0), (12, 0)), 6: ((1, 0), (1, 4), (3, 0), (4, 1))}
-OTHERS = {4: ((8, 0), (0, 0), (5, 1), (13, 0)), 6: ((128, 0), (129, 0))}
+OTHERS = {4: ((8, 0), (0, 0), (13, 0)), 6: ((128, 0), (129, 0))}
 UNREACHABLE = {4: (3, 1), 6: (1, 0)}
 TOO_BIG = {4: (3, 4), 6: (2, 0)}
 ICMP = {4: 1, 6: 58}
