@@ -548,7 +548,8 @@ def pmtu_policies():
 def about_esp():
     for version in 4, 6:
         for line in ("default in discard", f"policy add in any{version} {BEHIND[version]} {{tmpl}}"):
-            one = Path(version, version, policies=[both(version, ""), line])
+            own = f"policy add in {BEHIND[version]} {OUTSIDE[version]} priority 1 bypass"
+            one = Path(version, version, policies=[both(version, ""), own, line])
             esp = one.sent()
             packet = message(version, ROUTER[version], BEHIND[version], UNREACHABLE[version],
                              cut(esp) + b"INJECTED" * 20)

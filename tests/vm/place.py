@@ -38,6 +38,9 @@ class Place:
         self.back()
         self.sysctl("net/ipv6/conf/all/accept_dad", 0)
         self.sysctl("net/ipv6/conf/default/accept_dad", 0)
+        # connections that nobody holds any more keep their namespace until TCP gives up
+        self.sysctl("net/ipv4/tcp_orphan_retries", 1)
+        self.sysctl("net/ipv4/tcp_retries2", 3)
 
     def __enter__(self):
         lab.syscall(lab.libc.setns, self.fd, lab.CLONE_NEWNET)

@@ -456,7 +456,7 @@ def short_quotation(outer):
                 quoted[change] ^= 1
             peer.send(too_big(peer, bytes(quoted), size, outer))
         old = peer.a.sysctl(setting)
-        peer.a.sysctl(setting, 3)
+        peer.a.sysctl(setting, 6)
         try:
             with lab.verdict(f"IPv{outer} {mode}: a quotation of the UDP header"):
                 for change in start, start + 2, start - 1:  # ports, and the peer's address
