@@ -189,7 +189,7 @@ for name in LOOPS:
         a, _, inner = tell_loop(name)
         send(a, inner, (10, 500, 1000))
         drops = quiet(a)
-        lab.true(drops.get("nesting", 0) >= 3, f"drops: {drops}")
+        lab.true(drops.get("nesting", 0) >= 2, f"drops: {drops}")  # the longest may be too big
         lab.equal(set(drops) - {"nesting", "too_big"}, set(), "other drops")
 
 
