@@ -195,7 +195,10 @@ for name in LOOPS:
 
 @lab.test("emission: a circle through a driver that answers later ends too, and so do its fragments")
 def later():
-    driver.instantiate("pcrypt")
+    try:
+        driver.instantiate("pcrypt")
+    except FileNotFoundError:
+        raise lab.Skipped("this kernel makes no pcrypt of the cipher") from None
     for name in ("gre without DF", "ip6gre"):
         with lab.verdict(f"emission: a circle through pcrypt and {name}"):
             a, _, inner = loop(name)
