@@ -168,6 +168,11 @@ class Neighbours:
         with lab.verdict("hostile: what other namespaces protect is never in clear (promise 1)"):
             lab.equal(len(self.wire.frames()), 0, "packets in clear")
 
+    def close(self):
+        """Lets go of the namespaces, which an open socket would keep."""
+        for sock in self.wire.sock, self.sink, self.source:
+            sock.close()
+
 
 # --- the suite ----------------------------------------------------------------------------------------
 
@@ -223,6 +228,7 @@ def main():
     with lab.verdict("hostile: nothing leaves a host in clear whose policies forbid it (promise 1)"):
         lab.equal([what for what in total if what.startswith("in clear")], [], "packets in clear")
     neighbours.judge()
+    neighbours.close()
     lab.delete_all()
     print(f"# over after {time.monotonic() - start:.0f} s", flush=True)
     with lab.verdict("hostile: the module lets go of all namespaces"):
