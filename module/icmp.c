@@ -51,13 +51,25 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 	return age < RECENT && age < last ? sa : NULL;
 }
 
+/* whether a quotation of ESP in UDP, at @off, ends before the SPI and number of what it quotes */
+static bool is_short(const struct sk_buff *skb, const struct espah_flow *quoted, int off)
+{
+	return quoted->proto == IPPROTO_UDP && quoted->has_ports &&
+	       skb->len < off + sizeof(struct udphdr) + 2 * sizeof(__be32);
+}
+
 bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
 			 const struct espah_flow *flow, int thoff)
 {
 	struct espah_flow quoted;
 	int off = espah_flow_quoted(skb, flow, thoff, &quoted);
 
-	return off >= 0 && quoted_sa(en, skb, &quoted, off);
+	if (off < 0)
+		return false;
+	/* no SA is named: then it is about the port on which all ESP in UDP with the peer goes */
+	if (is_short(skb, &quoted, off))
+		return xa_load(&en->encap_ports, quoted.dport);
+	return quoted_sa(en, skb, &quoted, off);
 }
 
 struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struct sk_buff *skb,
@@ -154,13 +166,6 @@ unsigned int espah_icmp_udp_mtu(const struct espah_sa *sa, const struct espah_pa
 		mtu = same_path(kept, &key) ? kept->mtu : UINT_MAX;
 	} while (read_seqretry(&sa->en->udp_lock, seq));
 	return mtu;
-}
-
-/* whether a quotation of ESP in UDP, at @off, ends before the SPI and number of what it quotes */
-static bool is_short(const struct sk_buff *skb, const struct espah_flow *quoted, int off)
-{
-	return quoted->proto == IPPROTO_UDP && quoted->has_ports &&
-	       skb->len < off + sizeof(struct udphdr) + 2 * sizeof(__be32);
 }
 
 void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int icmp_off)

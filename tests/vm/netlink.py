@@ -1106,7 +1106,7 @@ def fuzz(link, count, seed):
         elif code not in (E.EOPNOTSUPP, E.EPERM) and len(message) >= 20:
             length, = struct.unpack("=I", message[:4])
             check(text or length < 20, f"message {i} got no sentence: {code} {message.hex()}")
-            check(code in (E.EINVAL, E.ERANGE, E.ENOENT, E.EEXIST, E.ENOSPC),
+            check(code in (E.EINVAL, E.ERANGE, E.ENOENT, E.EEXIST, E.ENOSPC, E.EKEYREJECTED, E.ENODEV),
                   f"message {i} got {code} {text}")
         if i % 100 == 99 or i == count - 1:
             after = link.snapshot()
