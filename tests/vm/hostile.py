@@ -219,7 +219,7 @@ def main():
     tell(total)
     with lab.verdict("hostile: the generator works to the end"):
         lab.equal(failed, 0, "users whose program failed")
-    if total.get("sent", 0) > MANY:  # a machine that is busy with others does less
+    if options.seconds >= 300 and total.get("sent", 0) > MANY:  # short runs differ much
         with lab.verdict("hostile: packets go through SAs both ways, requests are accepted, reasons are many"):
             reasons = sum(what.startswith("drop:") for what in total)
             for what, least in (("protected", 20), ("accepted from SAs", 1), ("accepted", 50), ("received", 50)):

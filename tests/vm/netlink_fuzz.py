@@ -296,7 +296,7 @@ def main():
     with lab.verdict("fuzz: each command was accepted at times, and refused"):
         names = [name for name, _, _ in grammar.Grammar().commands.values()]
         missing = [name for name in names if not total.get(f"accepted: {name}")]
-        if total["sent"] > MANY:  # a machine that is busy with others sends fewer
+        if options.seconds >= 300 and total["sent"] > MANY:  # short runs differ much
             lab.equal(missing, [], "commands never accepted")
         lab.true(total.get("compared"), "nothing was compared after a refusal")
         lab.true(total.get("allocations that failed") or not can_fail(), "no allocation failed")

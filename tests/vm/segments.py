@@ -191,7 +191,7 @@ def too_long():
         lab.equal(set(Espah.drops(a)), {"too_big"}, "drops")
         lab.equal(wire.packets(50), [], "packets on the wire")
         sock.setsockopt(socket.IPPROTO_UDP, traffic.UDP_SEGMENT, 65300)
-        sock.sendto(bytes(65490), ("10.9.0.7", 9))
+        sock.sendto(bytes(65490), ("10.9.0.8", 9))  # what was too big has told the other route
         ends = [(struct.unpack("!H", packet[6:8])[0] & 0x1fff) * 8
                 + struct.unpack("!H", packet[2:4])[0] for packet in wire.packets(50)]
         lab.true(ends and 65300 < max(ends) <= 65535, f"ends of fragments: {ends[-3:]}")
