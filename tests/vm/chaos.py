@@ -230,7 +230,11 @@ class World(Keys, Network, Traffic):
                 for reason, number in drops.items():
                     self.count(f"drop: {reason}", number)
         if self.wire:
-            for frame in traffic.drain(self.wire):
+            try:
+                frames = traffic.drain(self.wire)
+            except OSError:  # its device has gone down
+                frames = ()
+            for frame in frames:
                 self.count(f"in clear, world {self.seed} ({self.layout}): {frame[14:70].hex()}")
         os.lseek(self.complaints, 0, os.SEEK_SET)
         with os.fdopen(os.dup(self.complaints), "rb") as file:
