@@ -19,15 +19,18 @@ unsigned int espah_bundle_sas(struct espah_net *en, struct espah_policy *pol,
 	return i;
 }
 
-enum espah_drop espah_bundle_mtu(struct espah_net *en, struct espah_policy *pol,
+enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *first,
 				 const struct espah_flow *flow, unsigned int hdr_len,
 				 unsigned int *mtu)
 {
-	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
-	unsigned int n = espah_bundle_sas(en, pol, flow, sas), pmtu;
+	struct espah_sa *sas[ESPAH_BUNDLE_MAX] = { first };
+	unsigned int n, pmtu;
 
-	if (!n)
-		return ESPAH_DROP_NO_SA;
+	for (n = 1; n <= pol->nouter; n++) {
+		sas[n] = espah_template_sa(first->en, espah_policy_tmpl(pol, n), flow);
+		if (!sas[n])
+			return ESPAH_DROP_NO_SA;
+	}
 	pmtu = espah_sa_pmtu(sas[n - 1]);
 	if (!pmtu)
 		return ESPAH_DROP_NO_ROUTE;

@@ -35,15 +35,15 @@ static inline struct espah_sa *espah_policy_sa(struct espah_net *en, struct espa
 
 /**
  * espah_bundle_mtu - the largest packet that fits through all SAs of a policy
- * @en: network namespace
  * @pol: the policy
+ * @first: the SA that takes the packet first; its template leads nowhere while packets wait
  * @flow: the packet's flow
  * @hdr_len: as for espah_sa_mtu()
  * @mtu: gets it, bytes; 0 if nothing fits
  *
  * Context: RCU reader. Return: ESPAH_DROP_NONE, or what is missing: an SA or the route.
  */
-enum espah_drop espah_bundle_mtu(struct espah_net *en, struct espah_policy *pol,
+enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *first,
 				 const struct espah_flow *flow, unsigned int hdr_len,
 				 unsigned int *mtu);
 

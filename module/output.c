@@ -419,8 +419,8 @@ static enum espah_drop look_again(const struct espah_sa *sa, struct sk_buff *skb
  * Fits a packet to the path of its SAs. @cut gets the size of the fragments that it has to be cut
  * into, or 0.
  */
-static enum espah_drop fit(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
-			   struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+static enum espah_drop fit(struct espah_policy *pol, struct espah_sa *sa, struct sk_buff *skb,
+			   const struct espah_flow *flow, int thoff,
 			   const struct dst_entry *dst, struct espah_layout *layout,
 			   unsigned int *cut)
 {
@@ -431,7 +431,7 @@ static enum espah_drop fit(struct espah_net *en, struct espah_policy *pol, struc
 	if (likely(!pol->nouter)) {
 		mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout->hdr_len);
 	} else {
-		reason = espah_bundle_mtu(en, pol, flow, layout->hdr_len, &mtu);
+		reason = espah_bundle_mtu(pol, sa, flow, layout->hdr_len, &mtu);
 		if (unlikely(reason))
 			return reason;
 		layout->policy_id = pol->id;
@@ -506,7 +506,7 @@ static void protect(struct espah_net *en, struct espah_policy *pol, struct espah
 	reason = lay_out(sa, skb, flow, &layout, &dst, &held);
 	if (unlikely(reason))
 		goto drop;
-	reason = fit(en, pol, sa, skb, flow, thoff, dst, &layout, &cut);
+	reason = fit(pol, sa, skb, flow, thoff, dst, &layout, &cut);
 	if (unlikely(reason))
 		goto drop;
 
