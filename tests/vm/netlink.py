@@ -108,6 +108,8 @@ def parse(data):
     found = []
     while len(data) >= 4:
         length, kind = struct.unpack("=HH", data[:4])
+        if length < 4:  # as in what a fuzzer has made
+            break
         found.append((kind & ~NESTED, data[4:length]))
         data = data[(length + 3) & ~3:]
     return found
@@ -155,6 +157,7 @@ class Link:
                 return answers, code, text
             while len(data) >= 16:
                 length, kind, flags = struct.unpack("=IHH", data[:8])
+                check(length >= 16, "a message shorter than its header")
                 body = data[16:length]
                 data = data[(length + 3) & ~3:]
                 if kind in (NLMSG_ERROR, NLMSG_DONE):

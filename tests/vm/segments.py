@@ -178,6 +178,7 @@ def too_long():
     need_espah()
     a, b = pair()
     a.ip("link add big mtu 65535 type dummy\naddr add 10.9.0.1/24 dev big\nlink set big up\n")
+    traffic.ping(a, *ENDS[4])  # resolves the neighbour, so that what is sent is on the wire at once
     out = sas(ENDS[4], "tunnel", extra="df clear")[0]
     Espah.configure(a, [out], [], [Policy("10.9.0.0/24", "10.9.0.0/24", ENDS[4], out.reqid)])
     with traffic.Wire(a, "wan", outgoing=True) as wire, traffic.udp(a, "10.9.0.1") as sock:
