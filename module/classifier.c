@@ -304,19 +304,25 @@ unsigned int espah_classifier_shapes(const struct espah_classifier *cls)
 /* --- rules --------------------------------------------------------------------------- */
 
 static void count_rule(struct espah_classifier *cls, struct espah_shape *shape,
-		       const struct espah_rule *rule, int n)
+		       struct espah_cell *cell, int n)
 {
+	cls->rules += n;
 	shape->rules += n;
-	WRITE_ONCE(cls->rules, cls->rules + n);
+	cell->count += n;
+}
+
+static void count_proto(struct espah_classifier *cls, const struct espah_rule *rule, int n)
+{
 	if (rule->sel.proto)
 		WRITE_ONCE(cls->proto_rules, cls->proto_rules + n);
 }
 
-static void link_rule(struct espah_cell *cell, struct espah_rule *rule)
+void espah_classifier_insert(struct espah_classifier *cls, struct espah_rule *rule)
 {
+	struct espah_cell *cell = rule->cell;
 	struct espah_rule *other;
 
-	rule->cell = cell;
+	count_proto(cls, rule, 1);
 	/* from the end, because the newest rule is the last of its priority */
 	list_for_each_entry_reverse(other, &cell->rules, link)
 		if (espah_rule_rank(other) < espah_rule_rank(rule))
@@ -324,7 +330,7 @@ static void link_rule(struct espah_cell *cell, struct espah_rule *rule)
 	list_add_rcu(&rule->link, &other->link);
 }
 
-int espah_classifier_add(struct espah_classifier *cls, struct espah_rule *rule)
+int espah_classifier_reserve(struct espah_classifier *cls, struct espah_rule *rule)
 {
 	struct espah_shapes *new = NULL, *old = writer(cls->shapes);
 	struct espah_entry *entry = find_entry(old, &rule->sel);
@@ -349,12 +355,13 @@ int espah_classifier_add(struct espah_classifier *cls, struct espah_rule *rule)
 			goto err_cell;
 	}
 
-	link_rule(cell, rule);
+	INIT_LIST_HEAD(&rule->link);
+	rule->cell = cell;
 	if (fresh) {
 		insert_cell(shape, writer(shape->cells), fresh);
 		shape->count++;
 	}
-	count_rule(cls, shape, rule, 1);
+	count_rule(cls, shape, cell, 1);
 	if (new)
 		publish(cls, new);
 	fit(shape);
@@ -375,9 +382,12 @@ void espah_classifier_del(struct espah_classifier *cls, struct espah_rule *rule)
 	struct espah_shapes *new = NULL, *old = writer(cls->shapes);
 	struct espah_shape *shape = find_entry(old, &rule->sel)->shape;
 
-	list_del_rcu(&rule->link);
-	count_rule(cls, shape, rule, -1);
-	if (list_empty(&rule->cell->rules)) {
+	if (!list_empty(&rule->link)) { /* else it was never put in */
+		list_del_rcu(&rule->link);
+		count_proto(cls, rule, -1);
+	}
+	count_rule(cls, shape, rule->cell, -1);
+	if (!rule->cell->count) {
 		remove_cell(shape, rule->cell);
 		shape->count--;
 		if (shape->count)

@@ -50,7 +50,7 @@ static inline u64 espah_rule_rank(const struct espah_rule *rule)
  * struct espah_classifier - rules of one direction
  * @shapes: sorted array of the shapes; NULL when there is no rule
  * @proto_rules: how many rules name a protocol
- * @rules: how many rules there are
+ * @rules: how many rules there are, or have room; for writers
  */
 struct espah_classifier {
 	struct espah_shapes __rcu *shapes;
@@ -59,16 +59,20 @@ struct espah_classifier {
 };
 
 /**
- * espah_classifier_add - put a rule in; process context
+ * espah_classifier_reserve - make room for a rule, which nobody finds yet
  * @cls: the classifier
  * @rule: the rule; owned by the caller, who frees it only an RCU grace period
  *	after espah_classifier_del() or espah_classifier_replace()
  *
+ * Context: process context, writer.
  * Return: 0 or -ENOMEM, with nothing changed.
  */
-int espah_classifier_add(struct espah_classifier *cls, struct espah_rule *rule);
+int espah_classifier_reserve(struct espah_classifier *cls, struct espah_rule *rule);
 
-/* takes a rule out; cannot fail; process context */
+/* puts a rule in for which there is room; cannot fail; caller is a writer */
+void espah_classifier_insert(struct espah_classifier *cls, struct espah_rule *rule);
+
+/* takes a rule out, or its room; cannot fail; process context, writer */
 void espah_classifier_del(struct espah_classifier *cls, struct espah_rule *rule);
 
 /*

@@ -18,16 +18,20 @@
 
 /**
  * struct espah_cell - the rules of a shape whose masked words are @key
- * @rules: sorted by rank; empty only in a cell that readers have yet to leave
+ * @rules: sorted by rank; empty in a cell that readers have yet to leave, or while there is but room
  * @next: in its bucket, one for each of two successive tables
- * @rcu: defers the freeing
+ * @count: rules that are here or have room; for writers, until it is taken out
+ * @rcu: defers the freeing, then
  * @key: ESPAH_WORDS_IP4 or ESPAH_WORDS_IP6, or ESPAH_WORDS_MORE more; with the least, all of
  *	this is one cache line
  */
 struct espah_cell {
 	struct list_head rules;
 	struct espah_cell __rcu *next[2];
-	struct rcu_head rcu;
+	union {
+		unsigned int count;
+		struct rcu_head rcu;
+	};
 	u32 key[];
 };
 

@@ -150,17 +150,15 @@ static int add_new(struct espah_net *en, struct espah_policy *pol)
 		return err;
 	for (i = 0; i < pol->nrules; i++) {
 		pol->rules[i].order = pol->id;
-		err = espah_classifier_add(home(spd, pol, i), &pol->rules[i]);
+		err = espah_classifier_reserve(home(spd, pol, i), &pol->rules[i]);
 		if (err) {
 			del_rules(spd, pol, i);
 			xa_erase(&spd->index, pol->id);
-			/* packets may have met the first rules, and wait, or wait no more */
-			synchronize_rcu();
-			espah_held_end(en, pol);
-			synchronize_rcu();
 			return err;
 		}
 	}
+	for (i = 0; i < pol->nrules; i++)
+		espah_classifier_insert(home(spd, pol, i), &pol->rules[i]);
 	spd->count++;
 	spd->conditions += conditions(pol);
 	espah_generation_end(&spd->changes);

@@ -380,7 +380,7 @@ static void watched(void)
 		if (!model.count || (model.count < 40 && one_in(3))) {
 			rule = new_rule(random_selector(4, 1 + below(4)), below(8), model.order++);
 			watch();
-			if (espah_classifier_add(&model.cls, rule))
+			if (put_in(&model.cls, rule))
 				fail("a rule was refused");
 			keep_rule(&model, rule);
 			judge("adding");

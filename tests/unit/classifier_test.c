@@ -206,7 +206,7 @@ static void refuse_and_retry(struct espah_selector sel, u32 priority, bool once)
 		shim_allocations = 0;
 		shim_fail_once = once;
 		shim_fail_after = fail_after;
-		err = espah_classifier_add(&model.cls, rule);
+		err = put_in(&model.cls, rule);
 		shim_fail_after = -1;
 		if (!err)
 			break;
@@ -224,6 +224,53 @@ static void refuse_and_retry(struct espah_selector sel, u32 priority, bool once)
 		}
 	}
 	keep_rule(&model, rule);
+}
+
+static void expect_all_best(void)
+{
+	struct espah_flow flow;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		flow = random_flow(&model, 4);
+		expect_best(&flow);
+	}
+}
+
+/* Room is made for some rules, and given back or used; none is found before it is put in. */
+static void room(void)
+{
+	struct espah_rule *rules[8];
+	unsigned int shapes, i, n;
+	int round;
+
+	for (round = 0; round < 300; round++) {
+		for (i = 0; i < 20; i++)
+			add_rule(&model, random_selector(4, 1 + below(4)), random_priority());
+		shapes = espah_classifier_shapes(&model.cls);
+		for (n = 0; n < ARRAY_SIZE(rules); n++) {
+			rules[n] = new_rule(random_selector(4, 1 + below(4)), random_priority(),
+					    model.order++);
+			CHECK(!espah_classifier_reserve(&model.cls, rules[n]), "no room");
+			expect_all_best();
+		}
+		if (one_in(2)) {
+			while (n--) {
+				espah_classifier_del(&model.cls, rules[n]);
+				expect_all_best();
+				free(rules[n]);
+			}
+			CHECK(espah_classifier_shapes(&model.cls) == shapes, "a shape stays");
+		} else {
+			for (i = 0; i < n; i++) {
+				espah_classifier_insert(&model.cls, rules[i]);
+				keep_rule(&model, rules[i]);
+				expect_all_best();
+			}
+		}
+		compare(20, 4);
+		clear(&model);
+	}
 }
 
 static void no_memory_to_add(void)
@@ -452,6 +499,7 @@ static const struct test tests[] = {
 	{ "classifier: finds a rule by selector and priority", finding },
 	{ "classifier: all rules of one selector and priority are found, one after the other",
 	  finding_all },
+	{ "classifier: rules with room are found once they are put in", room },
 	{ "classifier: no memory to add: nothing changed, nothing leaked", no_memory_to_add },
 	{ "classifier: no memory to delete: deleted all the same", no_memory_to_delete },
 	{ "classifier: 100,000 rules of a shape are one table and few cells", hundred_thousand },

@@ -204,12 +204,21 @@ static inline void keep_rule(struct model *model, struct espah_rule *rule)
 	model->rules[model->count++] = rule;
 }
 
+static inline int put_in(struct espah_classifier *cls, struct espah_rule *rule)
+{
+	int err = espah_classifier_reserve(cls, rule);
+
+	if (!err)
+		espah_classifier_insert(cls, rule);
+	return err;
+}
+
 static inline struct espah_rule *add_rule(struct model *model, struct espah_selector sel,
 					  u32 priority)
 {
 	struct espah_rule *rule = new_rule(sel, priority, model->order++);
 
-	CHECK(espah_classifier_add(&model->cls, rule) == 0, "a rule was refused");
+	CHECK(put_in(&model->cls, rule) == 0, "a rule was refused");
 	keep_rule(model, rule);
 	return rule;
 }
