@@ -9,7 +9,8 @@
 
 /*
  * A state for rules to look at. Transport mode, whatever the SA's: XFRM drops what came by a
- * tunnel that none of its policies asks for. One with users is of the kind that XFRM itself makes
+ * tunnel that none of its policies asks for, and asks the type of that state, which this one has
+ * not, what it says to that. One with users is of the kind that XFRM itself makes
  * for others (IPComp), and satisfies no template that must be there.
  */
 static struct xfrm_state *make_state(const struct espah_sa *sa, const struct espah_path *path)
