@@ -146,6 +146,57 @@ def ospf_packets():
             sock.close()
 
 
+@lab.test("what comes by an SA to a group is multicast to rules, too, and what comes to a host is not")
+def kinds():
+    link = Link()
+    with link.a:
+        lab.run("nft", "-f", "-", stdin="table inet t {\nchain c {\ntype filter hook input priority 0\n"
+                f"meta l4proto {OSPF} meta pkttype multicast counter\n"
+                f"meta l4proto {OSPF} meta pkttype host counter\n}}\n}}\n")
+    algorithm = ALGORITHMS["null-sha256"]
+    for v in (4, 6):
+        key = os.urandom(algorithm.key_len)
+        espah(link.a, v, algorithm, key, False)
+        xfrm(link.b, v, "b", algorithm, key)
+        a, b = ospf(link.a, v), ospf(link.b, v)
+        for dst in GROUP[v], HOST[v]["a"], GROUP[v]:
+            send(b, v, dst, a)
+    rules = link.a.run("nft", "list", "chain", "inet", "t", "c").stdout
+    lab.equal([int(words.split()[0]) for words in rules.split("counter packets ")[1:]], [4, 2],
+              "packets of multicast, and to the host")
+
+
+@lab.test("an SA to a group that names no VRF takes what comes in one")
+def in_vrf():
+    link = Link()
+    lab.run("modprobe", "vrf", check=False)
+    link.a.sysctl("net.ipv6.conf.all.keep_addr_on_down", 1)
+    link.a.ip("link add red up type vrf table 10\nlink set wan master red\n"
+              f"addr replace {HOST[4]['a']}/24 dev wan\n")
+    algorithm = ALGORITHMS["null-sha256"]
+    for v in (4, 6):
+        key = os.urandom(algorithm.key_len)
+        espah(link.a, v, algorithm, key, True)
+        xfrm(link.b, v, "b", algorithm, key)
+        send(ospf(link.b, v), v, GROUP[v], ospf(link.a, v))
+    lab.equal(Espah.drops(link.a), {}, "drops")
+
+
+@lab.test("a template that names both ends takes what comes by an SA of any source")
+def named():
+    link = Link()
+    algorithm = ALGORITHMS["null-sha256"]
+    for v in (4, 6):
+        key = os.urandom(algorithm.key_len)
+        Espah.batch(link.a, [
+            Espah.sa_line("in", SA(SPI, ANY[v], GROUP[v], "transport", algorithm, reqid=50, key=key)),
+            f"policy add in {HOST[v]['b']} {GROUP[v]} proto {OSPF} protect transport "
+            f"{HOST[v]['b']} {GROUP[v]} reqid 50"])
+        xfrm(link.b, v, "b", algorithm, key)
+        send(ospf(link.b, v), v, GROUP[v], ospf(link.a, v))
+    lab.equal(Espah.drops(link.a), {}, "drops")
+
+
 @lab.test("a datagram of the host itself to an IPv4 group that it has joined, or to broadcast, goes into an "
           "SA once, and to the host's own socket once, in clear")
 def loopback():
