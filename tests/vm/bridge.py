@@ -142,6 +142,56 @@ def _():
         lab.equal(Espah.drops(a), {"plaintext": 1}, "drops")
 
 
+@lab.test("so is an ICMP error about a connection whose source the host has translated")
+def _():
+    h, a, _, b = topology()
+    b.ip("route add 10.1.0.0/16 via 192.0.2.1\n")
+    with a:
+        lab.run("nft", "-f", "-", stdin="table ip n { chain c { type nat hook postrouting priority srcnat;\n"
+                "oifname br0 masquerade\n}\n}\n")
+
+    def told(wait):
+        """Whether b is told that nobody listens at h."""
+        with traffic.udp(b, OUTER[1]) as sock:
+            sock.connect((H[4], 99))
+            sock.settimeout(wait)
+            try:
+                sock.send(b"needle")
+                sock.recv(100)
+            except ConnectionRefusedError:
+                return True
+            except TimeoutError:
+                return False
+    lab.true(told(lab.TIMEOUT), "no error comes this way")
+    protect = "proto icmp protect tunnel 192.0.2.2 192.0.2.1 reqid 1"
+    Espah.batch(a, [f"policy add in 10.1.0.2/32 192.0.2.2/32 {protect}"])
+    lab.true(told(lab.TIMEOUT), "it was judged by another address than it came with")
+    Espah.batch(a, ["policy flush", f"policy add in 10.1.0.2/32 10.1.0.1/32 {protect}"])
+    lab.true(not told(1), "it came in clear")
+    lab.equal(Espah.drops(a), {"plaintext": 1}, "drops")
+
+
+@lab.test("what a bridge switches on to where DNAT sends it passes as it is")
+def _():
+    h, a, t, _ = topology()
+    with a:
+        lab.run("nft", "-f", "-", stdin="table ip n { chain c { type nat hook prerouting priority dstnat;\n"
+                "ip daddr 10.1.0.9 dnat to 10.1.0.3\n}\n}\n")
+    with t:
+        mac = traffic.mac("eth0").hex(":")
+    h.ip(f"neigh add 10.1.0.9 lladdr {mac} dev eth0\n")
+    a.ip(f"neigh add 10.1.0.3 lladdr {mac} dev br0\n")
+    traffic.ping(h, H[4], T[4])  # the bridge knows the port
+    with traffic.udp(h, H[4]) as sock, traffic.udp(t, T[4], 4242) as sink:
+        for kind in None, "tunnel", "discard":
+            if kind:
+                Espah.batch(a, ["policy flush"])
+                configure(a, 4, SWITCHED[kind])
+            sock.sendto(b"needle", ("10.1.0.9", 4242))
+            lab.equal(sink.recv(100), b"needle", "what came")
+    lab.equal(Espah.drops(a), {}, "drops")
+
+
 @lab.test("an SA whose packets come through a bridge works, and resets go back through one")
 def _():
     h, a, _, _ = topology()
