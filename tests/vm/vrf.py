@@ -9,6 +9,7 @@ a has espah, b has XFRM. In the tests of two VRFs, c is like b, with the same ad
 import dataclasses
 import itertools
 import socket
+import struct
 
 import lab
 import traffic
@@ -168,6 +169,10 @@ def own():
                 exchange(here.a, A[v], here.b, B[v], "red")
                 lab.equal(set(carried(here.a).values()), {1}, "packets of each SA")
                 none(wire)
+                # it comes by wan, to which a socket may be bound
+                port = next(ports)
+                with udp(here.a, A[v], port, "wan") as one, udp(here.b, B[v], port) as other:
+                    traffic.deliver(other, one, [PAYLOAD])
             Espah.flush(here.a)
             Xfrm.flush(here.b)
 
@@ -200,12 +205,14 @@ def two_tenants():
 @lab.test("SAs and policies of the same addresses, SPI and reqid in two VRFs do not meet")
 def tenants():
     here = two_tenants()
-    for times, (vrf, peer) in enumerate((("red", here.b), ("blue", here.c), ("red", here.b))):
-        for v in FAMILIES:
-            exchange(here.a, A[v], peer, T[v], vrf)
-        count = {name: sum(n for key, n in carried(here.a).items() if key[2] == name)
-                 for name in ("red", "blue")}
-        lab.equal(count, {"red": 4 + 4 * (times == 2), "blue": 4 * (times > 0)}, "packets")
+    count = {"red": 0, "blue": 0}
+    # by turns in each family, as the SA that was found last is the first that is looked at
+    for v, (vrf, peer) in itertools.product(FAMILIES, (("red", here.b), ("blue", here.c),
+                                                       ("red", here.b))):
+        exchange(here.a, A[v], peer, T[v], vrf)
+        count[vrf] += 2
+        lab.equal({name: sum(n for key, n in carried(here.a).items() if key[2] == name)
+                   for name in count}, count, "packets")
 
 
 @lab.test("a packet that comes in red is not for the SA of blue with its address and SPI")
@@ -216,6 +223,25 @@ def stranger():
     with udp(here.b, T[4], port) as sock:
         sock.sendto(PAYLOAD, (A[4], port))
     lab.wait_for(lambda: Espah.drops(here.a) == {"no_spi": 1}, "the drop no_spi")
+
+
+@lab.test("nor is one for another host of red that has the address and SPI of an SA whose address is "
+          "in blue: it is what comes in clear")
+def namesake():
+    here = Lab()
+    here.put("lan", "red")
+    here.put("wan", "red")
+    here.a.ip(f"link add own up master blue type dummy\naddr add {H[4]}/32 dev own\n")
+    Espah.batch(here.a, [f"policy add in {B[4]} {H[4]} discard",
+                         Espah.sa_line("in", SA(0x8000, B[4], H[4])),
+                         Espah.sa_line("in", SA(0x8001, B[4], A[4]))])
+    with here.b:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ESP)
+    with sock:
+        for spi, dst, drops in ((0x8001, A[4], {"icv": 1}),
+                                (0x8000, H[4], {"icv": 1, "discard_in": 1})):
+            sock.sendto(struct.pack("!II", spi, 1) + bytes(80), (dst, 0))
+            lab.wait_for(lambda drops=drops: Espah.drops(here.a) == drops, f"the drops {drops}")
 
 
 @lab.test("an SA that names the VRF of its address and a template that names none meet, and the "
@@ -260,6 +286,18 @@ def deleted():
                   "what crossed the wire")
     lab.equal([sa["vrf"] for sa in Espah.sas(here.a)], [index] * 2, "VRF of the SAs")
     Espah.batch(here.a, [f"sa del out spi 0x5000 dst {B[4]} vrf {index}"])
+
+
+@lab.test("what a sends to itself in a VRF passes, whatever the policies say")
+def itself():
+    here = Lab()
+    here.put("wan", "red")
+    Espah.batch(here.a, ["default in discard out discard"])
+    for v in FAMILIES:
+        with udp(here.a, A[v], next(ports), "red") as one, \
+                udp(here.a, A[v], next(ports), "red") as other:
+            traffic.deliver(one, other, [PAYLOAD])
+            traffic.deliver(other, one, [PAYLOAD])
 
 
 @lab.test("IKE passes in clear to and from an address in a VRF, where all else is discarded")
@@ -309,6 +347,21 @@ def devices():
         Espah.flush(here.a)
         Espah.batch(here.a, [f"policy add out {NEAR[4]} {FAR[4]} dev blue discard"])
         lab.equal(explained(here.a), "bypass", "what explain says")
+
+
+@lab.test("a device that comes into a VRF is meant by what names the VRF, for packets of a known flow, too")
+def joins():
+    here = Lab()
+    here.routes(None, None)
+    Espah.batch(here.a, [f"policy add in {FAR[4]} {NEAR[4]} dev red discard"])
+    port = next(ports)
+    with udp(here.h, H[4], port) as one, udp(here.b, T[4], port) as other:
+        traffic.deliver(other, one, [PAYLOAD])
+        here.put("wan", "red")
+        here.put("lan", "red")
+        lab.wait_for(lambda: other.sendto(PAYLOAD, (H[4], port)) and
+                     Espah.drops(here.a).get("discard_in"), "the drop discard_in")
+        lab.true(traffic.silent(one), "it passed")
 
 
 @lab.test("what is no VRF is refused, with a sentence; lists say and select VRFs")
