@@ -233,6 +233,33 @@ def judged():
     lab.equal(sum(Xfrm.drops(a).values()), 8, "drops of XFRM")
 
 
+@lab.test("what came by an SA within a tunnel of XFRM's interface is not judged by the interface's policies")
+def interface():
+    ipsec.need_espah()
+    h, a, b = topology()
+    lab.run("modprobe", "xfrm_interface", check=False)
+    near, far = ("10.9.0.1", "10.9.0.2")
+    sas = [SA(0x3000 + way, *OUTER[::1 - 2 * way], reqid=9) for way in (0, 1)]
+    for ns, device, own in ((a, "wan", 0), (b, "eth0", 1)):
+        lines = [Xfrm.state(sas[own], "out"), Xfrm.state(sas[1 - own], "in")]
+        lines += [f"xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir {way} if_id 5 tmpl "
+                  f"src {OUTER[end]} dst {OUTER[1 - end]} proto esp mode tunnel reqid 9"
+                  for way, end in (("out", own), ("in", 1 - own), ("fwd", 1 - own))]
+        ns.ip(f"link add xi up type xfrm dev {device} if_id 5\n"
+              f"addr add {(near, far)[own]}/24 dev xi\n" +
+              "\n".join(line.replace("flag", "if_id 5 flag") for line in lines) + "\n")
+    a.ip("route replace 10.2.0.0/24 dev xi\n")
+    b.ip("route replace 10.1.0.0/24 dev xi src 10.2.0.1\n")
+    ends = (near, far)
+    ipsec.configure_pair(a, b, Espah, Espah, [SA(0x1000, *ends)], [SA(0x1001, *ends[::-1])],
+                         [Policy(*NETS[4], ends)])
+    with datagrams(b, "10.2.0.1", h, "10.1.0.2") as protected:
+        for on in STATES:
+            secpath(a, on)
+            lab.true(protected(lab.TIMEOUT), f"it did not arrive, secpath {on}: {Xfrm.drops(a)}")
+    lab.equal([sa["packets"] for sa in Espah.sas(a, "in")], [len(STATES)], "packets of the SA")
+
+
 # --- redirects ---------------------------------------------------------------------------------------
 
 def segment():
@@ -323,6 +350,25 @@ def one_sided(which):
 
 lab.test("no redirect leaves that quotes what came by an SA and goes on in clear", 0)(one_sided)
 lab.test("no redirect leaves that would lead a host round the SA that its packets go on by", 1)(one_sided)
+
+
+def by_one_policy(way):
+    ipsec.need_espah()
+    a, b, c = segment()
+    if way == "in":
+        spoke(a, b, 2)
+        Espah.batch(a, ["policy flush out"])
+    else:
+        Espah.batch(a, [f"policy add out {nets} protect tunnel 192.0.2.1 192.0.2.2 reqid 2"
+                        for nets in ("10.3.0.0/16 10.2.0.0/16", "fd03::/64 fd02::/64")])
+    secpath(a, False)
+    for family in (4, 6):
+        lab.equal(redirects(a, b, c, family)[0], [], f"redirects of IPv{family}")
+        lab.true(Espah.drops(a).get("redirect", 0) >= (1, 2)[family == 6], f"drops: {Espah.drops(a)}")
+
+
+lab.test("no redirect leaves where a policy protects what comes, and none what goes", "in")(by_one_policy)
+lab.test("no redirect leaves to a host to which a policy protects the answers, and nothing else", "out")(by_one_policy)
 
 
 # --- masquerading --------------------------------------------------------------------------------------
