@@ -112,6 +112,19 @@ for way, line in OUT.items():
     lab.test(f"out: {way} does not take away what is to be protected", way, line)(try_out)
 
 
+@lab.test("out: headers that segment routing puts before what may come are the host's own, and did not come")
+def _():
+    for family in 4, 6:
+        h, a, b = topology()
+        a.ip(f"route add {FAR[family]} encap seg6 mode encap segs fc00::1 dev wan\n")
+        near, far = NETS[family][:2]
+        Espah.batch(a, ["default in discard", f"policy add in {near} {far} bypass"])
+        with traffic.Wire(b, "wan") as wire, traffic.udp(h, HOST[family]) as host:
+            host.sendto(NEEDLE, (FAR[family], 99))
+            lab.wait_for(lambda wire=wire: any(NEEDLE in frame for frame in wire.frames()),
+                         f"a packet of IPv{family} in segment routing; drops {Espah.drops(a)}")
+
+
 # --- in --------------------------------------------------------------------------------------
 
 def checksum(data):
