@@ -457,6 +457,7 @@ def short_quotation(outer):
             peer.send(too_big(peer, bytes(quoted), size, outer))
         old = peer.a.sysctl(setting)
         peer.a.sysctl(setting, 6)
+        Espah.batch(peer.a, ["default in discard"])  # but for what is about our ESP
         try:
             with lab.verdict(f"IPv{outer} {mode}: a quotation of the UDP header"):
                 for change in start, start + 2, start - 1:  # ports, and the peer's address
@@ -475,6 +476,7 @@ def short_quotation(outer):
                 lab.wait_for(lambda: mtu() == 1500, "its end")
         finally:
             peer.a.sysctl(setting, old)
+            Espah.batch(peer.a, ["default in bypass"])
 
 
 if __name__ == "__main__":
