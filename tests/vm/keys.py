@@ -338,6 +338,23 @@ def all_or_nothing():
                                  *words.split(), check=False)
             lab.true(result.returncode, f"'{words}' was taken")
             lab.equal(sa_list(ns), before, f"SAs after '{words}'")
+        with ns:
+            link = netlink.Link()
+        who = netlink.identity(0x1000, netlink.OUT, B) + [(netlink.NEW_DST, netlink.ip("192.0.2.9"))]
+        # which the command would not ask for
+        for name, change in (
+                ("dummies of both kinds", [(netlink.DUMMY, netlink.u32(5000)),
+                                           (netlink.DUMMY_RANDOM, netlink.u32(5000))]),
+                ("a soft limit above the hard one",
+                 [(netlink.SOFT | netlink.NESTED, netlink.nest((netlink.L_TIME, netlink.u64(9)))),
+                  (netlink.HARD | netlink.NESTED, netlink.nest((netlink.L_TIME, netlink.u64(5))))])):
+            try:
+                link.ask(netlink.SA_SET, who + change)
+                raise lab.Failed(f"{name}: taken")
+            except netlink.Refused:
+                pass
+            lab.equal(sa_list(ns), before, f"SAs after {name}")
+        link.sock.close()
 
 
 FAIL_NTH = "/proc/thread-self/fail-nth"
