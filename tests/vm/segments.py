@@ -4,6 +4,7 @@
       a (espah)  192.0.2.1, 2001:db8::1  ----- veth -----  192.0.2.2, 2001:db8::2  (XFRM) b
       10.1.0.1, fd01::1 behind a                           10.2.0.1, fd02::1 behind b
 """
+import fcntl
 import os
 import socket
 import struct
@@ -138,6 +139,7 @@ def grow(ns, size):
         sock.send(struct.pack("=IHHII", 16 + len(body), 19, 5, 1, 0) + body)
         sock.recv(4096)
     ns.sysctl("net.ipv4.tcp_wmem", "4096 4000000 8000000")
+    ns.sysctl("net.ipv4.tcp_min_tso_segs", 100)  # or a slow machine makes short ones
     ns.sysctl("net.ipv4.tcp_rmem", "4096 4000000 8000000")
 
 
@@ -198,7 +200,65 @@ def too_long():
         lab.true(ends and 65300 < max(ends) <= 65535, f"ends of fragments: {ends[-3:]}")
 
 
+def tun(ns, name):
+    """A tun device whose packets may be of GSO, of UDP too."""
+    with ns:
+        file = os.open("/dev/net/tun", os.O_RDWR)
+        # TUNSETIFF with IFF_TUN, IFF_NO_PI, IFF_VNET_HDR; TUNSETOFFLOAD with checksums and UFO
+        fcntl.ioctl(file, 0x400454ca, struct.pack("16sH22x", name.encode(), 0x5001))
+        fcntl.ioctl(file, 0x400454d0, 0x11)
+    return file
+
+
+@lab.test("a UDP datagram of GSO that becomes IP fragments passes a tunnel, and transport mode refuses it")
+def ufo():
+    need_espah()
+    for mode, drops in ("tunnel", {}), ("transport", {"fragment_out": 3}):
+        with lab.verdict(f"segments: IP fragments, {mode} mode"):
+            a, b = pair()
+            a.sysctl("net.ipv4.ip_forward", 1)
+            lab.run("modprobe", "tun", check=False)
+            file = tun(a, "guest")
+            a.ip("link set guest addrgenmode none up\nroute add 10.5.0.1 dev guest\n")
+            inner = ("10.5.0.1", ENDS[4][1])
+            protect(a, b, inner, ENDS[4] if mode == "tunnel" else None)
+            if mode == "transport":
+                # of its own address, which b would not tell from a's
+                b.ip(f"route add {inner[0]} via {ENDS[4][0]}\n")
+            payload = os.urandom(2500)
+            udp = struct.pack("!HHHH", 9, 7000, 8 + len(payload), 0)
+            pseudo = socket.inet_aton(inner[0]) + socket.inet_aton(inner[1]) + \
+                struct.pack("!HH", 17, 8 + len(payload))
+            udp = udp[:6] + struct.pack("!H", fold(pseudo)) + payload
+            head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0) + pseudo[:8]
+            head = head[:10] + struct.pack("!H", 0xffff ^ fold(head)) + head[12:]
+            with traffic.udp(b, inner[1], 7000) as sink, \
+                    traffic.Wire(a, "wan", outgoing=True) as wire:
+                # struct virtio_net_hdr: checksum needed, UDP, header, fragment, start and offset
+                os.write(file, struct.pack("=BBHHHH", 1, 3, 28, 1000, 20, 6) + head + udp)
+                if mode == "tunnel":
+                    lab.equal(sink.recv(65536), payload, "what came")
+                lab.equal(Espah.drops(a), drops, "drops")
+                lab.equal(len(wire.packets(50)), 3 if mode == "tunnel" else 0, "ESP packets")
+            os.close(file)
+
+
+def fold(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
 LONGEST = {4: 65507, 6: 65487}
+
+
+def is_whole(packet):
+    """Whether it is ESP, and no fragment."""
+    return traffic.protocol_of(packet) == 50 and \
+        (packet[0] >> 4 == 6 or not struct.unpack("!H", packet[6:8])[0] & 0x3fff)
+
+
 for inner, outer in ((4, 4), (6, 6), (4, 6), (6, 4)):
     @lab.test(f"the longest datagrams of IPv{inner} pass a tunnel over IPv{outer}", inner, outer)
     def longest(inner, outer):
@@ -212,8 +272,12 @@ for inner, outer in ((4, 4), (6, 6), (4, 6), (6, 4)):
             sock.setsockopt(level, option, traffic.IP_PMTUDISC_DONT)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         sizes = [LONGEST[inner], LONGEST[inner] - 40, LONGEST[inner] - 100, 60000]
-        with left, right:
-            traffic.deliver(left, right, [os.urandom(size) for size in sizes], window=1)
+        with left, right, traffic.Wire(a, "wan", outgoing=True) as wire:
+            traffic.deliver(left, right, [os.urandom(size) for size in sizes[:2]], window=1)
+            if OURS is Espah:  # which cut them so that no ESP packet has to be
+                lab.equal({is_whole(packet) for packet in wire.packets() if packet[0] >> 4 in (4, 6)
+                           and traffic.protocol_of(packet) != 58}, {True}, "whole ESP packets")
+            traffic.deliver(left, right, [os.urandom(size) for size in sizes[2:]], window=1)
         if OURS is Espah:
             lab.equal(Espah.drops(a), {}, "drops")
 
