@@ -220,6 +220,23 @@ def held():
     lab.equal([sa["seq"] for sa in Espah.sas(a, "out")], [LEVELS], "packets of the SA")
 
 
+@lab.test("emission: one that has been through SAs before it waits keeps that level, too")
+def held_within():
+    nest = Nest("gre", 4, LEVELS + 1)
+    inner, outer = nest.ends[2 * LEVELS - 2:2 * LEVELS]
+    Espah.batch(nest.a, [f"sa flush out reqid {LEVELS}", f"policy del out {inner[0]} {inner[1]}",
+                         Espah.policy_line("out", Policy(*inner, outer, LEVELS, extra="queue 8"))])
+    with traffic.udp(nest.a, nest.ends[0][0], 7000) as sock:
+        sock.sendto(b"x" * 100, (nest.ends[0][1], 7000))
+    lab.equal(Espah.drops(nest.a), {}, "drops before the SA is there")
+    Espah.configure(nest.a, [SA(0x2000, *outer, reqid=LEVELS)])
+    lab.wait_for(lambda: Espah.drops(nest.a).get("nesting"), "nesting")
+    lab.equal(quiet(nest.a), {"nesting": 1}, "drops")
+    lab.equal({sa["reqid"]: sa["packets"] for sa in Espah.sas(nest.a, "out")},
+              {level: int(level <= LEVELS) for level in range(1, LEVELS + 2)},
+              "packets of the SA of each level")
+
+
 @lab.test("emission: four SAs of one policy count as one")
 def bundle():
     a, b = pair()
