@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 #include "ah.h"
 #include "ah_mutable.h"
+#include "algo.h"
 #include "order.h"
 
 unsigned int espah_ah_len(const struct espah_sa *sa)

@@ -3,6 +3,7 @@
 #ifndef _ESPAH_ALGO_H
 #define _ESPAH_ALGO_H
 
+#include <linux/in.h>
 #include <linux/types.h>
 
 struct crypto_aead;

@@ -4,6 +4,7 @@
 #include <net/dst.h>
 #include <net/netfilter/nf_queue.h>
 #include "confirm.h"
+#include "drop.h"
 #include "net.h"
 #include "output.h"
 

@@ -4,6 +4,7 @@
 #include <linux/math64.h>
 #include <linux/random.h>
 #include <linux/slab.h>
+#include "dummy.h"
 #include "net.h"
 #include "output.h"
 

@@ -3,28 +3,7 @@
 #ifndef _ESPAH_DUMMY_H
 #define _ESPAH_DUMMY_H
 
-#include <linux/atomic.h>
-#include <linux/workqueue.h>
-
-struct espah_sa;
-
-/**
- * struct espah_dummy - the dummies of an outbound SA; others have none
- * @work: sends those that are due; holds a reference to @sa while it is queued or runs
- * @sa: the SA
- * @interval: mean time between two, microseconds; 0: none are sent
- * @random: at random intervals
- * @due: when the next one is to be sent
- * @sent: how many were
- */
-struct espah_dummy {
-	struct delayed_work work;
-	struct espah_sa *sa;
-	u32 interval;
-	bool random;
-	ktime_t due;
-	atomic64_t sent;
-};
+#include "sa.h"
 
 /* what an SA needs to send dummies, or NULL; kfree() takes it back */
 struct espah_dummy *espah_dummy_alloc(void);

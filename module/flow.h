@@ -4,6 +4,7 @@
 #define _ESPAH_FLOW_H
 
 #include <linux/skbuff.h>
+#include <net/ip.h>
 #include "selector.h"
 
 /**
@@ -68,6 +69,15 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
  */
 bool espah_flow_redirected(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 			   struct espah_flow *quoted);
+
+/* whether an outbound packet is of this host's own making */
+static inline bool espah_is_local(const struct sk_buff *skb)
+{
+	if (skb->protocol == htons(ETH_P_IP) && IPCB(skb)->flags & IPSKB_FORWARDED)
+		return false;
+	/* neither IPv6 forwarding nor segment routing sets the flag */
+	return !skb->skb_iif;
+}
 
 /* turns a flow into that of an answer */
 void espah_flow_reverse(struct espah_flow *flow);

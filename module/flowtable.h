@@ -10,23 +10,8 @@
 #ifndef _ESPAH_FLOWTABLE_H
 #define _ESPAH_FLOWTABLE_H
 
-#include <linux/mutex.h>
-#include <linux/workqueue.h>
 #include "compat/conntrack.h"
-
-struct espah_net;
-
-/**
- * struct espah_flowtable - what is to be done about connections older than the policies
- * @lock: held while conntrack's entries are walked through
- * @stale: policies have changed since; set under espah_net.lock
- * @work: the walk if no request follows that was waited for
- */
-struct espah_flowtable {
-	struct mutex lock;
-	bool stale;
-	struct delayed_work work;
-};
+#include "net.h"
 
 void espah_flowtable_setup(struct espah_net *en);
 /* once no request can come any more; Context: process */

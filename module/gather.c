@@ -4,6 +4,7 @@
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include "gather.h"
+#include "net.h"
 #include "order.h"
 
 /* so many packets are gathered at most */

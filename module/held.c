@@ -2,8 +2,11 @@
 #include <linux/slab.h>
 #include <net/dst.h>
 #include "confirm.h"
+#include "drop.h"
+#include "held.h"
 #include "net.h"
 #include "output.h"
+#include "refuse.h"
 
 /* how often what came in the meantime is sent, too */
 #define ROUNDS 8
@@ -178,7 +181,7 @@ static void send_ready(struct espah_net *en, struct list_head *ready)
 			continue;
 		}
 		if (held->pol->unreach)
-			espah_output_unreach(held->skb, false);
+			espah_refuse(held->skb, false);
 		espah_drop(en, NULL, held->pol, ESPAH_DROP_ACQUIRE_LATE, held->skb);
 	}
 }

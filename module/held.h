@@ -9,34 +9,13 @@
 #ifndef _ESPAH_HELD_H
 #define _ESPAH_HELD_H
 
-#include <linux/list.h>
-#include <linux/spinlock.h>
-#include <linux/workqueue.h>
-
-struct espah_flow;
-struct espah_net;
-struct espah_policy;
-struct nf_hook_state;
-struct sk_buff;
+#include <linux/netfilter.h>
+#include "net.h"
 
 /* most packets that wait in a network namespace */
 #define ESPAH_HELD_MAX 1024
 /* how long a packet waits: IKE has sent its first message three times by then */
 #define ESPAH_HELD_TIME (5 * HZ)
-
-/**
- * struct espah_waiting - the packets that wait in a network namespace
- * @lock: guards all of it, and @held, @queue and the first @slot of policies
- * @packets: in the order in which they came
- * @count: how many
- * @work: sends them, and drops those that have waited for too long
- */
-struct espah_waiting {
-	spinlock_t lock;
-	struct list_head packets;
-	unsigned int count;
-	struct delayed_work work;
-};
 
 void espah_held_setup(struct espah_net *en);
 /* once nothing can be held any more and all policies are gone; Context: process */

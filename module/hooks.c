@@ -29,6 +29,7 @@
 #include <net/ipv6_frag.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include "compat/bridge.h"
+#include "drop.h"
 #include "flow.h"
 #include "gather.h"
 #include "hooks.h"
@@ -37,10 +38,11 @@
 #include "judged.h"
 #include "loopback.h"
 #include "lwtunnel.h"
+#include "mark.h"
 #include "output.h"
 #include "plaintext.h"
 #include "secpath.h"
-#include "udp_encap.h"
+#include "udp_input.h"
 
 /*
  * Fragments that came by an SA are reassembled apart from others: or who
@@ -105,7 +107,7 @@ static noinline unsigned int bridged(struct sk_buff *skb, const struct net *net,
 
 static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	bool marked = espah_input_marked(skb);
+	bool marked = espah_marked(skb);
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing4, priv, skb, state);
@@ -124,7 +126,7 @@ static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct n
 
 static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	bool marked = espah_input_marked(skb);
+	bool marked = espah_marked(skb);
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing6, priv, skb, state);
@@ -222,7 +224,7 @@ static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_h
 	if (espah_proto_is_ipsec(iph->protocol))
 		return espah_input(en, skb, state, iph->protocol, ip_hdrlen(skb), 0);
 	if (iph->protocol == IPPROTO_UDP)
-		return espah_encap_input(en, skb, state, ip_hdrlen(skb));
+		return espah_udp_input(en, skb, state, ip_hdrlen(skb));
 	if (unlikely(iph->protocol == IPPROTO_ICMP))
 		espah_icmp_input(en, skb, AF_INET, ip_hdrlen(skb));
 	return NF_ACCEPT;
@@ -261,7 +263,7 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 	if (espah_proto_is_ipsec(nexthdr))
 		return espah_input(en, skb, state, nexthdr, off, 0);
 	if (nexthdr == IPPROTO_UDP)
-		return espah_encap_input(en, skb, state, off);
+		return espah_udp_input(en, skb, state, off);
 	if (unlikely(nexthdr == IPPROTO_ICMPV6))
 		espah_icmp_input(en, skb, AF_INET6, off);
 	return NF_ACCEPT;

@@ -2,7 +2,6 @@
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/ip.h>
-#include <linux/jhash.h>
 #include <linux/udp.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
@@ -12,6 +11,8 @@
 #include "flow.h"
 #include "icmp.h"
 #include "mtu.h"
+#include "port.h"
+#include "udp_path.h"
 
 /* how many sequence numbers behind the last one a quoted packet may lie */
 #define RECENT BIT(20)
@@ -68,7 +69,7 @@ bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
 		return false;
 	/* no SA is named: then it is about the port on which all ESP in UDP with the peer goes */
 	if (is_short(skb, &quoted, off))
-		return xa_load(&en->encap_ports, quoted.dport);
+		return espah_port_used(en, quoted.dport);
 	return quoted_sa(en, skb, &quoted, off);
 }
 
@@ -119,55 +120,6 @@ static u32 told_mtu(const struct sk_buff *skb, u8 family, int icmp_off)
 	return icmp[0] == ICMPV6_PKT_TOOBIG ? get_unaligned_be32(icmp + 4) : 0;
 }
 
-/*
- * Some routers quote the IP header and 8 bytes (RFC 792), which of ESP in UDP says no more than of
- * any other UDP: addresses and ports. As these are the same for all SAs with a peer, and who knows
- * them may lower the path MTU of any UDP flow, it is kept apart, and for few peers.
- */
-static struct espah_udp_path *udp_path(struct espah_net *en, const struct espah_udp_path *key)
-{
-	u32 hash = jhash(key, offsetof(struct espah_udp_path, family), 0);
-
-	return &en->udp_paths[hash % ESPAH_UDP_PATHS];
-}
-
-static bool same_path(const struct espah_udp_path *one, const struct espah_udp_path *other)
-{
-	return one->family == other->family && time_before(jiffies, one->expires) &&
-	       !memcmp(one, other, offsetof(struct espah_udp_path, family));
-}
-
-static void learn_udp_mtu(struct espah_net *en, const struct espah_flow *quoted, u32 mtu,
-			  unsigned long expires)
-{
-	struct espah_udp_path path = {
-		.src = quoted->dst, .dst = quoted->src, .sport = htons(quoted->dport),
-		.dport = htons(quoted->sport), .family = quoted->family, .mtu = mtu,
-		.expires = expires,
-	};
-	struct espah_udp_path *kept = udp_path(en, &path);
-
-	write_seqlock_bh(&en->udp_lock);
-	if (!same_path(kept, &path) || kept->mtu >= mtu)
-		*kept = path;
-	write_sequnlock_bh(&en->udp_lock);
-	WRITE_ONCE(en->udp_learned, true);
-}
-
-unsigned int espah_icmp_udp_mtu(const struct espah_sa *sa, const struct espah_path *path)
-{
-	struct espah_udp_path key = { .src = path->src, .dst = path->dst, .sport = path->sport,
-				      .dport = path->dport, .family = path->family };
-	const struct espah_udp_path *kept = udp_path(sa->en, &key);
-	unsigned int seq, mtu;
-
-	do {
-		seq = read_seqbegin(&sa->en->udp_lock);
-		mtu = same_path(kept, &key) ? kept->mtu : UINT_MAX;
-	} while (read_seqretry(&sa->en->udp_lock, seq));
-	return mtu;
-}
-
 void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int icmp_off)
 {
 	bool ip4 = family == AF_INET;
@@ -194,7 +146,7 @@ void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int 
 	expires = ip4 ? READ_ONCE(net->ipv4.ip_rt_mtu_expires) :
 			READ_ONCE(net->ipv6.sysctl.ip6_rt_mtu_expires);
 	if (is_short(skb, &quoted, off)) {
-		learn_udp_mtu(en, &quoted, max(mtu, least), jiffies + expires);
+		espah_udp_path_learn(&en->udp_paths, &quoted, max(mtu, least), jiffies + expires);
 		return;
 	}
 	sa = quoted_sa(en, skb, &quoted, off);

@@ -37,9 +37,6 @@ struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struc
 				       const struct espah_flow *flow, int thoff,
 				       const struct espah_policy *pol, struct espah_flow *quoted);
 
-/* the path MTU that was told by quotations of a UDP header, or UINT_MAX; Context: RCU reader */
-unsigned int espah_icmp_udp_mtu(const struct espah_sa *sa, const struct espah_path *path);
-
 /*
  * whether an ICMP error quotes what an SA of ours has sent of late, or no more of UDP than its
  * header, from a port of ESP in UDP; Context: RCU reader

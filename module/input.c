@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From LOCAL_IN through an SA to the GRO cell, in the order in which a packet meets it. */
 #include <linux/etherdevice.h>
-#include <net/dst_metadata.h>
 #include <net/esp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -14,80 +13,23 @@
 #include "compat/netdev.h"
 #include "confirm.h"
 #include "domain.h"
+#include "drop.h"
+#include "event.h"
 #include "flow.h"
 #include "icmp.h"
 #include "input.h"
+#include "mark.h"
 #include "mode.h"
 #include "mss.h"
 #include "mtu.h"
 #include "order.h"
 #include "output.h"
 #include "recent.h"
+#include "replay.h"
 #include "secpath.h"
 #include "tap.h"
 #include "udp_encap.h"
-
-/* Never called: its address tells our metadata dst from everybody else's. */
-static int mark_output(struct net *net, struct sock *sk, struct sk_buff *skb)
-{
-	kfree_skb(skb);
-	return 0;
-}
-
-bool espah_input_marked(const struct sk_buff *skb)
-{
-	const struct dst_entry *dst = skb_dst(skb);
-
-	return dst && dst->flags & DST_METADATA && dst->output == mark_output;
-}
-
-/* Marks a packet as decapsulated, for PRE_ROUTING, nft, tc and eBPF to see. */
-static bool mark(struct espah_sa *sa, struct sk_buff *skb)
-{
-	struct espah_path *path = espah_sa_path(sa);
-	struct metadata_dst *md = READ_ONCE(path->mark), *old;
-
-	if (unlikely(!md)) {
-		md = metadata_dst_alloc(0, METADATA_IP_TUNNEL, GFP_ATOMIC);
-		if (!md)
-			return false;
-		md->dst.output = mark_output;
-		md->u.tun_info.key.tun_id = cpu_to_be64(be32_to_cpu(sa->id.spi));
-		if (path->family == AF_INET) {
-			md->u.tun_info.key.u.ipv4.src = path->src.ip4;
-			md->u.tun_info.key.u.ipv4.dst = path->dst.ip4;
-		} else {
-			md->u.tun_info.mode = IP_TUNNEL_INFO_IPV6;
-			memcpy(&md->u.tun_info.key.u.ipv6.src, &path->src, sizeof(path->src));
-			memcpy(&md->u.tun_info.key.u.ipv6.dst, &path->dst, sizeof(path->dst));
-		}
-		espah_tunnel_key_flag(&md->u.tun_info.key);
-		old = cmpxchg(&path->mark, NULL, md);
-		if (old) {
-			dst_release(&md->dst);
-			md = old;
-		}
-	}
-	dst_hold(&md->dst);
-	skb_dst_set(skb, &md->dst);
-	return true;
-}
-
-bool espah_is_xfrms(struct net *net, const struct sk_buff *skb, const struct espah_sa_id *id,
-		    __be16 port)
-{
-#if IS_ENABLED(CONFIG_XFRM)
-	struct xfrm_state *x = xfrm_state_lookup(net, skb->mark, (const xfrm_address_t *)&id->dst,
-						 id->spi, id->proto, id->family);
-	bool found = x && (!port || (x->encap && x->encap->encap_dport == port));
-
-	if (x)
-		xfrm_state_put(x);
-	return found;
-#else
-	return false;
-#endif
-}
+#include "xfrm.h"
 
 static bool is_fragment(const struct sk_buff *skb)
 {
@@ -217,7 +159,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
 	sa = espah_sad_find_again(en, &id);
 	if (unlikely(!sa)) {
-		if (espah_is_xfrms(en->net, skb, &id, 0))
+		if (espah_xfrm_has(en->net, skb, &id, 0))
 			return NF_ACCEPT;
 		espah_drop(en, NULL, NULL, ntohl(id.spi) < ESPAH_SPI_MIN ?
 			   ESPAH_DROP_RESERVED_SPI : ESPAH_DROP_NO_SPI, skb);
@@ -317,6 +259,22 @@ static void decrypt_next(struct espah_sa *sa, struct espah_op *outer, unsigned i
 		decrypt(sa, skb, hdr_off, 0, seq, outer);
 }
 
+/* Tells if an authenticated packet came from elsewhere than its SA says. */
+static void check_peer(const struct espah_op *op)
+{
+	const struct espah_path *path = espah_sa_path(op->sa);
+	const struct sk_buff *skb = op->skb;
+	const struct udphdr *uh = (void *)(skb->data + op->hdr_off - sizeof(*uh));
+	union espah_addr src = {};
+
+	if (skb->protocol == htons(ETH_P_IP))
+		src.ip4 = ip_hdr(skb)->saddr;
+	else
+		memcpy(&src, &ipv6_hdr(skb)->saddr, sizeof(src));
+	if (unlikely(uh->source != path->sport || !espah_addr_equal(&src, &path->src)))
+		espah_event_mapping(op->sa, &src, uh->source);
+}
+
 /*
  * Verify, unwrap, check policy, deliver: the part that only an authenticated packet sees.
  * Where another SA comes next, it is put to @next with the offset of its header, and the
@@ -342,7 +300,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	if (unlikely(READ_ONCE(sa->watch)) && !espah_life_charge(sa, op->ct_len))
 		return ESPAH_DROP_EXPIRED;
 	if (unlikely(op->encap_len))
-		espah_encap_check_peer(op);
+		check_peer(op);
 	if (unlikely(espah_sa_is_ah(sa))) {
 		next_header = skb->data[op->hdr_off + offsetof(struct ip_auth_hdr, nexthdr)];
 		reason = ESPAH_DROP_NONE;
@@ -396,7 +354,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_NOMEM;
 	if (pol->mss && espah_mss_concerns(&flow) && !clamp_mss(pol, op, skb, &flow, thoff))
 		return ESPAH_DROP_NOMEM;
-	if (unlikely(!mark(sa, skb)))
+	if (unlikely(!espah_mark(sa, skb)))
 		return ESPAH_DROP_NOMEM;
 	return ESPAH_DROP_NONE;
 }
@@ -434,7 +392,7 @@ void espah_input_done(struct espah_op *op, int err)
 			espah_esn_failed(sa->replay, ktime_get_seconds());
 		reason = ESPAH_DROP_ICV;
 	} else {
-		reason = espah_order_reason(err);
+		reason = espah_op_reason(err);
 	}
 	if (unlikely(reason)) {
 		espah_drop(en, sa, pol, reason, skb);

@@ -23,26 +23,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 			 const struct nf_hook_state *state, u8 proto, unsigned int hdr_off,
 			 unsigned int encap_len);
 
-/**
- * espah_is_xfrms - whether an SA is one of XFRM's: the two live side by side
- * @net: network namespace
- * @skb: a packet of it
- * @id: what it would be found by
- * @port: UDP destination port of the packet, or 0 for any way that it came
- */
-bool espah_is_xfrms(struct net *net, const struct sk_buff *skb, const struct espah_sa_id *id,
-		    __be16 port);
-
 /* checks and delivers a decrypted packet; consumes @op->skb; Context: RCU reader, BH disabled */
 void espah_input_done(struct espah_op *op, int err);
-
-/**
- * espah_input_marked - whether a packet came out of an SA of ours
- * @skb: a packet at PRE_ROUTING
- *
- * The mark is a metadata dst. It lives until routing replaces it, and nobody
- * outside the kernel can make one that passes for ours.
- */
-bool espah_input_marked(const struct sk_buff *skb);
 
 #endif /* _ESPAH_INPUT_H */

@@ -46,6 +46,9 @@ struct espah_judged_keys {
 
 extern struct espah_judged_keys espah_judged_keys;
 
+/* draws these; at load */
+void espah_judged_setup(void);
+
 /* IPCB and IP6CB, which the IP layer clears, are shorter */
 #define ESPAH_JUDGED_OFF ALIGN(max(sizeof(struct inet_skb_parm), sizeof(struct inet6_skb_parm)), 8)
 

@@ -3,19 +3,7 @@
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 #include "key_use.h"
-#include "sad.h"
-
-/* What makes a nonce unique together with the IV: the cipher key, and the salt behind it. */
-static unsigned int secret_len(const struct espah_sa *sa)
-{
-	return sa->algo->enc_key_len + sa->algo->salt_len;
-}
-
-/* Larval SAs have no key. */
-static bool counts(const struct espah_sa *sa)
-{
-	return sa->algo && espah_algo_counts(sa->algo);
-}
+#include "sa.h"
 
 /* Fingerprints can be equal by chance; the keys themselves decide, in constant time. */
 static int compare(struct rhashtable_compare_arg *arg, const void *obj)
@@ -24,8 +12,8 @@ static int compare(struct rhashtable_compare_arg *arg, const void *obj)
 	const struct espah_sa *sa = obj;
 
 	return sa->key_use.print != wanted->key_use.print ||
-	       secret_len(sa) != secret_len(wanted) ||
-	       crypto_memneq(sa->key, wanted->key, secret_len(sa));
+	       sa->key_use.len != wanted->key_use.len ||
+	       crypto_memneq(sa->key, wanted->key, sa->key_use.len);
 }
 
 static const struct rhashtable_params key_params = {
@@ -48,11 +36,10 @@ void espah_keys_teardown(struct espah_keys *keys)
 	memzero_explicit(&keys->secret, sizeof(keys->secret));
 }
 
-void espah_key_use_init(const struct espah_keys *keys, struct espah_sa *sa)
+void espah_key_use_init(const struct espah_keys *keys, struct espah_sa *sa, unsigned int len)
 {
-	if (!counts(sa))
-		return;
-	sa->key_use.print = siphash(sa->key, secret_len(sa), &keys->secret);
+	sa->key_use.len = len;
+	sa->key_use.print = siphash(sa->key, len, &keys->secret);
 	INIT_LIST_HEAD(&sa->key_use.sharers);
 }
 
@@ -63,14 +50,14 @@ static struct espah_sa *find(struct espah_keys *keys, struct espah_sa *sa)
 
 bool espah_key_used(struct espah_keys *keys, struct espah_sa *sa)
 {
-	return counts(sa) && find(keys, sa);
+	return sa->key_use.len && find(keys, sa);
 }
 
 int espah_key_use_add(struct espah_keys *keys, struct espah_sa *sa)
 {
 	struct espah_sa *first;
 
-	if (!counts(sa))
+	if (!sa->key_use.len)
 		return 0;
 	first = find(keys, sa);
 	if (!first)
@@ -83,7 +70,7 @@ void espah_key_use_del(struct espah_keys *keys, struct espah_sa *sa)
 {
 	struct espah_sa *next;
 
-	if (!counts(sa))
+	if (!sa->key_use.len)
 		return;
 	next = list_first_entry(&sa->key_use.sharers, struct espah_sa, key_use.sharers);
 	if (next == sa)

@@ -20,11 +20,13 @@ struct espah_sa;
  * struct espah_key_use - an SA's place among those with its cipher key and salt
  * @node: in the table, for one SA of each key
  * @print: fingerprint of cipher key and salt, by espah_keys.secret
+ * @len: bytes of both; 0: of a mode in which a second use shows nothing, or without keys yet
  * @sharers: the SAs with this key, in a ring without a head
  */
 struct espah_key_use {
 	struct rhash_head node;
 	u64 print;
+	unsigned int len;
 	struct list_head sharers;
 };
 
@@ -43,8 +45,11 @@ int espah_keys_setup(struct espah_keys *keys);
 /* when no SA is left in it */
 void espah_keys_teardown(struct espah_keys *keys);
 
-/* takes the fingerprint of an SA's key; once, before the others */
-void espah_key_use_init(const struct espah_keys *keys, struct espah_sa *sa);
+/*
+ * takes the fingerprint of an SA's cipher key and the salt behind it, @len bytes; once, before the
+ * others, which do nothing for an SA without it
+ */
+void espah_key_use_init(const struct espah_keys *keys, struct espah_sa *sa, unsigned int len);
 
 /* whether another SA has the cipher key and salt of @sa, which is not added; espah_net.lock */
 bool espah_key_used(struct espah_keys *keys, struct espah_sa *sa);

@@ -3,8 +3,8 @@
 #include <linux/math64.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include "event.h"
 #include "net.h"
-#include "netlink/netlink.h"
 
 #define SOFT 0
 #define HARD 1

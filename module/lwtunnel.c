@@ -5,6 +5,7 @@
 #include <net/ip6_fib.h>
 #include <net/ipv6.h>
 #include "compat/bridge.h"
+#include "drop.h"
 #include "flow.h"
 #include "icmp.h"
 #include "judged.h"

@@ -6,19 +6,18 @@
 #include "cell.h"
 #include "confirm.h"
 #include "domain.h"
-#include "esp.h"
+#include "flowtable.h"
 #include "gather.h"
+#include "held.h"
 #include "hooks.h"
+#include "judged.h"
 #include "loopback.h"
 #include "net.h"
 #include "netlink/netlink.h"
-#include "parallel.h"
-#include "plaintext.h"
+#include "op.h"
 #include "recent.h"
 #include "tap.h"
-
-unsigned int espah_net_id;
-atomic64_t espah_generations = ATOMIC64_INIT(0);
+#include "worker.h"
 
 static int __net_init net_init(struct net *net)
 {
@@ -43,7 +42,7 @@ static int __net_init net_init(struct net *net)
 	espah_held_setup(en);
 	espah_flowtable_setup(en);
 	xa_init_flags(&en->encap_ports, XA_FLAGS_ACCOUNT);
-	seqlock_init(&en->udp_lock);
+	seqlock_init(&en->udp_paths.lock);
 	return 0;
 }
 
@@ -84,7 +83,7 @@ static int __init espah_init(void)
 {
 	int err;
 
-	espah_plaintext_setup();
+	espah_judged_setup();
 	err = espah_loopback_setup();
 	if (err)
 		return err;
@@ -94,12 +93,12 @@ static int __init espah_init(void)
 	err = espah_gather_setup();
 	if (err)
 		goto cells;
-	err = espah_parallel_setup();
+	err = espah_worker_setup();
 	if (err)
 		goto gather;
-	err = espah_sad_module_setup();
+	err = espah_workqueue_setup();
 	if (err)
-		goto parallel;
+		goto worker;
 	err = espah_recent_setup();
 	if (err)
 		goto sad;
@@ -125,9 +124,9 @@ pernet:
 recent:
 	espah_recent_teardown();
 sad:
-	espah_sad_module_teardown();
-parallel:
-	espah_parallel_teardown();
+	espah_workqueue_teardown();
+worker:
+	espah_worker_teardown();
 gather:
 	espah_gather_teardown();
 cells:
@@ -142,8 +141,8 @@ static void __exit espah_exit(void)
 	espah_domain_teardown();
 	unregister_pernet_subsys(&net_ops);
 	espah_recent_teardown();
-	espah_sad_module_teardown();
-	espah_parallel_teardown();
+	espah_workqueue_teardown();
+	espah_worker_teardown();
 	espah_gather_teardown();
 	espah_cells_teardown();
 	espah_op_cleanup();

@@ -4,7 +4,7 @@
 #define _ESPAH_MODE_H
 
 #include <linux/skbuff.h>
-#include "drop.h"
+#include "reasons.h"
 #include "sad.h"
 
 struct espah_op;

@@ -2,8 +2,8 @@
 #include <net/dst.h>
 #include "mtu.h"
 #include "net.h"
-#include "output.h"
-#include "sad.h"
+#include "route.h"
+#include "sa.h"
 
 /* bytes that travel with each packet whatever its length: headers, IV, ICV */
 static unsigned int fixed_len(const struct espah_sa *sa)

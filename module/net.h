@@ -4,13 +4,13 @@
 #define _ESPAH_NET_H
 
 #include <linux/mutex.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <net/netns/generic.h>
-#include "flowtable.h"
-#include "held.h"
 #include "sad.h"
 #include "spd.h"
 #include "stats.h"
+#include "udp_path.h"
 
 #define ESPAH_VERSION "0.1.0"
 
@@ -24,27 +24,30 @@ struct espah_told {
 	atomic_t missed;
 };
 
-/* of so many paths of ESP in UDP, the path MTU is kept that short quotations told */
-#define ESPAH_UDP_PATHS 8
+/**
+ * struct espah_waiting - the packets that wait in a network namespace
+ * @lock: guards all of it, and @held, @queue and the first @slot of policies
+ * @packets: in the order in which they came
+ * @count: how many
+ * @work: sends them, and drops those that have waited for too long
+ */
+struct espah_waiting {
+	spinlock_t lock;
+	struct list_head packets;
+	unsigned int count;
+	struct delayed_work work;
+};
 
 /**
- * struct espah_udp_path - what an ICMP error said that quotes no more than the UDP header
- * @src: address of ours
- * @dst: the peer's
- * @sport: our UDP port
- * @dport: the peer's
- * @family: AF_INET or AF_INET6; 0: nothing is kept here
- * @mtu: path MTU, bytes
- * @expires: jiffies
+ * struct espah_flowtable - what is to be done about connections older than the policies
+ * @lock: held while conntrack's entries are walked through
+ * @stale: policies have changed since; set under espah_net.lock
+ * @work: the walk if no request follows that was waited for
  */
-struct espah_udp_path {
-	union espah_addr src;
-	union espah_addr dst;
-	__be16 sport;
-	__be16 dport;
-	u8 family;
-	u32 mtu;
-	unsigned long expires;
+struct espah_flowtable {
+	struct mutex lock;
+	bool stale;
+	struct delayed_work work;
 };
 
 /**
@@ -55,13 +58,11 @@ struct espah_udp_path {
  * @default_action: enum espah_action for what no policy matches, by enum espah_dir
  * @icmp_plaintext: ESPAH_CONFIG_ICMP
  * @secpath: ESPAH_CONFIG_SECPATH
- * @udp_learned: something was kept in @udp_paths once
  * @lock: serialises configuration
  * @sad: its SAs
  * @spd: its policies
  * @encap_ports: users of each UDP port, see udp_encap.h; changed under @lock
- * @udp_paths: by a hash of what is in them; under @udp_lock
- * @udp_lock: readers see whole entries
+ * @udp_paths: path MTUs of ESP in UDP that short quotations told
  * @hooked: the netfilter hooks are registered; under @lock
  * @sparing: so are those that spare IPv6 packets XFRM's search; under @lock
  * @pinned: policies exist, which keep the module from being removed; under @lock
@@ -79,13 +80,11 @@ struct espah_net {
 	u8 default_action[2];
 	u8 icmp_plaintext;
 	bool secpath;
-	bool udp_learned;
 	struct mutex lock;
 	struct espah_sad sad;
 	struct espah_spd spd;
 	struct xarray encap_ports;
-	struct espah_udp_path udp_paths[ESPAH_UDP_PATHS];
-	seqlock_t udp_lock;
+	struct espah_udp_paths udp_paths;
 	struct espah_waiting waiting;
 	struct espah_flowtable flowtable;
 	atomic_t addresses;
@@ -98,6 +97,13 @@ struct espah_net {
 };
 
 extern unsigned int espah_net_id;
+
+/* for what may sleep: frees SAs, ends those whose lifetime is over, sends what has waited */
+extern struct workqueue_struct *espah_workqueue;
+
+/* once for the module; teardown waits until what was freed is gone */
+int espah_workqueue_setup(void);
+void espah_workqueue_teardown(void);
 
 static inline struct espah_net *espah_pernet(const struct net *net)
 {

@@ -2,11 +2,13 @@
 #include <linux/netdevice.h>
 #include <linux/slab.h>
 #include "compat/netdev.h"
+#include "drop.h"
 #include "input.h"
+#include "load.h"
 #include "net.h"
 #include "order.h"
 #include "output.h"
-#include "parallel.h"
+#include "worker.h"
 
 /* so long does the CPU go on that released while others helped */
 #define LINGER (HZ / 10)
@@ -76,7 +78,7 @@ static void release_there(struct espah_queue *queue) __releases(&queue->lock)
 	call = !queue->resuming && first_done(queue);
 	queue->resuming |= call;
 	if (call)
-		espah_parallel_resume(queue, cpu);
+		espah_worker_resume(queue, cpu);
 	spin_unlock(&queue->lock);
 }
 
@@ -96,7 +98,7 @@ static void move(struct espah_queue *queue, int to)
 		return;
 	queue->fence = ESPAH_FENCE_ASKED;
 	if (!queue->resuming)
-		espah_parallel_resume(queue, from);
+		espah_worker_resume(queue, from);
 	queue->resuming = true;
 }
 
@@ -196,9 +198,9 @@ static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool sp
 	if (spread) {
 		queue->helped = jiffies;
 		if (queue->serial_cpu == ESPAH_CPU_NONE)
-			move(queue, espah_parallel_choose(sa));
+			move(queue, espah_load_choose(sa));
 		else if (!READ_ONCE(sa->cpus) && !queue->fence)
-			move(queue, espah_parallel_relieve(queue->serial_cpu));
+			move(queue, espah_load_relieve(queue->serial_cpu));
 	} else if (queue->serial_cpu != ESPAH_CPU_NONE && !queue->fence &&
 		   time_after(jiffies, queue->helped + LINGER)) {
 		move(queue, here);
@@ -232,7 +234,7 @@ static bool enqueue(struct espah_op *op, bool spread)
 	}
 	link_op(op);
 	spin_unlock(&queue->lock);
-	if (!spread || !espah_parallel_give(sa, op))
+	if (!spread || !espah_worker_give(sa, op))
 		espah_order_work(op);
 	return true;
 }
@@ -257,12 +259,12 @@ static bool queued(const struct espah_queue *queue)
 
 bool espah_order_queues(const struct espah_sa *sa)
 {
-	return queued(sa->queue) || espah_parallel_wanted(sa);
+	return queued(sa->queue) || espah_load_wanted(sa);
 }
 
 void espah_order_run(struct espah_op *op)
 {
-	bool spread = espah_parallel_wanted(op->sa);
+	bool spread = espah_load_wanted(op->sa);
 	int err;
 
 	if (unlikely(spread || queued(op->sa->queue)) && enqueue(op, spread))

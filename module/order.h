@@ -2,7 +2,7 @@
 /*
  * Runs the crypto of a packet, and keeps the packets of an SA, and of those that follow it
  * when it is rekeyed, in order when the driver answers later, or other CPUs help
- * (parallel.h). While nothing is in their queue, a packet whose driver answers at once
+ * (worker.h). While nothing is in their queue, a packet whose driver answers at once
  * passes without a lock; otherwise it queues behind those before it, and whoever finds the
  * head of the queue finished releases it, or has the one CPU do it that releases those of
  * this queue while it has helpers.
@@ -25,19 +25,6 @@
  * RFC 4303 3.4.3.
  */
 #define ESPAH_BATCH 8u
-
-/* why a packet is dropped whose crypto ended like this */
-static inline enum espah_drop espah_order_reason(int err)
-{
-	switch (err) {
-	case -ENOSPC:
-	case -EBUSY:
-	case -EAGAIN:
-		return ESPAH_DROP_QUEUE_FULL;
-	default:
-		return ESPAH_DROP_CRYPTO;
-	}
-}
 
 /**
  * espah_order_run - encrypt or decrypt a prepared op, and pass it on in order

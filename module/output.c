@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From POST_ROUTING into an SA, in the order in which a packet meets it. */
-#include <linux/icmp.h>
-#include <linux/icmpv6.h>
 #include <linux/random.h>
 #include <net/esp.h>
-#include <net/icmp.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
-#include <net/lwtunnel.h>
 #include <net/route.h>
 #include <net/xfrm.h>
+#include "ah.h"
+#include "bundle.h"
 #include "compat/compiler.h"
 #include "compat/gso.h"
 #include "compat/netdev.h"
-#include "ah.h"
-#include "bundle.h"
 #include "confirm.h"
 #include "domain.h"
+#include "drop.h"
+#include "event.h"
 #include "flow.h"
 #include "flowtable.h"
 #include "gather.h"
+#include "held.h"
 #include "icmp.h"
 #include "ike.h"
 #include "loopback.h"
 #include "mode.h"
 #include "mss.h"
 #include "mtu.h"
-#include "netlink/netlink.h"
 #include "order.h"
 #include "output.h"
 #include "recent.h"
+#include "refuse.h"
+#include "route.h"
 #include "segment.h"
 #include "tap.h"
 #include "udp_encap.h"
@@ -56,121 +56,11 @@ u8 espah_output_nesting(void)
 	return __this_cpu_read(nesting);
 }
 
-static bool is_local(const struct sk_buff *skb)
-{
-	if (skb->protocol == htons(ETH_P_IP) && IPCB(skb)->flags & IPSKB_FORWARDED)
-		return false;
-	/* neither IPv6 forwarding nor segment routing sets the flag */
-	return !skb->skb_iif;
-}
-
 /* Whether a packet may wait for those behind it, without a number. */
 static bool is_patient(const struct espah_sa *sa, const struct espah_policy *pol,
 		       const struct sk_buff *skb)
 {
-	return !is_local(skb) && !espah_sa_is_ah(sa) && !pol->nouter && !espah_tap_looks(sa->en);
-}
-
-static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_path *path)
-{
-	struct net *net = sa->en->net;
-	u32 domain = espah_path_domain(sa, path);
-	struct dst_entry *dst;
-
-	/* without this, the packets would leave in the main domain */
-	if (unlikely(sa->id.vrf && !espah_domain_exists(net, domain)))
-		return NULL;
-	if (path->family == AF_INET) {
-		struct flowi4 fl4 = {
-			.saddr = path->src.ip4,
-			.daddr = path->dst.ip4,
-			.flowi4_l3mdev = domain,
-			.flowi4_proto = path->ip_proto,
-			/* who sends what is forwarded is not this host */
-			.flowi4_flags = sa->mode == ESPAH_MODE_TRANSPORT ? FLOWI_FLAG_ANYSRC : 0,
-			.fl4_sport = path->sport,
-			.fl4_dport = path->dport,
-		};
-		struct rtable *rt = ip_route_output_key(net, &fl4);
-
-		if (IS_ERR(rt))
-			return NULL;
-		dst = &rt->dst;
-		dst_cache_set_ip4(&path->dst_cache, dst, fl4.saddr);
-	} else {
-		struct flowi6 fl6 = {
-			.flowi6_l3mdev = domain,
-			.flowi6_proto = path->ip_proto,
-			.fl6_sport = path->sport,
-			.fl6_dport = path->dport,
-		};
-
-		memcpy(&fl6.saddr, &path->src, sizeof(fl6.saddr));
-		memcpy(&fl6.daddr, &path->dst, sizeof(fl6.daddr));
-		/* without a device, the first link of all would do */
-		if (unlikely(ipv6_addr_type(&fl6.daddr) & (IPV6_ADDR_LINKLOCAL |
-							   IPV6_ADDR_MULTICAST)))
-			fl6.flowi6_oif = espah_domain_link(net, &fl6.saddr);
-		dst = ip6_route_output(net, NULL, &fl6);
-		if (dst->error) {
-			dst_release(dst);
-			return NULL;
-		}
-		dst_cache_set_ip6(&path->dst_cache, dst, &fl6.saddr);
-	}
-	return dst;
-}
-
-struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path)
-{
-	struct dst_entry *dst = dst_cache_get(&path->dst_cache);
-	u32 addresses = atomic_read(&sa->en->addresses);
-
-	if (likely(dst && READ_ONCE(path->routed) == addresses))
-		return dst;
-	/* another device may have the local address now, in another domain */
-	dst_release(dst);
-	if (READ_ONCE(path->routed) != addresses) {
-		dst_cache_reset(&path->dst_cache);
-		WRITE_ONCE(path->routed, addresses);
-	}
-	return look_up_route(sa, path);
-}
-
-/* The MTU of a route or its link, without what ICMP made of it. */
-static unsigned int configured_mtu(const struct dst_entry *dst)
-{
-	unsigned int mtu, link = READ_ONCE(dst->dev->mtu);
-
-	if (dst->ops->family == AF_INET) {
-		mtu = dst_metric_raw(dst, RTAX_MTU);
-	} else {
-		/* where ICMP changed an IPv6 route, the one that it was made from tells */
-		const struct rt6_info *rt = (const struct rt6_info *)dst;
-		const struct fib6_info *from = rcu_dereference(rt->from);
-
-		mtu = from ? from->fib6_pmtu : 0;
-		if (rt->rt6i_idev)
-			link = min_t(unsigned int, link, READ_ONCE(rt->rt6i_idev->cnf.mtu6));
-	}
-	return min(mtu ?: link - lwtunnel_headroom(dst->lwtstate, link), IP_MAX_MTU);
-}
-
-/*
- * The path MTU that the IP layer keeps in a route is not ours: it believes ICMP about
- * packets that anybody can make up (UDP, say), and in transport mode it is what we
- * told the sender of the plaintext. So the link's counts, and what routers said
- * about packets of this SA (RFC 4301 8.2).
- */
-unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst)
-{
-	unsigned int mtu = configured_mtu(dst), learned = READ_ONCE(sa->pmtu);
-
-	if (unlikely(learned) && time_before(jiffies, READ_ONCE(sa->pmtu_expires)))
-		mtu = min(mtu, learned);
-	if (unlikely(READ_ONCE(sa->en->udp_learned)) && espah_sa_path(sa)->encap_len)
-		mtu = min(mtu, espah_icmp_udp_mtu(sa, espah_sa_path(sa)));
-	return mtu;
+	return !espah_is_local(skb) && !espah_sa_is_ah(sa) && !pol->nouter && !espah_tap_looks(sa->en);
 }
 
 /* Whether a packet that is too big may be fragmented after encryption, rather than refused. */
@@ -186,38 +76,13 @@ static bool may_fragment(const struct espah_sa *sa, const struct sk_buff *skb)
 	 * both packets share would shrink the ESP packets too, so TCP is held
 	 * down by its MSS, and what is still too big is fragmented.
 	 */
-	if (sa->mode == ESPAH_MODE_TRANSPORT && is_local(skb) && sk && sk_fullsock(sk) &&
+	if (sa->mode == ESPAH_MODE_TRANSPORT && espah_is_local(skb) && sk && sk_fullsock(sk) &&
 	    sk->sk_protocol == IPPROTO_TCP)
 		return true;
 	if (skb->protocol == htons(ETH_P_IP))
 		return sa->df == ESPAH_DF_CLEAR || !(ip_hdr(skb)->frag_off & htons(IP_DF));
 	/* every IPv6 link carries 1280 bytes, and so has a tunnel (RFC 8200 section 5) */
 	return skb->len <= IPV6_MIN_MTU;
-}
-
-/* Tells the sender of a packet that is too big which size would fit (RFC 4301 8.2.1). */
-static void refuse_size(struct sk_buff *skb, unsigned int mtu)
-{
-	if (skb->protocol == htons(ETH_P_IP)) {
-		if (is_local(skb))
-			skb_dst_update_pmtu(skb, mtu);
-		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
-	} else {
-		mtu = max_t(unsigned int, mtu, IPV6_MIN_MTU);
-		if (is_local(skb))
-			skb_dst_update_pmtu(skb, mtu);
-		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
-	}
-}
-
-void espah_output_unreach(struct sk_buff *skb, bool prohibited)
-{
-	if (skb->protocol == htons(ETH_P_IP))
-		icmp_ndo_send(skb, ICMP_DEST_UNREACH,
-			      prohibited ? ICMP_PKT_FILTERED : ICMP_HOST_UNREACH, 0);
-	else
-		icmpv6_ndo_send(skb, ICMPV6_DEST_UNREACH,
-				prohibited ? ICMPV6_ADM_PROHIBITED : ICMPV6_ADDR_UNREACH, 0);
 }
 
 static bool fits(const struct sk_buff *skb, unsigned int mtu)
@@ -249,7 +114,7 @@ static noinline enum espah_drop fit_large(const struct espah_sa *sa,
 	if (may)
 		return ESPAH_DROP_NONE;
 	if (mtu) /* 0: nothing would fit */
-		refuse_size(skb, mtu);
+		espah_refuse_size(skb, mtu);
 	return ESPAH_DROP_TOO_BIG;
 }
 
@@ -731,7 +596,7 @@ void espah_output_done(struct espah_op *op, int err)
 	unsigned int len;
 
 	if (unlikely(err)) {
-		espah_drop(en, sa, NULL, espah_order_reason(err), skb);
+		espah_drop(en, sa, NULL, espah_op_reason(err), skb);
 		return;
 	}
 	espah_esp_restore(op);
@@ -797,7 +662,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	if (unlikely(of)) {
 		pol = of;
 	} else if (action == ESPAH_ACTION_BYPASS) {
-		if (unlikely(!is_local(skb) && !espah_flowtable_allow(en, skb, state))) {
+		if (unlikely(!espah_is_local(skb) && !espah_flowtable_allow(en, skb, state))) {
 			espah_drop(en, NULL, pol, ESPAH_DROP_CONFIRM, skb);
 			return NF_STOLEN;
 		}
@@ -811,7 +676,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 		return NF_ACCEPT;
 	if (action == ESPAH_ACTION_DISCARD && !of) {
 		if (pol && pol->unreach)
-			espah_output_unreach(skb, true);
+			espah_refuse(skb, true);
 		espah_drop(en, NULL, pol, ESPAH_DROP_DISCARD_OUT, skb);
 		return NF_STOLEN;
 	}
@@ -826,7 +691,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			return NF_STOLEN;
 		}
 		if (!of && pol->unreach)
-			espah_output_unreach(skb, false);
+			espah_refuse(skb, false);
 		espah_drop(en, NULL, pol, of ? ESPAH_DROP_ICMP_NO_SA : ESPAH_DROP_NO_SA, skb);
 		return NF_STOLEN;
 	}

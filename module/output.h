@@ -20,9 +20,6 @@ struct espah_op;
 unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state);
 
-/* tells by ICMP who sent a packet that it is prohibited, or that the host cannot be reached */
-void espah_output_unreach(struct sk_buff *skb, bool prohibited);
-
 /**
  * espah_output_held - send a packet that has waited for its SA
  * @en: network namespace
@@ -67,15 +64,6 @@ bool espah_output_seal(struct espah_op *op, u64 seq);
 /* sends an encrypted packet; consumes @op->skb; Context: RCU reader, BH disabled */
 void espah_output_done(struct espah_op *op, int err);
 
-/**
- * espah_path_route - the route to an SA's destination
- * @sa: outbound SA
- * @path: its path
- *
- * Context: RCU reader, BH disabled. Return: a held dst, or NULL.
- */
-struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path);
-
 /*
  * Numbers of an SA without ESN end at 2^32 - 1 (RFC 4303 3.3.3). Those of one
  * with ESN end a little early, so that CPUs that reserve at the same moment
@@ -97,8 +85,5 @@ static inline bool espah_path_takes(const struct espah_sa *sa, const struct espa
 	       (flow->family == path->family && espah_addr_equal(&flow->dst, &path->dst) &&
 		(espah_addr_equal(&flow->src, &path->src) || espah_addr_any(&path->src)));
 }
-
-/* how large an ESP packet of @sa may be on @dst, bytes; Context: RCU reader */
-unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst);
 
 #endif /* _ESPAH_OUTPUT_H */

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/random.h>
 #include <net/esp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -7,16 +6,15 @@
 #include "compat/compiler.h"
 #include "compat/conntrack.h"
 #include "domain.h"
+#include "drop.h"
 #include "flow.h"
 #include "icmp.h"
 #include "ike.h"
-#include "input.h"
 #include "judged.h"
 #include "plaintext.h"
 #include "recent.h"
 #include "udp_encap.h"
-
-struct espah_judged_keys espah_judged_keys __ro_after_init;
+#include "xfrm.h"
 
 /*
  * The SA of an ESP or AH packet that LOCAL_IN is going to take, in UDP or not, or NULL; looked
@@ -69,7 +67,7 @@ static bool for_xfrm(struct net *net, const struct sk_buff *skb, const struct es
 		return true;
 	return flow->proto == IPPROTO_UDP && flow->has_ports &&
 	       !skb_copy_bits(skb, thoff + sizeof(struct udphdr), &id.spi, sizeof(id.spi)) &&
-	       id.spi && espah_is_xfrms(net, skb, &id, htons(flow->dport));
+	       id.spi && espah_xfrm_has(net, skb, &id, htons(flow->dport));
 }
 
 /*
@@ -225,12 +223,4 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 famil
 noinline unsigned int espah_plaintext_late(struct espah_net *en, struct sk_buff *skb, u8 family)
 {
 	return plaintext(en, skb, family, true);
-}
-
-void __init espah_plaintext_setup(void)
-{
-	get_random_bytes(&espah_judged_keys, sizeof(espah_judged_keys));
-	/* no common divisors with 2^64 */
-	espah_judged_keys.hash[0] |= 1;
-	espah_judged_keys.hash[1] |= 1;
 }

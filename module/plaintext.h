@@ -28,7 +28,4 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 famil
  */
 unsigned int espah_plaintext_late(struct espah_net *en, struct sk_buff *skb, u8 family);
 
-/* draws the random numbers of the marks; at load */
-void espah_plaintext_setup(void);
-
 #endif /* _ESPAH_PLAINTEXT_H */

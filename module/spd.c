@@ -2,7 +2,9 @@
 #include <linux/netlink.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
+#include "account.h"
 #include "domain.h"
+#include "held.h"
 #include "net.h"
 #include "spd.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counters of SAs, policies and network namespaces, and the one place where packets are dropped. */
+/* Counters of SAs, policies and network namespaces. */
 #ifndef _ESPAH_STATS_H
 #define _ESPAH_STATS_H
 
@@ -7,12 +7,9 @@
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/percpu.h>
-#include <linux/skbuff.h>
-#include "drop.h"
+#include "reasons.h"
 
 struct espah_net;
-struct espah_sa;
-struct espah_policy;
 
 /**
  * struct espah_counters - traffic, one instance per CPU
@@ -90,23 +87,5 @@ static inline const struct espah_drops *espah_drops_get(struct espah_drops *cons
 {
 	return READ_ONCE(*drops);
 }
-
-/**
- * espah_count_drop - count @n packets under a reason
- * @en: network namespace
- * @sa: the SA concerned, or NULL
- * @pol: the policy concerned, or NULL
- * @reason: why
- * @skb: the packet, for the trace event
- * @n: how many packets @skb stands for
- *
- * Context: any, RCU reader if @sa or @pol is given.
- */
-void espah_count_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,
-		      enum espah_drop reason, const struct sk_buff *skb, u32 n);
-
-/* counts as espah_count_drop() does and frees @skb, which may be a GSO packet */
-void espah_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,
-		enum espah_drop reason, struct sk_buff *skb);
 
 #endif /* _ESPAH_STATS_H */

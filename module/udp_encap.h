@@ -9,30 +9,10 @@
 
 struct espah_op;
 
-/*
- * The UDP ports that inbound SAs expect ESP at: counted in espah_net.encap_ports.
- * Nobody looks at UDP packets to other ports.
- */
-int espah_encap_port_get(struct espah_net *en, __be16 port);
-void espah_encap_port_put(struct espah_net *en, __be16 port);
-
 /* writes the UDP header of a packet whose transport header lies there, for all behind it */
 void espah_encap_put(const struct espah_path *path, struct sk_buff *skb);
 /* what of it has to wait for the encryption */
 void espah_encap_finish(struct sk_buff *skb);
-
-/**
- * espah_encap_input - what happens to a UDP packet at LOCAL_IN
- * @en: network namespace
- * @skb: the packet, from the IP header on; may be a GSO packet
- * @state: the hook's
- * @off: offset of the UDP header from skb->data
- *
- * Return: NF_ACCEPT if it is for a socket: of another port, or IKE, or XFRM's; NF_STOLEN if
- * the packet was taken, or dropped and counted.
- */
-unsigned int espah_encap_input(struct espah_net *en, struct sk_buff *skb,
-			       const struct nf_hook_state *state, int off);
 
 /**
  * espah_encap_esp_off - where ESP begins in a UDP packet
@@ -43,9 +23,6 @@ unsigned int espah_encap_input(struct espah_net *en, struct sk_buff *skb,
  * Return: offset from skb->data, or -1 if the port is not one of ours or this is no ESP.
  */
 int espah_encap_esp_off(struct espah_net *en, const struct sk_buff *skb, int off);
-
-/* raises an event if an authenticated packet came from elsewhere than the SA says */
-void espah_encap_check_peer(const struct espah_op *op);
 
 /**
  * espah_encap_fix_checksum - let a NAT's change of addresses pass (RFC 3948 3.1.2)

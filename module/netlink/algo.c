@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/crypto.h>
 #include "netlink.h"
+#include "../algo.h"
 
 static int put_algo(struct sk_buff *skb, const struct espah_algo *algo, const char *driver)
 {

@@ -539,17 +539,3 @@ int espah_known_vrf(struct net *net, const struct nlattr *attr, struct netlink_e
 		      nla_get_u32(attr));
 	return -EINVAL;
 }
-
-/**
- * espah_put_addr - append an address
- * @skb: message
- * @type: attribute
- * @addr: the address
- * @family: its family
- *
- * Return: 0 or -EMSGSIZE.
- */
-int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family)
-{
-	return nla_put(skb, type, family == AF_INET ? sizeof(addr->ip4) : sizeof(*addr), addr);
-}

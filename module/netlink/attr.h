@@ -118,6 +118,4 @@ int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_
 /* checks that a VRF has the index that an attribute says; 0 or -EINVAL with a sentence */
 int espah_known_vrf(struct net *net, const struct nlattr *attr, struct netlink_ext_ack *extack);
 
-int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family);
-
 #endif /* _ESPAH_NETLINK_ATTR_H */

@@ -7,9 +7,11 @@
 #include "netlink.h"
 #include "../bundle.h"
 #include "../domain.h"
+#include "../drop.h"
 #include "../ike.h"
 #include "../mtu.h"
 #include "../output.h"
+#include "../put.h"
 
 const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_DIR] = ESPAH_NLA(dir),

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
-#include "../privilege.h"
 #include "attr.h"
 #include "netlink.h"
+#include "../event.h"
+#include "../flowtable.h"
+#include "../privilege.h"
 
 /* for commands without attributes: 6.1 would ignore them if there were no policy */
 static const struct nla_policy no_attrs[] = { {}, { .type = NLA_REJECT } };
@@ -124,7 +126,7 @@ int __init espah_netlink_setup(void)
 	int err = genl_register_family(&espah_family);
 
 	if (!err)
-		espah_events_start();
+		espah_events_start(&espah_family);
 	return err;
 }
 

@@ -2,6 +2,10 @@
 #include <linux/in.h>
 #include "attr.h"
 #include "netlink.h"
+#include "../account.h"
+#include "../event.h"
+#include "../flowtable.h"
+#include "../put.h"
 
 static const struct nla_policy template_policy[ESPAH_TMPL_MAX + 1];
 
@@ -42,67 +46,6 @@ const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1] = {
 };
 
 /* --- answers --- */
-
-int espah_put_template(struct sk_buff *skb, int type, struct espah_policy *pol,
-		       const struct espah_flow *flow)
-{
-	struct nlattr *nests[ESPAH_BUNDLE_MAX];
-	const union espah_addr *src, *dst;
-	unsigned int i;
-
-	for (i = 0; i <= pol->nouter; i++) {
-		const struct espah_slot_id *tmpl = &espah_policy_tmpl(pol, i)->id;
-
-		nests[i] = nla_nest_start(skb, i ? ESPAH_TMPL_OUTER : type);
-		if (!nests[i] ||
-		    nla_put_u8(skb, ESPAH_TMPL_PROTO, tmpl->proto) ||
-		    nla_put_u8(skb, ESPAH_TMPL_MODE, tmpl->mode) ||
-		    nla_put_u32(skb, ESPAH_TMPL_REQID, tmpl->reqid) ||
-		    (tmpl->vrf && nla_put_u32(skb, ESPAH_TMPL_VRF, tmpl->vrf)))
-			return -EMSGSIZE;
-		src = &tmpl->src;
-		dst = &tmpl->dst;
-		if (espah_addr_any(dst)) {
-			if (!flow)
-				continue;
-			src = &flow->src;
-			dst = &flow->dst;
-		}
-		if (espah_put_addr(skb, ESPAH_TMPL_SRC, src, tmpl->family) ||
-		    espah_put_addr(skb, ESPAH_TMPL_DST, dst, tmpl->family))
-			return -EMSGSIZE;
-	}
-	while (i--)
-		nla_nest_end(skb, nests[i]);
-	return 0;
-}
-
-int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
-{
-	struct espah_counters sum = espah_counters_sum(pol->counters);
-
-	if (nla_put_u32(skb, ESPAH_POLICY_ID, pol->id) ||
-	    nla_put_u8(skb, ESPAH_POLICY_DIR, pol->dir) ||
-	    nla_put_u8(skb, ESPAH_POLICY_ACTION, pol->action) ||
-	    nla_put_u32(skb, ESPAH_POLICY_PRIORITY, pol->priority) ||
-	    nla_put(skb, ESPAH_POLICY_SELECTOR | NLA_F_NESTED, pol->given_len, pol->given) ||
-	    nla_put_u64_64bit(skb, ESPAH_POLICY_PACKETS, sum.packets, ESPAH_POLICY_PAD) ||
-	    nla_put_u64_64bit(skb, ESPAH_POLICY_BYTES, sum.bytes, ESPAH_POLICY_PAD) ||
-	    nla_put_u64_64bit(skb, ESPAH_POLICY_ADDED, pol->added, ESPAH_POLICY_PAD))
-		return -EMSGSIZE;
-	if (pol->action == ESPAH_ACTION_PROTECT &&
-	    (espah_put_template(skb, ESPAH_POLICY_TEMPLATE, pol, NULL) ||
-	     nla_put_u16(skb, ESPAH_POLICY_MSS, pol->mss)))
-		return -EMSGSIZE;
-	if (pol->unreach && nla_put_flag(skb, ESPAH_POLICY_UNREACH))
-		return -EMSGSIZE;
-	if ((pol->pfp && nla_put_u32(skb, ESPAH_POLICY_PFP, pol->pfp)) ||
-	    (pol->queue && nla_put_u32(skb, ESPAH_POLICY_QUEUE, pol->queue)))
-		return -EMSGSIZE;
-	if (pol->label && nla_put_string(skb, ESPAH_POLICY_LABEL, pol->label))
-		return -EMSGSIZE;
-	return espah_put_drops(skb, ESPAH_POLICY_DROPS, espah_drops_get(&pol->drops));
-}
 
 static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
 		       struct netlink_callback *cb, struct espah_policy *pol)

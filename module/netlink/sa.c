@@ -5,8 +5,14 @@
 #include <net/inet_ecn.h>
 #include "attr.h"
 #include "netlink.h"
+#include "../account.h"
+#include "../algo.h"
+#include "../dummy.h"
+#include "../event.h"
+#include "../key.h"
 #include "../mtu.h"
 #include "../privilege.h"
+#include "../put.h"
 
 /* SPIs of SA_ALLOC_SPI lie here unless it says otherwise: away from small ones that people type */
 #define ALLOC_SPI_MIN 0xc0000000
@@ -86,109 +92,6 @@ const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
 };
 
 /* --- answers --- */
-
-static u64 sequence(struct espah_sa *sa)
-{
-	u64 seq;
-
-	if (!sa->replay)
-		return atomic64_read(&sa->seq);
-	spin_lock_bh(&sa->lock);
-	seq = sa->replay->top;
-	spin_unlock_bh(&sa->lock);
-	return seq;
-}
-
-/* What a tunnel does to the fields that routers look at. */
-static int put_tunnel(struct sk_buff *skb, struct espah_sa *sa)
-{
-	u8 dscp = sa->tos_set >> 2;
-	int err = 0;
-
-	if (sa->id.dir == ESPAH_DIR_IN)
-		return nla_put_u64_64bit(skb, ESPAH_SA_ECN_ODD, atomic64_read(&sa->ecn_odd),
-					 ESPAH_SA_PAD);
-	if (sa->dscp_map)
-		err = nla_put(skb, ESPAH_SA_DSCP, ESPAH_DSCP_NUM, sa->dscp_map);
-	else if (!(sa->tos_keep & ~INET_ECN_MASK))
-		err = nla_put_u8(skb, ESPAH_SA_DSCP, dscp);
-	if (!err && sa->ttl)
-		err = nla_put_u8(skb, ESPAH_SA_TTL, sa->ttl);
-	return err ?: nla_put_u8(skb, ESPAH_SA_DF, sa->df);
-}
-
-/* What an SA has only once it has keys. */
-static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
-{
-	const char *driver = crypto_tfm_alg_driver_name(crypto_aead_tfm(sa->aead));
-	bool out = sa->id.dir == ESPAH_DIR_OUT;
-
-	if (nla_put_string(skb, ESPAH_SA_ALG, sa->algo->name) ||
-	    nla_put_string(skb, ESPAH_SA_DRIVER, driver) ||
-	    nla_put_u32(skb, ESPAH_SA_FLAGS, sa->flags) ||
-	    nla_put_u64_64bit(skb, ESPAH_SA_SEQ, sequence(sa), ESPAH_SA_PAD))
-		return -EMSGSIZE;
-	if (keys && nla_put(skb, ESPAH_SA_KEY, espah_algo_key_len(sa->algo), sa->key))
-		return -EMSGSIZE;
-	if (keys && out && sa->iv == ESPAH_IV_SEQ &&
-	    nla_put(skb, ESPAH_SA_IV_MASK, sizeof(sa->iv_mask), &sa->iv_mask))
-		return -EMSGSIZE;
-	if (!out && nla_put_u32(skb, ESPAH_SA_WINDOW, sa->replay->window))
-		return -EMSGSIZE;
-	if (out && nla_put_u32(skb, ESPAH_SA_PMTU, espah_sa_pmtu(sa)))
-		return -EMSGSIZE;
-	if (sa->tfc && nla_put_u16(skb, ESPAH_SA_TFC, sa->tfc))
-		return -EMSGSIZE;
-	if (sa->cpus && nla_put_u16(skb, ESPAH_SA_CPUS, sa->cpus))
-		return -EMSGSIZE;
-	if (sa->dummy &&
-	    (nla_put_u32(skb, sa->dummy->random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
-			 sa->dummy->interval) ||
-	     nla_put_u64_64bit(skb, ESPAH_SA_DUMMIES, atomic64_read(&sa->dummy->sent),
-			       ESPAH_SA_PAD)))
-		return -EMSGSIZE;
-	return sa->mode == ESPAH_MODE_TUNNEL ? put_tunnel(skb, sa) : 0;
-}
-
-/**
- * espah_put_sa - append the attributes of an SA
- * @skb: message
- * @sa: the SA
- * @keys: the key too
- *
- * Context: espah_net.lock.
- * Return: 0 or -EMSGSIZE.
- */
-int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
-{
-	struct espah_counters sum = espah_counters_sum(sa->counters);
-	const struct espah_path *path = espah_sa_path(sa);
-
-	if (nla_put_u8(skb, ESPAH_SA_DIR, sa->id.dir) ||
-	    nla_put_u8(skb, ESPAH_SA_PROTO, sa->id.proto) ||
-	    nla_put_u8(skb, ESPAH_SA_MODE, sa->mode) ||
-	    nla_put_be32(skb, ESPAH_SA_SPI, sa->id.spi) ||
-	    espah_put_addr(skb, ESPAH_SA_SRC, &path->src, path->family) ||
-	    espah_put_addr(skb, ESPAH_SA_DST, &path->dst, path->family) ||
-	    (sa->id.vrf && nla_put_u32(skb, ESPAH_SA_VRF, sa->id.vrf)) ||
-	    nla_put_u32(skb, ESPAH_SA_REQID, sa->slot->id.reqid) ||
-	    nla_put_u32(skb, ESPAH_SA_ID, sa->index) ||
-	    nla_put_u8(skb, ESPAH_SA_STATE, sa->state) ||
-	    nla_put_u64_64bit(skb, ESPAH_SA_PACKETS, sum.packets, ESPAH_SA_PAD) ||
-	    nla_put_u64_64bit(skb, ESPAH_SA_BYTES, sum.bytes, ESPAH_SA_PAD) ||
-	    nla_put_u64_64bit(skb, ESPAH_SA_ADDED, sa->added, ESPAH_SA_PAD) ||
-	    espah_put_life(skb, sa))
-		return -EMSGSIZE;
-	if (path->encap_len &&
-	    (nla_put_u16(skb, ESPAH_SA_ENCAP_SPORT, ntohs(path->sport)) ||
-	     nla_put_u16(skb, ESPAH_SA_ENCAP_DPORT, ntohs(path->dport))))
-		return -EMSGSIZE;
-	if (sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label))
-		return -EMSGSIZE;
-	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, keys))
-		return -EMSGSIZE;
-	return espah_put_drops(skb, ESPAH_SA_DROPS, espah_drops_get(&sa->drops));
-}
 
 static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
 		       struct netlink_callback *cb, struct espah_sa *sa, bool keys)

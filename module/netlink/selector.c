@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Selectors: from the attributes of a request, and into those of an answer. */
+/* Selectors, from the attributes of a request. */
 #include <linux/slab.h>
 #include "../compat/unaligned.h"
 #include "attr.h"
@@ -28,62 +28,6 @@ const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
 	[ESPAH_SEL_MARK_MASK] = ESPAH_NLA(u32),
 	[ESPAH_SEL_IFINDEX] = ESPAH_NLA(ifindex),
 };
-
-/* --- answers --- */
-
-static int put_host(struct sk_buff *skb, int addr_type, int len_type, const union espah_addr *addr,
-		    u8 family)
-{
-	return espah_put_addr(skb, addr_type, addr, family) ?:
-	       nla_put_u8(skb, len_type, family == AF_INET ? 32 : 128);
-}
-
-static int put_type(struct sk_buff *skb, int type, u8 value)
-{
-	const u8 pair[2] = { value, value };
-
-	return nla_put(skb, type, sizeof(pair), pair);
-}
-
-static int put_port(struct sk_buff *skb, int min_type, int max_type, u16 port)
-{
-	return nla_put_u16(skb, min_type, port) ?: nla_put_u16(skb, max_type, port);
-}
-
-static int put_fields(struct sk_buff *skb, const struct espah_flow *flow, bool src, bool dst)
-{
-	switch (espah_proto_fields(flow->proto)) {
-	case ESPAH_FIELDS_MH:
-		return src ? put_type(skb, ESPAH_SEL_MH_TYPES, flow->sport) : 0;
-	case ESPAH_FIELDS_ICMP:
-		return (src ? put_type(skb, ESPAH_SEL_ICMP_TYPES, flow->sport) : 0) ?:
-		       (dst ? put_type(skb, ESPAH_SEL_ICMP_CODES, flow->dport) : 0);
-	case ESPAH_FIELDS_PORTS:
-		return (src ? put_port(skb, ESPAH_SEL_SPORT_MIN, ESPAH_SEL_SPORT_MAX,
-				       flow->sport) : 0) ?:
-		       (dst ? put_port(skb, ESPAH_SEL_DPORT_MIN, ESPAH_SEL_DPORT_MAX,
-				       flow->dport) : 0);
-	case ESPAH_FIELDS_NONE:
-		break;
-	}
-	return 0;
-}
-
-int espah_put_flow(struct sk_buff *skb, const struct espah_flow *flow, u8 which)
-{
-	if ((which & ESPAH_PFP_SRC &&
-	     put_host(skb, ESPAH_SEL_SRC, ESPAH_SEL_SRC_LEN, &flow->src, flow->family)) ||
-	    (which & ESPAH_PFP_DST &&
-	     put_host(skb, ESPAH_SEL_DST, ESPAH_SEL_DST_LEN, &flow->dst, flow->family)) ||
-	    (which & ESPAH_PFP_PROTO && flow->proto &&
-	     nla_put_u8(skb, ESPAH_SEL_PROTO, flow->proto)))
-		return -EMSGSIZE;
-	if (!flow->has_ports || flow->opaque)
-		return 0;
-	return put_fields(skb, flow, which & ESPAH_PFP_SPORT, which & ESPAH_PFP_DPORT);
-}
-
-/* --- requests --- */
 
 /* Reads one of the two prefixes; the family must be that of the other, if it is known. */
 static int get_prefix(const struct nlattr *attr, const struct nlattr *len_attr,

@@ -1,47 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "attr.h"
 #include "netlink.h"
-
-static int put_drop(struct sk_buff *skb, enum espah_drop reason, u64 count, bool text)
-{
-	struct nlattr *nest = nla_nest_start(skb, ESPAH_DROP_ENTRY);
-
-	if (!nest ||
-	    nla_put_string(skb, ESPAH_DROP_NAME, espah_drop_names[reason]) ||
-	    nla_put_u64_64bit(skb, ESPAH_DROP_COUNT, count, ESPAH_DROP_PAD) ||
-	    (text && nla_put_string(skb, ESPAH_DROP_TEXT, espah_drop_texts[reason])))
-		return -EMSGSIZE;
-	nla_nest_end(skb, nest);
-	return 0;
-}
-
-/**
- * espah_put_drops - append the drops of an SA or a policy
- * @skb: message
- * @type: attribute, a nest; absent if nothing was dropped
- * @drops: the counters, or NULL
- *
- * Return: 0 or -EMSGSIZE.
- */
-int espah_put_drops(struct sk_buff *skb, int type, const struct espah_drops *drops)
-{
-	struct nlattr *nest;
-	int i;
-
-	if (!drops)
-		return 0;
-	nest = nla_nest_start(skb, type);
-	if (!nest)
-		return -EMSGSIZE;
-	for (i = ESPAH_DROP_NONE + 1; i < ESPAH_DROP_NUM; i++) {
-		u64 count = atomic64_read(&drops->count[i]);
-
-		if (count && put_drop(skb, i, count, false))
-			return -EMSGSIZE;
-	}
-	nla_nest_end(skb, nest);
-	return 0;
-}
+#include "../drop.h"
+#include "../flowtable.h"
+#include "../put.h"
 
 static int put_stats(struct sk_buff *skb, const struct espah_net *en)
 {
@@ -68,7 +30,7 @@ static int put_stats(struct sk_buff *skb, const struct espah_net *en)
 	if (!nest)
 		return -EMSGSIZE;
 	for (i = ESPAH_DROP_NONE + 1; i < ESPAH_DROP_NUM; i++) {
-		if (put_drop(skb, i, sum.drops[i], true))
+		if (espah_put_drop(skb, i, sum.drops[i], true))
 			return -EMSGSIZE;
 	}
 	nla_nest_end(skb, nest);

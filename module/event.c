@@ -4,24 +4,27 @@
 #include <linux/ktime.h>
 #include <linux/udp.h>
 #include <net/ipv6.h>
-#include "../flow.h"
-#include "attr.h"
-#include "netlink.h"
+#include "drop.h"
+#include "event.h"
+#include "flow.h"
+#include "put.h"
 
 /* events a second for each reason of drops */
 #define DROP_RATE 10
 
-/* Whether there is a family to tell by; see espah_events_stop(). */
+/* The family to tell by, and whether it is there; see espah_events_stop(). */
+static const struct genl_family *by;
 static bool telling;
 
 static bool has_listeners(const struct espah_net *en, enum espah_mcgrp group)
 {
-	return READ_ONCE(telling) && genl_has_listeners(&espah_family, en->net, group);
+	return smp_load_acquire(&telling) && genl_has_listeners(by, en->net, group);
 }
 
-void espah_events_start(void)
+void espah_events_start(const struct genl_family *family)
 {
-	WRITE_ONCE(telling, true);
+	by = family;
+	smp_store_release(&telling, true);
 }
 
 void espah_events_stop(void)
@@ -41,7 +44,7 @@ static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cm
 	skb = genlmsg_new(group == ESPAH_MCGRP_INDEX_SA ? ESPAH_MSG_SIZE : ESPAH_POLICY_SIZE, gfp);
 	if (!skb)
 		return NULL;
-	*hdr = genlmsg_put(skb, 0, 0, &espah_family, 0, cmd);
+	*hdr = genlmsg_put(skb, 0, 0, by, 0, cmd);
 	return skb;
 }
 
@@ -54,7 +57,7 @@ static void send(struct espah_net *en, enum espah_mcgrp group, struct sk_buff *s
 	}
 	genlmsg_end(skb, hdr);
 	/* those whose queue is full see -ENOBUFS on their socket */
-	genlmsg_multicast_netns(&espah_family, en->net, skb, 0, group, gfp);
+	genlmsg_multicast_netns(by, en->net, skb, 0, group, gfp);
 }
 
 void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/slab.h>
+#include "op.h"
+
+/* a CPU keeps as many ops as may have been in flight at once, but no more than this */
+#define POOL_MAX 2048
+
+/**
+ * struct espah_op_pool - the ops of a CPU that are free
+ * @free: chained by espah_op.work; BH disabled on this CPU
+ * @back: given back by other CPUs
+ * @count: ops that this CPU allocated, free or not
+ */
+struct espah_op_pool {
+	struct llist_node *free;
+	struct llist_head back;
+	atomic_t count;
+};
+
+static DEFINE_PER_CPU(struct espah_op_pool, op_pool);
+
+static noinline struct espah_op *alloc_op(struct espah_op_pool *pool, u32 size)
+{
+	struct espah_op *op = kmalloc(size, GFP_ATOMIC);
+
+	if (!op)
+		return NULL;
+	atomic_inc(&pool->count);
+	op->home = smp_processor_id();
+	op->size = size;
+	sg_init_table(op->sg_few, ESPAH_OP_SG);
+	return op;
+}
+
+static void free_op(struct espah_op *op)
+{
+	atomic_dec(&per_cpu(op_pool, op->home).count);
+	kfree_sensitive(op); /* nonce, and what the driver derived from the key */
+}
+
+struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
+{
+	struct espah_op_pool *pool = this_cpu_ptr(&op_pool);
+	struct llist_node *node = pool->free;
+	struct espah_op *op = NULL;
+
+	if (unlikely(!node))
+		node = llist_del_all(&pool->back);
+	if (likely(node)) {
+		pool->free = node->next;
+		op = llist_entry(node, struct espah_op, work);
+		if (unlikely(op->size < sa->op_size)) {
+			free_op(op);
+			op = NULL;
+		}
+	}
+	if (unlikely(!op)) {
+		op = alloc_op(pool, sa->op_size);
+		if (!op)
+			return NULL;
+	}
+	op->sg = op->sg_few;
+	op->sa = sa;
+	op->skb = skb;
+	op->dev = NULL;
+	op->done = false;
+	op->linked = false;
+	op->depth = 0;
+	op->own = 0;
+	return op;
+}
+
+void espah_op_put(struct espah_op *op)
+{
+	struct espah_op_pool *pool = per_cpu_ptr(&op_pool, op->home);
+
+	if (unlikely(op->sg != op->sg_few))
+		kfree(op->sg);
+	if (unlikely(atomic_read(&pool->count) > POOL_MAX)) {
+		free_op(op);
+	} else if (likely(op->home == smp_processor_id())) {
+		op->work.next = pool->free;
+		pool->free = &op->work;
+	} else {
+		llist_add(&op->work, &pool->back);
+	}
+}
+
+static void free_ops(struct llist_node *node)
+{
+	struct espah_op *op, *next;
+
+	llist_for_each_entry_safe(op, next, node, work)
+		free_op(op);
+}
+
+void espah_op_cleanup(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		free_ops(per_cpu(op_pool, cpu).free);
+		free_ops(llist_del_all(&per_cpu(op_pool, cpu).back));
+	}
+}
