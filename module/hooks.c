@@ -21,7 +21,6 @@
  * nf_defrag, but each hook costs every packet, and fragments are rare. Only raw sockets
  * send fragments through POST_ROUTING: they stay what they are (RFC 4301 7).
  */
-#include <linux/module.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <net/ip.h>
@@ -391,7 +390,7 @@ static const struct nf_hook_ops sparing_hooks[] = {
 	HOOK(local_in6_begin, NFPROTO_IPV6, NF_INET_LOCAL_IN, NF_IP6_PRI_FIRST + 1),
 };
 
-static void spare(struct espah_net *en)
+void espah_hooks_spare(struct espah_net *en)
 {
 	bool wanted = en->hooked && en->secpath;
 
@@ -409,47 +408,16 @@ void espah_hooks_remove(struct espah_net *en)
 	if (en->hooked)
 		nf_unregister_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
 	en->hooked = false;
-	spare(en);
+	espah_hooks_spare(en);
 }
 
-int espah_hooks_prepare(struct espah_net *en, bool policies, struct netlink_ext_ack *extack)
+int espah_hooks_register(struct espah_net *en)
 {
-	int err;
+	int err = nf_register_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
 
-	lockdep_assert_held(&en->lock);
-	if (policies && !en->pinned) {
-		/* without the module, what a policy protects would leave in clear */
-		if (!try_module_get(THIS_MODULE)) {
-			NL_SET_ERR_MSG(extack, "the module is being removed");
-			return -ENODEV;
-		}
-		en->pinned = true;
-	}
-	if (en->hooked)
-		return 0;
-	err = nf_register_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
-	if (err) {
-		NL_SET_ERR_MSG(extack, "the netfilter hooks could not be registered");
-		espah_hooks_update(en);
+	if (err)
 		return err;
-	}
 	en->hooked = true;
-	spare(en);
+	espah_hooks_spare(en);
 	return 0;
-}
-
-void espah_hooks_update(struct espah_net *en)
-{
-	bool policies = en->spd.count ||
-			en->default_action[ESPAH_DIR_IN] != ESPAH_ACTION_BYPASS ||
-			en->default_action[ESPAH_DIR_OUT] != ESPAH_ACTION_BYPASS;
-
-	lockdep_assert_held(&en->lock);
-	if (!policies && !en->sad.count[ESPAH_DIR_IN] && !en->sad.count[ESPAH_DIR_OUT])
-		espah_hooks_remove(en);
-	if (!policies && en->pinned) {
-		en->pinned = false;
-		module_put(THIS_MODULE);
-	}
-	spare(en);
 }

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/jiffies.h>
 #include <linux/math64.h>
-#include <linux/module.h>
 #include <linux/slab.h>
-#include "event.h"
 #include "net.h"
 
 #define SOFT 0
 #define HARD 1
 
-/* SAs that are looked at before somebody else may have espah_net.lock */
-#define BATCH 256
 /* The queue is in boot time, while the timer stands still when the machine sleeps. */
 #define MAX_DELAY (60 * HZ)
 
@@ -93,8 +89,7 @@ void espah_life_arm(struct espah_sa *sa)
 	spin_unlock_bh(&clock->lock);
 }
 
-/* Takes the first SA that is due out of the queue; if there is none yet, sets the timer. */
-static struct espah_sa *next_due(struct espah_clock *clock)
+struct espah_sa *espah_life_next(struct espah_clock *clock)
 {
 	ktime_t now = ktime_get_boottime();
 	struct timerqueue_node *node;
@@ -111,59 +106,16 @@ static struct espah_sa *next_due(struct espah_clock *clock)
 	return node ? container_of(node, struct espah_life, due)->sa : NULL;
 }
 
-/* Reports or ends an SA. Return: whether it ended. */
-static bool review(struct espah_sa *sa, bool tell)
+bool espah_life_reached(const struct espah_sa *sa, bool hard, enum espah_limit limit, ktime_t now)
 {
-	ktime_t now = ktime_get_boottime();
-	int hard, i;
-
-	for (hard = HARD; hard >= SOFT; hard--) {
-		for (i = ESPAH_LIMIT_PACKETS; i <= ESPAH_LIMIT_IDLE; i++) {
-			if (due_at(sa, hard, i, now) > now)
-				continue;
-			if (tell)
-				espah_event_expire(sa, i, hard);
-			if (hard == HARD) {
-				if (tell)
-					espah_event_sa(sa->en, sa, ESPAH_CMD_SA_DEL);
-				espah_sad_del(sa);
-				return true;
-			}
-			WRITE_ONCE(sa->life->told, sa->life->told | BIT(i));
-		}
-	}
-	espah_life_arm(sa);
-	return false;
+	return due_at(sa, hard, limit, now) <= now;
 }
 
-static void tick(struct work_struct *work)
-{
-	struct espah_clock *clock = container_of(to_delayed_work(work), struct espah_clock, work);
-	struct espah_net *en = container_of(clock, struct espah_net, sad.clock);
-	/* while the module is being unloaded, the netlink family may be gone */
-	bool tell = try_module_get(THIS_MODULE);
-	struct espah_sa *sa;
-	bool ended;
-	int n;
-
-	do {
-		mutex_lock(&en->lock);
-		for (n = 0, ended = false; n < BATCH && (sa = next_due(clock)); n++)
-			ended |= review(sa, tell);
-		if (ended && !en->dying)
-			espah_hooks_update(en);
-		mutex_unlock(&en->lock);
-		cond_resched();
-	} while (n == BATCH);
-	if (tell)
-		module_put(THIS_MODULE);
-}
-
-void espah_clock_setup(struct espah_clock *clock)
+void espah_clock_setup(struct espah_clock *clock, work_func_t expire)
 {
 	spin_lock_init(&clock->lock);
 	timerqueue_init_head(&clock->queue);
-	INIT_DELAYED_WORK(&clock->work, tick);
+	INIT_DELAYED_WORK(&clock->work, expire);
 }
 
 struct espah_life *espah_life_alloc(void)

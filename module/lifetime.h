@@ -49,7 +49,7 @@ struct espah_life {
  * struct espah_clock - the timer of a network namespace
  * @lock: guards @queue, espah_sa.watch and @limits; innermost
  * @queue: struct espah_life, by boot time
- * @work: looks at those that are due, under espah_net.lock
+ * @work: ends or reports those that are due; see expire.c
  */
 struct espah_clock {
 	spinlock_t lock;
@@ -57,7 +57,13 @@ struct espah_clock {
 	struct delayed_work work;
 };
 
-void espah_clock_setup(struct espah_clock *clock);
+void espah_clock_setup(struct espah_clock *clock, work_func_t expire);
+
+/* takes the first SA that is due out of the queue, or sets the timer; Return: the SA, or NULL */
+struct espah_sa *espah_life_next(struct espah_clock *clock);
+
+/* whether a limit is reached, or a soft one that was not reported; Context: espah_net.lock */
+bool espah_life_reached(const struct espah_sa *sa, bool hard, enum espah_limit limit, ktime_t now);
 
 /* what an SA without a lifetime needs for one, or NULL; kfree() takes it back */
 struct espah_life *espah_life_alloc(void);

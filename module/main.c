@@ -4,12 +4,13 @@
 #include <net/net_namespace.h>
 #include <net/rtnetlink.h>
 #include "cell.h"
+#include "change.h"
 #include "confirm.h"
 #include "domain.h"
+#include "expire.h"
 #include "flowtable.h"
 #include "gather.h"
 #include "held.h"
-#include "hooks.h"
 #include "judged.h"
 #include "loopback.h"
 #include "net.h"
@@ -33,7 +34,7 @@ static int __net_init net_init(struct net *net)
 	en->stats = alloc_percpu_gfp(struct espah_net_stats, GFP_KERNEL_ACCOUNT);
 	if (!en->stats)
 		return -ENOMEM;
-	err = espah_sad_setup(&en->sad);
+	err = espah_sad_setup(&en->sad, espah_expire);
 	if (err) {
 		free_percpu(en->stats);
 		return err;
@@ -49,12 +50,7 @@ static int __net_init net_init(struct net *net)
 /* After this the hooks see no more packets, once a grace period has passed. */
 static void __net_exit net_pre_exit(struct net *net)
 {
-	struct espah_net *en = espah_pernet(net);
-
-	mutex_lock(&en->lock);
-	en->dying = true;
-	espah_hooks_remove(en);
-	mutex_unlock(&en->lock);
+	espah_change_stop(espah_pernet(net));
 }
 
 static void __net_exit net_exit(struct net *net)
@@ -63,9 +59,9 @@ static void __net_exit net_exit(struct net *net)
 
 	espah_confirm_teardown(en);
 	espah_flowtable_teardown(en);
-	espah_spd_teardown(en);
-	espah_held_teardown(en);
-	espah_sad_teardown(en);
+	espah_change_teardown(en);
+	espah_spd_teardown(&en->spd);
+	espah_sad_teardown(&en->sad);
 	if (en->pinned)
 		module_put(THIS_MODULE);
 	free_percpu(en->stats);

@@ -110,28 +110,4 @@ static inline struct espah_net *espah_pernet(const struct net *net)
 	return net_generic(net, espah_net_id);
 }
 
-/**
- * espah_hooks_prepare - register the hooks that an addition needs, before packets can meet it
- * @en: network namespace
- * @policies: what is to be added is a policy, or a default action other than bypass
- * @extack: gets a sentence on failure
- *
- * If the addition is then refused for another reason, espah_hooks_update() takes them away.
- *
- * Context: @en->lock.
- * Return: 0, or -errno if hooks could not be registered or the module is being removed.
- */
-int espah_hooks_prepare(struct espah_net *en, bool policies, struct netlink_ext_ack *extack);
-
-/**
- * espah_hooks_update - unregister the hooks if the configuration needs none any more
- * @en: network namespace
- *
- * There are hooks exactly while there is an SA, a policy or a default action
- * other than bypass: a namespace without any pays nothing for the module.
- *
- * Context: @en->lock; called after each removal from SAD or SPD, and change of default action.
- */
-void espah_hooks_update(struct espah_net *en);
-
 #endif /* _ESPAH_NET_H */

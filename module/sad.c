@@ -7,13 +7,9 @@
 #include <net/dst_metadata.h>
 #include <net/esp.h>
 #include "account.h"
-#include "ah.h"
 #include "arrival.h"
 #include "domain.h"
-#include "dummy.h"
-#include "held.h"
 #include "net.h"
-#include "port.h"
 #include "replay.h"
 #include "sad.h"
 #include "secpath.h"
@@ -141,7 +137,18 @@ static void choose_sa(struct espah_slot *slot)
 
 /* --- an SA's life --- */
 
-static void free_path(struct espah_path *path)
+struct espah_path *espah_path_alloc(const struct espah_sa *sa)
+{
+	struct espah_path *path = kzalloc(sizeof(*path), GFP_KERNEL_ACCOUNT);
+
+	if (!path || sa->id.dir == ESPAH_DIR_IN ||
+	    !dst_cache_init(&path->dst_cache, GFP_KERNEL_ACCOUNT))
+		return path;
+	kfree(path);
+	return NULL;
+}
+
+void espah_path_free(struct espah_path *path)
 {
 	dst_cache_destroy(&path->dst_cache);
 	espah_arrival_free(rcu_dereference_protected(path->arrival, true));
@@ -153,7 +160,7 @@ static void free_path(struct espah_path *path)
 
 static void free_path_rcu(struct rcu_head *rcu)
 {
-	free_path(container_of(rcu, struct espah_path, rcu));
+	espah_path_free(container_of(rcu, struct espah_path, rcu));
 }
 
 /* Fills in what follows from the rest. */
@@ -161,19 +168,6 @@ static void complete_path(const struct espah_sa *sa, struct espah_path *path)
 {
 	path->encap_len = path->dport ? sizeof(struct udphdr) : 0;
 	path->ip_proto = path->dport ? IPPROTO_UDP : sa->id.proto;
-}
-
-static int get_port(const struct espah_sa *sa, const struct espah_path *path)
-{
-	if (sa->id.dir == ESPAH_DIR_OUT || !path->encap_len)
-		return 0;
-	return espah_port_get(sa->en, path->dport);
-}
-
-static void put_port(const struct espah_sa *sa, const struct espah_path *path)
-{
-	if (sa->id.dir == ESPAH_DIR_IN && path->encap_len)
-		espah_port_put(sa->en, path->dport);
 }
 
 static void free_sa(struct espah_sa *sa)
@@ -184,7 +178,7 @@ static void free_sa(struct espah_sa *sa)
 		crypto_free_aead(sa->aead);
 	kfree_sensitive(sa->key);
 	kvfree(sa->replay);
-	free_path(espah_sa_path(sa));
+	espah_path_free(espah_sa_path(sa));
 	espah_counters_free(sa->counters_block, sa->counters);
 	kfree(sa->drops);
 	kfree(sa->dscp_map);
@@ -341,7 +335,6 @@ static void changed(struct espah_sad *sad)
 /* Takes out all of an SA but its place in the hash table. */
 static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 {
-	put_port(sa, espah_sa_path(sa));
 	espah_key_use_del(&sad->keys, sa);
 	espah_generation_end(&sad->removals);
 	xa_erase(&sad->index, sa->index);
@@ -350,12 +343,9 @@ static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 	espah_slot_put(sad, sa->slot);
 	sad->count[sa->id.dir]--;
 	changed(sad);
-	espah_life_arm(sa);
-	espah_dummy_arm(sa);
-	queue_rcu_work(espah_workqueue, &sa->retire);
 }
 
-int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack)
+int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old)
 {
 	struct espah_path *path = espah_sa_path(sa);
 	struct espah_slot_id slot_id = {
@@ -363,21 +353,13 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 		.proto = sa->id.proto, .mode = sa->mode, .dir = sa->id.dir, .vrf = sa->id.vrf,
 	};
 	struct espah_sad *sad = &sa->en->sad;
-	struct espah_sa *old = espah_sad_find(sad, &sa->id);
-	bool larval = sa->state == ESPAH_SA_STATE_LARVAL;
 	struct espah_slot *slot;
 	int err;
 
-	if (old && (larval || old->state != ESPAH_SA_STATE_LARVAL)) {
-		NL_SET_ERR_MSG(extack,
-			       "an SA with this direction, destination, SPI, protocol and VRF exists");
-		return -EEXIST;
-	}
+	lockdep_assert_held(&sa->en->lock);
 	slot = espah_slot_get(sad, &slot_id);
-	if (!slot) {
-		err = -ENOMEM;
-		goto err_memory;
-	}
+	if (!slot)
+		return -ENOMEM;
 	err = xa_alloc_cyclic(&sad->index, &sa->index, sa, XA_LIMIT(1, U32_MAX), &sad->next,
 			      GFP_KERNEL_ACCOUNT);
 	if (err < 0)
@@ -386,12 +368,9 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 	path->dst = sa->id.dst;
 	path->family = sa->id.family;
 	complete_path(sa, path);
-	err = get_port(sa, path);
-	if (err)
-		goto err_index;
 	err = espah_key_use_add(&sad->keys, sa);
 	if (err)
-		goto err_port;
+		goto err_index;
 	refcount_inc(&slot->refs);
 	sa->slot = slot;
 	sa->queue = &slot->queue;
@@ -406,23 +385,16 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack
 		unlink_sa(sad, old);
 	list_add(&sa->link, &slot->sas);
 	choose_sa(slot);
-	espah_held_kick(sa->en);
 	sad->count[sa->id.dir]++;
 	changed(sad);
-	espah_life_arm(sa);
-	espah_dummy_arm(sa);
 	return 0;
 
 err_key:
 	espah_key_use_del(&sad->keys, sa);
-err_port:
-	put_port(sa, path);
 err_index:
 	xa_erase(&sad->index, sa->index);
 err_slot:
 	espah_slot_put(sad, slot);
-err_memory:
-	NL_SET_ERR_MSG(extack, "out of memory for the SA");
 	return err;
 }
 
@@ -475,75 +447,45 @@ static void change_slot(struct espah_sad *sad, struct espah_sa *sa, struct espah
 	release_slot(old);
 }
 
-int espah_sad_move(struct espah_sa *sa, const union espah_addr *src, const union espah_addr *dst,
-		   u8 family, __be16 sport, __be16 dport, struct netlink_ext_ack *extack)
+int espah_sad_move(struct espah_sa *sa, struct espah_path *path)
 {
-	struct espah_path *old = espah_sa_path(sa), *path;
+	struct espah_path *old = espah_sa_path(sa);
 	struct espah_slot_id slot_id = sa->slot->id;
 	struct espah_sad *sad = &sa->en->sad;
 	struct espah_sa_id id = sa->id;
 	struct espah_slot *slot;
-	struct espah_sa *other;
 
-	if (espah_sa_is_ah(sa) && family != old->family) {
-		NL_SET_ERR_MSG(extack, "AH differs over another IP version: make a new SA");
-		return -EINVAL;
-	}
-	id.dst = *dst;
-	id.family = family;
-	other = espah_sad_find(sad, &id);
-	if (other && other != sa) {
-		NL_SET_ERR_MSG(extack, "an SA with this SPI exists at the new destination");
-		return -EEXIST;
-	}
-	slot_id.src = *src;
-	slot_id.dst = *dst;
-	slot_id.family = family;
-
-	path = kzalloc(sizeof(*path), GFP_KERNEL_ACCOUNT);
-	if (!path)
-		goto err;
-	path->src = *src;
-	path->dst = *dst;
-	path->family = family;
-	path->sport = sport;
-	path->dport = dport;
+	lockdep_assert_held(&sa->en->lock);
+	id.dst = slot_id.dst = path->dst;
+	id.family = slot_id.family = path->family;
+	slot_id.src = path->src;
 	complete_path(sa, path);
-	if (sa->id.dir == ESPAH_DIR_OUT && dst_cache_init(&path->dst_cache, GFP_KERNEL_ACCOUNT))
-		goto err_path;
 	slot = espah_slot_get(sad, &slot_id);
 	if (!slot)
-		goto err_path;
-	if (get_port(sa, path))
-		goto err_slot;
-	if (change_id(sad, sa, &id))
-		goto err_port;
-
+		return -ENOMEM;
+	if (change_id(sad, sa, &id)) {
+		espah_slot_put(sad, slot);
+		return -ENOMEM;
+	}
 	WRITE_ONCE(sa->pmtu, 0);
 	rcu_assign_pointer(sa->path, path);
-	put_port(sa, old);
 	call_rcu(&old->rcu, free_path_rcu);
 	change_slot(sad, sa, slot);
-	espah_held_kick(sa->en);
 	return 0;
-
-err_port:
-	put_port(sa, path);
-err_slot:
-	espah_slot_put(sad, slot);
-err_path:
-	free_path(path);
-err:
-	NL_SET_ERR_MSG(extack, "out of memory for the SA");
-	return -ENOMEM;
 }
 
 void espah_sad_del(struct espah_sa *sa)
 {
 	struct espah_sad *sad = &sa->en->sad;
 
+	lockdep_assert_held(&sa->en->lock);
 	rhashtable_remove_fast(&sad->sas, &sa->node, sa_params);
 	unlink_sa(sad, sa);
+}
+
+void espah_sa_retire(struct espah_sa *sa)
+{
+	queue_rcu_work(espah_workqueue, &sa->retire);
 }
 
 int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, u32 max)
@@ -564,7 +506,7 @@ int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, 
 	return -ENOSPC;
 }
 
-int espah_sad_setup(struct espah_sad *sad)
+int espah_sad_setup(struct espah_sad *sad, work_func_t expire)
 {
 	int err = rhashtable_init(&sad->sas, &sa_params);
 
@@ -576,7 +518,7 @@ int espah_sad_setup(struct espah_sad *sad)
 	err = espah_keys_setup(&sad->keys);
 	if (err)
 		goto err_slots;
-	espah_clock_setup(&sad->clock);
+	espah_clock_setup(&sad->clock, expire);
 	xa_init_flags(&sad->index, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	sad->next = 1;
 	sad->generation = 1;
@@ -592,19 +534,8 @@ err_sas:
 	return err;
 }
 
-void espah_sad_teardown(struct espah_net *en)
+void espah_sad_teardown(struct espah_sad *sad)
 {
-	struct espah_sad *sad = &en->sad;
-	struct espah_sa *sa;
-	unsigned long index;
-
-	mutex_lock(&en->lock);
-	xa_for_each(&sad->index, index, sa) {
-		espah_sad_del(sa);
-		cond_resched();
-	}
-	mutex_unlock(&en->lock);
-
 	cancel_delayed_work_sync(&sad->clock.work);
 	wait_var_event(&sad->live, !atomic_read(&sad->live));
 	xa_destroy(&sad->index);

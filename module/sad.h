@@ -39,16 +39,17 @@ struct espah_sad {
 	struct espah_clock clock;
 };
 
-int espah_sad_setup(struct espah_sad *sad);
+/* @expire: ends SAs whose lifetime is over; espah_sad.clock.work; Return: 0 or -ENOMEM */
+int espah_sad_setup(struct espah_sad *sad, work_func_t expire);
 
 /**
  * espah_sad_teardown - free everything
- * @en: network namespace without hooks and, by espah_spd_teardown(), without policies
+ * @sad: of a network namespace without hooks; all SAs are out of it
  *
- * Waits for packets in flight and a grace period, so that @en can be freed.
- * Context: process; takes espah_net.lock.
+ * Waits for packets in flight and a grace period, so that the namespace can be freed.
+ * Context: process.
  */
-void espah_sad_teardown(struct espah_net *en);
+void espah_sad_teardown(struct espah_sad *sad);
 
 /**
  * espah_sa_alloc - memory for an SA that is not in the SAD yet
@@ -60,39 +61,39 @@ void espah_sad_teardown(struct espah_net *en);
  */
 struct espah_sa *espah_sa_alloc(struct espah_net *en);
 
-/**
- * espah_sad_add - make an SA visible to packets
- * @sa: filled; its reference passes to the SAD
- * @reqid: for the slot
- * @extack: gets a sentence on failure
- *
- * A larval SA of the same id is replaced if @sa has keys. Whether another SA has its key, and
- * may, is for the caller to ask: espah_key_used(). Context: espah_net.lock.
- * Return: 0; -EEXIST if the id is taken; -ENOMEM. On failure the caller keeps its reference.
- */
-int espah_sad_add(struct espah_sa *sa, u32 reqid, struct netlink_ext_ack *extack);
+/* a path for espah_sad_move(), or NULL; espah_path_free() gives up one that was not used */
+struct espah_path *espah_path_alloc(const struct espah_sa *sa);
+void espah_path_free(struct espah_path *path);
 
 /**
- * espah_sad_move - give an SA other addresses or ports
+ * espah_sad_add - make an SA visible to packets
+ * @sa: filled, with an id that no other has but @old; its reference passes to the SAD
+ * @reqid: for the slot
+ * @old: larval SA whose place it takes, and which is out then as after espah_sad_del(); or NULL
+ *
+ * Context: espah_net.lock.
+ * Return: 0 or -errno for want of memory: then the caller keeps its reference.
+ */
+int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old);
+
+/**
+ * espah_sad_move - give an SA another path
  * @sa: in the SAD
- * @src: source address
- * @dst: destination address
- * @family: of both
- * @sport: UDP source port
- * @dport: UDP destination port; both 0: no UDP encapsulation
- * @extack: gets a sentence on failure
+ * @path: of espah_path_alloc(), with addresses and ports; no other SA has the id that follows
  *
  * All else stays, and each packet is wrapped for the old or for the new path.
  * Policies that name addresses do not follow.
  *
  * Context: espah_net.lock.
- * Return: 0; -EEXIST if the new id is taken; -ENOMEM.
+ * Return: 0; -ENOMEM: then the caller keeps @path.
  */
-int espah_sad_move(struct espah_sa *sa, const union espah_addr *src, const union espah_addr *dst,
-		   u8 family, __be16 sport, __be16 dport, struct netlink_ext_ack *extack);
+int espah_sad_move(struct espah_sa *sa, struct espah_path *path);
 
 /* takes an SA out; packets of it may still be in flight; Context: espah_net.lock */
 void espah_sad_del(struct espah_sa *sa);
+
+/* ends the SAD's reference to an SA that was taken out, after a grace period */
+void espah_sa_retire(struct espah_sa *sa);
 
 /**
  * espah_sad_alloc_spi - find a free inbound SPI

@@ -4,7 +4,6 @@
 #include <net/ipv6.h>
 #include "account.h"
 #include "domain.h"
-#include "held.h"
 #include "net.h"
 #include "spd.h"
 
@@ -67,14 +66,7 @@ static void free_policy_rcu(struct rcu_head *rcu)
 	espah_policy_free(container_of(rcu, struct espah_policy, rcu));
 }
 
-static void changed(struct espah_spd *spd)
-{
-	/* 0 means to the dump code that there is no generation yet */
-	if (!++spd->generation)
-		spd->generation = 1;
-}
-
-static void put_slots(struct espah_net *en, struct espah_policy *pol)
+void espah_policy_put_slots(struct espah_net *en, struct espah_policy *pol)
 {
 	unsigned int i;
 
@@ -86,7 +78,21 @@ static void put_slots(struct espah_net *en, struct espah_policy *pol)
 	}
 }
 
-/* Return: 0 or -ENOMEM, with nothing to undo but put_slots() */
+void espah_policy_retire(struct espah_net *en, struct espah_policy *pol)
+{
+	/* slots outlive readers of @pol: they too are freed after a grace period */
+	espah_policy_put_slots(en, pol);
+	call_rcu(&pol->rcu, free_policy_rcu);
+}
+
+static void changed(struct espah_spd *spd)
+{
+	/* 0 means to the dump code that there is no generation yet */
+	if (!++spd->generation)
+		spd->generation = 1;
+}
+
+/* Return: 0 or -ENOMEM, with nothing to undo but espah_policy_put_slots() */
 static int get_slots(struct espah_net *en, struct espah_policy *pol)
 {
 	unsigned int i;
@@ -102,15 +108,6 @@ static int get_slots(struct espah_net *en, struct espah_policy *pol)
 			return -ENOMEM;
 	}
 	return 0;
-}
-
-/* What is left to do for a policy that the classifier no longer finds. */
-static void release_policy(struct espah_net *en, struct espah_policy *pol)
-{
-	espah_held_end(en, pol);
-	/* slots outlive readers of @pol: they too are freed after a grace period */
-	put_slots(en, pol);
-	call_rcu(&pol->rcu, free_policy_rcu);
 }
 
 /* the classifier that holds a rule of a policy */
@@ -138,9 +135,8 @@ static unsigned int conditions(const struct espah_policy *pol)
 	return n;
 }
 
-static int add_new(struct espah_net *en, struct espah_policy *pol)
+static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 {
-	struct espah_spd *spd = &en->spd;
 	unsigned int i;
 	int err;
 
@@ -167,9 +163,8 @@ static int add_new(struct espah_net *en, struct espah_policy *pol)
 	return 0;
 }
 
-static void replace_old(struct espah_net *en, struct espah_policy *old, struct espah_policy *pol)
+static void replace_old(struct espah_spd *spd, struct espah_policy *old, struct espah_policy *pol)
 {
-	struct espah_spd *spd = &en->spd;
 	unsigned int i;
 
 	pol->id = old->id;
@@ -179,48 +174,36 @@ static void replace_old(struct espah_net *en, struct espah_policy *old, struct e
 	/* the entry is there already, so this needs no memory */
 	xa_store(&spd->index, pol->id, pol, GFP_KERNEL_ACCOUNT);
 	espah_generation_end(&spd->changes);
-	release_policy(en, old);
 }
 
-int espah_spd_add(struct espah_net *en, struct espah_policy *pol,
-		  const struct espah_selectors *set, bool replace, struct netlink_ext_ack *extack)
+int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old)
 {
-	struct espah_policy *old;
 	int err = 0;
 
-	old = espah_spd_find(&en->spd, pol->dir, set, pol->priority);
-	if (old && !replace) {
-		NL_SET_ERR_MSG(extack,
-			       "a policy with this direction, selector and priority exists");
-		return -EEXIST;
-	}
+	lockdep_assert_held(&en->lock);
 	if (pol->action == ESPAH_ACTION_PROTECT)
 		err = get_slots(en, pol);
-	if (!err) {
-		if (old)
-			replace_old(en, old, pol);
-		else
-			err = add_new(en, pol);
-	}
-	if (err) {
-		NL_SET_ERR_MSG(extack, "out of memory for the policy");
-		put_slots(en, pol);
+	if (err)
 		return err;
-	}
-	changed(&en->spd);
-	return 0;
+	if (old)
+		replace_old(&en->spd, old, pol);
+	else
+		err = add_new(&en->spd, pol);
+	if (!err)
+		changed(&en->spd);
+	return err;
 }
 
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol)
 {
 	struct espah_spd *spd = &en->spd;
 
+	lockdep_assert_held(&en->lock);
 	del_rules(spd, pol, pol->nrules);
 	xa_erase(&spd->index, pol->id);
 	spd->count--;
 	spd->conditions -= conditions(pol);
 	changed(spd);
-	release_policy(en, pol);
 }
 
 struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id)
@@ -369,16 +352,7 @@ void espah_spd_setup(struct espah_spd *spd)
 	espah_generation_end(&spd->changes);
 }
 
-void espah_spd_teardown(struct espah_net *en)
+void espah_spd_teardown(struct espah_spd *spd)
 {
-	struct espah_policy *pol;
-	unsigned long id;
-
-	mutex_lock(&en->lock);
-	xa_for_each(&en->spd.index, id, pol) {
-		espah_spd_del(en, pol);
-		cond_resched();
-	}
-	mutex_unlock(&en->lock);
-	xa_destroy(&en->spd.index);
+	xa_destroy(&spd->index);
 }

@@ -131,8 +131,8 @@ struct espah_spd {
 };
 
 void espah_spd_setup(struct espah_spd *spd);
-/* takes out all policies; before espah_sad_teardown(); Context: process; takes espah_net.lock */
-void espah_spd_teardown(struct espah_net *en);
+/* when no policy is left in it */
+void espah_spd_teardown(struct espah_spd *spd);
 
 /**
  * espah_policy_alloc - make a policy
@@ -150,22 +150,27 @@ void espah_policy_free(struct espah_policy *pol);
 /**
  * espah_spd_add - make a policy effective
  * @en: network namespace
- * @pol: filled but for @id, @slot; owned by the SPD on success
- * @set: its selectors
- * @replace: take the place of the policy with the same direction, selectors and priority
- * @extack: gets a sentence on failure
+ * @pol: filled but for @id and its templates' @slot; owned by the SPD on success
+ * @old: the policy with the same direction, selectors and priority whose place it takes, and which
+ *	is out then as after espah_spd_del(); NULL: there is none
  *
  * Each packet meets either all that was there before or all that is there
  * afterwards: one flow is decided by one lookup.
  *
  * Context: espah_net.lock.
- * Return: 0; -EEXIST; -ENOMEM. On failure the caller keeps @pol and nothing has changed.
+ * Return: 0 or -ENOMEM: then the caller keeps @pol, which packets may have met already, and calls
+ * espah_policy_put_slots().
  */
-int espah_spd_add(struct espah_net *en, struct espah_policy *pol,
-		  const struct espah_selectors *set, bool replace, struct netlink_ext_ack *extack);
+int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old);
 
-/* takes a policy out and frees it after a grace period; Context: espah_net.lock */
+/* takes a policy out, for espah_policy_retire(); Context: espah_net.lock */
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol);
+
+/* lets go of the slots of a policy that was taken out or never added; Context: espah_net.lock */
+void espah_policy_put_slots(struct espah_net *en, struct espah_policy *pol);
+
+/* the same, and frees the policy after a grace period; Context: espah_net.lock */
+void espah_policy_retire(struct espah_net *en, struct espah_policy *pol);
 
 /* by id, or by direction, selectors and priority; NULL if there is none; Context: espah_net.lock */
 struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);

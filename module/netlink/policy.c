@@ -3,7 +3,7 @@
 #include "attr.h"
 #include "netlink.h"
 #include "../account.h"
-#include "../event.h"
+#include "../change.h"
 #include "../flowtable.h"
 #include "../put.h"
 
@@ -245,37 +245,6 @@ static int get_policy(struct net *net, struct espah_policy *pol, struct nlattr *
 	return get_protection(net, pol, attrs, extack);
 }
 
-/* Makes a policy effective, with hooks to match, or leaves all as it was. */
-static int add_policy(struct espah_net *en, struct espah_policy *pol,
-		      const struct espah_selectors *set, bool replace,
-		      struct netlink_ext_ack *extack)
-{
-	int err;
-
-	if (en->dying) {
-		NL_SET_ERR_MSG(extack, "the network namespace is going away");
-		err = -ENODEV;
-	} else {
-		err = espah_hooks_prepare(en, true, extack) ?:
-		      espah_spd_add(en, pol, set, replace, extack);
-		if (err)
-			espah_hooks_update(en);
-	}
-	if (err)
-		espah_policy_free(pol);
-	else if (pol->action != ESPAH_ACTION_BYPASS)
-		espah_flowtable_stale(en);
-	return err;
-}
-
-/* Takes a policy out; what it let pass may now meet another, or the default. */
-static void del_policy(struct espah_net *en, struct espah_policy *pol)
-{
-	if (pol->action == ESPAH_ACTION_BYPASS)
-		espah_flowtable_stale(en);
-	espah_spd_del(en, pol);
-}
-
 int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
@@ -318,13 +287,11 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 		}
 	}
 	mutex_lock(&en->lock);
-	err = add_policy(en, pol, &set, attrs[ESPAH_POLICY_REPLACE], extack);
-	if (!err) {
-		espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW);
-		if (answer)
-			no_room = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL,
-					      pol);
-	}
+	err = espah_policy_add(en, pol, &set, attrs[ESPAH_POLICY_REPLACE], extack);
+	if (err)
+		espah_policy_free(pol);
+	else if (answer)
+		no_room = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
 	mutex_unlock(&en->lock);
 	espah_selectors_free(&set);
 	if (err || no_room) {
@@ -397,13 +364,10 @@ int espah_cmd_policy_del(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&en->lock);
 	pol = find_policy(en, info);
-	if (IS_ERR(pol)) {
+	if (IS_ERR(pol))
 		err = PTR_ERR(pol);
-	} else {
-		espah_event_policy(en, pol, ESPAH_CMD_POLICY_DEL);
-		del_policy(en, pol);
-		espah_hooks_update(en);
-	}
+	else
+		espah_policy_del(en, pol);
 	mutex_unlock(&en->lock);
 	return err;
 }
@@ -478,17 +442,9 @@ int espah_dump_policy(struct sk_buff *skb, struct netlink_callback *cb)
 int espah_cmd_policy_flush(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
-	struct espah_policy *pol;
-	unsigned long id;
 
 	mutex_lock(&en->lock);
-	xa_for_each(&en->spd.index, id, pol) {
-		if (wanted(pol, info->attrs))
-			del_policy(en, pol);
-		cond_resched();
-	}
-	espah_event_policy_flush(en, info->attrs);
-	espah_hooks_update(en);
+	espah_policy_flush(en, info->attrs, wanted);
 	mutex_unlock(&en->lock);
 	return 0;
 }

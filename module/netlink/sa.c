@@ -7,6 +7,7 @@
 #include "netlink.h"
 #include "../account.h"
 #include "../algo.h"
+#include "../change.h"
 #include "../dummy.h"
 #include "../event.h"
 #include "../key.h"
@@ -148,14 +149,6 @@ static struct espah_sa *find_sa(struct espah_net *en, struct genl_info *info)
 	return ERR_PTR(-ENOENT);
 }
 
-static int check_alive(struct espah_net *en, struct netlink_ext_ack *extack)
-{
-	if (!en->dying)
-		return 0;
-	NL_SET_ERR_MSG(extack, "the network namespace is going away");
-	return -ENODEV;
-}
-
 /* Refuses a key that others have or can guess, unless that is asked for. Larval SAs have none. */
 static int check_key_use(struct espah_sa *sa, const struct nlattr *key,
 			 struct netlink_ext_ack *extack)
@@ -163,7 +156,7 @@ static int check_key_use(struct espah_sa *sa, const struct nlattr *key,
 	const struct espah_sa *other = espah_sad_find(&sa->en->sad, &sa->id);
 	bool implicit;
 
-	/* espah_sad_add() refuses an id that is taken, and says so */
+	/* espah_sa_add() refuses an id that is taken, and says so */
 	if (!sa->algo || !espah_algo_counts(sa->algo) ||
 	    (other && other->state != ESPAH_SA_STATE_LARVAL))
 		return 0;
@@ -184,19 +177,13 @@ static int check_key_use(struct espah_sa *sa, const struct nlattr *key,
 	return -EKEYREJECTED;
 }
 
-/* Puts an SA into the SAD, with hooks to match, or leaves all as it was, under espah_net.lock. */
-static int add_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+/* Makes an SA effective, or gives it up; under espah_net.lock. */
+static int add_sa(struct espah_sa *sa, struct nlattr **attrs, bool tell,
+		  struct netlink_ext_ack *extack)
 {
-	struct espah_net *en = sa->en;
-	int err = check_alive(en, extack) ?:
-		  check_key_use(sa, attrs[ESPAH_SA_KEY], extack);
+	int err = check_key_use(sa, attrs[ESPAH_SA_KEY], extack) ?:
+		  espah_sa_add(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), tell, extack);
 
-	if (!err) {
-		err = espah_hooks_prepare(en, false, extack) ?:
-		      espah_sad_add(sa, espah_get_u32(attrs[ESPAH_SA_REQID], 0), extack);
-		if (err)
-			espah_hooks_update(en);
-	}
 	if (err)
 		espah_sa_put(sa);
 	return err;
@@ -572,9 +559,7 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
 	}
 	set_sa(sa, attrs, &change);
 	mutex_lock(&en->lock);
-	err = add_sa(sa, attrs, extack);
-	if (!err)
-		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
+	err = add_sa(sa, attrs, true, extack);
 	mutex_unlock(&en->lock);
 out:
 	espah_forget_keys(info->nlhdr);
@@ -596,7 +581,7 @@ static int move_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ex
 	err = err ?: check_encap(dport, &src, &dst, family, attrs, extack);
 	if (err || !(src_attr || dst_attr || attrs[ESPAH_SA_ENCAP_SPORT]))
 		return err;
-	return espah_sad_move(sa, &src, &dst, family, sport, dport, extack);
+	return espah_sa_move(sa, &src, &dst, family, sport, dport, extack);
 }
 
 /**
@@ -651,13 +636,10 @@ int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&en->lock);
 	sa = find_sa(en, info);
-	if (IS_ERR(sa)) {
+	if (IS_ERR(sa))
 		err = PTR_ERR(sa);
-	} else {
-		espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
-		espah_sad_del(sa);
-		espah_hooks_update(en);
-	}
+	else
+		espah_sa_del(sa, true);
 	mutex_unlock(&en->lock);
 	return err;
 }
@@ -722,19 +704,16 @@ int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
 /* Answers SA_ALLOC_SPI, or takes the SA back. Context: espah_net.lock. */
 static int tell_spi(struct espah_sa *sa, struct sk_buff *answer, struct genl_info *info)
 {
-	struct espah_net *en = sa->en;
 	int err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, sa, false);
 
 	if (err)
 		nlmsg_free(answer);
 	else
 		err = genlmsg_reply(answer, info);
-	if (err) {
-		espah_sad_del(sa);
-		espah_hooks_update(en);
-	} else {
-		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
-	}
+	if (err)
+		espah_sa_del(sa, false);
+	else
+		espah_event_sa(sa->en, sa, ESPAH_CMD_SA_NEW);
 	return err;
 }
 
@@ -800,7 +779,7 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 		NL_SET_ERR_MSG(extack, "no free SPI was found; ask for a wider range");
 		espah_sa_put(sa);
 	} else {
-		err = add_sa(sa, attrs, extack);
+		err = add_sa(sa, attrs, false, extack);
 	}
 	if (!err)
 		err = tell_spi(sa, answer, info);
@@ -884,17 +863,9 @@ int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
 int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
-	struct espah_sa *sa;
-	unsigned long index;
 
 	mutex_lock(&en->lock);
-	xa_for_each(&en->sad.index, index, sa) {
-		if (wanted(sa, info->attrs))
-			espah_sad_del(sa);
-		cond_resched();
-	}
-	espah_event_sa_flush(en, info->attrs);
-	espah_hooks_update(en);
+	espah_sa_flush(en, info->attrs, wanted);
 	mutex_unlock(&en->lock);
 	return 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "attr.h"
 #include "netlink.h"
+#include "../change.h"
 #include "../drop.h"
-#include "../flowtable.h"
 #include "../put.h"
 
 static int put_stats(struct sk_buff *skb, const struct espah_net *en)
@@ -116,26 +116,19 @@ const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
 int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
-	int err = 0;
 	u8 in, out;
+	int err;
 
 	mutex_lock(&en->lock);
 	in = espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_IN], en->default_action[ESPAH_DIR_IN]);
 	out = espah_get_u8(info->attrs[ESPAH_CONFIG_DEFAULT_OUT],
 			   en->default_action[ESPAH_DIR_OUT]);
-	if (in != ESPAH_ACTION_BYPASS || out != ESPAH_ACTION_BYPASS)
-		err = espah_hooks_prepare(en, true, info->extack);
+	err = espah_default_set(en, in, out, info->extack);
 	if (!err) {
-		if (in != en->default_action[ESPAH_DIR_IN] ||
-		    out != en->default_action[ESPAH_DIR_OUT])
-			espah_flowtable_stale(en);
-		WRITE_ONCE(en->default_action[ESPAH_DIR_IN], in);
-		WRITE_ONCE(en->default_action[ESPAH_DIR_OUT], out);
 		WRITE_ONCE(en->icmp_plaintext, espah_get_u8(info->attrs[ESPAH_CONFIG_ICMP],
 							    en->icmp_plaintext));
-		WRITE_ONCE(en->secpath, espah_get_u8(info->attrs[ESPAH_CONFIG_SECPATH],
-						     en->secpath));
-		espah_hooks_update(en);
+		espah_secpath_set(en, espah_get_u8(info->attrs[ESPAH_CONFIG_SECPATH],
+						   en->secpath));
 	}
 	mutex_unlock(&en->lock);
 	return err;

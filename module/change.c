@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/module.h>
+#include "change.h"
+#include "dummy.h"
+#include "event.h"
+#include "flowtable.h"
+#include "held.h"
+#include "hooks.h"
+#include "port.h"
+
+/* --- hooks --- */
+
+static int check_alive(struct espah_net *en, struct netlink_ext_ack *extack)
+{
+	if (!en->dying)
+		return 0;
+	NL_SET_ERR_MSG(extack, "the network namespace is going away");
+	return -ENODEV;
+}
+
+/* Takes the hooks away that nothing needs any more. */
+static void update_hooks(struct espah_net *en)
+{
+	bool policies = en->spd.count ||
+			en->default_action[ESPAH_DIR_IN] != ESPAH_ACTION_BYPASS ||
+			en->default_action[ESPAH_DIR_OUT] != ESPAH_ACTION_BYPASS;
+
+	lockdep_assert_held(&en->lock);
+	if (en->dying)
+		return;
+	if (!policies && !en->sad.count[ESPAH_DIR_IN] && !en->sad.count[ESPAH_DIR_OUT])
+		espah_hooks_remove(en);
+	if (!policies && en->pinned) {
+		en->pinned = false;
+		module_put(THIS_MODULE);
+	}
+}
+
+/*
+ * Registers the hooks that an addition needs, before packets can meet it. If the addition is then
+ * refused for another reason, update_hooks() takes them away.
+ * @policies: it is a policy, or a default action other than bypass
+ */
+static int prepare_hooks(struct espah_net *en, bool policies, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	lockdep_assert_held(&en->lock);
+	if (policies && !en->pinned) {
+		/* without the module, what a policy protects would leave in clear */
+		if (!try_module_get(THIS_MODULE)) {
+			NL_SET_ERR_MSG(extack, "the module is being removed");
+			return -ENODEV;
+		}
+		en->pinned = true;
+	}
+	if (en->hooked)
+		return 0;
+	err = espah_hooks_register(en);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "the netfilter hooks could not be registered");
+		update_hooks(en);
+	}
+	return err;
+}
+
+/* --- SAs --- */
+
+static int get_port(const struct espah_sa *sa, const struct espah_path *path)
+{
+	return sa->id.dir == ESPAH_DIR_IN && path->dport ? espah_port_get(sa->en, path->dport) : 0;
+}
+
+static void put_port(const struct espah_sa *sa, __be16 dport)
+{
+	if (sa->id.dir == ESPAH_DIR_IN && dport)
+		espah_port_put(sa->en, dport);
+}
+
+/* Starts or stops what happens at its time, after an SA has come into the SAD or left it. */
+static void arm(struct espah_sa *sa)
+{
+	espah_life_arm(sa);
+	espah_dummy_arm(sa);
+}
+
+/* What is left to do for an SA that packets no longer find. */
+static void end_sa(struct espah_sa *sa)
+{
+	put_port(sa, espah_sa_path(sa)->dport);
+	arm(sa);
+	espah_sa_retire(sa);
+}
+
+int espah_sa_add(struct espah_sa *sa, u32 reqid, bool tell, struct netlink_ext_ack *extack)
+{
+	struct espah_path *path = espah_sa_path(sa);
+	struct espah_net *en = sa->en;
+	struct espah_sa *old = espah_sad_find(&en->sad, &sa->id);
+	int err = check_alive(en, extack) ?: prepare_hooks(en, false, extack);
+
+	if (err)
+		return err;
+	if (old && (sa->state == ESPAH_SA_STATE_LARVAL || old->state != ESPAH_SA_STATE_LARVAL)) {
+		NL_SET_ERR_MSG(extack,
+			       "an SA with this direction, destination, SPI, protocol and VRF exists");
+		err = -EEXIST;
+		goto err_hooks;
+	}
+	err = get_port(sa, path);
+	if (err)
+		goto err_memory;
+	err = espah_sad_add(sa, reqid, old);
+	if (err)
+		goto err_port;
+	if (old)
+		end_sa(old);
+	espah_held_kick(en);
+	arm(sa);
+	if (tell)
+		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
+	return 0;
+
+err_port:
+	put_port(sa, path->dport);
+err_memory:
+	NL_SET_ERR_MSG(extack, "out of memory for the SA");
+err_hooks:
+	update_hooks(en);
+	return err;
+}
+
+int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union espah_addr *dst,
+		  u8 family, __be16 sport, __be16 dport, struct netlink_ext_ack *extack)
+{
+	__be16 old_port = espah_sa_path(sa)->dport;
+	struct espah_net *en = sa->en;
+	struct espah_sa_id id = sa->id;
+	struct espah_path *path;
+	struct espah_sa *other;
+
+	if (espah_sa_is_ah(sa) && family != id.family) {
+		NL_SET_ERR_MSG(extack, "AH differs over another IP version: make a new SA");
+		return -EINVAL;
+	}
+	id.dst = *dst;
+	id.family = family;
+	other = espah_sad_find(&en->sad, &id);
+	if (other && other != sa) {
+		NL_SET_ERR_MSG(extack, "an SA with this SPI exists at the new destination");
+		return -EEXIST;
+	}
+	path = espah_path_alloc(sa);
+	if (!path)
+		goto err;
+	path->src = *src;
+	path->dst = *dst;
+	path->family = family;
+	path->sport = sport;
+	path->dport = dport;
+	if (get_port(sa, path))
+		goto err_path;
+	if (espah_sad_move(sa, path))
+		goto err_port;
+	put_port(sa, old_port);
+	espah_held_kick(en);
+	return 0;
+
+err_port:
+	put_port(sa, dport);
+err_path:
+	espah_path_free(path);
+err:
+	NL_SET_ERR_MSG(extack, "out of memory for the SA");
+	return -ENOMEM;
+}
+
+void espah_sa_del(struct espah_sa *sa, bool tell)
+{
+	struct espah_net *en = sa->en;
+
+	if (tell)
+		espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
+	espah_sad_del(sa);
+	end_sa(sa);
+	update_hooks(en);
+}
+
+void espah_sa_flush(struct espah_net *en, struct nlattr **attrs,
+		    bool (*wanted)(const struct espah_sa *sa, struct nlattr **attrs))
+{
+	struct espah_sa *sa;
+	unsigned long index;
+
+	xa_for_each(&en->sad.index, index, sa) {
+		if (wanted(sa, attrs)) {
+			espah_sad_del(sa);
+			end_sa(sa);
+		}
+		cond_resched();
+	}
+	espah_event_sa_flush(en, attrs);
+	update_hooks(en);
+}
+
+/* --- policies --- */
+
+static void end_policy(struct espah_net *en, struct espah_policy *pol)
+{
+	espah_held_end(en, pol);
+	espah_policy_retire(en, pol);
+}
+
+/* Takes a policy out; what it let pass may now meet another, or the default. */
+static void del_policy(struct espah_net *en, struct espah_policy *pol)
+{
+	if (pol->action == ESPAH_ACTION_BYPASS)
+		espah_flowtable_stale(en);
+	espah_spd_del(en, pol);
+	end_policy(en, pol);
+}
+
+int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
+		     const struct espah_selectors *set, bool replace,
+		     struct netlink_ext_ack *extack)
+{
+	struct espah_policy *old;
+	int err = check_alive(en, extack) ?: prepare_hooks(en, true, extack);
+
+	if (err)
+		return err;
+	old = espah_spd_find(&en->spd, pol->dir, set, pol->priority);
+	if (old && !replace) {
+		NL_SET_ERR_MSG(extack,
+			       "a policy with this direction, selector and priority exists");
+		err = -EEXIST;
+		goto err_hooks;
+	}
+	err = espah_spd_add(en, pol, old);
+	if (err)
+		goto err_memory;
+	if (old)
+		end_policy(en, old);
+	if (pol->action != ESPAH_ACTION_BYPASS)
+		espah_flowtable_stale(en);
+	espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW);
+	return 0;
+
+err_memory:
+	NL_SET_ERR_MSG(extack, "out of memory for the policy");
+	/* packets may have met the first rules, and wait, or wait no more */
+	synchronize_rcu();
+	espah_held_end(en, pol);
+	synchronize_rcu();
+	espah_policy_put_slots(en, pol);
+err_hooks:
+	update_hooks(en);
+	return err;
+}
+
+void espah_policy_del(struct espah_net *en, struct espah_policy *pol)
+{
+	espah_event_policy(en, pol, ESPAH_CMD_POLICY_DEL);
+	del_policy(en, pol);
+	update_hooks(en);
+}
+
+void espah_policy_flush(struct espah_net *en, struct nlattr **attrs,
+			bool (*wanted)(const struct espah_policy *pol, struct nlattr **attrs))
+{
+	struct espah_policy *pol;
+	unsigned long id;
+
+	xa_for_each(&en->spd.index, id, pol) {
+		if (wanted(pol, attrs))
+			del_policy(en, pol);
+		cond_resched();
+	}
+	espah_event_policy_flush(en, attrs);
+	update_hooks(en);
+}
+
+/* --- settings --- */
+
+int espah_default_set(struct espah_net *en, u8 in, u8 out, struct netlink_ext_ack *extack)
+{
+	int err = 0;
+
+	if (in != ESPAH_ACTION_BYPASS || out != ESPAH_ACTION_BYPASS)
+		err = prepare_hooks(en, true, extack);
+	if (err)
+		return err;
+	if (in != en->default_action[ESPAH_DIR_IN] || out != en->default_action[ESPAH_DIR_OUT])
+		espah_flowtable_stale(en);
+	WRITE_ONCE(en->default_action[ESPAH_DIR_IN], in);
+	WRITE_ONCE(en->default_action[ESPAH_DIR_OUT], out);
+	update_hooks(en);
+	return 0;
+}
+
+void espah_secpath_set(struct espah_net *en, bool secpath)
+{
+	WRITE_ONCE(en->secpath, secpath);
+	espah_hooks_spare(en);
+}
+
+/* --- the end of a namespace --- */
+
+void espah_change_stop(struct espah_net *en)
+{
+	mutex_lock(&en->lock);
+	en->dying = true;
+	espah_hooks_remove(en);
+	mutex_unlock(&en->lock);
+}
+
+void espah_change_teardown(struct espah_net *en)
+{
+	struct espah_policy *pol;
+	struct espah_sa *sa;
+	unsigned long i;
+
+	mutex_lock(&en->lock);
+	xa_for_each(&en->spd.index, i, pol) {
+		espah_spd_del(en, pol);
+		end_policy(en, pol);
+		cond_resched();
+	}
+	espah_held_teardown(en);
+	xa_for_each(&en->sad.index, i, sa) {
+		espah_sad_del(sa);
+		end_sa(sa);
+		cond_resched();
+	}
+	mutex_unlock(&en->lock);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What changes SAs, policies and settings: each of these is done as a whole, the databases with all
+ * that follows from them. Netlink and the clock change nothing by other ways.
+ *
+ * There are hooks exactly while there is an SA, a policy or a default action other than bypass: a
+ * namespace without any pays nothing for the module. And while there is a policy or such a default,
+ * the module cannot be removed.
+ *
+ * Context: process, espah_net.lock, unless something else is said.
+ */
+#ifndef _ESPAH_CHANGE_H
+#define _ESPAH_CHANGE_H
+
+#include "net.h"
+
+struct nlattr;
+
+/**
+ * espah_sa_add - make an SA effective
+ * @sa: filled; its reference passes to the SAD
+ * @reqid: for the slot
+ * @tell: those who listen hear of it
+ * @extack: gets a sentence on failure
+ *
+ * A larval SA of the same id is replaced if @sa has keys. Whether another SA has its key, and
+ * may, is for the caller to ask: espah_key_used().
+ *
+ * Return: 0; -EEXIST if the id is taken; -ENOMEM; -ENODEV; another error of netfilter. On failure
+ * the caller keeps its reference, and nothing has changed.
+ */
+int espah_sa_add(struct espah_sa *sa, u32 reqid, bool tell, struct netlink_ext_ack *extack);
+
+/**
+ * espah_sa_move - give an SA other addresses or ports
+ * @sa: in the SAD
+ * @src: source address
+ * @dst: destination address
+ * @family: of both
+ * @sport: UDP source port
+ * @dport: UDP destination port; both 0: no UDP encapsulation
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0; -EINVAL; -EEXIST if the new id is taken; -ENOMEM.
+ */
+int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union espah_addr *dst,
+		  u8 family, __be16 sport, __be16 dport, struct netlink_ext_ack *extack);
+
+/* ends an SA; packets of it may still be in flight; @tell: those who listen hear of it */
+void espah_sa_del(struct espah_sa *sa, bool tell);
+
+/* ends all SAs for which @wanted, which is given @attrs as the event is, says true */
+void espah_sa_flush(struct espah_net *en, struct nlattr **attrs,
+		    bool (*wanted)(const struct espah_sa *sa, struct nlattr **attrs));
+
+/**
+ * espah_policy_add - make a policy effective
+ * @en: network namespace
+ * @pol: filled but for @id and its templates' @slot
+ * @set: its selectors
+ * @replace: take the place of the policy with the same direction, selectors and priority
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0; -EEXIST; -ENOMEM; -ENODEV; another error of netfilter. On failure the caller keeps
+ * @pol, and nothing has changed.
+ */
+int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
+		     const struct espah_selectors *set, bool replace,
+		     struct netlink_ext_ack *extack);
+
+/* ends a policy */
+void espah_policy_del(struct espah_net *en, struct espah_policy *pol);
+
+/* as espah_sa_flush() */
+void espah_policy_flush(struct espah_net *en, struct nlattr **attrs,
+			bool (*wanted)(const struct espah_policy *pol, struct nlattr **attrs));
+
+/**
+ * espah_default_set - change what happens to packets that no policy matches
+ * @en: network namespace
+ * @in: enum espah_action, not ESPAH_ACTION_PROTECT
+ * @out: the same
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0 or -errno, with nothing changed.
+ */
+int espah_default_set(struct espah_net *en, u8 in, u8 out, struct netlink_ext_ack *extack);
+
+/* changes ESPAH_CONFIG_SECPATH */
+void espah_secpath_set(struct espah_net *en, bool secpath);
+
+/* before a namespace goes: takes the hooks away, for good; Context: process, no lock */
+void espah_change_stop(struct espah_net *en);
+
+/* once no packet is met any more: ends all policies, then all SAs; Context: process, no lock */
+void espah_change_teardown(struct espah_net *en);
+
+#endif /* _ESPAH_CHANGE_H */
