@@ -4,7 +4,6 @@
 #include "ah.h"
 #include "ah_mutable.h"
 #include "algo.h"
-#include "order.h"
 
 unsigned int espah_ah_len(const struct espah_sa *sa)
 {
@@ -17,14 +16,15 @@ static struct ip_auth_hdr *ah_hdr(const struct espah_op *op)
 	return (struct ip_auth_hdr *)(op->skb->data + op->hdr_off);
 }
 
-static enum espah_drop set_request(struct espah_op *op, int nsg, bool out)
+static enum espah_drop set_request(struct espah_op *op, bool out)
 {
 	const struct espah_sa *sa = op->sa;
 	struct sk_buff *skb = op->skb;
 	u8 *copy = (u8 *)op + sa->op_size - ESPAH_AH_COPY;
 	unsigned int payload_off = op->hdr_off + sa->hdr_len;
 	unsigned int aad_len = skb->len;
-	int n = 0;
+	/* besides the payload: the copy, half a number, and the ICV */
+	int nsg = op->nsg + 3, n = 0;
 
 	if (op->hdr_off > ESPAH_AH_HEADERS_MAX ||
 	    espah_ah_covered(copy, skb->data, op->hdr_off, out))
@@ -32,8 +32,6 @@ static enum espah_drop set_request(struct espah_op *op, int nsg, bool out)
 	memcpy(copy + op->hdr_off, ah_hdr(op), sa->hdr_len);
 	memset(copy + op->hdr_off + sizeof(struct ip_auth_hdr), 0, sa->iv_len + sa->icv_len);
 
-	/* besides the payload: the copy, half a number, and the ICV */
-	nsg += 3;
 	if (unlikely(nsg > ESPAH_OP_SG)) {
 		op->sg = kmalloc_array(nsg, sizeof(*op->sg), GFP_ATOMIC);
 		if (!op->sg) {
@@ -65,25 +63,24 @@ static enum espah_drop set_request(struct espah_op *op, int nsg, bool out)
 	}
 	op->ct_len = aad_len; /* what is charged to the SA's lifetime (RFC 4301 4.4.2.1) */
 	aead_request_set_tfm(&op->req, sa->aead);
-	aead_request_set_callback(&op->req, 0, espah_order_done, op);
 	aead_request_set_ad(&op->req, aad_len);
 	aead_request_set_crypt(&op->req, op->sg, op->sg, out ? 0 : sa->icv_len, op->iv);
 	return ESPAH_DROP_NONE;
 }
 
-enum espah_drop espah_ah_seal(struct espah_op *op, int nsg, u8 next_header)
+enum espah_drop espah_ah_seal(struct espah_op *op)
 {
 	const struct espah_sa *sa = op->sa;
 	struct ip_auth_hdr *ah = ah_hdr(op);
 	__be64 iv = cpu_to_be64(op->seq) ^ sa->iv_mask;
 
 	memset(ah, 0, sa->hdr_len);
-	ah->nexthdr = next_header;
+	ah->nexthdr = op->next_header;
 	ah->hdrlen = sa->hdr_len / 4 - 2;
 	ah->spi = sa->id.spi;
 	ah->seq_no = htonl(lower_32_bits(op->seq));
 	memcpy(ah->auth_data, &iv, sa->iv_len);
-	return set_request(op, nsg, true);
+	return set_request(op, true);
 }
 
 enum espah_drop espah_ah_check(const struct espah_sa *sa, struct sk_buff *skb,
@@ -101,7 +98,7 @@ enum espah_drop espah_ah_check(const struct espah_sa *sa, struct sk_buff *skb,
 	return ESPAH_DROP_NONE;
 }
 
-enum espah_drop espah_ah_open(struct espah_op *op, int nsg)
+enum espah_drop espah_ah_open(struct espah_op *op)
 {
-	return set_request(op, nsg, false);
+	return set_request(op, false);
 }

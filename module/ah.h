@@ -20,18 +20,16 @@ unsigned int espah_ah_len(const struct espah_sa *sa);
 /**
  * espah_ah_seal - prepare the computation of an ICV
  * @op: with @op->skb laid out (AH unwritten, IP header complete), @op->seq and @op->hdr_off set
- * @nsg: what espah_esp_room() said
- * @next_header: for AH
  *
  * Return: ESPAH_DROP_NONE, or why the packet has to go.
  */
-enum espah_drop espah_ah_seal(struct espah_op *op, int nsg, u8 next_header);
+enum espah_drop espah_ah_seal(struct espah_op *op);
 
 /* the length of AH and of its ICV, which is linear afterwards; gets the number's lower half */
 enum espah_drop espah_ah_check(const struct espah_sa *sa, struct sk_buff *skb,
 			       unsigned int hdr_off, u32 *seq);
 
 /* prepares the check of the ICV: @op->seq and @op->hdr_off are set, espah_ah_check() was done */
-enum espah_drop espah_ah_open(struct espah_op *op, int nsg);
+enum espah_drop espah_ah_open(struct espah_op *op);
 
 #endif /* _ESPAH_AH_H */

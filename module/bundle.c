@@ -2,7 +2,6 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include "bundle.h"
-#include "domain.h"
 #include "flow.h"
 #include "mtu.h"
 
@@ -38,7 +37,7 @@ enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *firs
 	return ESPAH_DROP_NONE;
 }
 
-unsigned int espah_bundle_came_by(const struct espah_op *op, struct espah_sa **sas)
+unsigned int espah_bundle_received(const struct espah_op *op, struct espah_sa **sas)
 {
 	unsigned int i;
 
@@ -66,7 +65,7 @@ static bool match(struct espah_policy *pol, struct espah_sa **sas, unsigned int 
 bool espah_bundle_admits(struct espah_policy *pol, const struct espah_op *op)
 {
 	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
-	unsigned int n = espah_bundle_came_by(op, sas);
+	unsigned int n = espah_bundle_received(op, sas);
 
 	/* two policies, one of which is about packets of the other's SAs, are as good as one */
 	return n && (match(pol, sas, n) || (op->depth && op->own && match(pol, sas, n - op->own)));
@@ -75,10 +74,8 @@ bool espah_bundle_admits(struct espah_policy *pol, const struct espah_op *op)
 struct espah_sa *espah_bundle_next(struct espah_net *en, const struct sk_buff *skb,
 				   const struct espah_flow *flow, int thoff)
 {
-	struct espah_sa_id id = { .dst = flow->dst, .proto = flow->proto, .family = flow->family,
-				  .dir = ESPAH_DIR_IN, .vrf = espah_domain(skb->dev) };
+	struct espah_sa_id id;
 	__be16 frag_off = 0;
-	__be32 buf, *spi;
 	u8 nexthdr;
 
 	/* fragments are first put together, by the stack */
@@ -88,9 +85,7 @@ struct espah_sa *espah_bundle_next(struct espah_net *en, const struct sk_buff *s
 		nexthdr = ipv6_hdr(skb)->nexthdr;
 		espah_skip_exthdr(skb, sizeof(struct ipv6hdr), &nexthdr, &frag_off);
 	}
-	spi = skb_header_pointer(skb, thoff + espah_spi_offset(id.proto), sizeof(buf), &buf);
-	if (frag_off || !spi)
+	if (frag_off || !espah_sa_id_read(&id, skb, flow->family, flow->proto, thoff))
 		return NULL;
-	id.spi = *spi;
 	return espah_sad_find_in(&en->sad, &id);
 }

@@ -48,13 +48,13 @@ enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *firs
 				 unsigned int *mtu);
 
 /**
- * espah_bundle_came_by - the SAs that a received packet has been through
+ * espah_bundle_received - the SAs that a received packet has been through
  * @op: the packet
  * @sas: filled, the innermost first: ESPAH_BUNDLE_MAX entries
  *
  * Context: RCU reader. Return: how many; 0 if one is gone meanwhile.
  */
-unsigned int espah_bundle_came_by(const struct espah_op *op, struct espah_sa **sas);
+unsigned int espah_bundle_received(const struct espah_op *op, struct espah_sa **sas);
 
 /* whether the SAs are those that protect policy @pol asks for, and all; Context: RCU reader */
 bool espah_bundle_admits(struct espah_policy *pol, const struct espah_op *op);

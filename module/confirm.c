@@ -6,7 +6,16 @@
 #include "confirm.h"
 #include "drop.h"
 #include "net.h"
-#include "output.h"
+
+/* espah_output() */
+static unsigned int (*again)(struct espah_net *en, struct sk_buff *skb,
+			     const struct nf_hook_state *state) __ro_after_init;
+
+void __init espah_confirm_setup(unsigned int (*output)(struct espah_net *en, struct sk_buff *skb,
+						       const struct nf_hook_state *state))
+{
+	again = output;
+}
 
 /*
  * The end of the hooks for a packet that we queued: the policies decide anew. If they let it pass
@@ -26,7 +35,7 @@ int espah_confirm_return(struct net *net, struct sock *sk, struct sk_buff *skb)
 		.okfn = espah_confirm_return,
 	};
 
-	if (READ_ONCE(en->dying) || espah_output(en, skb, &state) == NF_ACCEPT)
+	if (READ_ONCE(en->dying) || again(en, skb, &state) == NF_ACCEPT)
 		espah_drop(en, NULL, NULL, ESPAH_DROP_CONFIRM, skb);
 	return 0;
 }

@@ -12,6 +12,10 @@
 
 struct espah_net;
 
+/* @output: espah_output(), to which comes what user space has queued */
+void espah_confirm_setup(unsigned int (*output)(struct espah_net *en, struct sk_buff *skb,
+						const struct nf_hook_state *state));
+
 /* goes on with espah_confirm() for what a helper did not just accept */
 unsigned int espah_confirm_late(struct sk_buff *skb, const struct nf_hook_state *state,
 				unsigned int verdict);

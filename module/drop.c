@@ -7,18 +7,6 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-const char *const espah_drop_names[ESPAH_DROP_NUM] = {
-#define X(id, name, kernel, text) [ESPAH_DROP_##id] = name,
-	ESPAH_DROPS(X)
-#undef X
-};
-
-const char *const espah_drop_texts[ESPAH_DROP_NUM] = {
-#define X(id, name, kernel, text) [ESPAH_DROP_##id] = text,
-	ESPAH_DROPS(X)
-#undef X
-};
-
 /* What kfree_skb() tells to drop monitors, whose list of reasons is the kernel's own. */
 static const enum skb_drop_reason kernel_reasons[ESPAH_DROP_NUM] = {
 #define X(id, name, kernel, text) [ESPAH_DROP_##id] = SKB_DROP_REASON_##kernel,

@@ -10,9 +10,6 @@ struct espah_net;
 struct espah_policy;
 struct espah_sa;
 
-extern const char *const espah_drop_names[ESPAH_DROP_NUM];
-extern const char *const espah_drop_texts[ESPAH_DROP_NUM];
-
 /**
  * espah_count_drop - count @n packets under a reason
  * @en: network namespace

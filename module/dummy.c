@@ -4,9 +4,15 @@
 #include <linux/math64.h>
 #include <linux/random.h>
 #include <linux/slab.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
 #include "dummy.h"
+#include "mtu.h"
 #include "net.h"
+#include "number.h"
 #include "output.h"
+#include "protect.h"
+#include "route.h"
 
 /* How many are sent at once at most: the timer is coarse, and may be late. */
 #define BURST 64
@@ -31,6 +37,57 @@ static bool wanted(const struct espah_sa *sa)
 	return sa->dummy->interval && !list_empty(&sa->link);
 }
 
+/* Sends a dummy. Return: whether. Context: RCU reader, BH disabled. */
+static bool send_dummy(struct espah_sa *sa)
+{
+	struct espah_path *path = espah_sa_path(sa);
+	struct espah_layout layout = { .path = path };
+	struct dst_entry *dst = espah_path_route(sa, path);
+	unsigned int ip_len = espah_path_ip_len(path);
+	bool ip4 = path->family == AF_INET;
+	struct sk_buff *skb = NULL;
+	unsigned int mtu, len;
+	u64 seq;
+
+	if (!dst)
+		return false;
+	mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), ip_len);
+	if (mtu <= ip_len)
+		goto fail;
+	/* a header, which transport mode needs, and random bytes, as many as chance will have it */
+	len = ip_len + 1 + get_random_u32() % (mtu - ip_len);
+	skb = alloc_skb(MAX_HEADER + len, GFP_ATOMIC);
+	if (!skb)
+		goto fail;
+	skb_reserve(skb, MAX_HEADER);
+	get_random_bytes(skb_put(skb, len), len);
+	skb->protocol = ip4 ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
+	skb->dev = dst->dev;
+	espah_mode_header(sa, skb, path, dst, 0, true);
+	if (ip4) {
+		ip_hdr(skb)->protocol = IPPROTO_NONE;
+		ip_hdr(skb)->tot_len = htons(len);
+		ip_send_check(ip_hdr(skb));
+	} else {
+		ipv6_hdr(skb)->nexthdr = IPPROTO_NONE;
+		ipv6_hdr(skb)->payload_len = htons(len - ip_len);
+	}
+	if (espah_mode_layout(sa, skb, &layout) || !espah_number_take(sa, 1, &seq))
+		goto fail;
+	layout.next_header = IPPROTO_NONE;
+	layout.dummy = true;
+	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc), mtu);
+	skb_dst_set(skb, dst);
+	dst_hold(dst);
+	espah_output_run(espah_protect(sa, skb, &layout, dst, NULL, seq));
+	dst_release(dst);
+	return true;
+fail:
+	kfree_skb(skb);
+	dst_release(dst);
+	return false;
+}
+
 static void send(struct work_struct *work)
 {
 	struct espah_dummy *dummy = container_of(to_delayed_work(work), struct espah_dummy, work);
@@ -44,7 +101,7 @@ static void send(struct work_struct *work)
 		dummy->due += step(dummy);
 		spin_unlock(&sa->lock);
 		rcu_read_lock();
-		if (espah_output_dummy(sa))
+		if (send_dummy(sa))
 			atomic64_inc(&dummy->sent);
 		rcu_read_unlock();
 		spin_lock(&sa->lock);

@@ -6,38 +6,6 @@
 #include "algo.h"
 #include "compat/compiler.h"
 #include "esp.h"
-#include "order.h"
-
-int espah_esp_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
-		   struct sk_buff **trailer)
-{
-	if (likely(!skb_cloned(skb) && !skb_is_nonlinear(skb) && skb_headroom(skb) >= head &&
-		   skb_tailroom(skb) >= tail)) {
-		*trailer = skb;
-		return 1;
-	}
-	/*
-	 * One reallocation for both ends; a clone gets a head of its own by it.
-	 * Room behind that nobody needs is not taken along: it would often
-	 * double the buffer.
-	 */
-	if (skb_cloned(skb) || skb_headroom(skb) < head || skb_tailroom(skb) < (int)tail) {
-		int more_head = max_t(int, head - skb_headroom(skb), 0);
-		int more_tail = skb_is_nonlinear(skb) ? 0 : (int)tail - skb_tailroom(skb);
-
-		if (pskb_expand_head(skb, ALIGN(more_head, 16), more_tail, GFP_ATOMIC))
-			return -ENOMEM;
-		if (!skb_is_nonlinear(skb)) {
-			*trailer = skb;
-			return 1;
-		}
-	}
-	/*
-	 * Pages and fragments may belong to others too (page cache, socket
-	 * queues): what is shared is copied here, never overwritten.
-	 */
-	return skb_cow_data(skb, tail, trailer);
-}
 
 unsigned int espah_esp_tail_len(const struct espah_sa *sa, unsigned int payload_len)
 {
@@ -62,12 +30,13 @@ void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struc
 	tail[pad_len + 1] = next_header;
 }
 
-static enum espah_drop set_request(struct espah_op *op, int nsg, unsigned int crypt_len)
+static enum espah_drop set_request(struct espah_op *op, unsigned int crypt_len)
 {
 	struct espah_sa *sa = op->sa;
 	unsigned int aad_len = sizeof(struct ip_esp_hdr) + sa->iv_len;
 	unsigned int off = op->hdr_off;
 	struct aead_request *req = &op->req;
+	int nsg = op->nsg;
 
 	/*
 	 * With ESN the AAD is SPI, upper half, lower half. The packet has no
@@ -100,7 +69,6 @@ static enum espah_drop set_request(struct espah_op *op, int nsg, unsigned int cr
 			return ESPAH_DROP_NOMEM;
 	}
 	aead_request_set_tfm(req, sa->aead);
-	aead_request_set_callback(req, 0, espah_order_done, op);
 	aead_request_set_ad(req, aad_len);
 	return ESPAH_DROP_NONE;
 }
@@ -118,7 +86,7 @@ static void set_nonce(struct espah_op *op)
 	memset(op->iv + 12, 0, 4);
 }
 
-enum espah_drop espah_esp_seal(struct espah_op *op, int nsg)
+enum espah_drop espah_esp_seal(struct espah_op *op)
 {
 	struct espah_sa *sa = op->sa;
 	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->hdr_off);
@@ -137,13 +105,13 @@ enum espah_drop espah_esp_seal(struct espah_op *op, int nsg)
 	} else if (sa->iv == ESPAH_IV_IMPLICIT) {
 		set_nonce(op);
 	}
-	if (set_request(op, nsg, op->ct_len + sa->icv_len))
+	if (set_request(op, op->ct_len + sa->icv_len))
 		return ESPAH_DROP_NOMEM;
 	aead_request_set_crypt(&op->req, op->sg, op->sg, op->ct_len, op->iv);
 	return ESPAH_DROP_NONE;
 }
 
-enum espah_drop espah_esp_open(struct espah_op *op, int nsg)
+enum espah_drop espah_esp_open(struct espah_op *op)
 {
 	struct espah_sa *sa = op->sa;
 	struct ip_esp_hdr *esp = (void *)(op->skb->data + op->hdr_off);
@@ -152,7 +120,7 @@ enum espah_drop espah_esp_open(struct espah_op *op, int nsg)
 	memcpy(op->iv, esp->enc_data, sa->iv_len);
 	if (unlikely(sa->iv == ESPAH_IV_IMPLICIT))
 		set_nonce(op);
-	if (set_request(op, nsg, op->ct_len + sa->icv_len))
+	if (set_request(op, op->ct_len + sa->icv_len))
 		return ESPAH_DROP_NOMEM;
 	aead_request_set_crypt(&op->req, op->sg, op->sg, op->ct_len + sa->icv_len, op->iv);
 	return ESPAH_DROP_NONE;

@@ -6,18 +6,6 @@
 #include "reasons.h"
 #include "op.h"
 
-/**
- * espah_esp_room - make a packet writable, with room around it
- * @skb: the packet, not shared; may be cloned, paged or a list of fragments
- * @head: bytes wanted before it
- * @tail: bytes wanted behind it
- * @trailer: gets the buffer that ends it
- *
- * Return: how many scatter entries it takes, or -ENOMEM.
- */
-int espah_esp_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
-		   struct sk_buff **trailer);
-
 /* bytes of padding, trailer and ICV behind so many bytes of payload */
 unsigned int espah_esp_tail_len(const struct espah_sa *sa, unsigned int payload_len);
 
@@ -28,20 +16,18 @@ void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struc
 /**
  * espah_esp_seal - prepare the encryption
  * @op: with @op->skb laid out (ESP header and IV unwritten), @op->seq and @op->hdr_off set
- * @nsg: what espah_esp_room() said
  *
  * Writes header and IV. Return: ESPAH_DROP_NONE or ESPAH_DROP_NOMEM.
  */
-enum espah_drop espah_esp_seal(struct espah_op *op, int nsg);
+enum espah_drop espah_esp_seal(struct espah_op *op);
 
 /**
  * espah_esp_open - prepare the decryption
  * @op: with @op->seq and @op->hdr_off set; lengths have been checked
- * @nsg: what espah_esp_room() said
  *
  * Return: ESPAH_DROP_NONE or ESPAH_DROP_NOMEM.
  */
-enum espah_drop espah_esp_open(struct espah_op *op, int nsg);
+enum espah_drop espah_esp_open(struct espah_op *op);
 
 /* puts the ESP header back in its place after either */
 void espah_esp_restore(struct espah_op *op);

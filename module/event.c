@@ -4,10 +4,10 @@
 #include <linux/ktime.h>
 #include <linux/udp.h>
 #include <net/ipv6.h>
-#include "drop.h"
 #include "event.h"
 #include "flow.h"
 #include "put.h"
+#include "reasons.h"
 
 /* events a second for each reason of drops */
 #define DROP_RATE 10
@@ -44,7 +44,7 @@ static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cm
 	skb = genlmsg_new(group == ESPAH_MCGRP_INDEX_SA ? ESPAH_MSG_SIZE : ESPAH_POLICY_SIZE, gfp);
 	if (!skb)
 		return NULL;
-	*hdr = genlmsg_put(skb, 0, 0, by, 0, cmd);
+	*hdr = espah_put_message(skb, 0, 0, 0, cmd);
 	return skb;
 }
 
@@ -278,20 +278,18 @@ static int put_header(struct sk_buff *event, const struct espah_sa *sa, enum esp
 {
 	bool encap = sa ? sa->id.dir == ESPAH_DIR_IN && espah_sa_path(sa)->encap_len :
 			  reason == ESPAH_DROP_NO_SPI || reason == ESPAH_DROP_RESERVED_SPI;
-	__be32 spi = sa ? sa->id.spi : 0, buf[2], *spi_seq;
+	__be32 spi = sa ? sa->id.spi : 0, spi_seq[2];
 	u8 proto = sa ? sa->id.proto : flow->proto == IPPROTO_UDP ? IPPROTO_ESP : flow->proto;
 
 	if (flow->proto == IPPROTO_UDP)
 		off = encap ? off + (int)sizeof(struct udphdr) : -1;
 	else if (!espah_proto_is_ipsec(flow->proto) || (sa && flow->proto != sa->id.proto))
 		off = -1;
-	if (off >= 0) {
-		spi_seq = skb_header_pointer(skb, off + espah_spi_offset(proto), sizeof(buf), buf);
-		if (spi_seq && (!sa || spi_seq[0] == sa->id.spi)) {
-			spi = spi_seq[0];
-			if (nla_put_u32(event, ESPAH_AUDIT_SEQ, ntohl(spi_seq[1])))
-				return -EMSGSIZE;
-		}
+	if (off >= 0 && espah_spi_read(skb, proto, off, spi_seq, 2) &&
+	    (!sa || spi_seq[0] == sa->id.spi)) {
+		spi = spi_seq[0];
+		if (nla_put_u32(event, ESPAH_AUDIT_SEQ, ntohl(spi_seq[1])))
+			return -EMSGSIZE;
 	}
 	if (!spi)
 		return 0;

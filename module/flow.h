@@ -3,8 +3,10 @@
 #ifndef _ESPAH_FLOW_H
 #define _ESPAH_FLOW_H
 
+#include <linux/ipv6.h>
 #include <linux/skbuff.h>
 #include <net/ip.h>
+#include "domain.h"
 #include "selector.h"
 
 /**
@@ -69,6 +71,49 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
  */
 bool espah_flow_redirected(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 			   struct espah_flow *quoted);
+
+/**
+ * espah_spi_read - read the header of an ESP or AH packet, up to what its SA is found by
+ * @skb: the packet, or one that quotes it
+ * @proto: IPPROTO_ESP or IPPROTO_AH
+ * @off: offset of the header from skb->data
+ * @words: gets the SPI, and the sequence number if @n is 2
+ * @n: how many words
+ *
+ * Return: false if they are not all in the packet.
+ */
+static inline bool espah_spi_read(const struct sk_buff *skb, u8 proto, int off, __be32 *words,
+				  unsigned int n)
+{
+	unsigned int at = proto == IPPROTO_AH ? offsetof(struct ip_auth_hdr, spi) : 0;
+	const __be32 *found = skb_header_pointer(skb, off + at, n * sizeof(*words), words);
+
+	if (found && found != words)
+		memcpy(words, found, n * sizeof(*words));
+	return found;
+}
+
+/**
+ * espah_sa_id_read - read what the SA of an ESP or AH packet to this host is found by
+ * @id: filled
+ * @skb: the packet, from its IP header on
+ * @family: AF_INET or AF_INET6
+ * @proto: IPPROTO_ESP or IPPROTO_AH
+ * @off: offset of its header from skb->data
+ *
+ * Context: RCU reader. Return: false if the SPI is not in the packet.
+ */
+static inline bool espah_sa_id_read(struct espah_sa_id *id, const struct sk_buff *skb, u8 family,
+				    u8 proto, int off)
+{
+	*id = (struct espah_sa_id){ .proto = proto, .family = family, .dir = ESPAH_DIR_IN,
+				    .vrf = espah_domain(skb->dev) };
+	if (family == AF_INET)
+		id->dst.ip4 = ip_hdr(skb)->daddr;
+	else
+		memcpy(&id->dst, &ipv6_hdr(skb)->daddr, sizeof(id->dst));
+	return espah_spi_read(skb, proto, off, &id->spi, 1);
+}
 
 /* whether an outbound packet is of this host's own making */
 static inline bool espah_is_local(const struct sk_buff *skb)

@@ -2,29 +2,9 @@
 #include <linux/cpuhotplug.h>
 #include <linux/delay.h>
 #include <linux/netdevice.h>
-#include <linux/percpu.h>
 #include "gather.h"
-#include "net.h"
+#include "number.h"
 #include "order.h"
-
-/* so many packets are gathered at most */
-#define GATHER_MAX 64
-
-/**
- * struct espah_gathering - packets that wait on a CPU; BH disabled on it
- * @ops: the packets
- * @n: how many
- * @group: the first of the last ones that are of one SA, ESPAH_BATCH at most, which they hold
- * @running: they are being run
- * @napi: runs them
- */
-struct espah_gathering {
-	struct espah_op *ops[GATHER_MAX];
-	unsigned int n;
-	unsigned int group;
-	bool running;
-	struct napi_struct napi;
-};
 
 DEFINE_PER_CPU(bool, espah_gather_busy);
 DEFINE_PER_CPU(const struct sk_buff *, espah_gather_newest);
@@ -39,43 +19,47 @@ static bool joins(struct espah_op *const *ops, unsigned int first, unsigned int 
 	return ops[end]->sa == ops[first]->sa && end - first < ESPAH_BATCH;
 }
 
-static void run(struct espah_gathering *gathering)
+struct espah_gathering *espah_gather_here(void)
 {
-	unsigned int n = gathering->n, first, end;
-	struct espah_sa *sa;
-
-	if (!n || gathering->running)
-		return;
-	gathering->running = true;
-	rcu_read_lock();
-	for (first = 0; first < n; first = end) {
-		end = first + 1;
-		while (end < n && joins(gathering->ops, first, end))
-			end++;
-		sa = gathering->ops[first]->sa;
-		espah_order_run_all(gathering->ops + first, end - first);
-		espah_sa_put(sa);
-	}
-	rcu_read_unlock();
-	gathering->running = false;
-	gathering->n = 0;
-	/* several waited, so the next one will; another CPU's are run where it went offline */
-	if (gathering == this_cpu_ptr(gatherings))
-		__this_cpu_write(espah_gather_busy, n > 1);
+	return this_cpu_ptr(gatherings);
 }
 
-void espah_gather_flush(void)
+bool espah_gather_begin(struct espah_gathering *gathering)
 {
-	run(this_cpu_ptr(gatherings));
+	if (!gathering->n || gathering->running)
+		return false;
+	gathering->running = true;
+	gathering->next = 0;
+	return true;
+}
+
+unsigned int espah_gather_next(struct espah_gathering *gathering, struct espah_op ***ops)
+{
+	unsigned int first = gathering->next, end = first;
+
+	while (end < gathering->n && joins(gathering->ops, first, end))
+		end++;
+	gathering->next = end;
+	*ops = gathering->ops + first;
+	return end - first;
+}
+
+void espah_gather_end(struct espah_gathering *gathering)
+{
+	/* several waited, so the next one will; another CPU's are run where it went offline */
+	if (gathering == this_cpu_ptr(gatherings))
+		__this_cpu_write(espah_gather_busy, gathering->n > 1);
+	gathering->running = false;
+	gathering->n = 0;
 }
 
 bool espah_gather_takes(const struct espah_sa *sa, const struct sk_buff *skb)
 {
 	/* segments come together as it is */
-	return !this_cpu_ptr(gatherings)->running && !skb->next && !espah_order_queues(sa);
+	return !this_cpu_ptr(gatherings)->running && !skb->next && !espah_order_waits(sa);
 }
 
-void espah_gather(struct espah_op *op)
+bool espah_gather(struct espah_op *op)
 {
 	struct espah_gathering *gathering = this_cpu_ptr(gatherings);
 	unsigned int n = gathering->n++;
@@ -93,15 +77,7 @@ void espah_gather(struct espah_op *op)
 	op->dev = op->skb->dev;
 	dev_hold(op->dev);
 	skb_dst_force(op->skb);
-	if (gathering->n == GATHER_MAX || espah_gather_ends(op->skb))
-		run(gathering);
-}
-
-static int poll(struct napi_struct *napi, int budget)
-{
-	run(container_of(napi, struct espah_gathering, napi));
-	napi_complete_done(napi, 0);
-	return 0;
+	return gathering->n == ESPAH_GATHER_MAX || espah_gather_ends(op->skb);
 }
 
 static void free_gatherings(void)
@@ -126,7 +102,7 @@ static int prepare_cpu(unsigned int cpu)
 	return 0;
 }
 
-int espah_gather_setup(void)
+int espah_gather_setup(int (*poll)(struct napi_struct *napi, int budget))
 {
 	int cpu, err;
 

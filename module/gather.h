@@ -16,11 +16,33 @@
 #define _ESPAH_GATHER_H
 
 #include <linux/percpu.h>
-#include <linux/skbuff.h>
+#include <linux/netdevice.h>
 #include "compat/netdev.h"
-#include "esp.h"
+#include "op.h"
 
-int espah_gather_setup(void);
+/* so many packets are gathered at most */
+#define ESPAH_GATHER_MAX 64
+
+/**
+ * struct espah_gathering - packets that wait on a CPU; BH disabled on it
+ * @ops: the packets
+ * @n: how many
+ * @group: the first of the last ones that are of one SA, ESPAH_BATCH at most, which they hold
+ * @next: the first of those that are not run yet
+ * @running: they are being run
+ * @napi: runs them; its function is espah_output_poll()
+ */
+struct espah_gathering {
+	struct espah_op *ops[ESPAH_GATHER_MAX];
+	unsigned int n;
+	unsigned int group;
+	unsigned int next;
+	bool running;
+	struct napi_struct napi;
+};
+
+/* @poll: of all NAPI contexts */
+int espah_gather_setup(int (*poll)(struct napi_struct *napi, int budget));
 /* no packet is in flight */
 void espah_gather_teardown(void);
 
@@ -54,16 +76,32 @@ bool espah_gather_takes(const struct espah_sa *sa, const struct sk_buff *skb);
 
 /**
  * espah_gather - let a packet wait for those behind it
- * @op: prepared but for its number
+ * @op: wrapped, but without a number
  *
- * It goes to espah_order_run_all() once the CPU has received what waits, or earlier: when very
- * many are gathered, with the last packet of a driver's list, or by espah_gather_flush().
+ * Those that wait are run once the CPU has received what is there, or earlier: when very many are
+ * gathered, with the last packet of a driver's list, or ahead of one that does not wait.
  *
  * Context: RCU reader, BH disabled; espah_gather_takes().
+ * Return: whether they have to be run now.
  */
-void espah_gather(struct espah_op *op);
+bool espah_gather(struct espah_op *op);
 
-/* lets none wait any longer that this CPU has gathered; Context: RCU reader, BH disabled */
-void espah_gather_flush(void);
+/* what waits on this CPU; Context: BH disabled */
+struct espah_gathering *espah_gather_here(void);
+
+/* begins to run what waits; Return: false if nothing does, or it is being run */
+bool espah_gather_begin(struct espah_gathering *gathering);
+
+/**
+ * espah_gather_next - take some packets that are run together
+ * @gathering: that was begun
+ * @ops: gets them: of one SA, to which they refer once, and each to its device
+ *
+ * Return: how many, ESPAH_BATCH at most; 0: that was all.
+ */
+unsigned int espah_gather_next(struct espah_gathering *gathering, struct espah_op ***ops);
+
+/* they have all been run */
+void espah_gather_end(struct espah_gathering *gathering);
 
 #endif /* _ESPAH_GATHER_H */

@@ -3,9 +3,9 @@
 #include <net/dst.h>
 #include "confirm.h"
 #include "drop.h"
+#include "emit.h"
 #include "held.h"
 #include "net.h"
-#include "output.h"
 #include "refuse.h"
 
 /* how often what came in the meantime is sent, too */
@@ -109,7 +109,7 @@ void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *
 	held->pol = pol;
 	held->flow = *flow;
 	held->thoff = thoff;
-	held->nesting = espah_output_nesting();
+	held->nesting = __this_cpu_read(espah_nesting);
 	held->until = jiffies + ESPAH_HELD_TIME;
 	spin_lock_bh(&waiting->lock);
 	full = pol->held >= pol->queue || waiting->count >= ESPAH_HELD_MAX;
@@ -176,8 +176,8 @@ static void send_ready(struct espah_net *en, struct list_head *ready)
 
 	list_for_each_entry(held, ready, link) {
 		if (held->sa) {
-			espah_output_held(en, held->pol, held->sa, held->skb, &held->flow,
-					  held->thoff, held->nesting);
+			en->waiting.send(en, held->pol, held->sa, held->skb, &held->flow,
+					 held->thoff, held->nesting);
 			continue;
 		}
 		if (held->pol->unreach)
@@ -263,8 +263,9 @@ void espah_held_end(struct espah_net *en, struct espah_policy *pol)
 	rcu_read_unlock();
 }
 
-void espah_held_setup(struct espah_net *en)
+void espah_held_setup(struct espah_net *en, espah_held_send_t *send)
 {
+	en->waiting.send = send;
 	spin_lock_init(&en->waiting.lock);
 	INIT_LIST_HEAD(&en->waiting.packets);
 	INIT_DELAYED_WORK(&en->waiting.work, release);

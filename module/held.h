@@ -17,7 +17,8 @@
 /* how long a packet waits: IKE has sent its first message three times by then */
 #define ESPAH_HELD_TIME (5 * HZ)
 
-void espah_held_setup(struct espah_net *en);
+/* @send: espah_output_held() */
+void espah_held_setup(struct espah_net *en, espah_held_send_t *send);
 /* once nothing can be held any more and all policies are gone; Context: process */
 void espah_held_teardown(struct espah_net *en);
 

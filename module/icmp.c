@@ -25,7 +25,7 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 				  .proto = quoted->proto, .dir = ESPAH_DIR_OUT,
 				  .vrf = espah_domain(skb->dev) };
 	const struct espah_path *path;
-	__be32 buf[2], *spi_seq;
+	__be32 spi_seq[2];
 	struct espah_sa *sa;
 	u64 last;
 	u32 age;
@@ -33,11 +33,8 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 	if (quoted->proto == IPPROTO_UDP) {
 		id.proto = IPPROTO_ESP;
 		off += sizeof(struct udphdr);
-	} else if (quoted->proto == IPPROTO_AH) {
-		off += offsetof(struct ip_auth_hdr, spi);
 	}
-	spi_seq = skb_header_pointer(skb, off, sizeof(buf), buf);
-	if (!spi_seq)
+	if (!espah_spi_read(skb, id.proto, off, spi_seq, 2))
 		return NULL;
 	id.spi = spi_seq[0];
 	sa = espah_sad_find_in(&en->sad, &id);

@@ -1,35 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From LOCAL_IN through an SA to the GRO cell, in the order in which a packet meets it. */
-#include <linux/etherdevice.h>
-#include <net/esp.h>
+/*
+ * The line of an inbound ESP or AH packet, from LOCAL_IN to where it is received anew, in the order
+ * in which it meets:
+ *
+ *   look up   its SA; XFRM's pass
+ *   open      lengths, the replay window, conntrack; then the crypto is prepared
+ *   order     the crypto runs, here or on another CPU, or in a driver that answers later; packets
+ *             of an SA go on in their order. Here a packet leaves this CPU: resume.c goes on
+ *   deliver   ICV, window, padding, tunnel, policy; then a cell of cpu/ has it received; or the SA
+ *             of what was in it takes it, from open on
+ *
+ * Each of them may drop it.
+ */
 #include <net/ip.h>
 #include <net/ipv6.h>
-#include <net/xfrm.h>
-#include "ah.h"
 #include "arrival.h"
-#include "bundle.h"
-#include "cell.h"
-#include "compat/compiler.h"
-#include "compat/netdev.h"
 #include "confirm.h"
-#include "domain.h"
+#include "deliver.h"
 #include "drop.h"
-#include "event.h"
 #include "flow.h"
-#include "icmp.h"
 #include "input.h"
-#include "mark.h"
-#include "mode.h"
-#include "mss.h"
-#include "mtu.h"
+#include "open.h"
 #include "order.h"
-#include "output.h"
-#include "recent.h"
-#include "replay.h"
-#include "secpath.h"
-#include "tap.h"
-#include "udp_encap.h"
 #include "xfrm.h"
+
+static void run(struct espah_op *op)
+{
+	if (likely(op))
+		espah_input_on(espah_order_run(op));
+}
+
+void espah_input_on(struct espah_op *op)
+{
+	struct espah_op *next;
+
+	for (; op; op = espah_order_next(op)) {
+		next = espah_deliver(op);
+		if (unlikely(next)) /* another SA of a bundle */
+			run(next);
+	}
+}
 
 static bool is_fragment(const struct sk_buff *skb)
 {
@@ -38,391 +48,46 @@ static bool is_fragment(const struct sk_buff *skb)
 	return IP6CB(skb)->flags & IP6SKB_FRAGMENTED && ipv6_hdr(skb)->nexthdr == NEXTHDR_FRAGMENT;
 }
 
-static enum espah_drop replay_drop(enum espah_replay_verdict verdict)
-{
-	return verdict == ESPAH_REPLAY_OLD ? ESPAH_DROP_TOO_OLD : ESPAH_DROP_REPLAY;
-}
-
-static enum espah_drop check_esp(const struct espah_sa *sa, struct sk_buff *skb,
-				 unsigned int hdr_off, u32 *seq)
-{
-	unsigned int fixed = sizeof(struct ip_esp_hdr) + sa->iv_len + sa->icv_len;
-	unsigned int ct_len;
-
-	if (unlikely(skb->len < hdr_off + fixed + 2 ||
-		     !pskb_may_pull(skb, hdr_off + sizeof(struct ip_esp_hdr) + sa->iv_len)))
-		return ESPAH_DROP_SHORT;
-	ct_len = skb->len - hdr_off - fixed;
-	if (unlikely(ct_len & (sa->block_len - 1)))
-		return ESPAH_DROP_LENGTH;
-	*seq = ntohl(((const struct ip_esp_hdr *)(skb->data + hdr_off))->seq_no);
-	return ESPAH_DROP_NONE;
-}
-
-/* Lengths, and whether the number could be accepted: all that can be said without the key. */
-static enum espah_drop precheck(const struct espah_sa *sa, struct sk_buff *skb,
-				unsigned int hdr_off, unsigned int encap_len, u64 *seq)
-{
-	const struct espah_replay *replay = sa->replay;
-	enum espah_replay_verdict verdict;
-	enum espah_drop reason;
-	u32 low;
-
-	if (unlikely(sa->state != ESPAH_SA_STATE_VALID))
-		return ESPAH_DROP_LARVAL;
-	if (unlikely(espah_sa_path(sa)->encap_len != encap_len))
-		return ESPAH_DROP_ENCAP;
-	reason = espah_sa_is_ah(sa) ? espah_ah_check(sa, skb, hdr_off, &low) :
-				      check_esp(sa, skb, hdr_off, &low);
-	if (unlikely(reason))
-		return reason;
-	*seq = low;
-	if (espah_sa_esn(sa)) {
-		*seq = espah_esn_expand(READ_ONCE(replay->top), replay->window, low);
-		if (unlikely(READ_ONCE(replay->failures) >= ESPAH_RESYNC_FAILURES))
-			*seq = espah_esn_resync(replay, *seq, ktime_get_seconds(),
-						get_random_u32());
-	}
-	verdict = espah_replay_check(replay, *seq);
-	return likely(verdict == ESPAH_REPLAY_OK) ? ESPAH_DROP_NONE : replay_drop(verdict);
-}
-
-/**
- * decrypt - check a packet's ICV, then go on with espah_input_done()
- * @sa: the SA
- * @skb: the packet, checked and not shared; consumed
- * @hdr_off: offset of its ESP or AH header
- * @encap_len: bytes of the UDP header before it, or 0
- * @seq: its sequence number
- * @outer: the packet that it was in, if that came by an SA, too
- *
- * Context: RCU reader, BH disabled.
- */
-static void decrypt(struct espah_sa *sa, struct sk_buff *skb, unsigned int hdr_off,
-		    unsigned int encap_len, u64 seq, const struct espah_op *outer)
-{
-	enum espah_drop reason = ESPAH_DROP_NOMEM;
-	struct sk_buff *trailer;
-	struct espah_op *op;
-	int nsg = espah_esp_room(skb, 0, 0, &trailer);
-
-	if (unlikely(nsg < 0))
-		goto drop;
-	skb_dst_drop(skb);
-	op = espah_op_get(sa, skb);
-	if (unlikely(!op))
-		goto drop;
-	if (unlikely(outer)) {
-		memcpy(op->before, outer->before, sizeof(op->before));
-		op->before[outer->depth] = outer->sa->index;
-		op->depth = outer->depth + 1;
-		op->own = outer->own;
-	}
-	op->seq = seq;
-	op->hdr_off = hdr_off;
-	op->encap_len = encap_len;
-	reason = unlikely(espah_sa_is_ah(sa)) ? espah_ah_open(op, nsg) : espah_esp_open(op, nsg);
-	if (likely(!reason)) {
-		espah_order_run(op);
-		return;
-	}
-	espah_op_put(op);
-drop:
-	espah_drop(sa->en, sa, NULL, reason, skb);
-}
-
 unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 			 const struct nf_hook_state *state, u8 proto, unsigned int hdr_off,
 			 unsigned int encap_len)
 {
-	struct espah_sa_id id = { .proto = proto, .family = state->pf, .dir = ESPAH_DIR_IN,
-				  .vrf = espah_domain(skb->dev) };
-	enum espah_drop reason = ESPAH_DROP_NONE;
+	enum espah_drop reason;
 	struct espah_sa *sa = NULL;
-	__be32 buf, *spi;
+	struct espah_sa_id id;
 	u64 seq;
 
 	/* look up */
-	if (unlikely(is_fragment(skb))) {
-		espah_drop(en, NULL, NULL, ESPAH_DROP_FRAGMENT, skb);
-		return NF_STOLEN;
-	}
-	spi = skb_header_pointer(skb, hdr_off + espah_spi_offset(proto), sizeof(buf), &buf);
-	if (unlikely(!spi)) {
-		espah_drop(en, NULL, NULL, ESPAH_DROP_SHORT, skb);
-		return NF_STOLEN;
-	}
-	id.spi = *spi;
-	if (state->pf == NFPROTO_IPV4)
-		id.dst.ip4 = ip_hdr(skb)->daddr;
-	else
-		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
-	sa = espah_sad_find_again(en, &id);
+	reason = ESPAH_DROP_FRAGMENT;
+	if (unlikely(is_fragment(skb)))
+		goto drop;
+	reason = ESPAH_DROP_SHORT;
+	if (unlikely(!espah_sa_id_read(&id, skb, state->pf, proto, hdr_off)))
+		goto drop;
+	sa = espah_sad_find_recent(en, &id);
 	if (unlikely(!sa)) {
 		if (espah_xfrm_has(en->net, skb, &id, 0))
 			return NF_ACCEPT;
-		espah_drop(en, NULL, NULL, ntohl(id.spi) < ESPAH_SPI_MIN ?
-			   ESPAH_DROP_RESERVED_SPI : ESPAH_DROP_NO_SPI, skb);
-		return NF_STOLEN;
+		reason = ntohl(id.spi) < ESPAH_SPI_MIN ? ESPAH_DROP_RESERVED_SPI :
+							 ESPAH_DROP_NO_SPI;
+		goto drop;
 	}
-
 	espah_arrival_keep(espah_sa_path(sa), skb);
 
-	/* check */
-	reason = precheck(sa, skb, hdr_off, encap_len, &seq);
+	/* open */
+	reason = espah_open_check(sa, skb, hdr_off, encap_len, &seq);
 	if (unlikely(reason))
 		goto drop;
-	if (unlikely(espah_confirm(skb, state) != NF_ACCEPT)) {
-		reason = ESPAH_DROP_CONFIRM;
+	reason = ESPAH_DROP_CONFIRM;
+	if (unlikely(espah_confirm(skb, state) != NF_ACCEPT))
 		goto drop;
-	}
-
-	/* transform */
 	skb = skb_share_check(skb, GFP_ATOMIC);
-	if (unlikely(!skb)) {
+	if (unlikely(!skb))
 		espah_count_drop(en, sa, NULL, ESPAH_DROP_NOMEM, NULL, 1);
-		return NF_STOLEN;
-	}
-	decrypt(sa, skb, hdr_off, encap_len, seq, NULL);
+	else
+		run(espah_open(sa, skb, hdr_off, encap_len, seq, NULL));
 	return NF_STOLEN;
 drop:
 	espah_drop(en, sa, NULL, reason, skb);
 	return NF_STOLEN;
-}
-
-/* The SA for answers to what came by @sa, or NULL. */
-static struct espah_sa *reverse(const struct espah_sa *sa)
-{
-	struct espah_slot_id id = READ_ONCE(sa->slot)->id;
-	struct espah_slot *slot;
-
-	swap(id.src, id.dst);
-	id.dir = ESPAH_DIR_OUT;
-	slot = espah_slot_find(&sa->en->sad, &id);
-	return slot ? rcu_dereference(slot->sa) : NULL;
-}
-
-/* The SYN of a connection through the tunnel tells us what the far end may send back. */
-static bool clamp_mss(const struct espah_policy *pol, const struct espah_op *op,
-		      struct sk_buff *skb, const struct espah_flow *flow, int thoff)
-{
-	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
-	unsigned int mtu, n, i;
-	u16 mss = pol->mss;
-
-	if (mss == ESPAH_MSS_AUTO) {
-		const struct tcphdr *tcp;
-		struct tcphdr buf;
-
-		tcp = skb_header_pointer(skb, thoff, sizeof(buf), &buf);
-		if (!tcp || !tcp->syn)
-			return true;
-		n = espah_bundle_came_by(op, sas);
-		for (i = 0; i < n && sas[i]; i++)
-			sas[i] = reverse(sas[i]);
-		if (!i || !sas[i - 1])
-			return true;
-		mtu = espah_sas_mtu(sas, n, espah_sa_pmtu(sas[n - 1]), thoff);
-		if (!mtu)
-			return true;
-		mss = espah_mss_of_mtu(flow->family, mtu);
-	}
-	return espah_mss_clamp(skb, thoff, mss);
-}
-
-/* RFC 4301 6.2: the policy by which an ICMP error may come through an SA that is not its own. */
-static struct espah_policy *icmp_policy(struct espah_net *en, const struct espah_policy *pol,
-					const struct espah_op *op, const struct sk_buff *skb,
-					const struct espah_flow *flow, int thoff)
-{
-	const struct espah_sa *sa = op->sa;
-	struct espah_policy *of;
-	struct espah_flow quoted;
-
-	of = espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted);
-	/* a peer has nothing to say about the flows of another one with the same reqid */
-	return of && !quoted.hidden && espah_policy_admits(of, op) &&
-	       espah_path_takes(sa, espah_sa_path(sa), &quoted) ? of : NULL;
-}
-
-/* Goes on with an ESP or AH packet to us that came out of an SA. Consumes the packet. */
-static void decrypt_next(struct espah_sa *sa, struct espah_op *outer, unsigned int hdr_off)
-{
-	struct sk_buff *skb = outer->skb;
-	enum espah_drop reason;
-	u64 seq;
-
-	reason = precheck(sa, skb, hdr_off, 0, &seq);
-	if (unlikely(reason))
-		espah_drop(sa->en, sa, NULL, reason, skb);
-	else
-		decrypt(sa, skb, hdr_off, 0, seq, outer);
-}
-
-/* Tells if an authenticated packet came from elsewhere than its SA says. */
-static void check_peer(const struct espah_op *op)
-{
-	const struct espah_path *path = espah_sa_path(op->sa);
-	const struct sk_buff *skb = op->skb;
-	const struct udphdr *uh = (void *)(skb->data + op->hdr_off - sizeof(*uh));
-	union espah_addr src = {};
-
-	if (skb->protocol == htons(ETH_P_IP))
-		src.ip4 = ip_hdr(skb)->saddr;
-	else
-		memcpy(&src, &ipv6_hdr(skb)->saddr, sizeof(src));
-	if (unlikely(uh->source != path->sport || !espah_addr_equal(&src, &path->src)))
-		espah_event_mapping(op->sa, &src, uh->source);
-}
-
-/*
- * Verify, unwrap, check policy, deliver: the part that only an authenticated packet sees.
- * Where another SA comes next, it is put to @next with the offset of its header, and the
- * policy will be asked when the packet has been through.
- */
-static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
-			      struct espah_policy **policy, struct espah_sa **next, int *hdr_off)
-{
-	struct espah_sa *sa = op->sa;
-	struct sk_buff *skb = op->skb;
-	enum espah_replay_verdict verdict;
-	struct espah_policy *pol, *of;
-	struct espah_flow flow espah_uninit;
-	enum espah_drop reason;
-	u8 next_header, family;
-	int thoff;
-
-	spin_lock(&sa->lock);
-	verdict = espah_replay_advance(sa->replay, op->seq);
-	spin_unlock(&sa->lock);
-	if (unlikely(verdict != ESPAH_REPLAY_OK))
-		return replay_drop(verdict);
-	if (unlikely(READ_ONCE(sa->watch)) && !espah_life_charge(sa, op->ct_len))
-		return ESPAH_DROP_EXPIRED;
-	if (unlikely(op->encap_len))
-		check_peer(op);
-	if (unlikely(espah_sa_is_ah(sa))) {
-		next_header = skb->data[op->hdr_off + offsetof(struct ip_auth_hdr, nexthdr)];
-		reason = ESPAH_DROP_NONE;
-	} else {
-		reason = espah_esp_strip(sa, skb, op->hdr_off, &next_header);
-	}
-	if (unlikely(reason))
-		return reason;
-	reason = espah_mode_unwrap(op, next_header);
-	if (unlikely(reason))
-		return reason;
-	espah_tap(sa, skb, op->seq);
-
-	/* RFC 4301 5.2 step 4: the inner packet must be one that this SA is for */
-	family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;
-	thoff = espah_flow_dissect(skb, family, &flow);
-	if (unlikely(thoff < 0))
-		return ESPAH_DROP_INNER;
-	pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, &flow);
-	*policy = pol;
-	/* a peer speaks for itself; behind a NAT it may have moved */
-	if (unlikely(!op->encap_len && !espah_path_takes(sa, espah_sa_path(sa), &flow)))
-		return ESPAH_DROP_POLICY;
-	if (unlikely(flow.hidden))
-		return ESPAH_DROP_OPAQUE_IN;
-	if (unlikely(espah_proto_is_ipsec(flow.proto) && op->depth < ESPAH_BUNDLE_MAX - 1)) {
-		*next = espah_bundle_next(en, skb, &flow, thoff);
-		*hdr_off = thoff;
-	}
-	if (unlikely(!pol || pol->action != ESPAH_ACTION_PROTECT ||
-		     !espah_policy_admits(pol, op))) {
-		if (*next) {
-			espah_count(sa->counters, 1, skb->len);
-			return ESPAH_DROP_NONE;
-		}
-		of = icmp_policy(en, pol, op, skb, &flow, thoff);
-		if (!of)
-			return pol && (pol->nouter || op->depth) ? ESPAH_DROP_BUNDLE :
-								   ESPAH_DROP_POLICY;
-		pol = of;
-		*policy = pol;
-	}
-	espah_count(sa->counters, 1, skb->len);
-	espah_count(pol->counters, 1, skb->len);
-	if (unlikely(*next)) {
-		op->own = op->depth + 1;
-		return ESPAH_DROP_NONE;
-	}
-	if (unlikely(op->encap_len) && sa->mode == ESPAH_MODE_TRANSPORT &&
-	    !espah_encap_fix_checksum(skb, &flow, thoff))
-		return ESPAH_DROP_NOMEM;
-	if (pol->mss && espah_mss_concerns(&flow) && !clamp_mss(pol, op, skb, &flow, thoff))
-		return ESPAH_DROP_NOMEM;
-	if (unlikely(!espah_mark(sa, skb)))
-		return ESPAH_DROP_NOMEM;
-	return ESPAH_DROP_NONE;
-}
-
-/*
- * What was decrypted comes by the device by which its outer packet came, and through it into the
- * VRF: sockets may be bound to that device, and link-local addresses are those of its link.
- */
-static noinline void leave_vrf(struct sk_buff *skb)
-{
-	struct net_device *dev = dev_get_by_index_rcu(dev_net(skb->dev), IPCB(skb)->iif);
-
-	if (dev && espah_domain(dev) == skb->dev->ifindex)
-		skb->dev = dev;
-}
-
-void espah_input_done(struct espah_op *op, int err)
-{
-	struct espah_sa *sa = op->sa;
-	struct espah_net *en = sa->en;
-	struct sk_buff *skb = op->skb;
-	struct espah_policy *pol = NULL;
-	struct espah_net_stats *stats;
-	struct espah_sa *next = NULL;
-	enum espah_drop reason;
-	unsigned int len;
-	int hdr_off;
-
-	espah_esp_restore(op); /* whatever came of it: an audit event looks at the headers */
-	if (likely(!err)) {
-		skb->ip_summed = CHECKSUM_NONE;
-		reason = accept(en, op, &pol, &next, &hdr_off);
-	} else if (err == -EBADMSG) {
-		if (espah_sa_esn(sa))
-			espah_esn_failed(sa->replay, ktime_get_seconds());
-		reason = ESPAH_DROP_ICV;
-	} else {
-		reason = espah_op_reason(err);
-	}
-	if (unlikely(reason)) {
-		espah_drop(en, sa, pol, reason, skb);
-		return;
-	}
-	if (unlikely(next)) {
-		decrypt_next(next, op, hdr_off);
-		return;
-	}
-
-	/* what was said of the outer packet, by defragmentation, bridges and XFRM */
-	nf_reset_ct(skb);
-	skb_ext_reset(skb); /* rejections are sent to a bridge's port without a hook */
-	skb->ignore_df = 0;
-	skb->encapsulation = 0;
-	if (likely(sa->mode == ESPAH_MODE_TUNNEL || skb->pkt_type != PACKET_MULTICAST))
-		skb->pkt_type = PACKET_HOST;
-	skb_clear_hash(skb);
-	if (unlikely(!espah_secpath_give(sa, skb))) {
-		espah_drop(en, sa, pol, ESPAH_DROP_NOMEM, skb);
-		return;
-	}
-	if (unlikely(netif_is_l3_master(skb->dev)))
-		leave_vrf(skb);
-	len = skb->len;
-	if (unlikely(!espah_cell_receive(sa->queue, skb, !op->linked && !op->depth))) {
-		espah_count_drop(en, sa, pol, ESPAH_DROP_DELIVER, NULL, 1);
-		return;
-	}
-	stats = this_cpu_ptr(en->stats);
-	stats->dir[ESPAH_DIR_IN].packets++;
-	stats->dir[ESPAH_DIR_IN].bytes += len;
 }

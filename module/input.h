@@ -23,7 +23,10 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 			 const struct nf_hook_state *state, u8 proto, unsigned int hdr_off,
 			 unsigned int encap_len);
 
-/* checks and delivers a decrypted packet; consumes @op->skb; Context: RCU reader, BH disabled */
-void espah_input_done(struct espah_op *op, int err);
+/*
+ * lets a packet go on that espah_order_run() has let go, and others of its queue; NULL: none;
+ * Context: RCU reader, BH disabled
+ */
+void espah_input_on(struct espah_op *op);
 
 #endif /* _ESPAH_INPUT_H */

@@ -16,7 +16,10 @@
 #include "net.h"
 #include "netlink/netlink.h"
 #include "op.h"
+#include "order.h"
+#include "output.h"
 #include "recent.h"
+#include "resume.h"
 #include "tap.h"
 #include "worker.h"
 
@@ -40,7 +43,7 @@ static int __net_init net_init(struct net *net)
 		return err;
 	}
 	espah_spd_setup(&en->spd);
-	espah_held_setup(en);
+	espah_held_setup(en, espah_output_held);
 	espah_flowtable_setup(en);
 	xa_init_flags(&en->encap_ports, XA_FLAGS_ACCOUNT);
 	seqlock_init(&en->udp_paths.lock);
@@ -80,16 +83,18 @@ static int __init espah_init(void)
 	int err;
 
 	espah_judged_setup();
+	espah_confirm_setup(espah_output);
+	espah_order_setup(espah_resume_answered);
 	err = espah_loopback_setup();
 	if (err)
 		return err;
 	err = espah_cells_setup();
 	if (err)
 		return err;
-	err = espah_gather_setup();
+	err = espah_gather_setup(espah_output_poll);
 	if (err)
 		goto cells;
-	err = espah_worker_setup();
+	err = espah_worker_setup(espah_resume_poll);
 	if (err)
 		goto gather;
 	err = espah_workqueue_setup();

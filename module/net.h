@@ -24,18 +24,25 @@ struct espah_told {
 	atomic_t missed;
 };
 
+/* sends a packet that has waited for its SA; see output.h */
+typedef void espah_held_send_t(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
+			       struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+			       u8 nesting);
+
 /**
  * struct espah_waiting - the packets that wait in a network namespace
  * @lock: guards all of it, and @held, @queue and the first @slot of policies
  * @packets: in the order in which they came
  * @count: how many
  * @work: sends them, and drops those that have waited for too long
+ * @send: sends one
  */
 struct espah_waiting {
 	spinlock_t lock;
 	struct list_head packets;
 	unsigned int count;
 	struct delayed_work work;
+	espah_held_send_t *send;
 };
 
 /**

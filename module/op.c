@@ -103,3 +103,34 @@ void espah_op_cleanup(void)
 		free_ops(llist_del_all(&per_cpu(op_pool, cpu).back));
 	}
 }
+
+int espah_op_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
+		  struct sk_buff **trailer)
+{
+	if (likely(!skb_cloned(skb) && !skb_is_nonlinear(skb) && skb_headroom(skb) >= head &&
+		   skb_tailroom(skb) >= tail)) {
+		*trailer = skb;
+		return 1;
+	}
+	/*
+	 * One reallocation for both ends; a clone gets a head of its own by it.
+	 * Room behind that nobody needs is not taken along: it would often
+	 * double the buffer.
+	 */
+	if (skb_cloned(skb) || skb_headroom(skb) < head || skb_tailroom(skb) < (int)tail) {
+		int more_head = max_t(int, head - skb_headroom(skb), 0);
+		int more_tail = skb_is_nonlinear(skb) ? 0 : (int)tail - skb_tailroom(skb);
+
+		if (pskb_expand_head(skb, ALIGN(more_head, 16), more_tail, GFP_ATOMIC))
+			return -ENOMEM;
+		if (!skb_is_nonlinear(skb)) {
+			*trailer = skb;
+			return 1;
+		}
+	}
+	/*
+	 * Pages and fragments may belong to others too (page cache, socket
+	 * queues): what is shared is copied here, never overwritten.
+	 */
+	return skb_cow_data(skb, tail, trailer);
+}

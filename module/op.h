@@ -16,14 +16,15 @@
  * struct espah_op - one packet on its way through the crypto API
  * @link: in espah_queue.ops
  * @work: in what a worker has to do, or among those that are free
- * @skb: the packet; owned; NULL: it was dropped while it waited for those behind it
+ * @skb: the packet; owned
  * @sa: the SA
  * @dev: device held while the packet is in flight
  * @seq: its 64-bit sequence number
  * @err: what the driver answered; valid once @done
- * @done: the driver has answered; under espah_queue.lock
+ * @done: the driver has answered; under espah_queue.lock while @linked
  * @linked: it is in espah_queue.ops; under espah_queue.lock
- * @nsg: what espah_esp_room() said, while it waits for those behind it
+ * @nsg: what espah_op_room() said
+ * @next_header: output: for AH
  * @home: the CPU that allocated it
  * @size: bytes allocated for it
  * @hdr_off: offset of the ESP or AH header from skb->data
@@ -60,6 +61,7 @@ struct espah_op {
 	u8 depth;
 	u8 own;
 	u8 nesting;
+	u8 next_header;
 	u16 home;
 	int nsg;
 	u32 policy_id;
@@ -82,6 +84,18 @@ struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb);
 void espah_op_put(struct espah_op *op);
 /* frees the ops that CPUs keep; at unload */
 void espah_op_cleanup(void);
+
+/**
+ * espah_op_room - make a packet writable, with room around it
+ * @skb: the packet, not shared; may be cloned, paged or a list of fragments
+ * @head: bytes wanted before it
+ * @tail: bytes wanted behind it
+ * @trailer: gets the buffer that ends it
+ *
+ * Return: how many scatter entries it takes, or -ENOMEM.
+ */
+int espah_op_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
+		  struct sk_buff **trailer);
 
 /* why a packet is dropped whose crypto ended like this */
 static inline enum espah_drop espah_op_reason(int err)

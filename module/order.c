@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/netdevice.h>
-#include <linux/slab.h>
 #include "compat/netdev.h"
 #include "drop.h"
-#include "input.h"
 #include "load.h"
 #include "net.h"
 #include "order.h"
-#include "output.h"
 #include "worker.h"
 
 /* so long does the CPU go on that released while others helped */
 #define LINGER (HZ / 10)
-
-static void pass_on(struct espah_op *op, int err)
-{
-	if (op->sa->id.dir == ESPAH_DIR_OUT)
-		espah_output_done(op, err);
-	else
-		espah_input_done(op, err);
-}
 
 static struct espah_op *first_done(struct espah_queue *queue)
 {
@@ -29,57 +18,71 @@ static struct espah_op *first_done(struct espah_queue *queue)
 }
 
 /*
- * Passes on what is finished at the head of the queue. One CPU at a time does
- * it, so that packets leave in order, and without the lock, so that others may
- * queue meanwhile. Called with @queue->lock held, which it gives up. What it puts
- * lives on for a grace period, and with it the queue.
+ * The next op that may go on, now that it is finished and at the head of the queue, or NULL: then
+ * this CPU releases no longer. Called with @queue->lock held, which it gives up.
  */
-static void release(struct espah_queue *queue) __releases(&queue->lock)
+static struct espah_op *take_done(struct espah_queue *queue) __releases(&queue->lock)
 {
-	struct espah_op *op;
-	struct espah_sa *sa;
+	struct espah_op *op = queue->fence ? NULL : first_done(queue);
 
-	if (queue->releasing) {
-		spin_unlock(&queue->lock);
-		return;
-	}
-	queue->releasing = true;
-	while (!queue->fence && (op = first_done(queue))) {
+	if (op)
 		list_del(&op->link);
-		spin_unlock(&queue->lock);
-		sa = op->sa;
-		pass_on(op, op->err);
-		dev_put(op->dev);
-		espah_op_put(op);
-		espah_sa_put(sa);
-		spin_lock(&queue->lock);
-		/* counted until it has left, so that nobody overtakes it */
-		WRITE_ONCE(queue->len, queue->len - 1);
-	}
-	queue->releasing = false;
+	queue->releasing = op;
 	spin_unlock(&queue->lock);
+	return op;
 }
 
-/* Releases, or lets the CPU do it that has released before. Gives up @queue->lock. */
-static void release_there(struct espah_queue *queue) __releases(&queue->lock)
+/*
+ * Begins to release what is finished at the head of the queue. One CPU at a time does it, so that
+ * packets leave in order, and without the lock, so that others may queue meanwhile. Gives up
+ * @queue->lock. Return: the first op that may go on, or NULL.
+ */
+static struct espah_op *release(struct espah_queue *queue) __releases(&queue->lock)
+{
+	if (!queue->releasing)
+		return take_done(queue);
+	spin_unlock(&queue->lock);
+	return NULL;
+}
+
+/* Releases, or lets the CPU do it that has released before; as release(). */
+static struct espah_op *release_there(struct espah_queue *queue) __releases(&queue->lock)
 {
 	int cpu = queue->serial_cpu;
 	bool call;
 
-	if (cpu == ESPAH_CPU_NONE || cpu == smp_processor_id() || queue->releasing) {
-		release(queue);
-		return;
-	}
+	if (cpu == ESPAH_CPU_NONE || cpu == smp_processor_id() || queue->releasing)
+		return release(queue);
 	if (unlikely(!cpu_online(cpu))) {
 		WRITE_ONCE(queue->serial_cpu, smp_processor_id());
-		release(queue);
-		return;
+		return release(queue);
 	}
 	call = !queue->resuming && first_done(queue);
 	queue->resuming |= call;
 	if (call)
 		espah_worker_resume(queue, cpu);
 	spin_unlock(&queue->lock);
+	return NULL;
+}
+
+struct espah_op *espah_order_next(struct espah_op *op)
+{
+	struct espah_sa *sa = op->sa;
+	struct espah_queue *queue;
+
+	if (likely(!op->linked)) {
+		espah_op_put(op);
+		return NULL;
+	}
+	/* what is put lives on for a grace period, and with it the queue */
+	queue = sa->queue;
+	dev_put(op->dev);
+	espah_op_put(op);
+	espah_sa_put(sa);
+	spin_lock(&queue->lock);
+	/* counted until it has left, so that nobody overtakes it */
+	WRITE_ONCE(queue->len, queue->len - 1);
+	return take_done(queue);
 }
 
 /*
@@ -114,7 +117,7 @@ static bool fence_passed(struct espah_queue *queue)
 	       espah_backlog_passed(queue->fence_cpu, queue->backlog);
 }
 
-bool espah_order_resume(struct espah_queue *queue)
+bool espah_order_resume(struct espah_queue *queue, struct espah_op **op)
 {
 	spin_lock(&queue->lock);
 	if (unlikely(queue->fence)) {
@@ -124,11 +127,11 @@ bool espah_order_resume(struct espah_queue *queue)
 		}
 		queue->fence = ESPAH_FENCE_NONE;
 		queue->resuming = false;
-		release_there(queue);
+		*op = release_there(queue);
 		return true;
 	}
 	queue->resuming = false;
-	release(queue);
+	*op = release(queue);
 	return true;
 }
 
@@ -146,7 +149,7 @@ static void link_op(struct espah_op *op)
 	WRITE_ONCE(queue->len, queue->len + 1);
 }
 
-static void finish(struct espah_op *op, int err)
+struct espah_op *espah_order_answer(struct espah_op *op, int err)
 {
 	struct espah_queue *queue = op->sa->queue;
 
@@ -154,36 +157,37 @@ static void finish(struct espah_op *op, int err)
 	op->err = err;
 	op->done = true;
 	if (op->linked)
-		release_there(queue);
-	else
-		spin_unlock(&queue->lock);
+		return release_there(queue);
+	spin_unlock(&queue->lock);
+	return NULL;
 }
 
-void espah_order_done(ESPAH_CRYPTO_DONE_ARGS)
-{
-	struct espah_op *op = espah_crypto_done_data();
-
-	if (err == -EINPROGRESS)
-		return;
-	local_bh_disable();
-	rcu_read_lock();
-	finish(op, err);
-	rcu_read_unlock();
-	local_bh_enable();
-}
+/* what a driver calls that answers later */
+static crypto_completion_t answered __ro_after_init;
 
 static int crypt(struct espah_op *op)
 {
+	aead_request_set_callback(&op->req, 0, answered, op);
 	return op->sa->id.dir == ESPAH_DIR_OUT ? crypto_aead_encrypt(&op->req) :
 						 crypto_aead_decrypt(&op->req);
 }
 
-void espah_order_work(struct espah_op *op)
+bool espah_order_crypt(struct espah_op *op)
 {
 	int err = crypt(op);
 
-	if (err != -EINPROGRESS)
-		finish(op, err);
+	if (unlikely(err == -EINPROGRESS))
+		return false;
+	op->err = err;
+	op->done = true;
+	return true;
+}
+
+struct espah_op *espah_order_work(struct espah_op *op)
+{
+	int err = crypt(op);
+
+	return err == -EINPROGRESS ? NULL : espah_order_answer(op, err);
 }
 
 /*
@@ -212,11 +216,25 @@ static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool sp
 	return false;
 }
 
-/*
- * Queues a packet behind those before it, for this CPU or another one to go on with.
- * Return: false if it need not queue.
- */
-static bool enqueue(struct espah_op *op, bool spread)
+struct espah_op *espah_order_queue(struct espah_op *op)
+{
+	struct espah_queue *queue = op->sa->queue;
+
+	spin_lock(&queue->lock);
+	link_op(op);
+	if (op->done)
+		return release_there(queue);
+	spin_unlock(&queue->lock);
+	return NULL;
+}
+
+static struct espah_op *run_here(struct espah_op *op)
+{
+	return likely(espah_order_crypt(op)) ? op : espah_order_queue(op);
+}
+
+/* Queues a packet behind those before it, for this CPU or another one to go on with. */
+static noinline struct espah_op *run_queued(struct espah_op *op, bool spread)
 {
 	struct espah_sa *sa = op->sa;
 	struct espah_queue *queue = sa->queue;
@@ -226,89 +244,31 @@ static bool enqueue(struct espah_op *op, bool spread)
 		spin_unlock(&queue->lock);
 		espah_drop(sa->en, sa, NULL, ESPAH_DROP_QUEUE_FULL, op->skb);
 		espah_op_put(op);
-		return true;
+		return NULL;
 	}
 	if (choose(queue, sa, spread)) {
 		spin_unlock(&queue->lock);
-		return false;
+		return run_here(op);
 	}
 	link_op(op);
 	spin_unlock(&queue->lock);
-	if (!spread || !espah_worker_give(sa, op))
-		espah_order_work(op);
-	return true;
+	return spread && espah_worker_give(sa, op) ? NULL : espah_order_work(op);
 }
 
-/* Queues an op whose crypto runs or ran; the driver may have answered on another CPU already. */
-static void queue_run(struct espah_op *op)
+bool espah_order_waits(const struct espah_sa *sa)
 {
-	struct espah_queue *queue = op->sa->queue;
-
-	spin_lock(&queue->lock);
-	link_op(op);
-	if (op->done)
-		release_there(queue);
-	else
-		spin_unlock(&queue->lock);
+	return espah_order_queued(sa) || espah_load_wanted(sa);
 }
 
-static bool queued(const struct espah_queue *queue)
-{
-	return READ_ONCE(queue->len) || READ_ONCE(queue->serial_cpu) != ESPAH_CPU_NONE;
-}
-
-bool espah_order_queues(const struct espah_sa *sa)
-{
-	return queued(sa->queue) || espah_load_wanted(sa);
-}
-
-void espah_order_run(struct espah_op *op)
+struct espah_op *espah_order_run(struct espah_op *op)
 {
 	bool spread = espah_load_wanted(op->sa);
-	int err;
 
-	if (unlikely(spread || queued(op->sa->queue)) && enqueue(op, spread))
-		return;
-
-	err = crypt(op);
-	if (unlikely(err == -EINPROGRESS)) {
-		queue_run(op);
-		return;
-	}
-	pass_on(op, err);
-	espah_op_put(op);
+	return unlikely(spread || espah_order_queued(op->sa)) ? run_queued(op, spread) :
+								 run_here(op);
 }
 
-void espah_order_run_all(struct espah_op *const *ops, unsigned int n)
+void __init espah_order_setup(crypto_completion_t done)
 {
-	/* what is in the queue by now was before them */
-	unsigned int i, direct = unlikely(queued(ops[0]->sa->queue)) ? 0 : n, usable;
-	struct net_device *dev;
-	u64 seq;
-	int err;
-
-	usable = espah_output_reserve(ops[0]->sa, n, &seq);
-	for (i = 0; i < n; i++) {
-		if (unlikely(!espah_output_seal(ops[i], i < usable ? seq + i : 0)))
-			continue;
-		err = crypt(ops[i]);
-		if (likely(err != -EINPROGRESS)) {
-			ops[i]->err = err;
-			ops[i]->done = true;
-		} else {
-			direct = min(direct, i);
-		}
-	}
-	for (i = 0; i < n; i++) {
-		dev = ops[i]->dev;
-		if (unlikely(!ops[i]->skb)) {
-			espah_op_put(ops[i]);
-		} else if (likely(i < direct)) {
-			pass_on(ops[i], ops[i]->err);
-			espah_op_put(ops[i]);
-		} else {
-			queue_run(ops[i]);
-		}
-		dev_put(dev);
-	}
+	answered = done;
 }

@@ -5,16 +5,12 @@
 #include "arrival.h"
 #include "compat/compiler.h"
 #include "compat/conntrack.h"
-#include "domain.h"
+#include "decide.h"
 #include "drop.h"
 #include "flow.h"
-#include "icmp.h"
-#include "ike.h"
 #include "judged.h"
 #include "plaintext.h"
-#include "recent.h"
 #include "udp_encap.h"
-#include "xfrm.h"
 
 /*
  * The SA of an ESP or AH packet that LOCAL_IN is going to take, in UDP or not, or NULL; looked
@@ -22,68 +18,30 @@
  */
 static struct espah_sa *find_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 {
-	struct espah_sa_id id = { .family = family, .dir = ESPAH_DIR_IN,
-				  .vrf = espah_domain(skb->dev) };
-	__be32 buf, *spi;
+	struct espah_sa_id id;
+	__be16 frag_off;
 	u8 proto;
 	int off;
 
 	if (family == AF_INET) {
 		proto = ip_hdr(skb)->protocol;
 		off = ip_hdrlen(skb);
-		id.dst.ip4 = ip_hdr(skb)->daddr;
 	} else {
-		__be16 frag_off;
-
 		proto = ipv6_hdr(skb)->nexthdr;
 		off = sizeof(struct ipv6hdr);
 		if (ipv6_ext_hdr(proto))
 			off = espah_skip_exthdr(skb, off, &proto, &frag_off);
 		if (off < 0)
 			return NULL;
-		memcpy(&id.dst, &ipv6_hdr(skb)->daddr, sizeof(id.dst));
 	}
 	if (proto == IPPROTO_UDP)
 		off = espah_encap_esp_off(en, skb, off);
 	else if (!espah_proto_is_ipsec(proto))
 		return NULL;
-	if (off < 0)
+	if (off < 0 || !espah_sa_id_read(&id, skb, family, proto == IPPROTO_AH ? IPPROTO_AH :
+					 IPPROTO_ESP, off))
 		return NULL;
-	id.proto = proto == IPPROTO_AH ? IPPROTO_AH : IPPROTO_ESP;
-	spi = skb_header_pointer(skb, off + espah_spi_offset(id.proto), sizeof(buf), &buf);
-	if (!spi)
-		return NULL;
-	id.spi = *spi;
-	return espah_sad_find_again(en, &id);
-}
-
-/* ESP or AH that XFRM may have an SA for. Of ESP in UDP it must: UDP is much else. */
-static bool for_xfrm(struct net *net, const struct sk_buff *skb, const struct espah_flow *flow,
-		     int thoff)
-{
-	struct espah_sa_id id = { .dst = flow->dst, .proto = IPPROTO_ESP, .family = flow->family };
-
-	if (espah_proto_is_ipsec(flow->proto))
-		return true;
-	return flow->proto == IPPROTO_UDP && flow->has_ports &&
-	       !skb_copy_bits(skb, thoff + sizeof(struct udphdr), &id.spi, sizeof(id.spi)) &&
-	       id.spi && espah_xfrm_has(net, skb, &id, htons(flow->dport));
-}
-
-/*
- * RFC 4301 6.1.1: whether an ICMP message in clear is let in, where the policy does not object.
- * One about a packet of our SAs is for us, as that had our address: to whoever lies behind, it
- * could carry anything.
- */
-static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
-		       const struct sk_buff *skb, const struct espah_flow *flow, int thoff)
-{
-	struct espah_flow quoted;
-
-	return READ_ONCE(en->icmp_plaintext) == ESPAH_ACTION_BYPASS ||
-	       !espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted) ||
-	       (espah_icmp_about_sa(en, skb, flow, thoff) &&
-		espah_domain_has(en->net, &flow->dst, flow->family, skb->dev));
+	return espah_sad_find_recent(en, &id);
 }
 
 /*
@@ -151,46 +109,14 @@ static void undo_nat(const struct sk_buff *skb, struct espah_flow *flow)
 #endif
 }
 
-/* What the policies say of a packet in clear that no SA is going to take. */
-static enum espah_drop judge(struct espah_net *en, const struct sk_buff *skb,
-			     struct espah_flow *flow, int thoff, struct espah_policy **policy)
-{
-	struct espah_policy *pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, flow);
-	u8 action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_IN]);
-
-	*policy = pol;
-	if (action == ESPAH_ACTION_BYPASS && !flow->hidden) {
-		if (unlikely(espah_flow_is_icmp(flow)) && !admit_icmp(en, pol, skb, flow, thoff))
-			return ESPAH_DROP_ICMP_PLAINTEXT;
-		if (pol)
-			espah_count(pol->counters, 1, skb->len);
-		return ESPAH_DROP_NONE;
-	}
-	if (espah_flow_is_nd(skb, flow, thoff))
-		return ESPAH_DROP_NONE;
-	if ((flow->proto == IPPROTO_UDP || espah_proto_is_ipsec(flow->proto)) &&
-	    espah_domain_has(en->net, &flow->dst, flow->family, skb->dev) &&
-	    (for_xfrm(en->net, skb, flow, thoff) ||
-	     espah_ike_receives(en->net, skb, flow, thoff)))
-		return ESPAH_DROP_NONE;
-	/* routers between the gateways cannot but write in clear; see espah_icmp_input() */
-	if (!(pol && espah_policy_names(pol, flow->proto)) &&
-	    espah_icmp_about_sa(en, skb, flow, thoff))
-		return espah_domain_has(en->net, &flow->dst, flow->family, skb->dev) ?
-		       ESPAH_DROP_NONE : ESPAH_DROP_ICMP_PLAINTEXT;
-	if (flow->hidden)
-		return ESPAH_DROP_OPAQUE_IN;
-	return action == ESPAH_ACTION_PROTECT ? ESPAH_DROP_PLAINTEXT : ESPAH_DROP_DISCARD_IN;
-}
-
 static __always_inline unsigned int plaintext(struct espah_net *en, struct sk_buff *skb, u8 family,
 					      bool late)
 {
-	struct espah_policy *pol = NULL;
 	struct espah_flow flow espah_uninit;
+	struct espah_decision is espah_uninit;
+	struct espah_packet packet = { .skb = skb };
 	enum espah_drop reason = ESPAH_DROP_MALFORMED_IN;
 	struct espah_sa *sa;
-	int thoff;
 
 	sa = find_sa(en, skb, family);
 	if (sa) {
@@ -198,15 +124,19 @@ static __always_inline unsigned int plaintext(struct espah_net *en, struct sk_bu
 			espah_arrival_use(espah_sa_path(sa), skb);
 		return NF_ACCEPT;
 	}
-	thoff = espah_flow_dissect(skb, family, &flow);
-	if (likely(thoff >= 0)) {
+	is.pol = NULL;
+	packet.thoff = espah_flow_dissect(skb, family, &flow);
+	if (likely(packet.thoff >= 0)) {
 		if (late)
 			undo_nat(skb, &flow);
-		reason = judge(en, skb, &flow, thoff, &pol);
-		if (likely(!reason))
-			return NF_ACCEPT;
+		reason = espah_decide(en, ESPAH_DIR_IN, &flow, &packet, &is);
 	}
-	espah_drop(en, NULL, pol, reason, skb);
+	if (likely(!reason)) {
+		if (is.pol && is.action == ESPAH_ACTION_BYPASS && !flow.hidden)
+			espah_count(is.pol->counters, 1, skb->len);
+		return NF_ACCEPT;
+	}
+	espah_drop(en, NULL, is.pol, reason, skb);
 	return NF_STOLEN;
 }
 

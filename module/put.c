@@ -4,21 +4,24 @@
 #include <linux/math64.h>
 #include <net/inet_ecn.h>
 #include "algo.h"
-#include "drop.h"
 #include "mtu.h"
 #include "net.h"
 #include "put.h"
+#include "reasons.h"
 #include "replay.h"
 
-/**
- * espah_put_addr - append an address
- * @skb: message
- * @type: attribute
- * @addr: the address
- * @family: its family
- *
- * Return: 0 or -EMSGSIZE.
- */
+static const struct genl_family *by __ro_after_init;
+
+void __init espah_put_setup(const struct genl_family *family)
+{
+	by = family;
+}
+
+void *espah_put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags, u8 cmd)
+{
+	return genlmsg_put(skb, portid, seq, by, flags, cmd);
+}
+
 int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family)
 {
 	return nla_put(skb, type, family == AF_INET ? sizeof(addr->ip4) : sizeof(*addr), addr);

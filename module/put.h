@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What messages of the generic-netlink family say of SAs, policies, flows and drops, in answers and
- * in events. All return 0 or -EMSGSIZE.
+ * in events. What returns an int returns 0 or
+ * -EMSGSIZE.
  */
 #ifndef _ESPAH_PUT_H
 #define _ESPAH_PUT_H
 
-#include <net/netlink.h>
+#include <net/genetlink.h>
 #include "spd.h"
 
 /* bytes that one SA or policy takes in a message, with drops for each reason */
 #define ESPAH_MSG_SIZE 4096
 /* the same for a policy whose selector lists as much as it may */
 #define ESPAH_POLICY_SIZE (ESPAH_MSG_SIZE + 6144)
+
+/* @family: by which all messages are; before it is registered */
+void espah_put_setup(const struct genl_family *family);
+/* begins a message; Return: what genlmsg_end() takes, or NULL without room */
+void *espah_put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags, u8 cmd);
 
 int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family);
 /* the attributes of an SA, the key too if @keys; Context: espah_net.lock */

@@ -101,4 +101,7 @@ enum espah_drop {
 /* Those that are as they should be, of which nobody needs to hear. */
 #define ESPAH_DROPS_QUIET (DROP_BIT(KEEPALIVE) | DROP_BIT(DUMMY))
 
+extern const char *const espah_drop_names[ESPAH_DROP_NUM];
+extern const char *const espah_drop_texts[ESPAH_DROP_NUM];
+
 #endif /* _ESPAH_REASONS_H */

@@ -62,12 +62,6 @@ static inline bool espah_proto_is_ipsec(u8 proto)
 	return proto == IPPROTO_ESP || proto == IPPROTO_AH;
 }
 
-/* where the SPI stands in the header of either */
-static inline unsigned int espah_spi_offset(u8 proto)
-{
-	return proto == IPPROTO_AH ? offsetof(struct ip_auth_hdr, spi) : 0;
-}
-
 /**
  * struct espah_slot_id - what ties SAs to the policies that ask for them
  * @src: source address of the SAs
@@ -363,6 +357,18 @@ static inline bool espah_sa_is_ah(const struct espah_sa *sa)
 static inline bool espah_sa_esn(const struct espah_sa *sa)
 {
 	return sa->flags & ESPAH_SA_F_ESN;
+}
+
+/*
+ * Transport mode keeps the addresses, so they have to be those of the SA. Of an SA that is keyed by
+ * hand for a group the source may be any (RFC 4552 section 7).
+ */
+static inline bool espah_path_carries(const struct espah_sa *sa, const struct espah_path *path,
+				      const struct espah_flow *flow)
+{
+	return sa->mode == ESPAH_MODE_TUNNEL ||
+	       (flow->family == path->family && espah_addr_equal(&flow->dst, &path->dst) &&
+		(espah_addr_equal(&flow->src, &path->src) || espah_addr_any(&path->src)));
 }
 
 #endif /* _ESPAH_SA_H */

@@ -314,7 +314,7 @@ static noinline struct espah_sa *find_anew(struct espah_found *found, struct esp
 	return sa;
 }
 
-struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_sa_id *id)
+struct espah_sa *espah_sad_find_recent(struct espah_net *en, const struct espah_sa_id *id)
 {
 	struct espah_found *found = this_cpu_ptr(&found_last);
 	u64 now = espah_generation(&en->sad.removals);

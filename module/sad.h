@@ -22,7 +22,7 @@ struct espah_net;
  *	wrap, and dumps stop being in the order of addition
  * @generation: changes with each addition and removal, to mark torn dumps; never 0
  * @count: SAs present, by direction, larval ones too
- * @removals: generation of what espah_sad_find_again() found; ends when an SA leaves
+ * @removals: generation of what espah_sad_find_recent() found; ends when an SA leaves
  * @live: SAs whose memory is not freed yet
  * @clock: ends SAs
  */
@@ -122,7 +122,7 @@ struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id 
 struct espah_sa *espah_sad_find_in(struct espah_sad *sad, const struct espah_sa_id *id);
 
 /* the same, of which each CPU remembers the last; Context: RCU reader, BH disabled */
-struct espah_sa *espah_sad_find_again(struct espah_net *en, const struct espah_sa_id *id);
+struct espah_sa *espah_sad_find_recent(struct espah_net *en, const struct espah_sa_id *id);
 
 /* drops a reference; the last one frees the SA, zeroing its keys, after a grace period */
 void espah_sa_put(struct espah_sa *sa);

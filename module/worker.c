@@ -1,33 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/llist.h>
-#include <linux/netdevice.h>
 #include <linux/smp.h>
 #include "compat/netdev.h"
 #include "load.h"
 #include "net.h"
-#include "order.h"
 #include "worker.h"
 
 /* so many packets go to one worker before the next one gets some */
 #define TURN 8
-/**
- * struct espah_worker - what a CPU does for others
- * @ops: packets whose crypto it is to run, the newest first
- * @rest: those taken from there, the oldest first; for the worker
- * @queues: those whose finished packets it is to send or deliver
- * @napi: does it
- * @call: schedules @napi on the CPU; whoever gets napi_schedule_prep() may use it
- * @cpu: the CPU
- */
-struct espah_worker {
-	struct llist_head ops;
-	struct llist_node *rest;
-	struct llist_head queues;
-	struct napi_struct napi;
-	call_single_data_t call;
-	int cpu;
-};
-
 static struct espah_worker __percpu *workers;
 static struct net_device *workers_dev;
 /* Context: hard interrupt on the worker's CPU, if that is online */
@@ -45,6 +24,25 @@ static void call(struct espah_worker *worker, int cpu)
 	if (cpu == smp_processor_id() || !cpu_online(cpu) ||
 	    smp_call_function_single_async(cpu, &worker->call))
 		__napi_schedule(&worker->napi);
+}
+
+bool espah_worker_go_home(struct espah_worker *worker)
+{
+	return unlikely(worker->cpu != smp_processor_id()) && cpu_online(worker->cpu) &&
+	       !smp_call_function_single_async(worker->cpu, &worker->call);
+}
+
+struct espah_op *espah_worker_next(struct espah_worker *worker)
+{
+	struct llist_node *node = worker->rest;
+
+	if (!node) {
+		node = llist_reverse_order(llist_del_all(&worker->ops));
+		if (!node)
+			return NULL;
+	}
+	worker->rest = node->next;
+	return llist_entry(node, struct espah_op, work);
 }
 
 bool espah_worker_give(struct espah_sa *sa, struct espah_op *op)
@@ -77,46 +75,7 @@ void espah_worker_resume(struct espah_queue *queue, int cpu)
 		call(worker, cpu);
 }
 
-static int poll(struct napi_struct *napi, int budget)
-{
-	struct espah_worker *worker = container_of(napi, struct espah_worker, napi);
-	struct espah_queue *queue, *next;
-	struct espah_op *op;
-	bool again = false;
-	int n = 0;
-
-	/* it was left to this CPU when the worker's went offline, and that one is back */
-	if (unlikely(worker->cpu != smp_processor_id()) && cpu_online(worker->cpu) &&
-	    !smp_call_function_single_async(worker->cpu, &worker->call))
-		return 0; /* not completed, so it is scheduled still */
-	rcu_read_lock();
-	llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume) {
-		if (espah_order_resume(queue)) {
-			espah_queue_put(queue);
-		} else {
-			llist_add(&queue->resume, &worker->queues);
-			again = true;
-		}
-	}
-	while (n < budget) {
-		if (!worker->rest)
-			worker->rest = llist_reverse_order(llist_del_all(&worker->ops));
-		if (!worker->rest)
-			break;
-		op = llist_entry(worker->rest, struct espah_op, work);
-		worker->rest = worker->rest->next;
-		espah_order_work(op);
-		n++;
-	}
-	rcu_read_unlock();
-	if (again)
-		return budget; /* after the others on this CPU */
-	if (n < budget)
-		napi_complete_done(napi, n);
-	return n;
-}
-
-int espah_worker_setup(void)
+int espah_worker_setup(int (*poll)(struct napi_struct *napi, int budget))
 {
 	int cpu;
 

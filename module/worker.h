@@ -12,22 +12,53 @@
 #ifndef _ESPAH_WORKER_H
 #define _ESPAH_WORKER_H
 
+#include <linux/llist.h>
+#include <linux/netdevice.h>
+#include <linux/smp.h>
 #include "op.h"
+
+/**
+ * struct espah_worker - what a CPU does for others
+ * @ops: packets whose crypto it is to run, the newest first
+ * @rest: those taken from there, the oldest first; for the worker
+ * @queues: those whose finished packets it is to send or deliver
+ * @napi: does it; its function is resume.c's
+ * @call: schedules @napi on the CPU; whoever gets napi_schedule_prep() may use it
+ * @cpu: the CPU
+ */
+struct espah_worker {
+	struct llist_head ops;
+	struct llist_node *rest;
+	struct llist_head queues;
+	struct napi_struct napi;
+	call_single_data_t call;
+	int cpu;
+};
 
 /**
  * espah_worker_give - let another CPU run the crypto of a queued op
  * @sa: its SA
  * @op: queued
  *
- * Return: false if this CPU has to. Otherwise espah_order_work() is called for @op, there.
+ * Return: false if this CPU has to. Otherwise that one gets @op of espah_worker_next().
  * Context: BH disabled.
  */
 bool espah_worker_give(struct espah_sa *sa, struct espah_op *op);
 
-/* lets espah_order_resume() be called on @cpu, for a queue of which it takes a reference */
+/* puts a queue, of which it takes a reference, on the list of those that @cpu is to release */
 void espah_worker_resume(struct espah_queue *queue, int cpu);
 
-int espah_worker_setup(void);
+/*
+ * where a worker was left to this CPU when its own went offline, and that one is back: lets it go
+ * on there; Return: whether
+ */
+bool espah_worker_go_home(struct espah_worker *worker);
+
+/* takes the next op whose crypto a worker is to run, or NULL; for its NAPI context */
+struct espah_op *espah_worker_next(struct espah_worker *worker);
+
+/* @poll: of all workers' NAPI contexts */
+int espah_worker_setup(int (*poll)(struct napi_struct *napi, int budget));
 /* once no SA is left */
 void espah_worker_teardown(void);
 

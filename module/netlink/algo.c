@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/crypto.h>
+#include "dump.h"
 #include "netlink.h"
 #include "../algo.h"
+#include "../put.h"
 
 static int put_algo(struct sk_buff *skb, const struct espah_algo *algo, const char *driver)
 {
@@ -37,8 +39,8 @@ int espah_dump_algo(struct sk_buff *skb, struct netlink_callback *cb)
 	for (; cb->args[0] < espah_algo_count; cb->args[0]++) {
 		const struct espah_algo *algo = &espah_algos[cb->args[0]];
 		bool offered = espah_algo_driver(algo, driver, sizeof(driver));
-		void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-					&espah_family, NLM_F_MULTI, ESPAH_CMD_ALGO_GET);
+		void *hdr = espah_put_message(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+					      NLM_F_MULTI, ESPAH_CMD_ALGO_GET);
 
 		if (!hdr)
 			break;

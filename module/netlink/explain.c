@@ -6,12 +6,13 @@
 #include "attr.h"
 #include "netlink.h"
 #include "../bundle.h"
+#include "../decide.h"
 #include "../domain.h"
-#include "../drop.h"
 #include "../ike.h"
 #include "../mtu.h"
-#include "../output.h"
+#include "../number.h"
 #include "../put.h"
+#include "../reasons.h"
 
 const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_DIR] = ESPAH_NLA(dir),
@@ -72,32 +73,38 @@ static void set_vrf(struct net *net, struct espah_flow *flow)
 }
 
 /* Why packets of a flow pass whatever the policies say, or NULL; @partly: not all of them do. */
-static const char *exemption(struct net *net, u8 dir, const struct espah_flow *flow, bool *partly)
+static const char *exemption(struct espah_net *en, u8 dir, const struct espah_flow *flow,
+			     bool *partly)
 {
+	bool out = dir == ESPAH_DIR_OUT;
 	/* without a device, in the domain of the address that would be this host's */
-	u32 device = flow->ifindex ?: espah_domain_of(net, dir == ESPAH_DIR_OUT ? &flow->src :
-						      &flow->dst, flow->family);
-	const struct net_device *dev = dev_get_by_index_rcu(net, device);
-	bool from = espah_domain_has(net, &flow->src, flow->family, dev);
-	bool to = espah_domain_has(net, &flow->dst, flow->family, dev);
-	u16 own = dir == ESPAH_DIR_OUT ? flow->sport : flow->dport;
+	u32 device = flow->ifindex ?: espah_domain_of(en->net, out ? &flow->src : &flow->dst,
+						      flow->family);
+	const struct net_device *dev = dev_get_by_index_rcu(en->net, device);
 
 	*partly = false;
-	if (from && to)
+	if (espah_domain_has(en->net, &flow->src, flow->family, dev) &&
+	    espah_domain_has(en->net, &flow->dst, flow->family, dev))
 		return "it does not leave this host";
-	if (dir == ESPAH_DIR_IN && to && flow->proto == IPPROTO_ESP)
-		return "ESP to this host, whose SPI leads to the SA";
 	*partly = true;
-	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) &&
-	    own == ESPAH_IKE_PORT)
-		return "IKE, of sockets opened with CAP_NET_ADMIN";
-	if (flow->proto == IPPROTO_UDP && (dir == ESPAH_DIR_OUT ? from : to) &&
-	    own == ESPAH_IKE_NATT_PORT)
-		return "IKE, of sockets opened with CAP_NET_ADMIN, but not all of UDP port 4500";
-	if (flow->proto == IPPROTO_ICMPV6 && flow->family == AF_INET6)
+	switch (espah_exempt(en, dir, flow, NULL, dev)) {
+	case ESPAH_EXEMPT_ND:
 		return "neighbour discovery passes, but no other ICMPv6";
-	if (dir == ESPAH_DIR_OUT && from && flow->proto == IPPROTO_ESP)
-		return "what espah and XFRM made, but not ESP of other programs";
+	case ESPAH_EXEMPT_IKE:
+		return (out ? flow->sport : flow->dport) == ESPAH_IKE_PORT ?
+		       "IKE, of sockets opened with CAP_NET_ADMIN" :
+		       "IKE, of sockets opened with CAP_NET_ADMIN, but not all of UDP port 4500";
+	case ESPAH_EXEMPT_IPSEC:
+		*partly = false;
+		return flow->proto == IPPROTO_AH ? "AH to this host, whose SPI leads to the SA" :
+						   "ESP to this host, whose SPI leads to the SA";
+	case ESPAH_EXEMPT_MADE:
+		return flow->proto == IPPROTO_AH ?
+		       "what espah and XFRM made, but not AH of other programs" :
+		       "what espah and XFRM made, but not ESP of other programs";
+	case ESPAH_EXEMPT_NONE:
+		break;
+	}
 	return NULL;
 }
 
@@ -145,29 +152,20 @@ static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 	return n && sas[0]->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sas, n, flow) : 0;
 }
 
-/* ESPAH_DROP_NONE, or under which reason a packet in the clear ends. */
-static enum espah_drop fate(u8 dir, u8 action, const struct espah_policy *pol,
-			    struct espah_sa **sas, unsigned int n, const struct espah_flow *flow)
+/* ESPAH_DROP_NONE, or why the SAs of a policy do not take a packet. */
+static enum espah_drop resolve(const struct espah_policy *pol, struct espah_sa **sas,
+			       unsigned int n, const struct espah_flow *flow)
 {
-	bool in = dir == ESPAH_DIR_IN;
 	unsigned int i;
 
-	if (flow->hidden)
-		return in ? ESPAH_DROP_OPAQUE_IN : ESPAH_DROP_OPAQUE_OUT;
-	if (action == ESPAH_ACTION_BYPASS)
-		return ESPAH_DROP_NONE;
-	if (action == ESPAH_ACTION_DISCARD)
-		return in ? ESPAH_DROP_DISCARD_IN : ESPAH_DROP_DISCARD_OUT;
-	if (in)
-		return ESPAH_DROP_PLAINTEXT;
 	if (!n)
 		return pol->queue ? ESPAH_DROP_ACQUIRE_LATE : ESPAH_DROP_NO_SA;
-	if (!espah_path_takes(sas[0], espah_sa_path(sas[0]), flow))
+	if (!espah_path_carries(sas[0], espah_sa_path(sas[0]), flow))
 		return ESPAH_DROP_FAMILY;
 	for (i = 0; i < n; i++) {
 		if (sas[i]->mode == ESPAH_MODE_TUNNEL && !espah_sa_pmtu(sas[i]))
 			return ESPAH_DROP_NO_ROUTE;
-		if ((u64)atomic64_read(&sas[i]->seq) >= espah_sa_seq_limit(sas[i]))
+		if ((u64)atomic64_read(&sas[i]->seq) >= espah_number_limit(sas[i]))
 			return ESPAH_DROP_SEQ_OVERFLOW;
 	}
 	return ESPAH_DROP_NONE;
@@ -187,24 +185,29 @@ static int put_request(struct sk_buff *skb, struct nlattr **attrs)
 /* Context: espah_net.lock, which keeps the policy and the SA, and RCU reader. */
 static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct espah_flow *flow)
 {
-	struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
-	u8 action = pol ? pol->action : en->default_action[dir];
 	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
+	struct espah_decision is;
 	unsigned int n = 0;
 	enum espah_drop drop;
 	const char *exempt;
 	bool partly;
 
-	if (action == ESPAH_ACTION_PROTECT)
-		n = espah_bundle_sas(en, pol, flow, sas);
-	exempt = exemption(en->net, dir, flow, &partly);
-	drop = exempt && !partly ? ESPAH_DROP_NONE : fate(dir, action, pol, sas, n, flow);
-	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, action) ||
+	local_bh_disable();
+	drop = espah_decide(en, dir, flow, NULL, &is);
+	local_bh_enable();
+	if (is.action == ESPAH_ACTION_PROTECT)
+		n = espah_bundle_sas(en, is.pol, flow, sas);
+	if (!drop && dir == ESPAH_DIR_OUT && is.action == ESPAH_ACTION_PROTECT)
+		drop = resolve(is.pol, sas, n, flow);
+	exempt = exemption(en, dir, flow, &partly);
+	if (exempt && !partly)
+		drop = ESPAH_DROP_NONE;
+	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, is.action) ||
 	    (en->hooked && nla_put_string(skb, ESPAH_EXPLAIN_HOOK, dir == ESPAH_DIR_IN ?
 					  "PRE_ROUTING" : "POST_ROUTING")) ||
-	    (pol && put_nested_policy(skb, pol)) ||
+	    (is.pol && put_nested_policy(skb, is.pol)) ||
 	    put_sas(skb, sas, n, flow) ||
-	    (dir == ESPAH_DIR_IN && action == ESPAH_ACTION_PROTECT &&
+	    (dir == ESPAH_DIR_IN && is.action == ESPAH_ACTION_PROTECT &&
 	     nla_put_u8(skb, ESPAH_EXPLAIN_SECPATH, en->secpath)) ||
 	    (drop && nla_put_string(skb, ESPAH_EXPLAIN_DROP, espah_drop_names[drop])) ||
 	    (exempt && nla_put_string(skb, ESPAH_EXPLAIN_EXEMPT, exempt)))
@@ -298,7 +301,7 @@ int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
 	answer = genlmsg_new(ESPAH_BUNDLE_MAX * ESPAH_MSG_SIZE + ESPAH_POLICY_SIZE, GFP_KERNEL);
 	if (!answer)
 		return -ENOMEM;
-	hdr = genlmsg_put_reply(answer, info, &espah_family, 0, ESPAH_CMD_EXPLAIN);
+	hdr = espah_put_message(answer, info->snd_portid, info->snd_seq, 0, ESPAH_CMD_EXPLAIN);
 	if (!hdr) {
 		nlmsg_free(answer);
 		return -EMSGSIZE;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
 #include "attr.h"
+#include "dump.h"
 #include "netlink.h"
 #include "../event.h"
 #include "../flowtable.h"
 #include "../privilege.h"
+#include "../put.h"
 
 /* for commands without attributes: 6.1 would ignore them if there were no policy */
 static const struct nla_policy no_attrs[] = { {}, { .type = NLA_REJECT } };
@@ -66,27 +68,6 @@ static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,
 	return err;
 }
 
-/* where a dump keeps that it is refused; the first is where it goes on */
-#define DUMP_REFUSED 1
-
-/*
- * The sender of a request is known here alone: who reads the socket later may be another one. The
- * text has to wait for the dump, as 6.1 loses those of genl_ops.start.
- */
-int espah_start_dump(struct netlink_callback *cb)
-{
-	cb->args[DUMP_REFUSED] = espah_permitted(cb->skb, NULL);
-	return 0;
-}
-
-int espah_check_dump(struct netlink_callback *cb)
-{
-	if (!cb->args[DUMP_REFUSED])
-		return espah_message_once(cb->nlh, cb->extack);
-	NL_SET_ERR_MSG(cb->extack, ESPAH_UNPRIVILEGED);
-	return cb->args[DUMP_REFUSED];
-}
-
 /*
  * Before a request is answered, offloaded connections end that it made stale. If no answer is
  * asked for and other messages lie behind this one, it is left to them, or to the next request.
@@ -101,7 +82,7 @@ static void end_request(const struct espah_genl_ops *op, struct sk_buff *skb,
 	espah_flowtable_settle(espah_pernet(genl_info_net(info)), more);
 }
 
-struct genl_family espah_family __ro_after_init = {
+static struct genl_family family __ro_after_init = {
 	.name = ESPAH_GENL_NAME,
 	.version = ESPAH_GENL_VERSION,
 	.netnsok = true,
@@ -123,10 +104,12 @@ struct genl_family espah_family __ro_after_init = {
  */
 int __init espah_netlink_setup(void)
 {
-	int err = genl_register_family(&espah_family);
+	int err;
 
+	espah_put_setup(&family);
+	err = genl_register_family(&family);
 	if (!err)
-		espah_events_start(&espah_family);
+		espah_events_start(&family);
 	return err;
 }
 
@@ -136,5 +119,5 @@ int __init espah_netlink_setup(void)
 void espah_netlink_teardown(void)
 {
 	espah_events_stop();
-	genl_unregister_family(&espah_family);
+	genl_unregister_family(&family);
 }

@@ -13,17 +13,10 @@
 #define ESPAH_MSS_MIN 64
 #define ESPAH_MSS_MAX 65495
 
-extern struct genl_family espah_family;
-
 int espah_netlink_setup(void);
 void espah_netlink_teardown(void);
 
 /* --- commands; context: process, no lock --- */
-
-/* genl_ops.start of each dump */
-int espah_start_dump(struct netlink_callback *cb);
-/* with what each dump begins; Return: 0, or -errno with a sentence if it is refused */
-int espah_check_dump(struct netlink_callback *cb);
 
 extern const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/in.h>
 #include "attr.h"
+#include "dump.h"
 #include "netlink.h"
 #include "../account.h"
 #include "../change.h"
@@ -50,7 +51,7 @@ const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1] = {
 static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
 		       struct netlink_callback *cb, struct espah_policy *pol)
 {
-	void *hdr = genlmsg_put(skb, portid, seq, &espah_family, flags, ESPAH_CMD_POLICY_NEW);
+	void *hdr = espah_put_message(skb, portid, seq, flags, ESPAH_CMD_POLICY_NEW);
 
 	if (!hdr)
 		return -EMSGSIZE;

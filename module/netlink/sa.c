@@ -4,6 +4,7 @@
 #include <linux/security.h>
 #include <net/inet_ecn.h>
 #include "attr.h"
+#include "dump.h"
 #include "netlink.h"
 #include "../account.h"
 #include "../algo.h"
@@ -97,7 +98,7 @@ const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
 static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
 		       struct netlink_callback *cb, struct espah_sa *sa, bool keys)
 {
-	void *hdr = genlmsg_put(skb, portid, seq, &espah_family, flags, ESPAH_CMD_SA_NEW);
+	void *hdr = espah_put_message(skb, portid, seq, flags, ESPAH_CMD_SA_NEW);
 
 	if (!hdr)
 		return -EMSGSIZE;

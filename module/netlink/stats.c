@@ -2,8 +2,8 @@
 #include "attr.h"
 #include "netlink.h"
 #include "../change.h"
-#include "../drop.h"
 #include "../put.h"
+#include "../reasons.h"
 
 static int put_stats(struct sk_buff *skb, const struct espah_net *en)
 {
@@ -58,7 +58,7 @@ static int answer(struct genl_info *info, u8 cmd, size_t size,
 
 	if (!skb)
 		return -ENOMEM;
-	hdr = genlmsg_put_reply(skb, info, &espah_family, 0, cmd);
+	hdr = espah_put_message(skb, info->snd_portid, info->snd_seq, 0, cmd);
 	if (!hdr) {
 		nlmsg_free(skb);
 		return -EMSGSIZE;

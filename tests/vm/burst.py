@@ -154,7 +154,7 @@ def brought_whole(topology):
     def both():
         burst(one.here, one.there)
         in_order(one.there)
-    names = trace.sequence(["espah_gather", "espah_output_seal"], both)
+    names = trace.sequence(["espah_gather", "espah_seal"], both)
     lists = [len(list(group)) for name, group in itertools.groupby(names) if name == "espah_gather"]
     lab.true(sum(lists) >= COUNT // 2 and max(lists) <= 8, f"gathered at once: {lists}")
 

@@ -21,7 +21,7 @@ import netlink
 import traffic
 from ipsec import ALGORITHMS, CLI, Espah, SA
 
-TCP, UDP, ICMP, ICMPV6, SCTP, ESP = 6, 17, 1, 58, 132, 50
+TCP, UDP, ICMP, ICMPV6, SCTP, ESP, AH = 6, 17, 1, 58, 132, 50, 51
 PORTS = (TCP, UDP, SCTP, 33, 136)
 NULL = ALGORITHMS["null-sha256"]
 OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}

@@ -12,8 +12,8 @@ import time
 import ipsec
 import lab
 import traffic
-from gateway import (ESP, EVERYBODY, FAR, Flow, Gateway, ICMP, ICMPV6, LAN, NULL, OUTER, OWN,
-                     PORTS, SCTP, SITES, TCP, UDP, foretold, lines_of,
+from gateway import (AH, ESP, EVERYBODY, FAR, Flow, Gateway, ICMP, ICMPV6, LAN, NULL, OUTER,
+                     OWN, PORTS, SCTP, SITES, TCP, UDP, foretold, lines_of,
                      sa_pair, tunnel)
 from ipsec import ALGORITHMS, Espah, SA
 
@@ -251,21 +251,24 @@ def discovery():
             lab.equal(gateway.fate(direction, each), "drop " + answer["drop"], f"type {kind}")
 
 
-@lab.test("ESP to the host passes the policies and meets the SAD; through the host it does not")
+@lab.test("ESP and AH to the host pass the policies and meet the SAD; through the host they do not")
 def esp():
-    for v in (4, 6):
+    spi_seq = struct.pack("!II", 0x4444, 1)
+    for v, (name, proto, body) in itertools.product((4, 6), (
+            ("ESP", ESP, spi_seq + bytes(40)),
+            ("AH", AH, struct.pack("!BBH", UDP, 4, 0) + spi_seq + bytes(40)))):
         gateway = Gateway.get([f"policy add both {SITES[v]} discard"])
-        flow = Flow(FAR[v], OWN[v], ESP, body=struct.pack("!II", 0x4444, 1) + bytes(40))
+        flow = Flow(FAR[v], OWN[v], proto, body=body)
         answer, = gateway.explain(("in", flow))
-        lab.true("ESP" in answer.get("exempt", "") and "drop" not in answer, f"explain: {answer}")
-        lab.equal(gateway.fate("in", flow), "drop no_spi", "ESP to the host")
+        lab.true(name in answer.get("exempt", "") and "drop" not in answer, f"explain: {answer}")
+        lab.equal(gateway.fate("in", flow), "drop no_spi", f"{name} to the host")
         gateway.agree(("in", dataclasses.replace(flow, dst=LAN[v]), "drop discard_in"),
                       ("out", dataclasses.replace(flow, src=LAN[v], dst=FAR[v]),
                        "drop discard_out"))
         flow = dataclasses.replace(flow, src=OWN[v], dst=FAR[v])
         answer, = gateway.explain(("out", flow))
-        lab.true("ESP of other programs" in answer["exempt"], f"explain: {answer}")
-        lab.equal(gateway.fate("out", flow), "drop " + answer["drop"], "a program's own ESP")
+        lab.true(f"{name} of other programs" in answer["exempt"], f"explain: {answer}")
+        lab.equal(gateway.fate("out", flow), "drop " + answer["drop"], f"a program's own {name}")
 
 
 @lab.test("what stays in the host meets no policy")
