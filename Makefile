@@ -47,7 +47,7 @@ bench: ## measure espah against XFRM and WireGuard: build/bench/results.md, .jso
 	$(MAKE) -s cli
 	scripts/bench
 
-check: ## build with all warnings and sparse, and run checkpatch.pl
+check: ## build with all warnings and sparse, hold files against their layers, run checkpatch.pl
 	scripts/dependencies
 	scripts/check
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
 #include "change.h"
-#include "dummy.h"
-#include "event.h"
-#include "flowtable.h"
-#include "held.h"
-#include "hooks.h"
-#include "port.h"
+#include "db/port.h"
+#include "path/dummy.h"
+#include "path/flowtable.h"
+#include "path/held.h"
+#include "path/hooks.h"
+#include "report/event.h"
 
 /* --- hooks --- */
 

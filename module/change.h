@@ -12,7 +12,7 @@
 #ifndef _ESPAH_CHANGE_H
 #define _ESPAH_CHANGE_H
 
-#include "net.h"
+#include "db/net.h"
 
 struct nlattr;
 

@@ -3,9 +3,9 @@
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include "change.h"
-#include "event.h"
+#include "db/net.h"
 #include "expire.h"
-#include "net.h"
+#include "report/event.h"
 
 /* SAs that are looked at before somebody else may have espah_net.lock */
 #define BATCH 256

@@ -2,8 +2,8 @@
 #include <linux/crypto.h>
 #include "dump.h"
 #include "netlink.h"
-#include "../algo.h"
-#include "../put.h"
+#include "packet/algo.h"
+#include "report/put.h"
 
 static int put_algo(struct sk_buff *skb, const struct espah_algo *algo, const char *driver)
 {

@@ -4,8 +4,8 @@
 #include <linux/in.h>
 #include <net/ipv6.h>
 #include "attr.h"
+#include "db/domain.h"
 #include "netlink.h"
-#include "../domain.h"
 
 /* A sentence that says what is accepted and, where the kernel can, what was given. */
 #define got(extack, attr, accepted, fmt, args...) \

@@ -8,8 +8,8 @@
 #ifndef _ESPAH_NETLINK_ATTR_H
 #define _ESPAH_NETLINK_ATTR_H
 
-#include "../compat/netlink.h"
-#include "../sad.h"
+#include "compat/netlink.h"
+#include "db/sad.h"
 
 #define ESPAH_NLA(check) NLA_POLICY_VALIDATE_FN(NLA_BINARY, espah_check_##check)
 

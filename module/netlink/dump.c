@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "../privilege.h"
 #include "attr.h"
+#include "db/privilege.h"
 #include "dump.h"
 
 /* where a dump keeps that it is refused; the first is where it goes on */

@@ -4,15 +4,15 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include "attr.h"
+#include "db/domain.h"
+#include "db/reasons.h"
 #include "netlink.h"
-#include "../bundle.h"
-#include "../decide.h"
-#include "../domain.h"
-#include "../ike.h"
-#include "../mtu.h"
-#include "../number.h"
-#include "../put.h"
-#include "../reasons.h"
+#include "packet/ike.h"
+#include "packet/mtu.h"
+#include "packet/number.h"
+#include "path/bundle.h"
+#include "path/decide.h"
+#include "report/put.h"
 
 const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_DIR] = ESPAH_NLA(dir),

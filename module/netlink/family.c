@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
 #include "attr.h"
+#include "db/privilege.h"
 #include "dump.h"
 #include "netlink.h"
-#include "../event.h"
-#include "../flowtable.h"
-#include "../privilege.h"
-#include "../put.h"
+#include "path/flowtable.h"
+#include "report/event.h"
+#include "report/put.h"
 
 /* for commands without attributes: 6.1 would ignore them if there were no policy */
 static const struct nla_policy no_attrs[] = { {}, { .type = NLA_REJECT } };

@@ -5,7 +5,7 @@
 
 #include <net/genetlink.h>
 #include <linux/espah.h>
-#include "../net.h"
+#include "db/net.h"
 
 /* bytes of an algorithm's name with its NUL */
 #define ESPAH_NAME_MAX 64

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/in.h>
 #include "attr.h"
+#include "change.h"
+#include "db/account.h"
 #include "dump.h"
 #include "netlink.h"
-#include "../account.h"
-#include "../change.h"
-#include "../flowtable.h"
-#include "../put.h"
+#include "path/flowtable.h"
+#include "report/put.h"
 
 static const struct nla_policy template_policy[ESPAH_TMPL_MAX + 1];
 

@@ -4,17 +4,17 @@
 #include <linux/security.h>
 #include <net/inet_ecn.h>
 #include "attr.h"
+#include "change.h"
+#include "db/account.h"
+#include "db/privilege.h"
 #include "dump.h"
 #include "netlink.h"
-#include "../account.h"
-#include "../algo.h"
-#include "../change.h"
-#include "../dummy.h"
-#include "../event.h"
-#include "../key.h"
-#include "../mtu.h"
-#include "../privilege.h"
-#include "../put.h"
+#include "packet/algo.h"
+#include "packet/key.h"
+#include "packet/mtu.h"
+#include "path/dummy.h"
+#include "report/event.h"
+#include "report/put.h"
 
 /* SPIs of SA_ALLOC_SPI lie here unless it says otherwise: away from small ones that people type */
 #define ALLOC_SPI_MIN 0xc0000000

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Selectors, from the attributes of a request. */
 #include <linux/slab.h>
-#include "../compat/unaligned.h"
 #include "attr.h"
+#include "compat/unaligned.h"
 #include "netlink.h"
 
 const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {

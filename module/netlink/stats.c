@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "attr.h"
+#include "change.h"
+#include "db/reasons.h"
 #include "netlink.h"
-#include "../change.h"
-#include "../put.h"
-#include "../reasons.h"
+#include "report/put.h"
 
 static int put_stats(struct sk_buff *skb, const struct espah_net *en)
 {

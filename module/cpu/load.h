@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which CPU has time for the packets of an SA. */
+#ifndef _ESPAH_LOAD_H
+#define _ESPAH_LOAD_H
+
+#include <linux/jiffies.h>
+#include <linux/percpu.h>
+#include "db/sa.h"
+
+/* whether this CPU has been so busy of late that others help it; see load.c */
+DECLARE_PER_CPU(bool, espah_cpu_busy);
+extern unsigned long espah_load_due;
+
+/* looks at what CPUs have done since the last time; Context: RCU reader, BH disabled */
+void espah_load_look(void);
+/* whether another CPU may work for this one; Context: BH disabled */
+bool espah_load_helped(void);
+/* whether a packet of @sa goes to a worker, even though none is queued; Context: BH disabled */
+static inline bool espah_load_wanted(const struct espah_sa *sa)
+{
+	unsigned int cpus = READ_ONCE(sa->cpus);
+
+	if (unlikely(time_after_eq(jiffies, READ_ONCE(espah_load_due))))
+		espah_load_look();
+	if (likely(!cpus && !__this_cpu_read(espah_cpu_busy)))
+		return false;
+	return cpus != 1 && espah_load_helped();
+}
+
+/* the CPU that is to send or deliver the packets of an SA; Context: espah_queue.lock */
+int espah_load_choose(const struct espah_sa *sa);
+
+/* the CPU that is to do it from now on, instead of @cpu; mostly @cpu; Context: BH disabled */
+int espah_load_relieve(int cpu);
+
+/*
+ * the CPU that runs the crypto for this turn of a queue that @serial releases, or ESPAH_CPU_NONE. A
+ * CPU that gives work to one that is behind would only be free to bring more, which waits there:
+ * so it does the work itself.
+ */
+int espah_load_pick(const struct espah_queue *queue, unsigned int turn, int serial);
+
+/* the same where it is said how many CPUs share the work: by turns, from @serial on */
+int espah_load_pick_of(unsigned int cpus, unsigned int turn, int serial);
+
+void espah_load_setup(void);
+
+#endif /* _ESPAH_LOAD_H */

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/smp.h>
+#include "compat/netdev.h"
+#include "db/net.h"
+#include "load.h"
+#include "worker.h"
+
+/* so many packets go to one worker before the next one gets some */
+#define TURN 8
+
+static struct espah_worker __percpu *workers;
+static struct net_device *workers_dev;
+
+/* Context: hard interrupt on the worker's CPU, if that is online */
+static void wake(void *info)
+{
+	struct espah_worker *worker = info;
+
+	__napi_schedule(&worker->napi);
+}
+
+static void call(struct espah_worker *worker, int cpu)
+{
+	if (!napi_schedule_prep(&worker->napi))
+		return; /* it runs, and will look again */
+	if (cpu == smp_processor_id() || !cpu_online(cpu) ||
+	    smp_call_function_single_async(cpu, &worker->call))
+		__napi_schedule(&worker->napi);
+}
+
+bool espah_worker_go_home(struct espah_worker *worker)
+{
+	return unlikely(worker->cpu != smp_processor_id()) && cpu_online(worker->cpu) &&
+	       !smp_call_function_single_async(worker->cpu, &worker->call);
+}
+
+struct espah_op *espah_worker_next(struct espah_worker *worker)
+{
+	struct llist_node *node = worker->rest;
+
+	if (!node) {
+		node = llist_reverse_order(llist_del_all(&worker->ops));
+		if (!node)
+			return NULL;
+	}
+	worker->rest = node->next;
+	return llist_entry(node, struct espah_op, work);
+}
+
+bool espah_worker_give(struct espah_sa *sa, struct espah_op *op)
+{
+	struct espah_queue *queue = sa->queue;
+	unsigned int turn = queue->turn++, cpus = READ_ONCE(sa->cpus);
+	int cpu = READ_ONCE(queue->serial_cpu);
+	struct espah_worker *worker;
+
+	if (cpu == ESPAH_CPU_NONE)
+		return false;
+	if (!(turn % TURN))
+		WRITE_ONCE(queue->worker, cpus ? espah_load_pick_of(cpus, turn / TURN, cpu) :
+						 espah_load_pick(queue, turn / TURN, cpu));
+	cpu = READ_ONCE(queue->worker);
+	if (cpu == smp_processor_id() || cpu == ESPAH_CPU_NONE)
+		return false;
+	worker = per_cpu_ptr(workers, cpu);
+	if (llist_add(&op->work, &worker->ops))
+		call(worker, cpu);
+	return true;
+}
+
+void espah_worker_resume(struct espah_queue *queue, int cpu)
+{
+	struct espah_worker *worker = per_cpu_ptr(workers, cpu);
+
+	espah_queue_get(queue);
+	if (llist_add(&queue->resume, &worker->queues))
+		call(worker, cpu);
+}
+
+int espah_worker_setup(int (*poll)(struct napi_struct *napi, int budget))
+{
+	int cpu;
+
+	workers_dev = espah_dummy_dev_alloc();
+	if (!workers_dev)
+		return -ENOMEM;
+	workers = alloc_percpu(struct espah_worker);
+	if (!workers) {
+		espah_dummy_dev_free(workers_dev);
+		return -ENOMEM;
+	}
+	for_each_possible_cpu(cpu) {
+		struct espah_worker *worker = per_cpu_ptr(workers, cpu);
+
+		init_llist_head(&worker->ops);
+		init_llist_head(&worker->queues);
+		INIT_CSD(&worker->call, wake, worker);
+		worker->cpu = cpu;
+		espah_napi_add(workers_dev, &worker->napi, poll);
+	}
+	espah_load_setup();
+	return 0;
+}
+
+void espah_worker_teardown(void)
+{
+	struct espah_queue *queue, *next;
+	struct espah_worker *worker;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		worker = per_cpu_ptr(workers, cpu);
+		espah_napi_del(&worker->napi);
+		llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume)
+			espah_queue_put(queue);
+	}
+	synchronize_net();
+	free_percpu(workers);
+	espah_dummy_dev_free(workers_dev);
+}

@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <crypto/aead.h>
+#include <linux/math64.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+#include <net/dst_metadata.h>
+#include <net/esp.h>
+#include "account.h"
+#include "arrival.h"
+#include "domain.h"
+#include "net.h"
+#include "replay.h"
+#include "sad.h"
+
+/* how many SPIs espah_sad_alloc_spi() tries */
+#define SPI_TRIES 1024
+
+static inline bool same_id(const struct espah_sa_id *a, const struct espah_sa_id *b)
+{
+	return a->spi == b->spi && espah_addr_equal(&a->dst, &b->dst) && a->proto == b->proto &&
+	       a->family == b->family && a->dir == b->dir && a->vrf == b->vrf;
+}
+
+/* espah_sa.state of what is no SA but a struct stand_in; not for user space */
+#define STAND_IN 0xff
+
+/**
+ * struct stand_in - takes an SA's new place in the table while the SA still has the old one
+ * @node: as in struct espah_sa, and so are @id and @state, which lookups read
+ * @id: the SA's next id
+ * @state: STAND_IN
+ * @sa: the SA
+ * @rcu: defers the freeing
+ *
+ * An SA has one node, so it cannot be found by two ids. And an insertion may need memory, but the
+ * replacement of one node by another does not.
+ */
+struct stand_in {
+	struct rhash_head node;
+	struct espah_sa_id id;
+	u8 state;
+	struct espah_sa *sa;
+	struct rcu_head rcu;
+};
+
+static_assert(offsetof(struct stand_in, node) == offsetof(struct espah_sa, node));
+static_assert(offsetof(struct stand_in, id) == offsetof(struct espah_sa, id));
+static_assert(offsetof(struct stand_in, state) == offsetof(struct espah_sa, state));
+
+static inline int compare_sa(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	return !same_id(&((const struct espah_sa *)obj)->id, arg->key);
+}
+
+static const struct rhashtable_params sa_params = {
+	.head_offset = offsetof(struct espah_sa, node),
+	.key_offset = offsetof(struct espah_sa, id),
+	.key_len = sizeof(struct espah_sa_id),
+	.obj_cmpfn = compare_sa,
+	.automatic_shrinking = true,
+};
+
+static const struct rhashtable_params slot_params = {
+	.head_offset = offsetof(struct espah_slot, node),
+	.key_offset = offsetof(struct espah_slot, id),
+	.key_len = sizeof(struct espah_slot_id),
+	.automatic_shrinking = true,
+};
+
+/* --- slots --- */
+
+struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slot_id *id)
+{
+	return rhashtable_lookup(&sad->slots, id, slot_params);
+}
+
+struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot_id *id)
+{
+	struct espah_slot *slot = rhashtable_lookup_fast(&sad->slots, id, slot_params);
+
+	if (slot) {
+		slot->users++;
+		return slot;
+	}
+	slot = kzalloc(sizeof(*slot), GFP_KERNEL_ACCOUNT);
+	if (!slot)
+		return NULL;
+	slot->id = *id;
+	slot->users = 1;
+	refcount_set(&slot->refs, 1);
+	INIT_LIST_HEAD(&slot->sas);
+	spin_lock_init(&slot->queue.lock);
+	INIT_LIST_HEAD(&slot->queue.ops);
+	slot->queue.serial_cpu = ESPAH_CPU_NONE;
+	if (rhashtable_insert_fast(&sad->slots, &slot->node, slot_params)) {
+		kfree(slot);
+		return NULL;
+	}
+	return slot;
+}
+
+static void release_slot(struct espah_slot *slot)
+{
+	if (refcount_dec_and_test(&slot->refs))
+		kfree_rcu(slot, rcu);
+}
+
+void espah_queue_put(struct espah_queue *queue)
+{
+	release_slot(container_of(queue, struct espah_slot, queue));
+}
+
+void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot)
+{
+	if (--slot->users)
+		return;
+	rhashtable_remove_fast(&sad->slots, &slot->node, slot_params);
+	release_slot(slot);
+}
+
+/* Makes the newest SA with keys the one that output uses. */
+static void choose_sa(struct espah_slot *slot)
+{
+	struct espah_sa *sa, *newest = NULL;
+
+	list_for_each_entry(sa, &slot->sas, link) {
+		if (sa->state == ESPAH_SA_STATE_VALID) {
+			newest = sa;
+			break;
+		}
+	}
+	if (rcu_access_pointer(slot->sa) != newest)
+		rcu_assign_pointer(slot->sa, newest);
+}
+
+/* --- an SA's life --- */
+
+struct espah_path *espah_path_alloc(const struct espah_sa *sa)
+{
+	struct espah_path *path = kzalloc(sizeof(*path), GFP_KERNEL_ACCOUNT);
+
+	if (!path || sa->id.dir == ESPAH_DIR_IN ||
+	    !dst_cache_init(&path->dst_cache, GFP_KERNEL_ACCOUNT))
+		return path;
+	kfree(path);
+	return NULL;
+}
+
+void espah_path_free(struct espah_path *path)
+{
+	dst_cache_destroy(&path->dst_cache);
+	espah_arrival_free(rcu_dereference_protected(path->arrival, true));
+	if (path->mark)
+		dst_release(&path->mark->dst);
+#ifdef CONFIG_SKB_EXTENSIONS
+	if (path->secpath)
+		__skb_ext_put(path->secpath);
+#endif
+	kfree(path);
+}
+
+static void free_path_rcu(struct rcu_head *rcu)
+{
+	espah_path_free(container_of(rcu, struct espah_path, rcu));
+}
+
+/* Fills in what follows from the rest. */
+static void complete_path(const struct espah_sa *sa, struct espah_path *path)
+{
+	path->encap_len = path->dport ? sizeof(struct udphdr) : 0;
+	path->ip_proto = path->dport ? IPPROTO_UDP : sa->id.proto;
+}
+
+static void free_sa(struct espah_sa *sa)
+{
+	atomic_t *live = &sa->en->sad.live;
+
+	if (sa->aead)
+		crypto_free_aead(sa->aead);
+	kfree_sensitive(sa->key);
+	kvfree(sa->replay);
+	espah_path_free(espah_sa_path(sa));
+	espah_counters_free(sa->counters_block, sa->counters);
+	kfree(sa->drops);
+	kfree(sa->dscp_map);
+	kfree(sa->label);
+	kfree(sa->life);
+	kfree(sa->dummy);
+	espah_account_uncharge(sa->account, ESPAH_ACCOUNT_SA);
+	if (sa->slot) {
+		release_slot(sa->slot);
+		espah_queue_put(sa->queue);
+	}
+	kfree_sensitive(sa); /* the salt */
+	/* the waiter may free @live as soon as it is 0; waking up only uses its address */
+	if (atomic_dec_and_test(live))
+		wake_up_var(live);
+}
+
+static void free_later(struct work_struct *work)
+{
+	free_sa(container_of(to_rcu_work(work), struct espah_sa, free_work));
+}
+
+/* Ends the SAD's reference, now that nobody can find the SA any more. */
+static void retire_sa(struct work_struct *work)
+{
+	struct espah_sa *sa = container_of(to_rcu_work(work), struct espah_sa, retire);
+
+	if (refcount_dec_and_test(&sa->refs))
+		free_sa(sa);
+}
+
+void espah_sa_put(struct espah_sa *sa)
+{
+	if (refcount_dec_and_test(&sa->refs))
+		queue_rcu_work(espah_workqueue, &sa->free_work);
+}
+
+struct espah_sa *espah_sa_alloc(struct espah_net *en)
+{
+	struct espah_sa *sa = kzalloc(sizeof(*sa), GFP_KERNEL_ACCOUNT);
+
+	if (!sa)
+		return NULL;
+	RCU_INIT_POINTER(sa->path, kzalloc(sizeof(*espah_sa_path(sa)), GFP_KERNEL_ACCOUNT));
+	if (!espah_sa_path(sa))
+		goto err_sa;
+	sa->counters = espah_counters_alloc(&sa->counters_block);
+	if (!sa->counters)
+		goto err_path;
+	sa->en = en;
+	sa->state = ESPAH_SA_STATE_LARVAL;
+	sa->watch = ESPAH_WATCH_UNUSED;
+	sa->added = ktime_get_real_seconds();
+	sa->born = ktime_get_boottime();
+	spin_lock_init(&sa->lock);
+	refcount_set(&sa->refs, 1);
+	INIT_LIST_HEAD(&sa->link);
+	INIT_RCU_WORK(&sa->retire, retire_sa);
+	INIT_RCU_WORK(&sa->free_work, free_later);
+	atomic_inc(&en->sad.live);
+	return sa;
+err_path:
+	kfree(espah_sa_path(sa));
+err_sa:
+	kfree(sa);
+	return NULL;
+}
+
+/* --- the SAD --- */
+
+static noinline struct espah_sa *stood_in_for(const void *found)
+{
+	return ((const struct stand_in *)found)->sa;
+}
+
+struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id *id)
+{
+	struct espah_sa *sa = rhashtable_lookup_fast(&sad->sas, id, sa_params);
+
+	return sa && unlikely(READ_ONCE(sa->state) == STAND_IN) ? stood_in_for(sa) : sa;
+}
+
+/* The SA of a packet that came in a VRF, where none names the VRF. */
+static noinline struct espah_sa *find_unnamed(struct espah_sad *sad, struct espah_sa_id id)
+{
+	u32 domain = id.vrf;
+	struct espah_path *path;
+	struct espah_sa *sa;
+
+	id.vrf = 0;
+	sa = rhashtable_lookup(&sad->sas, &id, sa_params);
+	if (!sa)
+		return NULL;
+	path = espah_sa_path(sa);
+	/* a group has members in every domain */
+	if (id.dir == ESPAH_DIR_IN && espah_addr_is_group(&path->dst, path->family))
+		return sa;
+	return espah_path_domain(sa, path) == domain ? sa : NULL;
+}
+
+struct espah_sa *espah_sad_find_in(struct espah_sad *sad, const struct espah_sa_id *id)
+{
+	struct espah_sa *sa = rhashtable_lookup(&sad->sas, id, sa_params);
+
+	if (unlikely(!sa && id->vrf))
+		sa = find_unnamed(sad, *id);
+	return sa;
+}
+
+/*
+ * What this CPU found last: PRE_ROUTING asks for the SA of a packet, LOCAL_IN asks again,
+ * and the next packet is often of the same one. Good while nothing has left this SAD since,
+ * which a reader that may still see the SA cannot miss.
+ */
+struct espah_found {
+	struct espah_sa *sa;
+	u64 removals;
+};
+
+static DEFINE_PER_CPU(struct espah_found, found_last);
+
+static noinline struct espah_sa *find_anew(struct espah_found *found, struct espah_sad *sad,
+					   const struct espah_sa_id *id, u64 now)
+{
+	struct espah_sa *sa = espah_sad_find_in(sad, id);
+
+	if (likely(sa)) {
+		if (unlikely(READ_ONCE(sa->state) == STAND_IN))
+			return stood_in_for(sa);
+		found->sa = sa;
+		found->removals = now;
+	}
+	return sa;
+}
+
+struct espah_sa *espah_sad_find_recent(struct espah_net *en, const struct espah_sa_id *id)
+{
+	struct espah_found *found = this_cpu_ptr(&found_last);
+	u64 now = espah_generation(&en->sad.removals);
+
+	/* another one's SA may be freed by now */
+	if (likely(found->removals == now && same_id(&found->sa->id, id)))
+		return found->sa;
+	return find_anew(found, &en->sad, id, now);
+}
+
+static void changed(struct espah_sad *sad)
+{
+	/* 0 means to the dump code that there is no generation yet */
+	if (!++sad->generation)
+		sad->generation = 1;
+}
+
+/* Takes out all of an SA but its place in the hash table. */
+static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
+{
+	espah_key_use_del(&sad->keys, sa);
+	espah_generation_end(&sad->removals);
+	xa_erase(&sad->index, sa->index);
+	list_del_init(&sa->link);
+	choose_sa(sa->slot);
+	espah_slot_put(sad, sa->slot);
+	sad->count[sa->id.dir]--;
+	changed(sad);
+}
+
+int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old)
+{
+	struct espah_path *path = espah_sa_path(sa);
+	struct espah_slot_id slot_id = {
+		.src = path->src, .dst = sa->id.dst, .reqid = reqid, .family = sa->id.family,
+		.proto = sa->id.proto, .mode = sa->mode, .dir = sa->id.dir, .vrf = sa->id.vrf,
+	};
+	struct espah_sad *sad = &sa->en->sad;
+	struct espah_slot *slot;
+	int err;
+
+	lockdep_assert_held(&sa->en->lock);
+	slot = espah_slot_get(sad, &slot_id);
+	if (!slot)
+		return -ENOMEM;
+	err = xa_alloc_cyclic(&sad->index, &sa->index, sa, XA_LIMIT(1, U32_MAX), &sad->next,
+			      GFP_KERNEL_ACCOUNT);
+	if (err < 0)
+		goto err_slot;
+
+	path->dst = sa->id.dst;
+	path->family = sa->id.family;
+	complete_path(sa, path);
+	err = espah_key_use_add(&sad->keys, sa);
+	if (err)
+		goto err_index;
+	refcount_inc(&slot->refs);
+	sa->slot = slot;
+	sa->queue = &slot->queue;
+	espah_queue_get(sa->queue);
+	if (old)
+		err = rhashtable_replace_fast(&sad->sas, &old->node, &sa->node, sa_params);
+	else
+		err = rhashtable_insert_fast(&sad->sas, &sa->node, sa_params);
+	if (err)
+		goto err_key;
+	if (old)
+		unlink_sa(sad, old);
+	list_add(&sa->link, &slot->sas);
+	choose_sa(slot);
+	sad->count[sa->id.dir]++;
+	changed(sad);
+	return 0;
+
+err_key:
+	espah_key_use_del(&sad->keys, sa);
+err_index:
+	xa_erase(&sad->index, sa->index);
+err_slot:
+	espah_slot_put(sad, slot);
+	return err;
+}
+
+/*
+ * Lets an SA be found by another id: first by both, then by the new one alone. Or, without
+ * memory, by the one that it has. Readers may be on the SA's node while it goes to another chain
+ * of the table; they find the wrong end of a chain and look again.
+ */
+static int change_id(struct espah_sad *sad, struct espah_sa *sa, const struct espah_sa_id *id)
+{
+	struct stand_in *stand_in;
+	int err;
+
+	if (!memcmp(id, &sa->id, sizeof(*id)))
+		return 0;
+	stand_in = kzalloc(sizeof(*stand_in), GFP_KERNEL_ACCOUNT);
+	if (!stand_in)
+		return -ENOMEM;
+	stand_in->id = *id;
+	stand_in->state = STAND_IN;
+	stand_in->sa = sa;
+	err = rhashtable_insert_fast(&sad->sas, &stand_in->node, sa_params);
+	if (err) {
+		kfree(stand_in);
+		return err;
+	}
+	rhashtable_remove_fast(&sad->sas, &sa->node, sa_params);
+	sa->id = *id;
+	rhashtable_replace_fast(&sad->sas, &stand_in->node, &sa->node, sa_params);
+	kfree_rcu(stand_in, rcu);
+	return 0;
+}
+
+/* Ties an SA to another slot, among whose SAs it keeps its age. */
+static void change_slot(struct espah_sad *sad, struct espah_sa *sa, struct espah_slot *slot)
+{
+	struct espah_slot *old = sa->slot;
+	struct espah_sa *next;
+
+	list_del(&sa->link);
+	list_for_each_entry(next, &slot->sas, link)
+		if (next->index < sa->index)
+			break;
+	list_add_tail(&sa->link, &next->link);
+	refcount_inc(&slot->refs);
+	WRITE_ONCE(sa->slot, slot);
+	choose_sa(slot);
+	choose_sa(old);
+	espah_slot_put(sad, old);
+	release_slot(old);
+}
+
+int espah_sad_move(struct espah_sa *sa, struct espah_path *path)
+{
+	struct espah_path *old = espah_sa_path(sa);
+	struct espah_slot_id slot_id = sa->slot->id;
+	struct espah_sad *sad = &sa->en->sad;
+	struct espah_sa_id id = sa->id;
+	struct espah_slot *slot;
+
+	lockdep_assert_held(&sa->en->lock);
+	id.dst = slot_id.dst = path->dst;
+	id.family = slot_id.family = path->family;
+	slot_id.src = path->src;
+	complete_path(sa, path);
+	slot = espah_slot_get(sad, &slot_id);
+	if (!slot)
+		return -ENOMEM;
+	if (change_id(sad, sa, &id)) {
+		espah_slot_put(sad, slot);
+		return -ENOMEM;
+	}
+	WRITE_ONCE(sa->pmtu, 0);
+	rcu_assign_pointer(sa->path, path);
+	call_rcu(&old->rcu, free_path_rcu);
+	change_slot(sad, sa, slot);
+	return 0;
+}
+
+void espah_sad_del(struct espah_sa *sa)
+{
+	struct espah_sad *sad = &sa->en->sad;
+
+	lockdep_assert_held(&sa->en->lock);
+	rhashtable_remove_fast(&sad->sas, &sa->node, sa_params);
+	unlink_sa(sad, sa);
+}
+
+void espah_sa_retire(struct espah_sa *sa)
+{
+	queue_rcu_work(espah_workqueue, &sa->retire);
+}
+
+int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, u32 max)
+{
+	u64 range = (u64)max - min + 1;
+	u32 start = mul_u64_u32_shr(range, get_random_u32(), 32);
+	u32 i, offset;
+
+	for (i = 0; i < min_t(u64, range, SPI_TRIES); i++) {
+		if (range <= SPI_TRIES)
+			offset = (start + i) % (u32)range;
+		else
+			offset = mul_u64_u32_shr(range, get_random_u32(), 32);
+		id->spi = cpu_to_be32(min + offset);
+		if (!espah_sad_find(sad, id))
+			return 0;
+	}
+	return -ENOSPC;
+}
+
+int espah_sad_setup(struct espah_sad *sad, work_func_t expire)
+{
+	int err = rhashtable_init(&sad->sas, &sa_params);
+
+	if (err)
+		return err;
+	err = rhashtable_init(&sad->slots, &slot_params);
+	if (err)
+		goto err_sas;
+	err = espah_keys_setup(&sad->keys);
+	if (err)
+		goto err_slots;
+	espah_clock_setup(&sad->clock, expire);
+	xa_init_flags(&sad->index, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	sad->next = 1;
+	sad->generation = 1;
+	espah_generation_end(&sad->removals);
+	sad->count[ESPAH_DIR_IN] = 0;
+	sad->count[ESPAH_DIR_OUT] = 0;
+	atomic_set(&sad->live, 0);
+	return 0;
+err_slots:
+	rhashtable_destroy(&sad->slots);
+err_sas:
+	rhashtable_destroy(&sad->sas);
+	return err;
+}
+
+void espah_sad_teardown(struct espah_sad *sad)
+{
+	cancel_delayed_work_sync(&sad->clock.work);
+	wait_var_event(&sad->live, !atomic_read(&sad->live));
+	xa_destroy(&sad->index);
+	espah_keys_teardown(&sad->keys);
+	rhashtable_destroy(&sad->slots);
+	rhashtable_destroy(&sad->sas);
+}

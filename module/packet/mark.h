@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The mark of what came out of an SA. */
+#ifndef _ESPAH_MARK_H
+#define _ESPAH_MARK_H
+
+#include <linux/skbuff.h>
+#include "db/sa.h"
+
+/**
+ * espah_mark - mark a packet as decapsulated, for PRE_ROUTING, nft, tc and eBPF to see
+ * @sa: the SA that it came by
+ * @skb: the packet, without a route
+ *
+ * Context: RCU reader. Return: false without memory.
+ */
+bool espah_mark(struct espah_sa *sa, struct sk_buff *skb);
+
+/**
+ * espah_marked - whether a packet came out of an SA of ours
+ * @skb: a packet at PRE_ROUTING
+ *
+ * The mark is a metadata dst. It lives until routing replaces it, and nobody
+ * outside the kernel can make one that passes for ours.
+ */
+bool espah_marked(const struct sk_buff *skb);
+
+#endif /* _ESPAH_MARK_H */

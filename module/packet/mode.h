@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Tunnel and transport mode: headers put on and taken off (RFC 4301 5.1.2, RFC 4303 3.1). */
+#ifndef _ESPAH_MODE_H
+#define _ESPAH_MODE_H
+
+#include <linux/skbuff.h>
+#include "db/reasons.h"
+#include "db/sad.h"
+
+struct espah_op;
+
+/**
+ * struct espah_layout - how a packet is to be wrapped
+ * @path: the SA's, while the packet is being wrapped
+ * @head_len: bytes that all headers take which are put on
+ * @hdr_len: bytes from skb->data on that stay in front of the ESP or AH header (transport)
+ * @nh_off: transport: offset of the field that names the upper-layer protocol
+ * @pad_to: length up to which the packet is padded, to hide its own (RFC 4303 2.7)
+ * @first_len: bytes before the first of several SAs wrapped it, or 0
+ * @policy_id: the policy by which another SA follows; 0: none does
+ * @next_header: for the ESP trailer or AH
+ * @depth: how many SAs were before
+ * @nesting: how many emissions brought the packet here, see ESPAH_NESTING_MAX
+ * @dummy: it carries nothing
+ */
+struct espah_layout {
+	struct espah_path *path;
+	u16 head_len;
+	u16 hdr_len;
+	u16 nh_off;
+	u16 pad_to;
+	u16 first_len;
+	u32 policy_id;
+	u8 next_header;
+	u8 depth;
+	u8 nesting;
+	bool dummy;
+};
+
+/* finds out, from @layout->path; ESPAH_DROP_MALFORMED_OUT if headers are cut off */
+enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
+				  struct espah_layout *layout);
+
+/**
+ * espah_mode_header - write an IP header without options for a packet of an SA
+ * @sa: the SA
+ * @skb: the packet, which begins with the header; its protocol is set
+ * @path: where it goes
+ * @dst: by which route
+ * @tos: traffic class
+ * @df: IPv4: do not fragment
+ *
+ * Lengths, checksum and IP identification are left to the IP layer.
+ */
+void espah_mode_header(const struct espah_sa *sa, struct sk_buff *skb,
+		       const struct espah_path *path, const struct dst_entry *dst, u8 tos, bool df);
+
+/**
+ * espah_mode_wrap - make way for ESP header and IV or AH, and write the headers before them
+ * @sa: the SA
+ * @skb: the packet, with room in front; an ESP trailer is on already
+ * @layout: from espah_mode_layout()
+ * @dst: route of the outer packet
+ *
+ * IP lengths, checksum and identification are left to the IP layer.
+ *
+ * Return: offset of the ESP or AH header from skb->data.
+ */
+unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
+			     const struct espah_layout *layout, const struct dst_entry *dst);
+
+/**
+ * espah_mode_unwrap - take the outer headers off an authenticated packet
+ * @op: the packet, a trailer already off
+ * @next_header: from the ESP trailer or AH
+ *
+ * Return: ESPAH_DROP_NONE, with skb->data, network header and protocol those of the inner
+ * packet; or a reason.
+ */
+enum espah_drop espah_mode_unwrap(const struct espah_op *op, u8 next_header);
+
+#endif /* _ESPAH_MODE_H */

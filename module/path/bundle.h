@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Several SAs for one packet, as a policy asks for them (RFC 4301 4.5): on the way out each
+ * takes what the one before has made, on the way in they are undone in one pass, and the
+ * policy is asked once, at the end, about all of them.
+ */
+#ifndef _ESPAH_BUNDLE_H
+#define _ESPAH_BUNDLE_H
+
+#include "db/net.h"
+#include "packet/esp.h"
+
+/**
+ * espah_bundle_sas - the SAs for a packet under a protect policy
+ * @en: network namespace
+ * @pol: the policy
+ * @flow: the packet's flow
+ * @sas: filled, the innermost first: ESPAH_BUNDLE_MAX entries
+ *
+ * Context: RCU reader. Return: how many; 0 if one is missing.
+ */
+unsigned int espah_bundle_sas(struct espah_net *en, struct espah_policy *pol,
+			      const struct espah_flow *flow, struct espah_sa **sas);
+
+/* the SA that takes the packet first, or NULL if one of them all is missing; Context: as above */
+static inline struct espah_sa *espah_policy_sa(struct espah_net *en, struct espah_policy *pol,
+					       const struct espah_flow *flow)
+{
+	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
+
+	if (likely(!pol->nouter))
+		return espah_template_sa(en, &pol->tmpl, flow);
+	return espah_bundle_sas(en, pol, flow, sas) ? sas[0] : NULL;
+}
+
+/**
+ * espah_bundle_mtu - the largest packet that fits through all SAs of a policy
+ * @pol: the policy
+ * @first: the SA that takes the packet first; its template leads nowhere while packets wait
+ * @flow: the packet's flow
+ * @hdr_len: as for espah_sa_mtu()
+ * @mtu: gets it, bytes; 0 if nothing fits
+ *
+ * Context: RCU reader. Return: ESPAH_DROP_NONE, or what is missing: an SA or the route.
+ */
+enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *first,
+				 const struct espah_flow *flow, unsigned int hdr_len,
+				 unsigned int *mtu);
+
+/**
+ * espah_bundle_received - the SAs that a received packet has been through
+ * @op: the packet
+ * @sas: filled, the innermost first: ESPAH_BUNDLE_MAX entries
+ *
+ * Context: RCU reader. Return: how many; 0 if one is gone meanwhile.
+ */
+unsigned int espah_bundle_received(const struct espah_op *op, struct espah_sa **sas);
+
+/* whether the SAs are those that protect policy @pol asks for, and all; Context: RCU reader */
+bool espah_bundle_admits(struct espah_policy *pol, const struct espah_op *op);
+
+static inline bool espah_policy_admits(struct espah_policy *pol, const struct espah_op *op)
+{
+	if (likely(!op->depth && !pol->nouter))
+		return espah_template_admits(&pol->tmpl, op->sa);
+	return espah_bundle_admits(pol, op);
+}
+
+/* the SA of an ESP or AH packet to us that came out of another, or NULL; Context: as above */
+struct espah_sa *espah_bundle_next(struct espah_net *en, const struct sk_buff *skb,
+				   const struct espah_flow *flow, int thoff);
+
+#endif /* _ESPAH_BUNDLE_H */

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/udp.h>
+#include "db/domain.h"
+#include "db/recent.h"
+#include "decide.h"
+#include "icmp.h"
+#include "packet/flow.h"
+#include "packet/ike.h"
+#include "xfrm.h"
+
+/* ESP in UDP that XFRM has an SA for: UDP is much else. */
+static bool for_xfrm(struct net *net, const struct espah_packet *packet,
+		     const struct espah_flow *flow)
+{
+	struct espah_sa_id id = { .dst = flow->dst, .proto = IPPROTO_ESP, .family = flow->family };
+
+	return flow->proto == IPPROTO_UDP && flow->has_ports &&
+	       espah_spi_read(packet->skb, IPPROTO_ESP, packet->thoff + sizeof(struct udphdr),
+			      &id.spi, 1) &&
+	       id.spi && espah_xfrm_has(net, packet->skb, &id, htons(flow->dport));
+}
+
+/*
+ * RFC 4301 6.1.1: whether an ICMP message in clear is let in, where the policy does not object.
+ * One about a packet of our SAs is for us, as that had our address: to whoever lies behind, it
+ * could carry anything.
+ */
+static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
+		       const struct espah_packet *packet, const struct espah_flow *flow)
+{
+	struct espah_flow quoted;
+
+	return READ_ONCE(en->icmp_plaintext) == ESPAH_ACTION_BYPASS ||
+	       !espah_icmp_policy(en, ESPAH_DIR_IN, packet->skb, flow, packet->thoff, pol, &quoted) ||
+	       (espah_icmp_about_sa(en, packet->skb, flow, packet->thoff) &&
+		espah_domain_has(en->net, &flow->dst, flow->family, packet->skb->dev));
+}
+
+/* Whether a port of this host is one on which IKE is spoken. */
+static bool is_ike_port(u16 port)
+{
+	return port == ESPAH_IKE_PORT || port == ESPAH_IKE_NATT_PORT;
+}
+
+enum espah_exempt espah_exempt(struct espah_net *en, u8 dir, const struct espah_flow *flow,
+			       const struct espah_packet *packet, const struct net_device *dev)
+{
+	bool out = dir == ESPAH_DIR_OUT;
+
+	switch (flow->proto) {
+	case IPPROTO_ICMPV6:
+		if (packet ? espah_flow_is_nd(packet->skb, flow, packet->thoff) :
+			     flow->family == AF_INET6)
+			return ESPAH_EXEMPT_ND;
+		break;
+	case IPPROTO_ESP:
+	case IPPROTO_AH:
+		/* of the rest of what this host sends, the hooks let pass what bears XFRM's flag */
+		if (out)
+			return !packet && espah_domain_has(en->net, &flow->src, flow->family, dev) ?
+			       ESPAH_EXEMPT_MADE : ESPAH_EXEMPT_NONE;
+		/* its SPI leads to an SA of ours, or of XFRM's, or nowhere */
+		if (espah_domain_has(en->net, &flow->dst, flow->family, dev))
+			return ESPAH_EXEMPT_IPSEC;
+		break;
+	case IPPROTO_UDP:
+		if (out && packet)
+			return espah_ike_sends(packet->sk, packet->skb, flow, packet->thoff) ?
+			       ESPAH_EXEMPT_IKE : ESPAH_EXEMPT_NONE;
+		if (!espah_domain_has(en->net, out ? &flow->src : &flow->dst, flow->family, dev))
+			break;
+		if (packet ? for_xfrm(en->net, packet, flow) ||
+			     espah_ike_receives(en->net, packet->skb, flow, packet->thoff) :
+			     is_ike_port(out ? flow->sport : flow->dport))
+			return ESPAH_EXEMPT_IKE;
+		break;
+	}
+	return ESPAH_EXEMPT_NONE;
+}
+
+/* RFC 4301 6.1.1: errors of routers between the gateways, which cannot but write in clear */
+static bool about_sa(struct espah_net *en, const struct espah_policy *pol,
+		     const struct espah_packet *packet, const struct espah_flow *flow)
+{
+	return !(pol && espah_policy_names(pol, flow->proto)) &&
+	       espah_icmp_about_sa(en, packet->skb, flow, packet->thoff);
+}
+
+static enum espah_drop decide_in(struct espah_net *en, const struct espah_flow *flow,
+				 const struct espah_packet *packet, struct espah_decision *is)
+{
+	if (is->action == ESPAH_ACTION_BYPASS && !flow->hidden)
+		return packet && unlikely(espah_flow_is_icmp(flow)) &&
+		       !admit_icmp(en, is->pol, packet, flow) ?
+		       ESPAH_DROP_ICMP_PLAINTEXT : ESPAH_DROP_NONE;
+	if (packet) {
+		is->exempt = espah_exempt(en, ESPAH_DIR_IN, flow, packet, packet->skb->dev);
+		if (is->exempt)
+			return ESPAH_DROP_NONE;
+		if (about_sa(en, is->pol, packet, flow))
+			return espah_domain_has(en->net, &flow->dst, flow->family,
+						packet->skb->dev) ?
+			       ESPAH_DROP_NONE : ESPAH_DROP_ICMP_PLAINTEXT;
+	}
+	if (flow->hidden)
+		return ESPAH_DROP_OPAQUE_IN;
+	return is->action == ESPAH_ACTION_PROTECT ? ESPAH_DROP_PLAINTEXT : ESPAH_DROP_DISCARD_IN;
+}
+
+static enum espah_drop decide_out(struct espah_net *en, const struct espah_flow *flow,
+				  const struct espah_packet *packet, struct espah_decision *is)
+{
+	struct espah_policy *of;
+
+	if (unlikely(flow->hidden))
+		return ESPAH_DROP_OPAQUE_OUT;
+	if (packet && unlikely(espah_flow_is_icmp(flow))) {
+		if (espah_icmp_redirects(en, packet->skb, flow, packet->thoff))
+			return ESPAH_DROP_REDIRECT;
+		of = is->action == ESPAH_ACTION_PROTECT ? NULL :
+		     espah_icmp_policy(en, ESPAH_DIR_OUT, packet->skb, flow, packet->thoff,
+				       is->pol, &is->quoted);
+		if (of) {
+			is->pol = of;
+			is->action = ESPAH_ACTION_PROTECT;
+			is->quotes = true;
+		}
+	}
+	if (is->action == ESPAH_ACTION_BYPASS)
+		return ESPAH_DROP_NONE;
+	if (packet)
+		is->exempt = espah_exempt(en, ESPAH_DIR_OUT, flow, packet, NULL);
+	return is->action == ESPAH_ACTION_DISCARD && !is->exempt ? ESPAH_DROP_DISCARD_OUT :
+								   ESPAH_DROP_NONE;
+}
+
+enum espah_drop espah_decide(struct espah_net *en, u8 dir, struct espah_flow *flow,
+			     const struct espah_packet *packet, struct espah_decision *is)
+{
+	struct espah_policy *pol = espah_recent_policy(&en->spd, dir, flow);
+
+	is->pol = pol;
+	is->action = pol ? pol->action : READ_ONCE(en->default_action[dir]);
+	is->exempt = ESPAH_EXEMPT_NONE;
+	is->quotes = false;
+	return dir == ESPAH_DIR_OUT ? decide_out(en, flow, packet, is) :
+				      decide_in(en, flow, packet, is);
+}

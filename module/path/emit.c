@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <net/esp.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+#include <net/xfrm.h>
+#include "compat/netdev.h"
+#include "db/net.h"
+#include "emit.h"
+#include "loopback.h"
+#include "packet/esp.h"
+#include "packet/udp_encap.h"
+#include "protect.h"
+#include "report/drop.h"
+
+DEFINE_PER_CPU(u8, espah_nesting);
+
+/* Leaves it to the IP layer to send an ESP packet. */
+static void emit4(struct espah_sa *sa, struct sk_buff *skb)
+{
+	bool group = skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
+	u16 flags = IPSKB_XFRM_TRANSFORMED;
+
+	if (sa->mode == ESPAH_MODE_TUNNEL)
+		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	if (!READ_ONCE(sa->pmtu))
+		flags |= IPSKB_FORWARDED; /* or the IP layer fragments to its own path MTU */
+	IPCB(skb)->flags |= flags;
+	IPCB(skb)->frag_max_size = 0;
+	if (unlikely(group))
+		espah_loopback_begin();
+	ip_local_out(sa->en->net, skb->sk, skb);
+	if (unlikely(group))
+		espah_loopback_end();
+}
+
+static void emit6(struct espah_sa *sa, struct sk_buff *skb)
+{
+	if (sa->mode == ESPAH_MODE_TUNNEL)
+		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
+	IP6CB(skb)->flags |= IP6SKB_XFRM_TRANSFORMED;
+	IP6CB(skb)->frag_max_size = 0;
+	ip6_local_out(sa->en->net, skb->sk, skb);
+}
+
+/*
+ * Sends it. The packet keeps its level while it waits for a driver, for those behind it or for
+ * an SA: so one that goes round in a circle ends, though it begins each time on an empty stack.
+ */
+static void send(const struct espah_op *op)
+{
+	u8 outer = __this_cpu_read(espah_nesting), level = max(outer, op->nesting);
+	unsigned int sas = op->depth + !!level; /* the first one hardly takes any of the stack */
+
+	if (unlikely(!espah_recursion_enter(sas))) {
+		espah_drop(op->sa->en, op->sa, NULL, ESPAH_DROP_NESTING, op->skb);
+		return;
+	}
+	__this_cpu_write(espah_nesting, level + 1);
+	if (op->skb->protocol == htons(ETH_P_IP))
+		emit4(op->sa, op->skb);
+	else
+		emit6(op->sa, op->skb);
+	__this_cpu_write(espah_nesting, outer);
+	espah_recursion_leave(sas);
+}
+
+struct espah_op *espah_emit(struct espah_op *op)
+{
+	struct espah_sa *sa = op->sa;
+	struct espah_net *en = sa->en;
+	struct sk_buff *skb = op->skb;
+	struct espah_net_stats *stats;
+	unsigned int len;
+
+	if (unlikely(op->err)) {
+		espah_drop(en, sa, NULL, espah_op_reason(op->err), skb);
+		return NULL;
+	}
+	espah_esp_restore(op);
+	if (unlikely(!skb_dst(skb))) {
+		espah_drop(en, sa, NULL, ESPAH_DROP_NO_ROUTE, skb);
+		return NULL;
+	}
+	len = op->plain_len;
+	if (likely(len)) { /* no dummy */
+		espah_count(sa->counters, 1, len);
+		if (likely(!op->policy_id)) {
+			stats = this_cpu_ptr(en->stats);
+			stats->dir[ESPAH_DIR_OUT].packets++;
+			stats->dir[ESPAH_DIR_OUT].bytes += op->first_len ?: len;
+		}
+	}
+
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	skb->ignore_df = 1;
+	nf_reset_ct(skb);
+	secpath_reset(skb); /* of what came by another SA */
+	if (unlikely(op->encap_len))
+		espah_encap_finish(skb);
+	if (unlikely(op->policy_id))
+		return espah_protect_next(op);
+	send(op);
+	return NULL;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/cpuhotplug.h>
+#include <linux/delay.h>
+#include <linux/netdevice.h>
+#include "gather.h"
+#include "order.h"
+#include "packet/number.h"
+
+DEFINE_PER_CPU(bool, espah_gather_busy);
+DEFINE_PER_CPU(const struct sk_buff *, espah_gather_newest);
+
+static struct espah_gathering __percpu *gatherings;
+static struct net_device *gatherings_dev;
+static int hotplug_state;
+
+/* Whether the op at @end is run together with those from @first on. */
+static bool joins(struct espah_op *const *ops, unsigned int first, unsigned int end)
+{
+	return ops[end]->sa == ops[first]->sa && end - first < ESPAH_BATCH;
+}
+
+struct espah_gathering *espah_gather_here(void)
+{
+	return this_cpu_ptr(gatherings);
+}
+
+bool espah_gather_begin(struct espah_gathering *gathering)
+{
+	if (!gathering->n || gathering->running)
+		return false;
+	gathering->running = true;
+	gathering->next = 0;
+	return true;
+}
+
+unsigned int espah_gather_next(struct espah_gathering *gathering, struct espah_op ***ops)
+{
+	unsigned int first = gathering->next, end = first;
+
+	while (end < gathering->n && joins(gathering->ops, first, end))
+		end++;
+	gathering->next = end;
+	*ops = gathering->ops + first;
+	return end - first;
+}
+
+void espah_gather_end(struct espah_gathering *gathering)
+{
+	/* several waited, so the next one will; another CPU's are run where it went offline */
+	if (gathering == this_cpu_ptr(gatherings))
+		__this_cpu_write(espah_gather_busy, gathering->n > 1);
+	gathering->running = false;
+	gathering->n = 0;
+}
+
+bool espah_gather_takes(const struct espah_sa *sa, const struct sk_buff *skb)
+{
+	/* segments come together as it is */
+	return !this_cpu_ptr(gatherings)->running && !skb->next && !espah_order_waits(sa);
+}
+
+bool espah_gather(struct espah_op *op)
+{
+	struct espah_gathering *gathering = this_cpu_ptr(gatherings);
+	unsigned int n = gathering->n++;
+
+	gathering->ops[n] = op;
+	if (!n) {
+		__this_cpu_write(espah_gather_busy, true);
+		napi_schedule(&gathering->napi);
+	}
+	/* it outlives this RCU section, which is all that keeps SA, device and route */
+	if (!n || !joins(gathering->ops, gathering->group, n)) {
+		gathering->group = n;
+		refcount_inc(&op->sa->refs);
+	}
+	op->dev = op->skb->dev;
+	dev_hold(op->dev);
+	skb_dst_force(op->skb);
+	return gathering->n == ESPAH_GATHER_MAX || espah_gather_ends(op->skb);
+}
+
+static void free_gatherings(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		espah_napi_del(&per_cpu_ptr(gatherings, cpu)->napi);
+	synchronize_net();
+	free_percpu(gatherings);
+	espah_dummy_dev_free(gatherings_dev);
+}
+
+/*
+ * A CPU is about to come online; another one may have to run what it left. Nothing is added
+ * meanwhile, so that this has an end.
+ */
+static int prepare_cpu(unsigned int cpu)
+{
+	while (test_bit(NAPI_STATE_SCHED, &per_cpu_ptr(gatherings, cpu)->napi.state))
+		usleep_range(1000, 2000);
+	return 0;
+}
+
+int espah_gather_setup(int (*poll)(struct napi_struct *napi, int budget))
+{
+	int cpu, err;
+
+	gatherings_dev = espah_dummy_dev_alloc();
+	if (!gatherings_dev)
+		return -ENOMEM;
+	gatherings = alloc_percpu(struct espah_gathering);
+	if (!gatherings) {
+		espah_dummy_dev_free(gatherings_dev);
+		return -ENOMEM;
+	}
+	for_each_possible_cpu(cpu)
+		espah_napi_add(gatherings_dev, &per_cpu_ptr(gatherings, cpu)->napi, poll);
+	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "net/espah:gatherings", prepare_cpu,
+					NULL);
+	if (err < 0) {
+		free_gatherings();
+		return err;
+	}
+	hotplug_state = err;
+	return 0;
+}
+
+void espah_gather_teardown(void)
+{
+	cpuhp_remove_state_nocalls(hotplug_state);
+	free_gatherings();
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/slab.h>
+#include <net/dst.h>
+#include "confirm.h"
+#include "db/net.h"
+#include "emit.h"
+#include "held.h"
+#include "refuse.h"
+#include "report/drop.h"
+
+/* how often what came in the meantime is sent, too */
+#define ROUNDS 8
+
+/* where templates point to while packets wait */
+static struct espah_slot closed;
+
+/**
+ * struct held - a packet that waits
+ * @link: in espah_waiting.packets, or in a list of what is to be sent
+ * @pol: its policy, which ends the waiting when it goes
+ * @skb: the packet, not shared, with its route
+ * @sa: the SA that takes it, once there is one; of the list of what is to be sent
+ * @flow: its flow
+ * @thoff: offset of its upper-layer header
+ * @nesting: how many emissions brought it here
+ * @until: jiffies
+ */
+struct held {
+	struct list_head link;
+	struct espah_policy *pol;
+	struct sk_buff *skb;
+	struct espah_sa *sa;
+	struct espah_flow flow;
+	int thoff;
+	u8 nesting;
+	unsigned long until;
+};
+
+/* The SA that takes a packet first, if all are there. Context: RCU reader. */
+static struct espah_sa *sa_of(struct espah_net *en, const struct held *held)
+{
+	struct espah_policy *pol = held->pol;
+	struct espah_template tmpl = { .id = pol->tmpl.id, .slot = pol->own_slot };
+	struct espah_sa *sa = espah_template_sa(en, &tmpl, &held->flow);
+	unsigned int i;
+
+	for (i = 1; sa && i <= pol->nouter; i++)
+		if (!espah_template_sa(en, espah_policy_tmpl(pol, i), &held->flow))
+			sa = NULL;
+	return sa;
+}
+
+/* The two ends of waiting. Context: espah_waiting.lock. */
+static void close_policy(struct espah_policy *pol)
+{
+	if (pol->held++)
+		return;
+	pol->own_slot = pol->tmpl.slot;
+	WRITE_ONCE(pol->tmpl.slot, &closed);
+}
+
+static void open_policy(struct espah_policy *pol)
+{
+	WRITE_ONCE(pol->tmpl.slot, pol->own_slot);
+}
+
+/* Makes a packet one that can wait. Return: it, or NULL: it was dropped, or a helper has it. */
+static struct held *wrap(struct espah_net *en, struct espah_policy *pol, struct sk_buff *skb,
+			 const struct nf_hook_state *state)
+{
+	enum espah_drop reason = ESPAH_DROP_NOMEM;
+	unsigned int verdict = espah_confirm(skb, state);
+	struct held *held;
+
+	if (verdict == NF_STOLEN)
+		return NULL;
+	if (verdict != NF_ACCEPT) {
+		reason = ESPAH_DROP_CONFIRM;
+		goto drop;
+	}
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (!skb) {
+		espah_count_drop(en, NULL, pol, reason, NULL, 1);
+		return NULL;
+	}
+	held = kmalloc(sizeof(*held), GFP_ATOMIC | __GFP_ACCOUNT);
+	if (!held)
+		goto drop;
+	nf_reset_ct(skb); /* it is confirmed once */
+	held->skb = skb;
+	if (skb_dst_force(skb))
+		return held;
+	kfree(held);
+	reason = ESPAH_DROP_NO_ROUTE;
+drop:
+	espah_drop(en, NULL, pol, reason, skb);
+	return NULL;
+}
+
+void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *skb,
+		const struct espah_flow *flow, int thoff, const struct nf_hook_state *state)
+{
+	struct espah_waiting *waiting = &en->waiting;
+	struct held *held = wrap(en, pol, skb, state);
+	bool full;
+
+	if (!held)
+		return;
+	held->pol = pol;
+	held->flow = *flow;
+	held->thoff = thoff;
+	held->nesting = __this_cpu_read(espah_nesting);
+	held->until = jiffies + ESPAH_HELD_TIME;
+	spin_lock_bh(&waiting->lock);
+	full = pol->held >= pol->queue || waiting->count >= ESPAH_HELD_MAX;
+	if (!full) {
+		close_policy(pol);
+		list_add_tail(&held->link, &waiting->packets);
+		waiting->count++;
+		/* it may have come meanwhile */
+		if (sa_of(en, held))
+			mod_delayed_work(espah_workqueue, &waiting->work, 0);
+		else
+			queue_delayed_work(espah_workqueue, &waiting->work, ESPAH_HELD_TIME);
+	}
+	spin_unlock_bh(&waiting->lock);
+	if (full) {
+		espah_drop(en, NULL, pol, ESPAH_DROP_ACQUIRE_FULL, held->skb);
+		kfree(held);
+	}
+}
+
+void espah_held_kick(struct espah_net *en)
+{
+	bool any;
+
+	/* who holds a packet after this sees the SA */
+	spin_lock_bh(&en->waiting.lock);
+	any = en->waiting.count;
+	spin_unlock_bh(&en->waiting.lock);
+	if (any)
+		mod_delayed_work(espah_workqueue, &en->waiting.work, 0);
+}
+
+/* Context: espah_waiting.lock, RCU reader, as long as the packet is looked at. */
+static void take_out(struct espah_net *en, struct held *held, struct list_head *to)
+{
+	/* the device by which it was to leave may be gone, but not the route's */
+	held->skb->dev = skb_dst(held->skb)->dev;
+	list_move_tail(&held->link, to);
+	en->waiting.count--;
+}
+
+/*
+ * Takes out those whose SA is there and those whose time is over.
+ * Return: jiffies until there is something to do again.
+ */
+static unsigned long take_ready(struct espah_net *en, struct list_head *ready)
+{
+	unsigned long next = ESPAH_HELD_TIME, now = jiffies;
+	struct held *held, *more;
+
+	list_for_each_entry_safe(held, more, &en->waiting.packets, link) {
+		held->sa = sa_of(en, held);
+		if (held->sa || time_after_eq(now, held->until))
+			take_out(en, held, ready);
+		else
+			next = min(next, held->until - now);
+	}
+	return next;
+}
+
+static void send_ready(struct espah_net *en, struct list_head *ready)
+{
+	struct held *held;
+
+	list_for_each_entry(held, ready, link) {
+		if (held->sa) {
+			en->waiting.send(en, held->pol, held->sa, held->skb, &held->flow,
+					 held->thoff, held->nesting);
+			continue;
+		}
+		if (held->pol->unreach)
+			espah_refuse(held->skb, false);
+		espah_drop(en, NULL, held->pol, ESPAH_DROP_ACQUIRE_LATE, held->skb);
+	}
+}
+
+static void drop_ready(struct espah_net *en, struct list_head *ready)
+{
+	struct held *held;
+
+	list_for_each_entry(held, ready, link)
+		espah_drop(en, NULL, held->pol, held->sa ? ESPAH_DROP_ACQUIRE_FULL :
+			   ESPAH_DROP_ACQUIRE_LATE, held->skb);
+}
+
+/* Lets the policies' packets pass again that have none left. Context: espah_waiting.lock. */
+static void end_ready(struct list_head *ready)
+{
+	struct held *held, *more;
+
+	list_for_each_entry_safe(held, more, ready, link) {
+		/* unless espah_held_end() was here */
+		if (held->pol->held && !--held->pol->held)
+			open_policy(held->pol);
+		list_del(&held->link);
+		kfree(held);
+	}
+}
+
+static void release(struct work_struct *work)
+{
+	struct espah_waiting *waiting = container_of(to_delayed_work(work), struct espah_waiting,
+						     work);
+	struct espah_net *en = container_of(waiting, struct espah_net, waiting);
+	unsigned int round = 0;
+	unsigned long next;
+	LIST_HEAD(ready);
+
+	rcu_read_lock();
+	spin_lock_bh(&waiting->lock);
+	for (next = take_ready(en, &ready); !list_empty(&ready); next = take_ready(en, &ready)) {
+		/* others came while these were sent; if that does not end, some have to go */
+		if (++round > ROUNDS) {
+			drop_ready(en, &ready);
+		} else {
+			spin_unlock_bh(&waiting->lock);
+			send_ready(en, &ready);
+			spin_lock_bh(&waiting->lock);
+		}
+		end_ready(&ready);
+	}
+	/* whoever was here meanwhile has been heeded */
+	if (waiting->count)
+		mod_delayed_work(espah_workqueue, &waiting->work, next);
+	spin_unlock_bh(&waiting->lock);
+	rcu_read_unlock();
+}
+
+void espah_held_end(struct espah_net *en, struct espah_policy *pol)
+{
+	struct held *held, *more;
+	LIST_HEAD(gone);
+
+	if (!pol->queue)
+		return;
+	rcu_read_lock();
+	spin_lock_bh(&en->waiting.lock);
+	WRITE_ONCE(pol->queue, 0);
+	if (pol->held)
+		open_policy(pol);
+	pol->held = 0;
+	list_for_each_entry_safe(held, more, &en->waiting.packets, link) {
+		if (held->pol == pol)
+			take_out(en, held, &gone);
+	}
+	spin_unlock_bh(&en->waiting.lock);
+	list_for_each_entry_safe(held, more, &gone, link) {
+		espah_drop(en, NULL, pol, ESPAH_DROP_ACQUIRE_LATE, held->skb);
+		kfree(held);
+	}
+	rcu_read_unlock();
+}
+
+void espah_held_setup(struct espah_net *en, espah_held_send_t *send)
+{
+	en->waiting.send = send;
+	spin_lock_init(&en->waiting.lock);
+	INIT_LIST_HEAD(&en->waiting.packets);
+	INIT_DELAYED_WORK(&en->waiting.work, release);
+}
+
+void espah_held_teardown(struct espah_net *en)
+{
+	cancel_delayed_work_sync(&en->waiting.work);
+}

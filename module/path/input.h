@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The input path: ESP and AH to this host. */
+#ifndef _ESPAH_INPUT_H
+#define _ESPAH_INPUT_H
+
+#include <linux/netfilter.h>
+#include "db/net.h"
+
+struct espah_op;
+
+/**
+ * espah_input - what happens to an ESP or AH packet at LOCAL_IN
+ * @en: network namespace
+ * @skb: the packet, from the IP header on
+ * @state: the hook's
+ * @proto: IPPROTO_ESP or IPPROTO_AH
+ * @hdr_off: offset of its header from skb->data
+ * @encap_len: bytes of the UDP header before it, or 0
+ *
+ * Return: NF_ACCEPT if the SA is XFRM's; NF_STOLEN if the packet was taken, or dropped and counted.
+ */
+unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
+			 const struct nf_hook_state *state, u8 proto, unsigned int hdr_off,
+			 unsigned int encap_len);
+
+/*
+ * lets a packet go on that espah_order_run() has let go, and others of its queue; NULL: none;
+ * Context: RCU reader, BH disabled
+ */
+void espah_input_on(struct espah_op *op);
+
+#endif /* _ESPAH_INPUT_H */

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/netdevice.h>
+#include "compat/netdev.h"
+#include "cpu/load.h"
+#include "cpu/worker.h"
+#include "db/net.h"
+#include "order.h"
+#include "report/drop.h"
+
+/* so long does the CPU go on that released while others helped */
+#define LINGER (HZ / 10)
+
+static struct espah_op *first_done(struct espah_queue *queue)
+{
+	struct espah_op *op = list_first_entry_or_null(&queue->ops, struct espah_op, link);
+
+	return op && op->done ? op : NULL;
+}
+
+/*
+ * The next op that may go on, now that it is finished and at the head of the queue, or NULL: then
+ * this CPU releases no longer. Called with @queue->lock held, which it gives up.
+ */
+static struct espah_op *take_done(struct espah_queue *queue) __releases(&queue->lock)
+{
+	struct espah_op *op = queue->fence ? NULL : first_done(queue);
+
+	if (op)
+		list_del(&op->link);
+	queue->releasing = op;
+	spin_unlock(&queue->lock);
+	return op;
+}
+
+/*
+ * Begins to release what is finished at the head of the queue. One CPU at a time does it, so that
+ * packets leave in order, and without the lock, so that others may queue meanwhile. Gives up
+ * @queue->lock. Return: the first op that may go on, or NULL.
+ */
+static struct espah_op *release(struct espah_queue *queue) __releases(&queue->lock)
+{
+	if (!queue->releasing)
+		return take_done(queue);
+	spin_unlock(&queue->lock);
+	return NULL;
+}
+
+/* Releases, or lets the CPU do it that has released before; as release(). */
+static struct espah_op *release_there(struct espah_queue *queue) __releases(&queue->lock)
+{
+	int cpu = queue->serial_cpu;
+	bool call;
+
+	if (cpu == ESPAH_CPU_NONE || cpu == smp_processor_id() || queue->releasing)
+		return release(queue);
+	if (unlikely(!cpu_online(cpu))) {
+		WRITE_ONCE(queue->serial_cpu, smp_processor_id());
+		return release(queue);
+	}
+	call = !queue->resuming && first_done(queue);
+	queue->resuming |= call;
+	if (call)
+		espah_worker_resume(queue, cpu);
+	spin_unlock(&queue->lock);
+	return NULL;
+}
+
+struct espah_op *espah_order_next(struct espah_op *op)
+{
+	struct espah_sa *sa = op->sa;
+	struct espah_queue *queue;
+
+	if (likely(!op->linked)) {
+		espah_op_put(op);
+		return NULL;
+	}
+	/* what is put lives on for a grace period, and with it the queue */
+	queue = sa->queue;
+	dev_put(op->dev);
+	espah_op_put(op);
+	espah_sa_put(sa);
+	spin_lock(&queue->lock);
+	/* counted until it has left, so that nobody overtakes it */
+	WRITE_ONCE(queue->len, queue->len - 1);
+	return take_done(queue);
+}
+
+/*
+ * Lets another CPU release from now on, but not before what was released until now has left
+ * the queue in which this CPU receives what it sends to itself, as through a veth. Called with
+ * @queue->lock held.
+ */
+static void move(struct espah_queue *queue, int to)
+{
+	int from = queue->serial_cpu;
+
+	if (from == ESPAH_CPU_NONE)
+		from = smp_processor_id();
+	WRITE_ONCE(queue->serial_cpu, to);
+	if (to == from || to == ESPAH_CPU_NONE || queue->fence)
+		return;
+	queue->fence = ESPAH_FENCE_ASKED;
+	if (!queue->resuming)
+		espah_worker_resume(queue, from);
+	queue->resuming = true;
+}
+
+/* Return: whether what was sent from here before has been received. */
+static bool fence_passed(struct espah_queue *queue)
+{
+	if (queue->fence == ESPAH_FENCE_ASKED && !queue->releasing) {
+		queue->fence_cpu = smp_processor_id();
+		queue->backlog = espah_backlog_tail(queue->fence_cpu);
+		queue->fence = ESPAH_FENCE_SET;
+	}
+	return queue->fence == ESPAH_FENCE_SET &&
+	       espah_backlog_passed(queue->fence_cpu, queue->backlog);
+}
+
+bool espah_order_resume(struct espah_queue *queue, struct espah_op **op)
+{
+	spin_lock(&queue->lock);
+	if (unlikely(queue->fence)) {
+		if (!fence_passed(queue)) {
+			spin_unlock(&queue->lock);
+			return false;
+		}
+		queue->fence = ESPAH_FENCE_NONE;
+		queue->resuming = false;
+		*op = release_there(queue);
+		return true;
+	}
+	queue->resuming = false;
+	*op = release(queue);
+	return true;
+}
+
+/* Queues an op, which from now on holds its SA, device and route. */
+static void link_op(struct espah_op *op)
+{
+	struct espah_queue *queue = op->sa->queue;
+
+	refcount_inc(&op->sa->refs);
+	op->dev = op->skb->dev;
+	dev_hold(op->dev);
+	skb_dst_force(op->skb);
+	list_add_tail(&op->link, &queue->ops);
+	op->linked = true;
+	WRITE_ONCE(queue->len, queue->len + 1);
+}
+
+struct espah_op *espah_order_answer(struct espah_op *op, int err)
+{
+	struct espah_queue *queue = op->sa->queue;
+
+	spin_lock(&queue->lock);
+	op->err = err;
+	op->done = true;
+	if (op->linked)
+		return release_there(queue);
+	spin_unlock(&queue->lock);
+	return NULL;
+}
+
+/* what a driver calls that answers later */
+static crypto_completion_t answered __ro_after_init;
+
+static int crypt(struct espah_op *op)
+{
+	aead_request_set_callback(&op->req, 0, answered, op);
+	return op->sa->id.dir == ESPAH_DIR_OUT ? crypto_aead_encrypt(&op->req) :
+						 crypto_aead_decrypt(&op->req);
+}
+
+bool espah_order_crypt(struct espah_op *op)
+{
+	int err = crypt(op);
+
+	if (unlikely(err == -EINPROGRESS))
+		return false;
+	op->err = err;
+	op->done = true;
+	return true;
+}
+
+struct espah_op *espah_order_work(struct espah_op *op)
+{
+	int err = crypt(op);
+
+	return err == -EINPROGRESS ? NULL : espah_order_answer(op, err);
+}
+
+/*
+ * Who releases: while others help, one CPU, and for some time afterwards, so that it seldom
+ * changes; then the one that packets come to, which at last need not queue them any more.
+ * Called with @queue->lock held. Return: whether a packet may pass without queueing.
+ */
+static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool spread)
+{
+	int here = smp_processor_id();
+
+	if (spread) {
+		queue->helped = jiffies;
+		if (queue->serial_cpu == ESPAH_CPU_NONE)
+			move(queue, espah_load_choose(sa));
+		else if (!READ_ONCE(sa->cpus) && !queue->fence)
+			move(queue, espah_load_relieve(queue->serial_cpu));
+	} else if (queue->serial_cpu != ESPAH_CPU_NONE && !queue->fence &&
+		   time_after(jiffies, queue->helped + LINGER)) {
+		move(queue, here);
+		if (!queue->len && !queue->fence) {
+			WRITE_ONCE(queue->serial_cpu, ESPAH_CPU_NONE);
+			return true;
+		}
+	}
+	return false;
+}
+
+struct espah_op *espah_order_queue(struct espah_op *op)
+{
+	struct espah_queue *queue = op->sa->queue;
+
+	spin_lock(&queue->lock);
+	link_op(op);
+	if (op->done)
+		return release_there(queue);
+	spin_unlock(&queue->lock);
+	return NULL;
+}
+
+static struct espah_op *run_here(struct espah_op *op)
+{
+	return likely(espah_order_crypt(op)) ? op : espah_order_queue(op);
+}
+
+/* Queues a packet behind those before it, for this CPU or another one to go on with. */
+static noinline struct espah_op *run_queued(struct espah_op *op, bool spread)
+{
+	struct espah_sa *sa = op->sa;
+	struct espah_queue *queue = sa->queue;
+
+	spin_lock(&queue->lock);
+	if (unlikely(queue->len >= ESPAH_INFLIGHT_MAX)) {
+		spin_unlock(&queue->lock);
+		espah_drop(sa->en, sa, NULL, ESPAH_DROP_QUEUE_FULL, op->skb);
+		espah_op_put(op);
+		return NULL;
+	}
+	if (choose(queue, sa, spread)) {
+		spin_unlock(&queue->lock);
+		return run_here(op);
+	}
+	link_op(op);
+	spin_unlock(&queue->lock);
+	return spread && espah_worker_give(sa, op) ? NULL : espah_order_work(op);
+}
+
+bool espah_order_waits(const struct espah_sa *sa)
+{
+	return espah_order_queued(sa) || espah_load_wanted(sa);
+}
+
+struct espah_op *espah_order_run(struct espah_op *op)
+{
+	bool spread = espah_load_wanted(op->sa);
+
+	return unlikely(spread || espah_order_queued(op->sa)) ? run_queued(op, spread) :
+								 run_here(op);
+}
+
+void __init espah_order_setup(crypto_completion_t done)
+{
+	answered = done;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The check that nothing comes in clear where a policy says protect (RFC 4301 5.2 step 3). */
+#ifndef _ESPAH_PLAINTEXT_H
+#define _ESPAH_PLAINTEXT_H
+
+#include <linux/netfilter.h>
+#include "db/net.h"
+
+/**
+ * espah_plaintext - judge a packet at PRE_ROUTING
+ * @en: network namespace
+ * @skb: the packet
+ * @family: AF_INET or AF_INET6
+ *
+ * Return: NF_ACCEPT, and the packet bears a mark (judged.h); NF_STOLEN: it was dropped and counted.
+ */
+unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family);
+
+/**
+ * espah_plaintext_late - judge a packet that has come by another way
+ * @en: network namespace
+ * @skb: the packet, which bears no mark
+ * @family: AF_INET or AF_INET6
+ *
+ * By the addresses that it came with, if conntrack has translated them meanwhile.
+ *
+ * Return: NF_ACCEPT, or NF_STOLEN if the packet was dropped and counted.
+ */
+unsigned int espah_plaintext_late(struct espah_net *en, struct sk_buff *skb, u8 family);
+
+#endif /* _ESPAH_PLAINTEXT_H */

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "packet/ah.h"
+#include "report/drop.h"
+#include "seal.h"
+
+bool espah_seal(struct espah_op *op)
+{
+	struct espah_sa *sa = op->sa;
+	enum espah_drop reason = unlikely(espah_sa_is_ah(sa)) ? espah_ah_seal(op) :
+								espah_esp_seal(op);
+
+	if (unlikely(READ_ONCE(sa->watch)) && !reason && !espah_life_charge(sa, op->ct_len))
+		reason = ESPAH_DROP_EXPIRED;
+	if (likely(!reason))
+		return true;
+	espah_drop(sa->en, sa, NULL, reason, op->skb);
+	espah_op_put(op);
+	return false;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/slab.h>
+#include "db/net.h"
+#include "drop.h"
+#include "event.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* What kfree_skb() tells to drop monitors, whose list of reasons is the kernel's own. */
+static const enum skb_drop_reason kernel_reasons[ESPAH_DROP_NUM] = {
+#define X(id, name, kernel, text) [ESPAH_DROP_##id] = SKB_DROP_REASON_##kernel,
+	ESPAH_DROPS(X)
+#undef X
+};
+
+/* Makes the counters at the first drop. Without memory only the namespace's count is kept. */
+static void count_in(struct espah_drops **where, enum espah_drop reason, u32 n)
+{
+	struct espah_drops *drops = READ_ONCE(*where), *old;
+
+	if (!drops) {
+		drops = kzalloc(sizeof(*drops), GFP_ATOMIC | __GFP_ACCOUNT);
+		if (!drops)
+			return;
+		old = cmpxchg(where, NULL, drops);
+		if (old) {
+			kfree(drops);
+			drops = old;
+		}
+	}
+	atomic64_add(n, &drops->count[reason]);
+}
+
+void espah_count_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,
+		      enum espah_drop reason, const struct sk_buff *skb, u32 n)
+{
+	this_cpu_add(en->stats->drops[reason], n);
+	if (sa)
+		count_in(&sa->drops, reason, n);
+	if (pol)
+		count_in(&pol->drops, reason, n);
+	trace_drop(en->net, sa, pol, reason, skb, n);
+	BUILD_BUG_ON(ESPAH_DROP_NUM > 64);
+	espah_event_drop(en, sa, pol, reason, skb);
+}
+
+void espah_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,
+		enum espah_drop reason, struct sk_buff *skb)
+{
+	u32 n = skb_is_gso(skb) ? max_t(u32, skb_shinfo(skb)->gso_segs, 1) : 1;
+
+	espah_count_drop(en, sa, pol, reason, skb, n);
+	kfree_skb_reason(skb, kernel_reasons[reason]);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Events of the generic-netlink family; Context, where nothing is said: process, espah_net.lock. */
+#ifndef _ESPAH_EVENT_H
+#define _ESPAH_EVENT_H
+
+#include <net/genetlink.h>
+#include "db/net.h"
+
+/** enum espah_mcgrp - index of the multicast groups in the family */
+enum espah_mcgrp {
+	ESPAH_MCGRP_INDEX_SA,
+	ESPAH_MCGRP_INDEX_POLICY,
+	ESPAH_MCGRP_INDEX_ACQUIRE,
+	ESPAH_MCGRP_INDEX_EXPIRE,
+	ESPAH_MCGRP_INDEX_MAPPING,
+	ESPAH_MCGRP_INDEX_AUDIT,
+	ESPAH_MCGRP_INDEX_DROP,
+};
+
+/* once the family is registered, by which events are sent from now on */
+void espah_events_start(const struct genl_family *family);
+
+/**
+ * espah_events_stop - tell nothing any more
+ *
+ * Packets are met until the namespaces' hooks are gone, which is after the family is gone. Its
+ * number and those of its groups may be another family's by then, whose listeners would get our
+ * events. What netlink requests and the clock tell is not waited for here: the first end before the
+ * family does, and the second holds a reference to the module.
+ *
+ * Context: module unload, before the family is unregistered.
+ */
+void espah_events_stop(void);
+
+/* @cmd: ESPAH_CMD_SA_NEW, _SET or _DEL */
+void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd);
+/* an SA reached a limit */
+void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard);
+/* @attrs is the request's: SA_DIR, SA_REQID */
+void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs);
+/* @cmd: ESPAH_CMD_POLICY_NEW or _DEL */
+void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd);
+/* @attrs is the request's: POLICY_DIR */
+void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);
+
+/**
+ * espah_event_acquire - say that a packet met a protect policy without an SA
+ * @en: network namespace
+ * @pol: the policy
+ * @flow: the packet's flow
+ *
+ * At most one event a second for each policy. Context: RCU reader, BH disabled or not.
+ */
+void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
+			 const struct espah_flow *flow);
+
+/**
+ * espah_event_mapping - say that an SA's peer has another address or port
+ * @sa: inbound SA with UDP encapsulation
+ * @src: source address of an authenticated packet
+ * @sport: its UDP source port
+ *
+ * At most one event a second for each SA. Context: RCU reader, BH disabled.
+ */
+void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport);
+
+/**
+ * espah_event_drop - tell those who listen of a dropped packet
+ * @en: network namespace
+ * @sa: the SA concerned, or NULL
+ * @pol: the policy concerned, or NULL
+ * @reason: why
+ * @skb: the packet, or NULL if it is gone
+ *
+ * At most ten events a second for each reason. Context: RCU reader.
+ */
+void espah_event_drop(struct espah_net *en, const struct espah_sa *sa,
+		      const struct espah_policy *pol, enum espah_drop reason,
+		      const struct sk_buff *skb);
+
+#endif /* _ESPAH_EVENT_H */
