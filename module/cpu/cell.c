@@ -12,7 +12,7 @@
 #define ROUND_STEP BIT_ULL(ROUND_CPU_BITS)
 
 /**
- * struct espah_cell - what a CPU has decrypted
+ * struct cell - what a CPU has decrypted
  * @here: packets that wait; BH disabled on the cell's CPU
  * @round: changes each time the cell has run empty; under @late.lock
  * @late: packets that other CPUs decrypted, but that have to follow some in @here
@@ -26,7 +26,7 @@
  * The queue of an SA remembers the round in which it used a cell last. While the cell is
  * still in that round, it may hold packets of the SA: in @here, @late or GRO.
  */
-struct espah_cell {
+struct cell {
 	struct sk_buff_head here;
 	u64 round;
 	struct sk_buff_head late;
@@ -37,7 +37,7 @@ struct espah_cell {
 	unsigned long polls;
 };
 
-static struct espah_cell __percpu *cells;
+static struct cell __percpu *cells;
 static struct net_device *cells_dev;
 static int hotplug_state;
 
@@ -52,7 +52,7 @@ static bool full(const struct sk_buff_head *queue)
 }
 
 /* Lets packets from other CPUs join; false if there are none. */
-static bool take_late(struct espah_cell *cell)
+static bool take_late(struct cell *cell)
 {
 	if (likely(skb_queue_empty_lockless(&cell->late)))
 		return false;
@@ -65,7 +65,7 @@ static bool take_late(struct espah_cell *cell)
 /* Context: hard interrupt on the cell's CPU, if that is online */
 static void schedule_here(void *info)
 {
-	struct espah_cell *cell = info;
+	struct cell *cell = info;
 
 	__napi_schedule(&cell->napi);
 }
@@ -74,15 +74,15 @@ static void schedule_here(void *info)
  * A CPU that goes offline leaves its NAPI contexts to another one. If it is back, it gets its
  * cell back, with what is in it. Return: false if the cell has to be polled here.
  */
-static noinline bool go_home(struct espah_cell *cell, int cpu)
+static noinline bool go_home(struct cell *cell, int cpu)
 {
 	return cpu_online(cpu) && !smp_call_function_single_async(cpu, &cell->call);
 }
 
 static int poll(struct napi_struct *napi, int budget)
 {
-	struct espah_cell *cell = container_of(napi, struct espah_cell, napi);
-	struct espah_cell *own = this_cpu_ptr(cells);
+	struct cell *cell = container_of(napi, struct cell, napi);
+	struct cell *own = this_cpu_ptr(cells);
 	struct sk_buff *skb;
 	LIST_HEAD(list);
 	bool empty;
@@ -130,7 +130,7 @@ static int poll(struct napi_struct *napi, int budget)
  */
 static int follow(u64 round, struct sk_buff *skb)
 {
-	struct espah_cell *cell = per_cpu_ptr(cells, cpu_of(round));
+	struct cell *cell = per_cpu_ptr(cells, cpu_of(round));
 	int result = 0;
 
 	if (READ_ONCE(cell->round) != round)
@@ -153,7 +153,7 @@ static int follow(u64 round, struct sk_buff *skb)
  * back later has to wait: the next one may be given back to another CPU, while what the
  * stack has made of this one still lies in a queue here.
  */
-static bool receive_directly(struct espah_cell *cell, struct espah_queue *queue, u64 round,
+static bool receive_directly(struct cell *cell, struct espah_queue *queue, u64 round,
 			     struct sk_buff *skb)
 {
 	if (!netif_elide_gro(skb->dev) || cell->direct || espah_backlog_len(smp_processor_id()))
@@ -174,7 +174,7 @@ static bool receive_directly(struct espah_cell *cell, struct espah_queue *queue,
  * Queues a packet of a CPU that has come back before its cell has, with the lock.
  * Return: as follow().
  */
-static noinline int follow_home(struct espah_cell *cell, struct sk_buff *skb)
+static noinline int follow_home(struct cell *cell, struct sk_buff *skb)
 {
 	int followed = follow(READ_ONCE(cell->round), skb);
 
@@ -186,7 +186,7 @@ static noinline int follow_home(struct espah_cell *cell, struct sk_buff *skb)
 
 bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_once)
 {
-	struct espah_cell *cell = this_cpu_ptr(cells);
+	struct cell *cell = this_cpu_ptr(cells);
 	u64 round = READ_ONCE(queue->cell_round);
 	int followed;
 
@@ -226,14 +226,14 @@ drop:
 	return false;
 }
 
-static unsigned long polls(const struct espah_cell *cell)
+static unsigned long polls(const struct cell *cell)
 {
 	/* what polls before this one have taken is with the stack */
 	return smp_load_acquire(&cell->polls);
 }
 
 /* Waits for what is in a cell now; it may never run empty while packets keep coming. */
-static void wait_for(struct espah_cell *cell)
+static void wait_for(struct cell *cell)
 {
 	unsigned long before = polls(cell);
 	unsigned int packets = skb_queue_len_lockless(&cell->here) +
@@ -272,7 +272,7 @@ static int prepare_cpu(unsigned int cpu)
 
 static void free_cells(void)
 {
-	struct espah_cell *cell;
+	struct cell *cell;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
@@ -288,14 +288,14 @@ static void free_cells(void)
 
 int espah_cells_setup(void)
 {
-	struct espah_cell *cell;
+	struct cell *cell;
 	int cpu, err;
 
 	BUILD_BUG_ON(CONFIG_NR_CPUS > ROUND_STEP);
 	cells_dev = espah_dummy_dev_alloc();
 	if (!cells_dev)
 		return -ENOMEM;
-	cells = alloc_percpu(struct espah_cell);
+	cells = alloc_percpu(struct cell);
 	if (!cells) {
 		espah_dummy_dev_free(cells_dev);
 		return -ENOMEM;

@@ -15,11 +15,11 @@
 #define ESPAH_VERSION "0.1.0"
 
 /**
- * struct espah_told - how often drops were told of late
+ * struct espah_drop_rate - how often drops of a reason were told of late
  * @last: jiffies of the last time
  * @missed: packets that were not told of since
  */
-struct espah_told {
+struct espah_drop_rate {
 	unsigned long last;
 	atomic_t missed;
 };
@@ -78,7 +78,7 @@ struct espah_flowtable {
  * @queued: packets were queued for helpers in user space; see confirm.c
  * @addresses: counts changes of the host's addresses and of the devices in VRFs; see domain.h
  * @dying: the namespace is going away: nothing is added any more; under @lock
- * @told: by enum espah_drop
+ * @rates: by enum espah_drop
  */
 struct espah_net {
 	struct net *net;
@@ -100,7 +100,7 @@ struct espah_net {
 	bool pinned;
 	bool dying;
 	bool queued;
-	struct espah_told told[ESPAH_DROP_NUM];
+	struct espah_drop_rate rates[ESPAH_DROP_NUM];
 };
 
 extern unsigned int espah_net_id;

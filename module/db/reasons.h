@@ -14,7 +14,6 @@
 	X(NOMEM, "nomem", NOMEM, "memory ran out")                                                 \
 	X(CRYPTO, "crypto", NOT_SPECIFIED, "the crypto driver failed")                             \
 	X(QUEUE_FULL, "queue_full", FULL_RING, "too many packets wait for the crypto driver")      \
-	X(SA_GONE, "sa_gone", XFRM_POLICY, "the SA was deleted while the packet was in flight")    \
 	X(AH_HEADERS, "ah_headers", IP_INHDR,                                                      \
 	  "options or extension headers before AH are broken, too long, or unknown to AH")         \
 	X(LARVAL, "larval", XFRM_POLICY, "the SA has no keys yet")                                 \

@@ -458,9 +458,11 @@ int espah_sad_move(struct espah_sa *sa, struct espah_path *path)
 	struct espah_slot *slot;
 
 	lockdep_assert_held(&sa->en->lock);
-	id.dst = slot_id.dst = path->dst;
-	id.family = slot_id.family = path->family;
+	id.dst = path->dst;
+	id.family = path->family;
 	slot_id.src = path->src;
+	slot_id.dst = path->dst;
+	slot_id.family = path->family;
 	complete_path(sa, path);
 	slot = espah_slot_get(sad, &slot_id);
 	if (!slot)

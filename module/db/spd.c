@@ -70,6 +70,7 @@ void espah_policy_put_slots(struct espah_net *en, struct espah_policy *pol)
 {
 	unsigned int i;
 
+	lockdep_assert_held(&en->lock);
 	for (i = 0; i <= pol->nouter; i++) {
 		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
 

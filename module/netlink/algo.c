@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/crypto.h>
-#include "dump.h"
+#include "answer.h"
 #include "netlink.h"
 #include "packet/algo.h"
 #include "report/put.h"
@@ -22,13 +22,6 @@ static int put_algo(struct sk_buff *skb, const struct espah_algo *algo, const ch
 	return nla_put_string(skb, ESPAH_ALGO_MISSING, algo->missing);
 }
 
-/**
- * espah_dump_algo - ESPAH_CMD_ALGO_GET: one message full
- * @skb: the message
- * @cb: the dump; cb->args[0] is the algorithm to go on with
- *
- * Return: bytes, 0 at the end, or -errno.
- */
 int espah_dump_algo(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	char driver[CRYPTO_MAX_ALG_NAME];

@@ -20,127 +20,74 @@ static int wrong_length(const struct nlattr *attr, int len, struct netlink_ext_a
 	return -EINVAL;
 }
 
-/**
- * espah_check_u8 - validate the length of a u8
- * @attr: the attribute
- * @extack: gets a sentence on failure
- *
- * This and the others: Return: 0 or -EINVAL.
- */
-int espah_check_u8(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return wrong_length(attr, sizeof(u8), extack);
+/* The validators; Return: 0, or -EINVAL with a sentence. */
+#define CHECK_LENGTH(name, len)								\
+int espah_check_##name(const struct nlattr *attr, struct netlink_ext_ack *extack)	\
+{											\
+	return wrong_length(attr, len, extack);						\
 }
 
-/**
- * espah_check_u16 - validate the length of a u16
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_u16(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return wrong_length(attr, sizeof(u16), extack);
+CHECK_LENGTH(flag, 0)
+CHECK_LENGTH(u8, sizeof(u8))
+CHECK_LENGTH(u16, sizeof(u16))
+CHECK_LENGTH(u32, sizeof(u32))
+CHECK_LENGTH(u64, sizeof(u64))
+
+/* @ok: whether `value' is accepted; a macro, because the text is one for the format */
+#define CHECK(name, type, ok, accepted, fmt)						\
+int espah_check_##name(const struct nlattr *attr, struct netlink_ext_ack *extack)	\
+{											\
+	int err = wrong_length(attr, sizeof(type), extack);				\
+	type value = err ? 0 : nla_get_##type(attr);					\
+											\
+	if (err || (ok))								\
+		return err;								\
+	got(extack, attr, accepted, fmt, value);					\
+	return -EINVAL;									\
 }
 
-/**
- * espah_check_u32 - validate the length of a u32
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_u32(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return wrong_length(attr, sizeof(u32), extack);
-}
+CHECK(dir, u8, value <= ESPAH_DIR_MAX, "a direction is 0 (in) or 1 (out)", "%u")
+CHECK(mode, u8, value <= ESPAH_MODE_MAX, "a mode is 0 (transport) or 1 (tunnel)", "%u")
+CHECK(action, u8, value <= ESPAH_ACTION_MAX,
+	"an action is 0 (discard), 1 (bypass) or 2 (protect)", "%u")
+CHECK(default, u8, value == ESPAH_ACTION_DISCARD || value == ESPAH_ACTION_BYPASS,
+	"a default action is 0 (discard) or 1 (bypass)", "%u")
+CHECK(bool, u8, value <= 1, "the attribute is 0 (off) or 1 (on)", "%u")
+CHECK(df, u8, value <= ESPAH_DF_MAX, "DF is 0 (copy), 1 (set) or 2 (clear)", "%u")
+CHECK(ipsec, u8, espah_proto_is_ipsec(value), "the protocol is 50 (ESP) or 51 (AH)", "%u")
+CHECK(family, u8, value == AF_INET || value == AF_INET6,
+	"a family is 2 (IPv4) or 10 (IPv6)", "%u")
+CHECK(ttl, u8, value, "a TTL is 1 to 255", "%u")
+CHECK(mss, u16, value == ESPAH_MSS_OFF || value == ESPAH_MSS_AUTO ||
+	(value >= ESPAH_MSS_MIN && value <= ESPAH_MSS_MAX),
+	"an MSS is 0 (off), 64 to 65495, or 65535 (auto)", "%u")
+CHECK(dummy, u32, !value || (value >= 1000 && value <= 3600000000U),
+	"an interval is 0 (none) or 1000 to 3600000000 microseconds", "%u")
+CHECK(ifindex, u32, value && value <= INT_MAX,
+	"the index of a device is 1 to 2147483647", "%u")
+CHECK(pfp, u32, value && !(value & ~ESPAH_PFP_ALL),
+	"populate-from-packet flags are of 0x1f", "%#x")
+CHECK(queue, u32, value && value <= ESPAH_QUEUE_MAX, "a queue is of 1 to 64 packets", "%u")
+CHECK(sa_flags, u32, !(value & ~ESPAH_SA_F_ALL),
+	"flags are 1 (ESN), 2 (no ECN), 4 (DSCP inward), 8 (reuse key)", "%#x")
+CHECK(window, u32, !value || (value >= ESPAH_WINDOW_MIN && value <= ESPAH_WINDOW_MAX),
+	"a replay window is 0 (off) or 32 to 32768 packets", "%u")
+/* in host order */
+CHECK(spi_bound, u32, value >= ESPAH_SPI_MIN, "an SPI is at least 256 (RFC 4303 2.1)", "%u")
 
-/**
- * espah_check_u64 - validate the length of a u64
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_u64(const struct nlattr *attr, struct netlink_ext_ack *extack)
+/* in network order */
+int espah_check_spi(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
-	return wrong_length(attr, sizeof(u64), extack);
-}
+	int err = wrong_length(attr, sizeof(__be32), extack);
+	u32 spi = err ? 0 : be32_to_cpu(nla_get_be32(attr));
 
-/**
- * espah_check_dummy - validate an interval between dummies
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_dummy(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = espah_check_u32(attr, extack);
-	u32 us = err ? 0 : nla_get_u32(attr);
-
-	if (err || !us || (us >= 1000 && us <= 3600000000U))
+	if (err || spi >= ESPAH_SPI_MIN)
 		return err;
-	got(extack, attr, "an interval is 0 (none) or 1000 to 3600000000 microseconds", "%u", us);
+	got(extack, attr, "an SPI is at least 256 (RFC 4303 2.1)", "%u", spi);
 	return -EINVAL;
 }
 
-/**
- * espah_check_ifindex - validate the index of a device
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_ifindex(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = espah_check_u32(attr, extack);
-	u32 index = err ? 0 : nla_get_u32(attr);
-
-	if (err || (index && index <= INT_MAX))
-		return err;
-	got(extack, attr, "the index of a device is 1 to 2147483647", "%u", index);
-	return -EINVAL;
-}
-
-/**
- * espah_check_pfp - validate populate-from-packet flags
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_pfp(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = espah_check_u32(attr, extack);
-	u32 flags = err ? 0 : nla_get_u32(attr);
-
-	if (err || (flags && !(flags & ~ESPAH_PFP_ALL)))
-		return err;
-	got(extack, attr, "populate-from-packet flags are of 0x1f", "%#x", flags);
-	return -EINVAL;
-}
-
-/**
- * espah_check_queue - validate how many packets may wait
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_queue(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = espah_check_u32(attr, extack);
-	u32 packets = err ? 0 : nla_get_u32(attr);
-
-	if (err || (packets && packets <= ESPAH_QUEUE_MAX))
-		return err;
-	got(extack, attr, "a queue is of 1 to 64 packets", "%u", packets);
-	return -EINVAL;
-}
-
-/**
- * espah_check_flag - validate that a flag is empty
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_flag(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return wrong_length(attr, 0, extack);
-}
-
-/**
- * espah_check_name - validate a short string that ends in NUL
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
+/* ends in NUL */
 int espah_check_name(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	int len = nla_len(attr);
@@ -151,11 +98,6 @@ int espah_check_name(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
-/**
- * espah_check_label - validate a name that can be printed
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
 int espah_check_label(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	int err = espah_check_name(attr, extack);
@@ -172,11 +114,6 @@ int espah_check_label(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return 0;
 }
 
-/**
- * espah_check_key - validate that a key is not absurdly long
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
 int espah_check_key(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (nla_len(attr) && nla_len(attr) <= ESPAH_KEY_MAX)
@@ -185,11 +122,6 @@ int espah_check_key(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
-/**
- * espah_check_addr - validate the length of an address
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
 int espah_check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (nla_len(attr) == sizeof(struct in_addr) || nla_len(attr) == sizeof(struct in6_addr))
@@ -198,171 +130,7 @@ int espah_check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
-/* Checks a u8 against an inclusive range; as a macro, because the text is one for the format. */
-#define check_u8_range(attr, extack, min, max, accepted)		\
-({									\
-	const struct nlattr *__attr = attr;				\
-	int __err = wrong_length(__attr, sizeof(u8), extack);		\
-	u8 __value = __err ? 0 : nla_get_u8(__attr);			\
-									\
-	if (!__err && (__value < (min) || __value > (max))) {		\
-		got(extack, __attr, accepted, "%u", __value);		\
-		__err = -EINVAL;					\
-	}								\
-	__err;								\
-})
-
-/**
- * espah_check_dir - validate an enum espah_dir
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_dir(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return check_u8_range(attr, extack, 0, ESPAH_DIR_MAX, "a direction is 0 (in) or 1 (out)");
-}
-
-/**
- * espah_check_mode - validate an enum espah_mode
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_mode(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return check_u8_range(attr, extack, 0, ESPAH_MODE_MAX,
-			      "a mode is 0 (transport) or 1 (tunnel)");
-}
-
-/**
- * espah_check_action - validate an enum espah_action
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_action(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return check_u8_range(attr, extack, 0, ESPAH_ACTION_MAX,
-			      "an action is 0 (discard), 1 (bypass) or 2 (protect)");
-}
-
-/**
- * espah_check_default - validate an enum espah_action that needs no template
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_default(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return check_u8_range(attr, extack, ESPAH_ACTION_DISCARD, ESPAH_ACTION_BYPASS,
-			      "a default action is 0 (discard) or 1 (bypass)");
-}
-
-/**
- * espah_check_bool - validate what is on or off
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_bool(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return check_u8_range(attr, extack, 0, 1, "the attribute is 0 (off) or 1 (on)");
-}
-
-/**
- * espah_check_df - validate an enum espah_df
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_df(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return check_u8_range(attr, extack, 0, ESPAH_DF_MAX,
-			      "DF is 0 (copy), 1 (set) or 2 (clear)");
-}
-
-/**
- * espah_check_ipsec - validate an IPsec protocol
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_ipsec(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return check_u8_range(attr, extack, IPPROTO_ESP, IPPROTO_AH,
-			      "the protocol is 50 (ESP) or 51 (AH)");
-}
-
-/**
- * espah_check_family - validate an address family
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_family(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = wrong_length(attr, sizeof(u8), extack);
-	u8 family;
-
-	if (err)
-		return err;
-	family = nla_get_u8(attr);
-	if (family == AF_INET || family == AF_INET6)
-		return 0;
-	got(extack, attr, "a family is 2 (IPv4) or 10 (IPv6)", "%u", family);
-	return -EINVAL;
-}
-
-static int check_spi_value(const struct nlattr *attr, u32 spi, struct netlink_ext_ack *extack)
-{
-	if (spi >= ESPAH_SPI_MIN)
-		return 0;
-	got(extack, attr, "an SPI is at least 256 (RFC 4303 2.1)", "%u", spi);
-	return -EINVAL;
-}
-
-/**
- * espah_check_spi - validate an SPI in network order
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_spi(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = wrong_length(attr, sizeof(__be32), extack);
-
-	return err ?: check_spi_value(attr, be32_to_cpu(nla_get_be32(attr)), extack);
-}
-
-/**
- * espah_check_spi_bound - validate an SPI in host order
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_spi_bound(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = wrong_length(attr, sizeof(u32), extack);
-
-	return err ?: check_spi_value(attr, nla_get_u32(attr), extack);
-}
-
-/**
- * espah_check_sa_flags - validate ESPAH_SA_F_*
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_sa_flags(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = wrong_length(attr, sizeof(u32), extack);
-	u32 flags;
-
-	if (err)
-		return err;
-	flags = nla_get_u32(attr);
-	if (!(flags & ~ESPAH_SA_F_ALL))
-		return 0;
-	got(extack, attr, "flags are 1 (ESN), 2 (no ECN), 4 (DSCP inward), 8 (reuse key)", "%#x",
-	    flags);
-	return -EINVAL;
-}
-
-/**
- * espah_check_dscp - validate a DSCP, or one for each that there is
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
+/* one for all, or one for each that there is */
 int espah_check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	const u8 *dscp = nla_data(attr);
@@ -379,55 +147,6 @@ int espah_check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
 		return -EINVAL;
 	}
 	return 0;
-}
-
-/**
- * espah_check_ttl - validate a TTL
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_ttl(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	return check_u8_range(attr, extack, 1, U8_MAX, "a TTL is 1 to 255");
-}
-
-/**
- * espah_check_window - validate a replay window
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_window(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = wrong_length(attr, sizeof(u32), extack);
-	u32 window;
-
-	if (err)
-		return err;
-	window = nla_get_u32(attr);
-	if (!window || (window >= ESPAH_WINDOW_MIN && window <= ESPAH_WINDOW_MAX))
-		return 0;
-	got(extack, attr, "a replay window is 0 (off) or 32 to 32768 packets", "%u", window);
-	return -EINVAL;
-}
-
-/**
- * espah_check_mss - validate the MSS setting of a policy
- * @attr: the attribute
- * @extack: gets a sentence on failure
- */
-int espah_check_mss(const struct nlattr *attr, struct netlink_ext_ack *extack)
-{
-	int err = wrong_length(attr, sizeof(u16), extack);
-	u16 mss;
-
-	if (err)
-		return err;
-	mss = nla_get_u16(attr);
-	if (mss == ESPAH_MSS_OFF || mss == ESPAH_MSS_AUTO ||
-	    (mss >= ESPAH_MSS_MIN && mss <= ESPAH_MSS_MAX))
-		return 0;
-	got(extack, attr, "an MSS is 0 (off), 64 to 65495, or 65535 (auto)", "%u", mss);
-	return -EINVAL;
 }
 
 /**

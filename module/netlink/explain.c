@@ -3,6 +3,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include "answer.h"
 #include "attr.h"
 #include "db/domain.h"
 #include "db/reasons.h"
@@ -284,13 +285,10 @@ static int put_passed(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	return nla_put_u32(skb, ESPAH_EXPLAIN_PASSED_COUNT, count);
 }
 
-int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
+static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
 {
-	struct espah_net *en = espah_pernet(genl_info_net(info));
 	struct nlattr **attrs = info->attrs;
 	struct espah_flow flow;
-	struct sk_buff *answer;
-	void *hdr;
 	int err = espah_need(info->extack, attrs, ESPAH_EXPLAIN_DIR) ?:
 		  espah_need(info->extack, attrs, ESPAH_EXPLAIN_SRC) ?:
 		  espah_need(info->extack, attrs, ESPAH_EXPLAIN_DST) ?:
@@ -298,26 +296,16 @@ int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
 
 	if (err)
 		return err;
-	answer = genlmsg_new(ESPAH_BUNDLE_MAX * ESPAH_MSG_SIZE + ESPAH_POLICY_SIZE, GFP_KERNEL);
-	if (!answer)
-		return -ENOMEM;
-	hdr = espah_put_message(answer, info->snd_portid, info->snd_seq, 0, ESPAH_CMD_EXPLAIN);
-	if (!hdr) {
-		nlmsg_free(answer);
-		return -EMSGSIZE;
-	}
-	mutex_lock(&en->lock);
 	rcu_read_lock();
 	set_vrf(en->net, &flow);
-	err = put_request(answer, attrs) ?:
-	      put_answer(answer, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
+	err = put_request(skb, attrs) ?:
+	      put_answer(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 	rcu_read_unlock();
-	err = err ?: put_passed(answer, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
-	mutex_unlock(&en->lock);
-	if (err) {
-		nlmsg_free(answer);
-		return err;
-	}
-	genlmsg_end(answer, hdr);
-	return genlmsg_reply(answer, info);
+	return err ?: put_passed(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
+}
+
+int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
+{
+	return espah_answer(info, ESPAH_CMD_EXPLAIN,
+			    ESPAH_BUNDLE_MAX * ESPAH_MSG_SIZE + ESPAH_POLICY_SIZE, put_all);
 }

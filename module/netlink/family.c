@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
+#include "answer.h"
 #include "attr.h"
 #include "db/privilege.h"
-#include "dump.h"
 #include "netlink.h"
 #include "path/flowtable.h"
 #include "report/event.h"
@@ -96,12 +96,6 @@ static struct genl_family family __ro_after_init = {
 	.n_mcgrps = ARRAY_SIZE(groups),
 };
 
-/**
- * espah_netlink_setup - register the family
- *
- * Context: module load.
- * Return: 0 or -errno.
- */
 int __init espah_netlink_setup(void)
 {
 	int err;
@@ -109,13 +103,10 @@ int __init espah_netlink_setup(void)
 	espah_put_setup(&family);
 	err = genl_register_family(&family);
 	if (!err)
-		espah_events_start(&family);
+		espah_events_start();
 	return err;
 }
 
-/**
- * espah_netlink_teardown - unregister the family; waits for requests that are being served
- */
 void espah_netlink_teardown(void)
 {
 	espah_events_stop();

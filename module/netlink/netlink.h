@@ -14,9 +14,13 @@
 #define ESPAH_MSS_MAX 65495
 
 int espah_netlink_setup(void);
+/* waits for requests that are being served */
 void espah_netlink_teardown(void);
 
-/* --- commands; context: process, no lock --- */
+/*
+ * --- commands; Context: process, no lock; Return: 0 or -errno. Dumps fill one message, go on from
+ * where cb->args[0] says, and return bytes, 0 at the end ---
+ */
 
 extern const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1];

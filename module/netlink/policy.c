@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/in.h>
+#include "answer.h"
 #include "attr.h"
 #include "change.h"
 #include "db/account.h"
-#include "dump.h"
 #include "netlink.h"
 #include "path/flowtable.h"
 #include "report/put.h"
@@ -373,27 +373,16 @@ int espah_cmd_policy_del(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+static int put_found(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
+{
+	struct espah_policy *pol = find_policy(en, info);
+
+	return IS_ERR(pol) ? PTR_ERR(pol) : espah_put_policy(skb, pol);
+}
+
 int espah_cmd_policy_get(struct sk_buff *skb, struct genl_info *info)
 {
-	struct espah_net *en = espah_pernet(genl_info_net(info));
-	struct sk_buff *answer = genlmsg_new(ESPAH_POLICY_SIZE, GFP_KERNEL);
-	struct espah_policy *pol;
-	int err;
-
-	if (!answer)
-		return -ENOMEM;
-	mutex_lock(&en->lock);
-	pol = find_policy(en, info);
-	if (IS_ERR(pol))
-		err = PTR_ERR(pol);
-	else
-		err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
-	mutex_unlock(&en->lock);
-	if (err) {
-		nlmsg_free(answer);
-		return err;
-	}
-	return genlmsg_reply(answer, info);
+	return espah_answer(info, ESPAH_CMD_POLICY_NEW, ESPAH_POLICY_SIZE, put_found);
 }
 
 /* Not genl_ops.start, whose texts 6.1 loses. */

@@ -3,11 +3,11 @@
 #include <linux/in.h>
 #include <linux/security.h>
 #include <net/inet_ecn.h>
+#include "answer.h"
 #include "attr.h"
 #include "change.h"
 #include "db/account.h"
 #include "db/privilege.h"
-#include "dump.h"
 #include "netlink.h"
 #include "packet/algo.h"
 #include "packet/key.h"
@@ -532,13 +532,6 @@ void espah_forget_keys(const struct nlmsghdr *nlh)
 			memzero_explicit(nla_data(attr), nla_len(attr));
 }
 
-/**
- * espah_cmd_sa_new - ESPAH_CMD_SA_NEW
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
 int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
@@ -585,13 +578,6 @@ static int move_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ex
 	return espah_sa_move(sa, &src, &dst, family, sport, dport, extack);
 }
 
-/**
- * espah_cmd_sa_set - ESPAH_CMD_SA_SET
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
 int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
@@ -622,13 +608,6 @@ out:
 	return err;
 }
 
-/**
- * espah_cmd_sa_del - ESPAH_CMD_SA_DEL
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
 int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
@@ -657,26 +636,9 @@ static int want_keys(struct nlattr **attrs, struct netlink_ext_ack *extack)
 	return -EPERM;
 }
 
-/* Frees an answer that will not be sent, but may hold a key. */
-static void free_answer(struct sk_buff *answer)
+static int put_found(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
 {
-	if (answer)
-		memzero_explicit(answer->head, skb_end_offset(answer));
-	nlmsg_free(answer);
-}
-
-/**
- * espah_cmd_sa_get - ESPAH_CMD_SA_GET for one SA
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
-int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
-{
-	struct espah_net *en = espah_pernet(genl_info_net(info));
 	int keys = want_keys(info->attrs, info->extack), err;
-	struct sk_buff *answer;
 	struct espah_sa *sa;
 
 	if (keys < 0)
@@ -685,21 +647,13 @@ int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
 	      espah_refuse(info->extack, info->attrs, ESPAH_SA_REQID, "is for dumps only");
 	if (err)
 		return err;
-	answer = genlmsg_new(ESPAH_MSG_SIZE, GFP_KERNEL);
-	if (!answer)
-		return -ENOMEM;
-	mutex_lock(&en->lock);
 	sa = find_sa(en, info);
-	if (IS_ERR(sa))
-		err = PTR_ERR(sa);
-	else
-		err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, sa, keys);
-	mutex_unlock(&en->lock);
-	if (err) {
-		free_answer(answer);
-		return err;
-	}
-	return genlmsg_reply(answer, info);
+	return IS_ERR(sa) ? PTR_ERR(sa) : espah_put_sa(skb, sa, keys);
+}
+
+int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
+{
+	return espah_answer(info, ESPAH_CMD_SA_NEW, ESPAH_MSG_SIZE, put_found);
 }
 
 /* Answers SA_ALLOC_SPI, or takes the SA back. Context: espah_net.lock. */
@@ -718,13 +672,6 @@ static int tell_spi(struct espah_sa *sa, struct sk_buff *answer, struct genl_inf
 	return err;
 }
 
-/**
- * espah_cmd_sa_alloc_spi - ESPAH_CMD_SA_ALLOC_SPI
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
 int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
@@ -820,13 +767,6 @@ static bool wanted(const struct espah_sa *sa, struct nlattr **attrs)
 	return true;
 }
 
-/**
- * espah_dump_sa - ESPAH_CMD_SA_GET for many SAs: one message full
- * @skb: the message
- * @cb: the dump; cb->args[0] is the number of the SA to go on with
- *
- * Return: bytes, 0 at the end, or -errno.
- */
 int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct espah_net *en = espah_pernet(sock_net(skb->sk));
@@ -854,13 +794,6 @@ int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len;
 }
 
-/**
- * espah_cmd_sa_flush - ESPAH_CMD_SA_FLUSH
- * @skb: request
- * @info: its attributes
- *
- * Return: 0.
- */
 int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "answer.h"
 #include "attr.h"
 #include "change.h"
 #include "db/reasons.h"
 #include "netlink.h"
 #include "report/put.h"
 
-static int put_stats(struct sk_buff *skb, const struct espah_net *en)
+static int put_stats(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
 {
 	const struct espah_sad *sad = &en->sad;
 	struct espah_net_stats sum;
@@ -37,7 +38,7 @@ static int put_stats(struct sk_buff *skb, const struct espah_net *en)
 	return 0;
 }
 
-static int put_config(struct sk_buff *skb, const struct espah_net *en)
+static int put_config(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
 {
 	if (nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_IN, en->default_action[ESPAH_DIR_IN]) ||
 	    nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_OUT, en->default_action[ESPAH_DIR_OUT]) ||
@@ -47,56 +48,15 @@ static int put_config(struct sk_buff *skb, const struct espah_net *en)
 	return 0;
 }
 
-/* Answers with one message that @put fills under espah_net.lock. */
-static int answer(struct genl_info *info, u8 cmd, size_t size,
-		  int (*put)(struct sk_buff *skb, const struct espah_net *en))
-{
-	struct espah_net *en = espah_pernet(genl_info_net(info));
-	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL);
-	void *hdr;
-	int err;
-
-	if (!skb)
-		return -ENOMEM;
-	hdr = espah_put_message(skb, info->snd_portid, info->snd_seq, 0, cmd);
-	if (!hdr) {
-		nlmsg_free(skb);
-		return -EMSGSIZE;
-	}
-	mutex_lock(&en->lock);
-	err = put(skb, en);
-	mutex_unlock(&en->lock);
-	if (err) {
-		nlmsg_free(skb);
-		return err;
-	}
-	genlmsg_end(skb, hdr);
-	return genlmsg_reply(skb, info);
-}
-
-/**
- * espah_cmd_stats_get - ESPAH_CMD_STATS_GET
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
 int espah_cmd_stats_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return answer(info, ESPAH_CMD_STATS_GET, 2 * ESPAH_MSG_SIZE, put_stats);
+	return espah_answer(info, ESPAH_CMD_STATS_GET, 2 * ESPAH_MSG_SIZE, put_stats);
 }
 
-/**
- * espah_cmd_config_get - ESPAH_CMD_CONFIG_GET
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
 int espah_cmd_config_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return answer(info, ESPAH_CMD_CONFIG_GET, ESPAH_CONFIG_MAX * nla_total_size(sizeof(u8)),
-		      put_config);
+	return espah_answer(info, ESPAH_CMD_CONFIG_GET,
+			    ESPAH_CONFIG_MAX * nla_total_size(sizeof(u8)), put_config);
 }
 
 const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
@@ -106,13 +66,6 @@ const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
 	[ESPAH_CONFIG_SECPATH] = ESPAH_NLA(bool),
 };
 
-/**
- * espah_cmd_config_set - ESPAH_CMD_CONFIG_SET
- * @skb: request
- * @info: its attributes
- *
- * Return: 0 or -errno.
- */
 int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));

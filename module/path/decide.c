@@ -31,7 +31,8 @@ static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 	struct espah_flow quoted;
 
 	return READ_ONCE(en->icmp_plaintext) == ESPAH_ACTION_BYPASS ||
-	       !espah_icmp_policy(en, ESPAH_DIR_IN, packet->skb, flow, packet->thoff, pol, &quoted) ||
+	       !espah_icmp_policy(en, ESPAH_DIR_IN, packet->skb, flow, packet->thoff, pol,
+				  &quoted) ||
 	       (espah_icmp_about_sa(en, packet->skb, flow, packet->thoff) &&
 		espah_domain_has(en->net, &flow->dst, flow->family, packet->skb->dev));
 }
@@ -90,7 +91,7 @@ static enum espah_drop decide_in(struct espah_net *en, const struct espah_flow *
 				 const struct espah_packet *packet, struct espah_decision *is)
 {
 	if (is->action == ESPAH_ACTION_BYPASS && !flow->hidden)
-		return packet && unlikely(espah_flow_is_icmp(flow)) &&
+		return unlikely(espah_flow_is_icmp(flow)) && packet &&
 		       !admit_icmp(en, is->pol, packet, flow) ?
 		       ESPAH_DROP_ICMP_PLAINTEXT : ESPAH_DROP_NONE;
 	if (packet) {

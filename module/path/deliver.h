@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The last station of an inbound packet: it is verified, unwrapped, and held against the policies. */
+/* The last station of an inbound packet: verified, unwrapped, held against the policies. */
 #ifndef _ESPAH_DELIVER_H
 #define _ESPAH_DELIVER_H
 

@@ -134,6 +134,7 @@ void espah_held_kick(struct espah_net *en)
 {
 	bool any;
 
+	lockdep_assert_held(&en->lock);
 	/* who holds a packet after this sees the SA */
 	spin_lock_bh(&en->waiting.lock);
 	any = en->waiting.count;
@@ -243,6 +244,7 @@ void espah_held_end(struct espah_net *en, struct espah_policy *pol)
 	struct held *held, *more;
 	LIST_HEAD(gone);
 
+	lockdep_assert_held(&en->lock);
 	if (!pol->queue)
 		return;
 	rcu_read_lock();

@@ -405,6 +405,7 @@ void espah_hooks_spare(struct espah_net *en)
 
 void espah_hooks_remove(struct espah_net *en)
 {
+	lockdep_assert_held(&en->lock);
 	if (en->hooked)
 		nf_unregister_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
 	en->hooked = false;

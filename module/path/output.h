@@ -36,7 +36,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 void espah_output_held(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
 		       struct sk_buff *skb, const struct espah_flow *flow, int thoff, u8 nesting);
 
-/* lets a packet go on that espah_protect() has wrapped, or NULL; Context: RCU reader, BH disabled */
+/* lets what espah_protect() returned go on; Context: RCU reader, BH disabled */
 void espah_output_run(struct espah_op *op);
 
 /* the same from where espah_order_run() has let it go, or others of its queue */

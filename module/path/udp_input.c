@@ -78,7 +78,7 @@ static void input_gso(struct espah_net *en, struct sk_buff *skb,
 }
 
 unsigned int espah_udp_input(struct espah_net *en, struct sk_buff *skb,
-			       const struct nf_hook_state *state, int off)
+			     const struct nf_hook_state *state, int off)
 {
 	struct udphdr buf;
 	const struct udphdr *uh = skb_header_pointer(skb, off, sizeof(buf), &buf);

@@ -17,6 +17,6 @@
  * the packet was taken, or dropped and counted.
  */
 unsigned int espah_udp_input(struct espah_net *en, struct sk_buff *skb,
-			       const struct nf_hook_state *state, int off);
+			     const struct nf_hook_state *state, int off);
 
 #endif /* _ESPAH_UDP_INPUT_H */

@@ -12,18 +12,18 @@
 /* events a second for each reason of drops */
 #define DROP_RATE 10
 
-/* The family to tell by, and whether it is there; see espah_events_stop(). */
-static const struct genl_family *by;
+/* Whether there is a family to tell by; see espah_events_stop(). */
 static bool telling;
 
 static bool has_listeners(const struct espah_net *en, enum espah_mcgrp group)
 {
-	return smp_load_acquire(&telling) && genl_has_listeners(by, en->net, group);
+	/* pairs with espah_events_start() */
+	return smp_load_acquire(&telling) && genl_has_listeners(espah_family, en->net, group);
 }
 
-void espah_events_start(const struct genl_family *family)
+void espah_events_start(void)
 {
-	by = family;
+	/* pairs with has_listeners(): then espah_family is there */
 	smp_store_release(&telling, true);
 }
 
@@ -57,7 +57,7 @@ static void send(struct espah_net *en, enum espah_mcgrp group, struct sk_buff *s
 	}
 	genlmsg_end(skb, hdr);
 	/* those whose queue is full see -ENOBUFS on their socket */
-	genlmsg_multicast_netns(by, en->net, skb, 0, group, gfp);
+	genlmsg_multicast_netns(espah_family, en->net, skb, 0, group, gfp);
 }
 
 void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
@@ -335,7 +335,7 @@ void espah_event_drop(struct espah_net *en, const struct espah_sa *sa,
 		{ ESPAH_MCGRP_INDEX_AUDIT, ESPAH_CMD_AUDIT, ESPAH_DROPS_AUDITED },
 		{ ESPAH_MCGRP_INDEX_DROP, ESPAH_CMD_DROP, ~ESPAH_DROPS_QUIET },
 	};
-	struct espah_told *told = &en->told[reason];
+	struct espah_drop_rate *rate = &en->rates[reason];
 	bool wanted[ARRAY_SIZE(kinds)];
 	struct sk_buff *event;
 	u32 missed;
@@ -347,11 +347,11 @@ void espah_event_drop(struct espah_net *en, const struct espah_sa *sa,
 			    has_listeners(en, kinds[i].group);
 	if (!wanted[0] && !wanted[1])
 		return;
-	if (!due(&told->last, HZ / DROP_RATE)) {
-		atomic_inc(&told->missed);
+	if (!due(&rate->last, HZ / DROP_RATE)) {
+		atomic_inc(&rate->missed);
 		return;
 	}
-	missed = atomic_xchg(&told->missed, 0);
+	missed = atomic_xchg(&rate->missed, 0);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (!wanted[i])
 			continue;

@@ -17,8 +17,8 @@ enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_DROP,
 };
 
-/* once the family is registered, by which events are sent from now on */
-void espah_events_start(const struct genl_family *family);
+/* once the family is registered */
+void espah_events_start(void);
 
 /**
  * espah_events_stop - tell nothing any more

@@ -10,16 +10,16 @@
 #include "packet/mtu.h"
 #include "put.h"
 
-static const struct genl_family *by __ro_after_init;
+const struct genl_family *espah_family __ro_after_init;
 
 void __init espah_put_setup(const struct genl_family *family)
 {
-	by = family;
+	espah_family = family;
 }
 
 void *espah_put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags, u8 cmd)
 {
-	return genlmsg_put(skb, portid, seq, by, flags, cmd);
+	return genlmsg_put(skb, portid, seq, espah_family, flags, cmd);
 }
 
 int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family)

@@ -15,7 +15,8 @@
 /* the same for a policy whose selector lists as much as it may */
 #define ESPAH_POLICY_SIZE (ESPAH_MSG_SIZE + 6144)
 
-/* @family: by which all messages are; before it is registered */
+/* the family of all messages; set before it is registered */
+extern const struct genl_family *espah_family;
 void espah_put_setup(const struct genl_family *family);
 /* begins a message; Return: what genlmsg_end() takes, or NULL without room */
 void *espah_put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags, u8 cmd);

@@ -39,7 +39,7 @@ FLOWS = [("tunnel", 4, 4, GCM, False, False), ("tunnel", 6, 6, CBC, False, False
 BEFORE_HOOKS = ("plaintext", "icmp_plaintext", "discard_in", "opaque_in", "malformed_in")
 # what a packet can be dropped for only after its ICV was found right, and what means overload
 NEVER = ("padding", "dummy", "next_header", "inner", "ecn", "policy", "expired", "deliver",
-         "queue_full", "nomem", "crypto", "sa_gone")
+         "queue_full", "nomem", "crypto")
 
 
 class Flow(Peer):

@@ -38,7 +38,7 @@ STAMP = struct.Struct("!II")  # flow, number
 
 
 # what the changes make of packets: without an SA, or policy, or past a queue's end
-EXPECTED = {"no_sa", "no_spi", "sa_gone", "discard_out", "queue_full", "deliver", "device", "socket"}
+EXPECTED = {"no_sa", "no_spi", "discard_out", "queue_full", "deliver", "device", "socket"}
 
 
 # --- flows -------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ static const struct {
 	{ "nomem", "Memory for packets was short: look at 'free', and at what else the machine does." },
 	{ "crypto", "Look into the kernel log for the driver that 'espah algo' names; try another algorithm." },
 	{ "queue_full", "More comes than the crypto driver can do: compare 'espah algo' with faster drivers." },
-	{ "sa_gone", "None is lost but at a rekey or flush; let the old SA live until the new one is in use." },
 	{ "ah_headers", "Which IP options or extension headers do these packets have? 'tcpdump -v' shows them." },
 	{ "larval", "The peer already uses an SPI that was only reserved: 'espah sa add in' with its keys is missing." },
 	{ "expired", "No new SA came before the hard limit: set a soft limit, and see that IKE or you act on it." },

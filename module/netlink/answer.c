@@ -1,7 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "answer.h"
 #include "attr.h"
 #include "db/privilege.h"
-#include "dump.h"
+
+int espah_answer(struct genl_info *info, u8 cmd, size_t size,
+		 int (*put)(struct sk_buff *skb, struct espah_net *en, struct genl_info *info))
+{
+	struct espah_net *en = espah_pernet(genl_info_net(info));
+	struct sk_buff *skb = genlmsg_new(size, GFP_KERNEL);
+	int err = -EMSGSIZE;
+	void *hdr;
+
+	if (!skb)
+		return -ENOMEM;
+	hdr = espah_put_message(skb, info->snd_portid, info->snd_seq, 0, cmd);
+	if (hdr) {
+		mutex_lock(&en->lock);
+		err = put(skb, en, info);
+		mutex_unlock(&en->lock);
+	}
+	if (err) {
+		memzero_explicit(skb->head, skb_end_offset(skb));
+		nlmsg_free(skb);
+		return err;
+	}
+	genlmsg_end(skb, hdr);
+	return genlmsg_reply(skb, info);
+}
 
 /* where a dump keeps that it is refused; the first is where it goes on */
 #define DUMP_REFUSED 1
