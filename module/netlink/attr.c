@@ -34,7 +34,7 @@ CHECK_LENGTH(u32, sizeof(u32))
 CHECK_LENGTH(u64, sizeof(u64))
 
 /* @ok: whether `value' is accepted; a macro, because the text is one for the format */
-#define CHECK(name, type, ok, accepted, fmt)						\
+#define INTEGER(name, type, ok, accepted, fmt)						\
 int espah_check_##name(const struct nlattr *attr, struct netlink_ext_ack *extack)	\
 {											\
 	int err = wrong_length(attr, sizeof(type), extack);				\
@@ -46,34 +46,34 @@ int espah_check_##name(const struct nlattr *attr, struct netlink_ext_ack *extack
 	return -EINVAL;									\
 }
 
-CHECK(dir, u8, value <= ESPAH_DIR_MAX, "a direction is 0 (in) or 1 (out)", "%u")
-CHECK(mode, u8, value <= ESPAH_MODE_MAX, "a mode is 0 (transport) or 1 (tunnel)", "%u")
-CHECK(action, u8, value <= ESPAH_ACTION_MAX,
+INTEGER(dir, u8, value <= ESPAH_DIR_MAX, "a direction is 0 (in) or 1 (out)", "%u")
+INTEGER(mode, u8, value <= ESPAH_MODE_MAX, "a mode is 0 (transport) or 1 (tunnel)", "%u")
+INTEGER(action, u8, value <= ESPAH_ACTION_MAX,
 	"an action is 0 (discard), 1 (bypass) or 2 (protect)", "%u")
-CHECK(default, u8, value == ESPAH_ACTION_DISCARD || value == ESPAH_ACTION_BYPASS,
+INTEGER(default, u8, value == ESPAH_ACTION_DISCARD || value == ESPAH_ACTION_BYPASS,
 	"a default action is 0 (discard) or 1 (bypass)", "%u")
-CHECK(bool, u8, value <= 1, "the attribute is 0 (off) or 1 (on)", "%u")
-CHECK(df, u8, value <= ESPAH_DF_MAX, "DF is 0 (copy), 1 (set) or 2 (clear)", "%u")
-CHECK(ipsec, u8, espah_proto_is_ipsec(value), "the protocol is 50 (ESP) or 51 (AH)", "%u")
-CHECK(family, u8, value == AF_INET || value == AF_INET6,
+INTEGER(bool, u8, value <= 1, "the attribute is 0 (off) or 1 (on)", "%u")
+INTEGER(df, u8, value <= ESPAH_DF_MAX, "DF is 0 (copy), 1 (set) or 2 (clear)", "%u")
+INTEGER(ipsec, u8, espah_proto_is_ipsec(value), "the protocol is 50 (ESP) or 51 (AH)", "%u")
+INTEGER(family, u8, value == AF_INET || value == AF_INET6,
 	"a family is 2 (IPv4) or 10 (IPv6)", "%u")
-CHECK(ttl, u8, value, "a TTL is 1 to 255", "%u")
-CHECK(mss, u16, value == ESPAH_MSS_OFF || value == ESPAH_MSS_AUTO ||
+INTEGER(ttl, u8, value, "a TTL is 1 to 255", "%u")
+INTEGER(mss, u16, value == ESPAH_MSS_OFF || value == ESPAH_MSS_AUTO ||
 	(value >= ESPAH_MSS_MIN && value <= ESPAH_MSS_MAX),
 	"an MSS is 0 (off), 64 to 65495, or 65535 (auto)", "%u")
-CHECK(dummy, u32, !value || (value >= 1000 && value <= 3600000000U),
+INTEGER(dummy, u32, !value || (value >= 1000 && value <= 3600000000U),
 	"an interval is 0 (none) or 1000 to 3600000000 microseconds", "%u")
-CHECK(ifindex, u32, value && value <= INT_MAX,
+INTEGER(ifindex, u32, value && value <= INT_MAX,
 	"the index of a device is 1 to 2147483647", "%u")
-CHECK(pfp, u32, value && !(value & ~ESPAH_PFP_ALL),
+INTEGER(pfp, u32, value && !(value & ~ESPAH_PFP_ALL),
 	"populate-from-packet flags are of 0x1f", "%#x")
-CHECK(queue, u32, value && value <= ESPAH_QUEUE_MAX, "a queue is of 1 to 64 packets", "%u")
-CHECK(sa_flags, u32, !(value & ~ESPAH_SA_F_ALL),
+INTEGER(queue, u32, value && value <= ESPAH_QUEUE_MAX, "a queue is of 1 to 64 packets", "%u")
+INTEGER(sa_flags, u32, !(value & ~ESPAH_SA_F_ALL),
 	"flags are 1 (ESN), 2 (no ECN), 4 (DSCP inward), 8 (reuse key)", "%#x")
-CHECK(window, u32, !value || (value >= ESPAH_WINDOW_MIN && value <= ESPAH_WINDOW_MAX),
+INTEGER(window, u32, !value || (value >= ESPAH_WINDOW_MIN && value <= ESPAH_WINDOW_MAX),
 	"a replay window is 0 (off) or 32 to 32768 packets", "%u")
 /* in host order */
-CHECK(spi_bound, u32, value >= ESPAH_SPI_MIN, "an SPI is at least 256 (RFC 4303 2.1)", "%u")
+INTEGER(spi_bound, u32, value >= ESPAH_SPI_MIN, "an SPI is at least 256 (RFC 4303 2.1)", "%u")
 
 /* in network order */
 int espah_check_spi(const struct nlattr *attr, struct netlink_ext_ack *extack)

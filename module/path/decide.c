@@ -37,6 +37,14 @@ static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 		espah_domain_has(en->net, &flow->dst, flow->family, packet->skb->dev));
 }
 
+/* Whether a socket that speaks IKE gets a packet; ESP in UDP of XFRM's counts, too. */
+static bool is_ike(struct net *net, const struct espah_packet *packet,
+		   const struct espah_flow *flow)
+{
+	return for_xfrm(net, packet, flow) ||
+	       espah_ike_receives(net, packet->skb, flow, packet->thoff);
+}
+
 /* Whether a port of this host is one on which IKE is spoken. */
 static bool is_ike_port(u16 port)
 {
@@ -70,8 +78,7 @@ enum espah_exempt espah_exempt(struct espah_net *en, u8 dir, const struct espah_
 			       ESPAH_EXEMPT_IKE : ESPAH_EXEMPT_NONE;
 		if (!espah_domain_has(en->net, out ? &flow->src : &flow->dst, flow->family, dev))
 			break;
-		if (packet ? for_xfrm(en->net, packet, flow) ||
-			     espah_ike_receives(en->net, packet->skb, flow, packet->thoff) :
+		if (packet ? is_ike(en->net, packet, flow) :
 			     is_ike_port(out ? flow->sport : flow->dport))
 			return ESPAH_EXEMPT_IKE;
 		break;
