@@ -248,11 +248,6 @@ int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
 
 err_memory:
 	NL_SET_ERR_MSG(extack, "out of memory for the policy");
-	/* packets may have met the first rules, and wait, or wait no more */
-	synchronize_rcu();
-	espah_held_end(en, pol);
-	synchronize_rcu();
-	espah_policy_put_slots(en, pol);
 err_hooks:
 	update_hooks(en);
 	return err;

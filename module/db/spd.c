@@ -66,7 +66,7 @@ static void free_policy_rcu(struct rcu_head *rcu)
 	espah_policy_free(container_of(rcu, struct espah_policy, rcu));
 }
 
-void espah_policy_put_slots(struct espah_net *en, struct espah_policy *pol)
+static void put_slots(struct espah_net *en, struct espah_policy *pol)
 {
 	unsigned int i;
 
@@ -82,7 +82,7 @@ void espah_policy_put_slots(struct espah_net *en, struct espah_policy *pol)
 void espah_policy_retire(struct espah_net *en, struct espah_policy *pol)
 {
 	/* slots outlive readers of @pol: they too are freed after a grace period */
-	espah_policy_put_slots(en, pol);
+	put_slots(en, pol);
 	call_rcu(&pol->rcu, free_policy_rcu);
 }
 
@@ -93,7 +93,7 @@ static void changed(struct espah_spd *spd)
 		spd->generation = 1;
 }
 
-/* Return: 0 or -ENOMEM, with nothing to undo but espah_policy_put_slots() */
+/* Return: 0 or -ENOMEM, with nothing to undo but put_slots() */
 static int get_slots(struct espah_net *en, struct espah_policy *pol)
 {
 	unsigned int i;
@@ -184,13 +184,15 @@ int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_p
 	lockdep_assert_held(&en->lock);
 	if (pol->action == ESPAH_ACTION_PROTECT)
 		err = get_slots(en, pol);
+	if (!err) {
+		if (old)
+			replace_old(&en->spd, old, pol);
+		else
+			err = add_new(&en->spd, pol);
+	}
 	if (err)
-		return err;
-	if (old)
-		replace_old(&en->spd, old, pol);
+		put_slots(en, pol);
 	else
-		err = add_new(&en->spd, pol);
-	if (!err)
 		changed(&en->spd);
 	return err;
 }

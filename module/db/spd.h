@@ -158,18 +158,14 @@ void espah_policy_free(struct espah_policy *pol);
  * afterwards: one flow is decided by one lookup.
  *
  * Context: espah_net.lock.
- * Return: 0 or -ENOMEM: then the caller keeps @pol, which packets may have met already, and calls
- * espah_policy_put_slots().
+ * Return: 0 or -ENOMEM: then the caller keeps @pol, which no packet has met.
  */
 int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old);
 
 /* takes a policy out, for espah_policy_retire(); Context: espah_net.lock */
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol);
 
-/* lets go of the slots of a policy that was taken out or never added; Context: espah_net.lock */
-void espah_policy_put_slots(struct espah_net *en, struct espah_policy *pol);
-
-/* the same, and frees the policy after a grace period; Context: espah_net.lock */
+/* frees a policy that was taken out, after a grace period; Context: espah_net.lock */
 void espah_policy_retire(struct espah_net *en, struct espah_policy *pol);
 
 /* by id, or by direction, selectors and priority; NULL if there is none; Context: espah_net.lock */
