@@ -118,7 +118,7 @@ int espah_sa_add(struct espah_sa *sa, u32 reqid, bool tell, struct netlink_ext_a
 	espah_held_kick(en);
 	arm(sa);
 	if (tell)
-		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW);
+		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW_NTF);
 	return 0;
 
 err_port:
@@ -180,7 +180,7 @@ void espah_sa_del(struct espah_sa *sa, bool tell)
 	struct espah_net *en = sa->en;
 
 	if (tell)
-		espah_event_sa(en, sa, ESPAH_CMD_SA_DEL);
+		espah_event_sa(en, sa, ESPAH_CMD_SA_DEL_NTF);
 	espah_sad_del(sa);
 	end_sa(sa);
 	update_hooks(en);
@@ -243,7 +243,7 @@ int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
 		end_policy(en, old);
 	if (pol->action != ESPAH_ACTION_BYPASS)
 		espah_flowtable_stale(en);
-	espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW);
+	espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW_NTF);
 	return 0;
 
 err_memory:
@@ -255,7 +255,7 @@ err_hooks:
 
 void espah_policy_del(struct espah_net *en, struct espah_policy *pol)
 {
-	espah_event_policy(en, pol, ESPAH_CMD_POLICY_DEL);
+	espah_event_policy(en, pol, ESPAH_CMD_POLICY_DEL_NTF);
 	del_policy(en, pol);
 	update_hooks(en);
 }

@@ -3,7 +3,7 @@
 #include "attr.h"
 #include "db/privilege.h"
 
-int espah_answer(struct genl_info *info, u8 cmd, size_t size,
+int espah_answer(struct genl_info *info, size_t size,
 		 int (*put)(struct sk_buff *skb, struct espah_net *en, struct genl_info *info))
 {
 	struct espah_net *en = espah_pernet(genl_info_net(info));
@@ -13,7 +13,8 @@ int espah_answer(struct genl_info *info, u8 cmd, size_t size,
 
 	if (!skb)
 		return -ENOMEM;
-	hdr = espah_put_message(skb, info->snd_portid, info->snd_seq, 0, cmd);
+	hdr = espah_put_message(skb, info->snd_portid, info->snd_seq, 0,
+				info->genlhdr->cmd);
 	if (hdr) {
 		mutex_lock(&en->lock);
 		err = put(skb, en, info);
@@ -44,7 +45,7 @@ int espah_start_dump(struct netlink_callback *cb)
 int espah_check_dump(struct netlink_callback *cb)
 {
 	if (!cb->args[DUMP_REFUSED])
-		return espah_message_once(cb->nlh, cb->extack);
+		return espah_check_message(cb->nlh, cb->extack);
 	NL_SET_ERR_MSG(cb->extack, ESPAH_UNPRIVILEGED);
 	return cb->args[DUMP_REFUSED];
 }

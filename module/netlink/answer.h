@@ -8,14 +8,13 @@
 
 /**
  * espah_answer - answer a request with one message
- * @info: the request
- * @cmd: of the message
+ * @info: the request, whose command the answer has
  * @size: most bytes of its attributes
  * @put: appends them, under espah_net.lock; returns 0 or -errno
  *
  * Return: 0 or -errno. An answer that was not sent is zeroed, since it may hold a key.
  */
-int espah_answer(struct genl_info *info, u8 cmd, size_t size,
+int espah_answer(struct genl_info *info, size_t size,
 		 int (*put)(struct sk_buff *skb, struct espah_net *en, struct genl_info *info));
 
 /* genl_ops.start of each dump */

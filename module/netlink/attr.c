@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/bitmap.h>
 #include <linux/ctype.h>
 #include <linux/in.h>
 #include <net/ipv6.h>
@@ -11,84 +10,58 @@
 #define got(extack, attr, accepted, fmt, args...) \
 	espah_err_fmt(extack, attr, accepted, accepted ", got " fmt, ##args)
 
-static int wrong_length(const struct nlattr *attr, int len, struct netlink_ext_ack *extack)
-{
-	if (nla_len(attr) == len)
-		return 0;
-	espah_err_fmt(extack, attr, "the attribute's length does not fit its type",
-		      "the attribute takes %d bytes, got %d", len, nla_len(attr));
-	return -EINVAL;
-}
-
-/* The validators; Return: 0, or -EINVAL with a sentence. */
-#define CHECK_LENGTH(name, len)								\
-int espah_check_##name(const struct nlattr *attr, struct netlink_ext_ack *extack)	\
+/*
+ * Each row makes a check: its name, the type that netlink has found the attribute to have, when its
+ * value is right, how what was given is printed, and the sentence.
+ */
+#define INTEGER(name, type, is_right, fmt, accepted)					\
+static int check_##name(const struct nlattr *attr, struct netlink_ext_ack *extack)	\
 {											\
-	return wrong_length(attr, len, extack);						\
-}
-
-CHECK_LENGTH(flag, 0)
-CHECK_LENGTH(u8, sizeof(u8))
-CHECK_LENGTH(u16, sizeof(u16))
-CHECK_LENGTH(u32, sizeof(u32))
-CHECK_LENGTH(u64, sizeof(u64))
-
-/* @ok: whether `value' is accepted; a macro, because the text is one for the format */
-#define INTEGER(name, type, ok, accepted, fmt)						\
-int espah_check_##name(const struct nlattr *attr, struct netlink_ext_ack *extack)	\
-{											\
-	int err = wrong_length(attr, sizeof(type), extack);				\
-	type value = err ? 0 : nla_get_##type(attr);					\
+	type value = nla_get_##type(attr);						\
 											\
-	if (err || (ok))								\
-		return err;								\
+	if (is_right)									\
+		return 0;								\
 	got(extack, attr, accepted, fmt, value);					\
 	return -EINVAL;									\
 }
 
-INTEGER(dir, u8, value <= ESPAH_DIR_MAX, "a direction is 0 (in) or 1 (out)", "%u")
-INTEGER(mode, u8, value <= ESPAH_MODE_MAX, "a mode is 0 (transport) or 1 (tunnel)", "%u")
-INTEGER(action, u8, value <= ESPAH_ACTION_MAX,
-	"an action is 0 (discard), 1 (bypass) or 2 (protect)", "%u")
-INTEGER(default, u8, value == ESPAH_ACTION_DISCARD || value == ESPAH_ACTION_BYPASS,
-	"a default action is 0 (discard) or 1 (bypass)", "%u")
-INTEGER(bool, u8, value <= 1, "the attribute is 0 (off) or 1 (on)", "%u")
-INTEGER(df, u8, value <= ESPAH_DF_MAX, "DF is 0 (copy), 1 (set) or 2 (clear)", "%u")
-INTEGER(ipsec, u8, espah_proto_is_ipsec(value), "the protocol is 50 (ESP) or 51 (AH)", "%u")
-INTEGER(family, u8, value == AF_INET || value == AF_INET6,
-	"a family is 2 (IPv4) or 10 (IPv6)", "%u")
-INTEGER(ttl, u8, value, "a TTL is 1 to 255", "%u")
+INTEGER(dir, u8, value <= ESPAH_DIR_MAX, "%u", "a direction is 0 (in) or 1 (out)")
+INTEGER(mode, u8, value <= ESPAH_MODE_MAX, "%u", "a mode is 0 (transport) or 1 (tunnel)")
+INTEGER(action, u8, value <= ESPAH_ACTION_MAX, "%u",
+	"an action is 0 (discard), 1 (bypass) or 2 (protect)")
+INTEGER(default, u8, value <= ESPAH_ACTION_BYPASS, "%u",
+	"a default action is 0 (discard) or 1 (bypass)")
+INTEGER(bool, u8, value <= 1, "%u", "the attribute is 0 (off) or 1 (on)")
+INTEGER(df, u8, value <= ESPAH_DF_MAX, "%u", "DF is 0 (copy), 1 (set) or 2 (clear)")
+INTEGER(ipsec, u8, espah_proto_is_ipsec(value), "%u", "the protocol is 50 (ESP) or 51 (AH)")
+INTEGER(family, u8, value == AF_INET || value == AF_INET6, "%u",
+	"a family is 2 (IPv4) or 10 (IPv6)")
+INTEGER(ttl, u8, value, "%u", "a TTL is 1 to 255")
 INTEGER(mss, u16, value == ESPAH_MSS_OFF || value == ESPAH_MSS_AUTO ||
-	(value >= ESPAH_MSS_MIN && value <= ESPAH_MSS_MAX),
-	"an MSS is 0 (off), 64 to 65495, or 65535 (auto)", "%u")
-INTEGER(dummy, u32, !value || (value >= 1000 && value <= 3600000000U),
-	"an interval is 0 (none) or 1000 to 3600000000 microseconds", "%u")
-INTEGER(ifindex, u32, value && value <= INT_MAX,
-	"the index of a device is 1 to 2147483647", "%u")
-INTEGER(pfp, u32, value && !(value & ~ESPAH_PFP_ALL),
-	"populate-from-packet flags are of 0x1f", "%#x")
-INTEGER(queue, u32, value && value <= ESPAH_QUEUE_MAX, "a queue is of 1 to 64 packets", "%u")
-INTEGER(sa_flags, u32, !(value & ~ESPAH_SA_F_ALL),
-	"flags are 1 (ESN), 2 (no ECN), 4 (DSCP inward), 8 (reuse key)", "%#x")
-INTEGER(window, u32, !value || (value >= ESPAH_WINDOW_MIN && value <= ESPAH_WINDOW_MAX),
-	"a replay window is 0 (off) or 32 to 32768 packets", "%u")
-/* in host order */
-INTEGER(spi_bound, u32, value >= ESPAH_SPI_MIN, "an SPI is at least 256 (RFC 4303 2.1)", "%u")
+	(value >= ESPAH_MSS_MIN && value <= ESPAH_MSS_MAX), "%u",
+	"an MSS is 0 (off), 64 to 65495, or 65535 (auto)")
+INTEGER(window, u32, !value || (value >= ESPAH_WINDOW_MIN && value <= ESPAH_WINDOW_MAX), "%u",
+	"a replay window is 0 (off) or 32 to 32768 packets")
+INTEGER(dummy, u32, !value || (value >= 1000 && value <= 3600000000U), "%u",
+	"an interval is 0 (none) or 1000 to 3600000000 microseconds")
+INTEGER(ifindex, u32, value && value <= INT_MAX, "%u", "the index of a device is 1 to 2147483647")
+INTEGER(queue, u32, value && value <= ESPAH_QUEUE_MAX, "%u", "a queue is of 1 to 64 packets")
+INTEGER(pfp, u32, value && !(value & ~ESPAH_PFP_ALL), "%#x",
+	"populate-from-packet flags are of 0x1f")
+INTEGER(sa_flags, u32, !(value & ~ESPAH_SA_F_ALL), "%#x",
+	"flags are 1 (ESN), 2 (no ECN), 4 (DSCP inward), 8 (reuse key)")
 
-/* in network order */
-int espah_check_spi(const struct nlattr *attr, struct netlink_ext_ack *extack)
+static int check_spi(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
-	int err = wrong_length(attr, sizeof(__be32), extack);
-	u32 spi = err ? 0 : be32_to_cpu(nla_get_be32(attr));
+	u32 spi = be32_to_cpu(nla_get_be32(attr));
 
-	if (err || spi >= ESPAH_SPI_MIN)
-		return err;
+	if (spi >= ESPAH_SPI_MIN)
+		return 0;
 	got(extack, attr, "an SPI is at least 256 (RFC 4303 2.1)", "%u", spi);
 	return -EINVAL;
 }
 
-/* ends in NUL */
-int espah_check_name(const struct nlattr *attr, struct netlink_ext_ack *extack)
+static int check_name(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	int len = nla_len(attr);
 
@@ -98,9 +71,9 @@ int espah_check_name(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
-int espah_check_label(const struct nlattr *attr, struct netlink_ext_ack *extack)
+static int check_label(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
-	int err = espah_check_name(attr, extack);
+	int err = check_name(attr, extack);
 	const char *c;
 
 	if (err)
@@ -114,7 +87,7 @@ int espah_check_label(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return 0;
 }
 
-int espah_check_key(const struct nlattr *attr, struct netlink_ext_ack *extack)
+static int check_key(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (nla_len(attr) && nla_len(attr) <= ESPAH_KEY_MAX)
 		return 0;
@@ -122,7 +95,7 @@ int espah_check_key(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
-int espah_check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack)
+static int check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (nla_len(attr) == sizeof(struct in_addr) || nla_len(attr) == sizeof(struct in6_addr))
 		return 0;
@@ -130,8 +103,7 @@ int espah_check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
-/* one for all, or one for each that there is */
-int espah_check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
+static int check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	const u8 *dscp = nla_data(attr);
 	int len = nla_len(attr), i;
@@ -149,27 +121,113 @@ int espah_check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return 0;
 }
 
+/* --- what is checked of which attribute --- */
+
+static const espah_check sa_checks[ESPAH_SA_MAX + 1] = {
+	[ESPAH_SA_DIR] = check_dir,
+	[ESPAH_SA_PROTO] = check_ipsec,
+	[ESPAH_SA_MODE] = check_mode,
+	[ESPAH_SA_SPI] = check_spi,
+	[ESPAH_SA_SRC] = check_addr,
+	[ESPAH_SA_DST] = check_addr,
+	[ESPAH_SA_ALG] = check_name,
+	[ESPAH_SA_KEY] = check_key,
+	[ESPAH_SA_FLAGS] = check_sa_flags,
+	[ESPAH_SA_WINDOW] = check_window,
+	[ESPAH_SA_DF] = check_df,
+	[ESPAH_SA_SPI_MIN] = check_spi,
+	[ESPAH_SA_SPI_MAX] = check_spi,
+	[ESPAH_SA_DSCP] = check_dscp,
+	[ESPAH_SA_TTL] = check_ttl,
+	[ESPAH_SA_NEW_SRC] = check_addr,
+	[ESPAH_SA_NEW_DST] = check_addr,
+	[ESPAH_SA_DUMMY] = check_dummy,
+	[ESPAH_SA_DUMMY_RANDOM] = check_dummy,
+	[ESPAH_SA_LABEL] = check_label,
+	[ESPAH_SA_VRF] = check_ifindex,
+};
+
+static const espah_check policy_checks[ESPAH_POLICY_MAX + 1] = {
+	[ESPAH_POLICY_DIR] = check_dir,
+	[ESPAH_POLICY_ACTION] = check_action,
+	[ESPAH_POLICY_MSS] = check_mss,
+	[ESPAH_POLICY_LABEL] = check_label,
+	[ESPAH_POLICY_PFP] = check_pfp,
+	[ESPAH_POLICY_QUEUE] = check_queue,
+};
+
+const espah_check espah_selector_checks[ESPAH_SEL_MAX + 1] = {
+	[ESPAH_SEL_FAMILY] = check_family,
+	[ESPAH_SEL_SRC] = check_addr,
+	[ESPAH_SEL_DST] = check_addr,
+	[ESPAH_SEL_IFINDEX] = check_ifindex,
+};
+
+const espah_check espah_template_checks[ESPAH_TMPL_MAX + 1] = {
+	[ESPAH_TMPL_PROTO] = check_ipsec,
+	[ESPAH_TMPL_MODE] = check_mode,
+	[ESPAH_TMPL_SRC] = check_addr,
+	[ESPAH_TMPL_DST] = check_addr,
+	[ESPAH_TMPL_VRF] = check_ifindex,
+};
+
+static const espah_check config_checks[ESPAH_CONFIG_MAX + 1] = {
+	[ESPAH_CONFIG_DEFAULT_IN] = check_default,
+	[ESPAH_CONFIG_DEFAULT_OUT] = check_default,
+	[ESPAH_CONFIG_ICMP] = check_default,
+	[ESPAH_CONFIG_SECPATH] = check_bool,
+};
+
+static const espah_check explain_checks[ESPAH_EXPLAIN_MAX + 1] = {
+	[ESPAH_EXPLAIN_DIR] = check_dir,
+	[ESPAH_EXPLAIN_SRC] = check_addr,
+	[ESPAH_EXPLAIN_DST] = check_addr,
+	[ESPAH_EXPLAIN_IFINDEX] = check_ifindex,
+};
+
+static const espah_check *checks_of(u8 cmd)
+{
+	switch (cmd) {
+	case ESPAH_CMD_SA_NEW ... ESPAH_CMD_SA_ALLOC_SPI:
+		return sa_checks;
+	case ESPAH_CMD_POLICY_NEW ... ESPAH_CMD_POLICY_FLUSH:
+		return policy_checks;
+	case ESPAH_CMD_CONFIG_SET:
+		return config_checks;
+	case ESPAH_CMD_EXPLAIN:
+		return explain_checks;
+	}
+	return NULL;
+}
+
 /**
- * espah_attrs_once - refuse attributes that come twice
- * @head: the first of a validated stream of attributes
+ * espah_check_attrs - refuse attributes whose value is wrong, or that come twice
+ * @head: the first of a stream of attributes, which netlink has found to have their types
  * @len: bytes of the stream
+ * @checks: by type; NULL: none
  * @extack: gets a sentence on failure
  *
- * Netlink itself would silently take the last one.
+ * Of two, netlink itself would silently take the last one.
  *
  * Return: 0 or -EINVAL.
  */
-int espah_attrs_once(const struct nlattr *head, int len, struct netlink_ext_ack *extack)
+int espah_check_attrs(const struct nlattr *head, int len, const espah_check *checks,
+		      struct netlink_ext_ack *extack)
 {
 	const struct nlattr *attr;
 	u64 seen = 0;
-	int rem;
+	int rem, err;
 
 	/* a validated type is below the number of bits: the largest enumeration is an SA's */
 	BUILD_BUG_ON(ESPAH_SA_MAX >= 64 || ESPAH_POLICY_MAX >= 64 || ESPAH_SEL_MAX >= 64);
 	nla_for_each_attr(attr, head, len, rem) {
 		u64 bit = BIT_ULL(nla_type(attr) & 63);
 
+		err = checks && checks[nla_type(attr)] ? checks[nla_type(attr)](attr, extack) : 0;
+		if (err)
+			return err;
+		if (!nla_len(attr)) /* a flag, or what aligns the next one */
+			continue;
 		if (seen & bit) {
 			NL_SET_ERR_MSG_ATTR(extack, attr, "the attribute may come only once");
 			return -EINVAL;
@@ -180,8 +238,23 @@ int espah_attrs_once(const struct nlattr *head, int len, struct netlink_ext_ack 
 }
 
 /**
+ * espah_check_message - the same for all attributes of a request
+ * @nlh: the request
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0 or -EINVAL.
+ */
+int espah_check_message(const struct nlmsghdr *nlh, struct netlink_ext_ack *extack)
+{
+	const struct genlmsghdr *genl = nlmsg_data(nlh);
+
+	return espah_check_attrs(nlmsg_attrdata(nlh, GENL_HDRLEN), nlmsg_attrlen(nlh, GENL_HDRLEN),
+				 checks_of(genl->cmd), extack);
+}
+
+/**
  * espah_get_addr - read an address
- * @attr: validated by espah_check_addr()
+ * @attr: validated by check_addr()
  * @addr: is set; what IPv4 does not use is zeroed
  *
  * Return: the family.

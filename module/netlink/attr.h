@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How attributes are checked and read. Each validator below sets a sentence that
- * tells what the attribute takes and what it got. All are NLA_BINARY to the
- * netlink core, because its own integer types write to the kernel log when a
- * length is wrong.
+ * How attributes are checked and read. Netlink knows them by their type, so that CTRL_CMD_GETPOLICY
+ * tells it, and refuses what has another length. All else is checked here, by sentences that tell
+ * what an attribute takes and what it got: netlink's own checks have none, and a function in the
+ * policy of an integer makes the kernel warn when it tells of that policy.
  */
 #ifndef _ESPAH_NETLINK_ATTR_H
 #define _ESPAH_NETLINK_ATTR_H
@@ -11,56 +11,25 @@
 #include "compat/netlink.h"
 #include "db/sad.h"
 
-#define ESPAH_NLA(check) NLA_POLICY_VALIDATE_FN(NLA_BINARY, espah_check_##check)
+/* what else than its type is asked of an attribute; Return: 0 or -EINVAL with a sentence */
+typedef int (*espah_check)(const struct nlattr *attr, struct netlink_ext_ack *extack);
 
-int espah_check_u8(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_u16(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_u32(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_u64(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_dummy(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_flag(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_name(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_label(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_key(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_dir(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_mode(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_action(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_bool(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_default(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_pfp(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_queue(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_df(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_ipsec(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_ifindex(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_family(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_spi(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_spi_bound(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_sa_flags(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_ttl(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_window(const struct nlattr *attr, struct netlink_ext_ack *extack);
-int espah_check_mss(const struct nlattr *attr, struct netlink_ext_ack *extack);
+extern const espah_check espah_selector_checks[ESPAH_SEL_MAX + 1];
+extern const espah_check espah_template_checks[ESPAH_TMPL_MAX + 1];
 
-/* -EINVAL with a sentence if an attribute occurs twice in a stream of them */
-int espah_attrs_once(const struct nlattr *head, int len, struct netlink_ext_ack *extack);
+int espah_check_attrs(const struct nlattr *head, int len, const espah_check *checks,
+		      struct netlink_ext_ack *extack);
+int espah_check_message(const struct nlmsghdr *nlh, struct netlink_ext_ack *extack);
 
 /*
- * parses a nest, which the command's policy has validated; its attributes may come once each;
+ * parses a nest, whose attributes netlink has found to have their types;
  * Return: 0 or -errno with a sentence
  */
 static inline int espah_parse_nest(struct nlattr **attrs, int max, const struct nlattr *nest,
-				   struct netlink_ext_ack *extack)
+				   const espah_check *checks, struct netlink_ext_ack *extack)
 {
 	return nla_parse_nested(attrs, max, nest, NULL, extack) ?:
-	       espah_attrs_once(nla_data(nest), nla_len(nest), extack);
-}
-
-/* the same for the attributes of a whole message */
-static inline int espah_message_once(const struct nlmsghdr *nlh, struct netlink_ext_ack *extack)
-{
-	return espah_attrs_once(nlmsg_attrdata(nlh, GENL_HDRLEN), nlmsg_attrlen(nlh, GENL_HDRLEN),
-				extack);
+	       espah_check_attrs(nla_data(nest), nla_len(nest), checks, extack);
 }
 
 /* -EINVAL with a sentence, unless the attribute is there */

@@ -16,17 +16,17 @@
 #include "report/put.h"
 
 const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
-	[ESPAH_EXPLAIN_DIR] = ESPAH_NLA(dir),
-	[ESPAH_EXPLAIN_SRC] = ESPAH_NLA(addr),
-	[ESPAH_EXPLAIN_DST] = ESPAH_NLA(addr),
-	[ESPAH_EXPLAIN_PROTO] = ESPAH_NLA(u8),
-	[ESPAH_EXPLAIN_SPORT] = ESPAH_NLA(u16),
-	[ESPAH_EXPLAIN_DPORT] = ESPAH_NLA(u16),
-	[ESPAH_EXPLAIN_TYPE] = ESPAH_NLA(u8),
-	[ESPAH_EXPLAIN_CODE] = ESPAH_NLA(u8),
-	[ESPAH_EXPLAIN_FRAGMENT] = ESPAH_NLA(flag),
-	[ESPAH_EXPLAIN_MARK] = ESPAH_NLA(u32),
-	[ESPAH_EXPLAIN_IFINDEX] = ESPAH_NLA(ifindex),
+	[ESPAH_EXPLAIN_DIR] = { .type = NLA_U8 },
+	[ESPAH_EXPLAIN_SRC] = { .type = NLA_BINARY },
+	[ESPAH_EXPLAIN_DST] = { .type = NLA_BINARY },
+	[ESPAH_EXPLAIN_PROTO] = { .type = NLA_U8 },
+	[ESPAH_EXPLAIN_SPORT] = { .type = NLA_U16 },
+	[ESPAH_EXPLAIN_DPORT] = { .type = NLA_U16 },
+	[ESPAH_EXPLAIN_TYPE] = { .type = NLA_U8 },
+	[ESPAH_EXPLAIN_CODE] = { .type = NLA_U8 },
+	[ESPAH_EXPLAIN_FRAGMENT] = { .type = NLA_FLAG },
+	[ESPAH_EXPLAIN_MARK] = { .type = NLA_U32 },
+	[ESPAH_EXPLAIN_IFINDEX] = { .type = NLA_U32 },
 };
 
 static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netlink_ext_ack *extack)
@@ -59,8 +59,8 @@ static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netli
 	flow->mark = espah_get_u32(attrs[ESPAH_EXPLAIN_MARK], 0);
 	flow->ifindex = espah_get_u32(attrs[ESPAH_EXPLAIN_IFINDEX], 0);
 	flow->has_ports = sport || dport || type || code;
-	flow->sport = type ? nla_get_u8(type) : sport ? nla_get_u16(sport) : 0;
-	flow->dport = code ? nla_get_u8(code) : dport ? nla_get_u16(dport) : 0;
+	flow->sport = type ? nla_get_u8(type) : sport ? ntohs(nla_get_be16(sport)) : 0;
+	flow->dport = code ? nla_get_u8(code) : dport ? ntohs(nla_get_be16(dport)) : 0;
 	return 0;
 }
 
@@ -306,6 +306,5 @@ static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *
 
 int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info)
 {
-	return espah_answer(info, ESPAH_CMD_EXPLAIN,
-			    ESPAH_BUNDLE_MAX * ESPAH_MSG_SIZE + ESPAH_POLICY_SIZE, put_all);
+	return espah_answer(info, ESPAH_BUNDLE_MAX * ESPAH_MSG_SIZE + ESPAH_POLICY_SIZE, put_all);
 }

@@ -60,7 +60,7 @@ static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,
 			 struct genl_info *info)
 {
 	int err = espah_permitted(skb, info->extack) ?:
-		  espah_message_once(info->nlhdr, info->extack);
+		  espah_check_message(info->nlhdr, info->extack);
 
 	/* the command will not be reached */
 	if (err && info->genlhdr->cmd == ESPAH_CMD_SA_NEW)

@@ -2,25 +2,26 @@
 #include "attr.h"
 #include "netlink.h"
 
-const struct nla_policy espah_limit_policy[ESPAH_LIMIT_IDLE + 1] = {
-	[ESPAH_LIMIT_PACKETS] = ESPAH_NLA(u64),
-	[ESPAH_LIMIT_BYTES] = ESPAH_NLA(u64),
-	[ESPAH_LIMIT_TIME] = ESPAH_NLA(u64),
-	[ESPAH_LIMIT_USE] = ESPAH_NLA(u64),
-	[ESPAH_LIMIT_IDLE] = ESPAH_NLA(u64),
+const struct nla_policy espah_limit_policy[ESPAH_LIMIT_MAX + 1] = {
+	[ESPAH_LIMIT_PACKETS] = { .type = NLA_U64 },
+	[ESPAH_LIMIT_BYTES] = { .type = NLA_U64 },
+	[ESPAH_LIMIT_TIME] = { .type = NLA_U64 },
+	[ESPAH_LIMIT_USE] = { .type = NLA_U64 },
+	[ESPAH_LIMIT_IDLE] = { .type = NLA_U64 },
+	[ESPAH_LIMIT_PAD] = { .type = NLA_FLAG },
 };
 
 int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 		     struct netlink_ext_ack *extack)
 {
 	struct nlattr *nests[] = { attrs[ESPAH_SA_SOFT], attrs[ESPAH_SA_HARD] };
-	struct nlattr *tb[ESPAH_LIMIT_IDLE + 1];
+	struct nlattr *tb[ESPAH_LIMIT_MAX + 1];
 	int hard, i, err;
 
 	for (hard = 0; hard < ARRAY_SIZE(nests); hard++) {
 		if (!nests[hard])
 			continue;
-		err = espah_parse_nest(tb, ESPAH_LIMIT_IDLE, nests[hard], extack);
+		err = espah_parse_nest(tb, ESPAH_LIMIT_MAX, nests[hard], NULL, extack);
 		if (err)
 			return err;
 		for (i = ESPAH_LIMIT_PACKETS; i <= ESPAH_LIMIT_IDLE; i++) {

@@ -11,47 +11,57 @@
 static const struct nla_policy template_policy[ESPAH_TMPL_MAX + 1];
 
 static const struct nla_policy template_policy[ESPAH_TMPL_MAX + 1] = {
-	[ESPAH_TMPL_PROTO] = ESPAH_NLA(ipsec),
-	[ESPAH_TMPL_MODE] = ESPAH_NLA(mode),
-	[ESPAH_TMPL_SRC] = ESPAH_NLA(addr),
-	[ESPAH_TMPL_DST] = ESPAH_NLA(addr),
-	[ESPAH_TMPL_REQID] = ESPAH_NLA(u32),
-	[ESPAH_TMPL_VRF] = ESPAH_NLA(ifindex),
+	[ESPAH_TMPL_PROTO] = { .type = NLA_U8 },
+	[ESPAH_TMPL_MODE] = { .type = NLA_U8 },
+	[ESPAH_TMPL_SRC] = { .type = NLA_BINARY },
+	[ESPAH_TMPL_DST] = { .type = NLA_BINARY },
+	[ESPAH_TMPL_REQID] = { .type = NLA_U32 },
+	[ESPAH_TMPL_VRF] = { .type = NLA_U32 },
 	[ESPAH_TMPL_OUTER] = NLA_POLICY_NESTED(template_policy),
 };
 
 const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1] = {
-	[ESPAH_POLICY_DIR] = ESPAH_NLA(dir),
-	[ESPAH_POLICY_ACTION] = ESPAH_NLA(action),
-	[ESPAH_POLICY_PRIORITY] = ESPAH_NLA(u32),
+	[ESPAH_POLICY_DIR] = { .type = NLA_U8 },
+	[ESPAH_POLICY_ACTION] = { .type = NLA_U8 },
+	[ESPAH_POLICY_PRIORITY] = { .type = NLA_U32 },
 	[ESPAH_POLICY_SELECTOR] = NLA_POLICY_NESTED(espah_selector_policy),
 	[ESPAH_POLICY_TEMPLATE] = NLA_POLICY_NESTED(template_policy),
-	[ESPAH_POLICY_MSS] = ESPAH_NLA(mss),
-	[ESPAH_POLICY_REPLACE] = ESPAH_NLA(flag),
-	[ESPAH_POLICY_LABEL] = ESPAH_NLA(label),
-	[ESPAH_POLICY_PFP] = ESPAH_NLA(pfp),
-	[ESPAH_POLICY_QUEUE] = ESPAH_NLA(queue),
-	[ESPAH_POLICY_UNREACH] = ESPAH_NLA(flag),
+	[ESPAH_POLICY_MSS] = { .type = NLA_U16 },
+	[ESPAH_POLICY_REPLACE] = { .type = NLA_FLAG },
+	[ESPAH_POLICY_LABEL] = { .type = NLA_NUL_STRING },
+	[ESPAH_POLICY_PFP] = { .type = NLA_U32 },
+	[ESPAH_POLICY_QUEUE] = { .type = NLA_U32 },
+	[ESPAH_POLICY_UNREACH] = { .type = NLA_FLAG },
+	/* so that what POLICY_GET answers is taken; nobody reads them */
+	[ESPAH_POLICY_ID] = { .type = NLA_U32 },
+	[ESPAH_POLICY_PACKETS] = { .type = NLA_U64 },
+	[ESPAH_POLICY_BYTES] = { .type = NLA_U64 },
+	[ESPAH_POLICY_ADDED] = { .type = NLA_U64 },
+	[ESPAH_POLICY_DROPS] = { .type = NLA_NESTED },
+	[ESPAH_POLICY_PAD] = { .type = NLA_FLAG },
 };
 
 /* for DEL and GET */
 const struct nla_policy espah_policy_get_policy[ESPAH_POLICY_MAX + 1] = {
-	[ESPAH_POLICY_ID] = ESPAH_NLA(u32),
-	[ESPAH_POLICY_DIR] = ESPAH_NLA(dir),
-	[ESPAH_POLICY_PRIORITY] = ESPAH_NLA(u32),
+	[ESPAH_POLICY_ID] = { .type = NLA_U32 },
+	[ESPAH_POLICY_DIR] = { .type = NLA_U8 },
+	[ESPAH_POLICY_PRIORITY] = { .type = NLA_U32 },
 	[ESPAH_POLICY_SELECTOR] = NLA_POLICY_NESTED(espah_selector_policy),
 };
 
 const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1] = {
-	[ESPAH_POLICY_DIR] = ESPAH_NLA(dir),
+	[ESPAH_POLICY_DIR] = { .type = NLA_U8 },
 };
 
 /* --- answers --- */
 
-static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
+/* @request: that is answered; @cb: if it is one for a dump, else NULL */
+static int put_message(struct sk_buff *skb, u32 portid, const struct nlmsghdr *request,
 		       struct netlink_callback *cb, struct espah_policy *pol)
 {
-	void *hdr = espah_put_message(skb, portid, seq, flags, ESPAH_CMD_POLICY_NEW);
+	const struct genlmsghdr *genl = nlmsg_data(request);
+	void *hdr = espah_put_message(skb, portid, request->nlmsg_seq, cb ? NLM_F_MULTI : 0,
+				      genl->cmd);
 
 	if (!hdr)
 		return -EMSGSIZE;
@@ -133,7 +143,8 @@ static int get_template(struct net *net, const struct nlattr *nest, struct espah
 			const struct nlattr **outer, struct netlink_ext_ack *extack)
 {
 	struct nlattr *attrs[ESPAH_TMPL_MAX + 1];
-	int err = espah_parse_nest(attrs, ESPAH_TMPL_MAX, nest, extack);
+	int err = espah_parse_nest(attrs, ESPAH_TMPL_MAX, nest, espah_template_checks,
+				   extack);
 
 	if (err)
 		return err;
@@ -292,7 +303,7 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		espah_policy_free(pol);
 	else if (answer)
-		no_room = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, pol);
+		no_room = put_message(answer, info->snd_portid, info->nlhdr, NULL, pol);
 	mutex_unlock(&en->lock);
 	espah_selectors_free(&set);
 	if (err || no_room) {
@@ -382,7 +393,7 @@ static int put_found(struct sk_buff *skb, struct espah_net *en, struct genl_info
 
 int espah_cmd_policy_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return espah_answer(info, ESPAH_CMD_POLICY_NEW, ESPAH_POLICY_SIZE, put_found);
+	return espah_answer(info, ESPAH_POLICY_SIZE, put_found);
 }
 
 /* Not genl_ops.start, whose texts 6.1 loses. */
@@ -419,8 +430,7 @@ int espah_dump_policy(struct sk_buff *skb, struct netlink_callback *cb)
 	cb->seq = en->spd.generation;
 	xa_for_each_start(&en->spd.index, id, pol, cb->args[0]) {
 		if (wanted(pol, attrs) &&
-		    put_message(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, NLM_F_MULTI,
-				cb, pol))
+		    put_message(skb, NETLINK_CB(cb->skb).portid, cb->nlh, cb, pol))
 			break;
 		cb->args[0] = id + 1;
 		cond_resched();

@@ -23,45 +23,61 @@
 #define LARVAL_LIFETIME 60
 
 #define IDENTITY_POLICY						\
-	[ESPAH_SA_DIR] = ESPAH_NLA(dir),			\
-	[ESPAH_SA_PROTO] = ESPAH_NLA(ipsec),			\
-	[ESPAH_SA_SPI] = ESPAH_NLA(spi),			\
-	[ESPAH_SA_DST] = ESPAH_NLA(addr),			\
-	[ESPAH_SA_VRF] = ESPAH_NLA(ifindex)
+	[ESPAH_SA_DIR] = { .type = NLA_U8 },			\
+	[ESPAH_SA_PROTO] = { .type = NLA_U8 },			\
+	[ESPAH_SA_SPI] = { .type = NLA_U32 },			\
+	[ESPAH_SA_DST] = { .type = NLA_BINARY },			\
+	[ESPAH_SA_VRF] = { .type = NLA_U32 }
 
 /* what SA_SET changes too */
 #define SETTABLE_POLICY						\
-	[ESPAH_SA_DF] = ESPAH_NLA(df),				\
+	[ESPAH_SA_DF] = { .type = NLA_U8 },				\
 	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy), \
 	[ESPAH_SA_HARD] = NLA_POLICY_NESTED(espah_limit_policy), \
-	[ESPAH_SA_ENCAP_SPORT] = ESPAH_NLA(u16),		\
-	[ESPAH_SA_ENCAP_DPORT] = ESPAH_NLA(u16),		\
-	[ESPAH_SA_TFC] = ESPAH_NLA(u16),			\
-	[ESPAH_SA_CPUS] = ESPAH_NLA(u16),			\
-	[ESPAH_SA_DUMMY] = ESPAH_NLA(dummy),			\
-	[ESPAH_SA_DUMMY_RANDOM] = ESPAH_NLA(dummy)
+	[ESPAH_SA_ENCAP_SPORT] = { .type = NLA_U16 },		\
+	[ESPAH_SA_ENCAP_DPORT] = { .type = NLA_U16 },		\
+	[ESPAH_SA_TFC] = { .type = NLA_U16 },			\
+	[ESPAH_SA_CPUS] = { .type = NLA_U16 },			\
+	[ESPAH_SA_DUMMY] = { .type = NLA_U32 },			\
+	[ESPAH_SA_DUMMY_RANDOM] = { .type = NLA_U32 }
 
 const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	IDENTITY_POLICY,
-	[ESPAH_SA_MODE] = ESPAH_NLA(mode),
-	[ESPAH_SA_SRC] = ESPAH_NLA(addr),
-	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
-	[ESPAH_SA_ALG] = ESPAH_NLA(name),
-	[ESPAH_SA_KEY] = ESPAH_NLA(key),
-	[ESPAH_SA_FLAGS] = ESPAH_NLA(sa_flags),
-	[ESPAH_SA_WINDOW] = ESPAH_NLA(window),
-	[ESPAH_SA_SEQ] = ESPAH_NLA(u64),
-	[ESPAH_SA_DSCP] = ESPAH_NLA(dscp),
-	[ESPAH_SA_TTL] = ESPAH_NLA(ttl),
-	[ESPAH_SA_LABEL] = ESPAH_NLA(label),
+	[ESPAH_SA_MODE] = { .type = NLA_U8 },
+	[ESPAH_SA_SRC] = { .type = NLA_BINARY },
+	[ESPAH_SA_REQID] = { .type = NLA_U32 },
+	[ESPAH_SA_ALG] = { .type = NLA_NUL_STRING },
+	[ESPAH_SA_KEY] = { .type = NLA_BINARY },
+	[ESPAH_SA_FLAGS] = { .type = NLA_U32 },
+	[ESPAH_SA_WINDOW] = { .type = NLA_U32 },
+	[ESPAH_SA_SEQ] = { .type = NLA_U64 },
+	[ESPAH_SA_DSCP] = { .type = NLA_BINARY },
+	[ESPAH_SA_TTL] = { .type = NLA_U8 },
+	[ESPAH_SA_LABEL] = { .type = NLA_NUL_STRING },
 	SETTABLE_POLICY,
+	/* so that what SA_GET answers is taken; nobody reads them */
+	[ESPAH_SA_ID] = { .type = NLA_U32 },
+	[ESPAH_SA_STATE] = { .type = NLA_U8 },
+	[ESPAH_SA_DRIVER] = { .type = NLA_NUL_STRING },
+	[ESPAH_SA_PMTU] = { .type = NLA_U32 },
+	[ESPAH_SA_PACKETS] = { .type = NLA_U64 },
+	[ESPAH_SA_BYTES] = { .type = NLA_U64 },
+	[ESPAH_SA_ADDED] = { .type = NLA_U64 },
+	[ESPAH_SA_DROPS] = { .type = NLA_NESTED },
+	[ESPAH_SA_PAD] = { .type = NLA_FLAG },
+	[ESPAH_SA_ECN_ODD] = { .type = NLA_U64 },
+	[ESPAH_SA_USED] = NLA_POLICY_NESTED(espah_limit_policy),
+	[ESPAH_SA_FIRST_USED] = { .type = NLA_U64 },
+	[ESPAH_SA_LAST_USED] = { .type = NLA_U64 },
+	[ESPAH_SA_DUMMIES] = { .type = NLA_U64 },
+	[ESPAH_SA_IV_MASK] = NLA_POLICY_EXACT_LEN(sizeof(u64)),
 };
 
 const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1] = {
 	IDENTITY_POLICY,
 	SETTABLE_POLICY,
-	[ESPAH_SA_NEW_SRC] = ESPAH_NLA(addr),
-	[ESPAH_SA_NEW_DST] = ESPAH_NLA(addr),
+	[ESPAH_SA_NEW_SRC] = { .type = NLA_BINARY },
+	[ESPAH_SA_NEW_DST] = { .type = NLA_BINARY },
 };
 
 const struct nla_policy espah_sa_del_policy[ESPAH_SA_MAX + 1] = {
@@ -70,35 +86,38 @@ const struct nla_policy espah_sa_del_policy[ESPAH_SA_MAX + 1] = {
 
 const struct nla_policy espah_sa_get_policy[ESPAH_SA_MAX + 1] = {
 	IDENTITY_POLICY,
-	[ESPAH_SA_SRC] = ESPAH_NLA(addr),
-	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
-	[ESPAH_SA_SHOW_KEYS] = ESPAH_NLA(flag),
+	[ESPAH_SA_SRC] = { .type = NLA_BINARY },
+	[ESPAH_SA_REQID] = { .type = NLA_U32 },
+	[ESPAH_SA_SHOW_KEYS] = { .type = NLA_FLAG },
 };
 
 const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1] = {
-	[ESPAH_SA_DIR] = ESPAH_NLA(dir),
-	[ESPAH_SA_PROTO] = ESPAH_NLA(ipsec),
-	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
-	[ESPAH_SA_VRF] = ESPAH_NLA(ifindex),
+	[ESPAH_SA_DIR] = { .type = NLA_U8 },
+	[ESPAH_SA_PROTO] = { .type = NLA_U8 },
+	[ESPAH_SA_REQID] = { .type = NLA_U32 },
+	[ESPAH_SA_VRF] = { .type = NLA_U32 },
 };
 
 const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
-	[ESPAH_SA_PROTO] = ESPAH_NLA(ipsec),
-	[ESPAH_SA_MODE] = ESPAH_NLA(mode),
-	[ESPAH_SA_SRC] = ESPAH_NLA(addr),
-	[ESPAH_SA_DST] = ESPAH_NLA(addr),
-	[ESPAH_SA_REQID] = ESPAH_NLA(u32),
-	[ESPAH_SA_SPI_MIN] = ESPAH_NLA(spi_bound),
-	[ESPAH_SA_SPI_MAX] = ESPAH_NLA(spi_bound),
-	[ESPAH_SA_VRF] = ESPAH_NLA(ifindex),
+	[ESPAH_SA_PROTO] = { .type = NLA_U8 },
+	[ESPAH_SA_MODE] = { .type = NLA_U8 },
+	[ESPAH_SA_SRC] = { .type = NLA_BINARY },
+	[ESPAH_SA_DST] = { .type = NLA_BINARY },
+	[ESPAH_SA_REQID] = { .type = NLA_U32 },
+	[ESPAH_SA_SPI_MIN] = { .type = NLA_U32 },
+	[ESPAH_SA_SPI_MAX] = { .type = NLA_U32 },
+	[ESPAH_SA_VRF] = { .type = NLA_U32 },
 };
 
 /* --- answers --- */
 
-static int put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags,
+/* @request: that is answered; @cb: if it is one for a dump, else NULL */
+static int put_message(struct sk_buff *skb, u32 portid, const struct nlmsghdr *request,
 		       struct netlink_callback *cb, struct espah_sa *sa, bool keys)
 {
-	void *hdr = espah_put_message(skb, portid, seq, flags, ESPAH_CMD_SA_NEW);
+	const struct genlmsghdr *genl = nlmsg_data(request);
+	void *hdr = espah_put_message(skb, portid, request->nlmsg_seq, cb ? NLM_F_MULTI : 0,
+				      genl->cmd);
 
 	if (!hdr)
 		return -EMSGSIZE;
@@ -410,13 +429,13 @@ static int get_ports(struct nlattr **attrs, u8 proto, __be16 *sport, __be16 *dpo
 				    "AH does not pass a NAT, which changes what it covers: only ESP goes in UDP");
 		return -EINVAL;
 	}
-	if (!src || !dst || !nla_get_u16(src) != !nla_get_u16(dst)) {
+	if (!src || !dst || !nla_get_be16(src) != !nla_get_be16(dst)) {
 		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
 				    "ESPAH_SA_ENCAP_SPORT and _DPORT come together, as ports from 1 to 65535");
 		return -EINVAL;
 	}
-	*sport = htons(nla_get_u16(src));
-	*dport = htons(nla_get_u16(dst));
+	*sport = nla_get_be16(src);
+	*dport = nla_get_be16(dst);
 	return 0;
 }
 
@@ -602,7 +621,7 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 		goto out;
 	}
 	set_sa(sa, info->attrs, &change);
-	espah_event_sa(en, sa, ESPAH_CMD_SA_SET);
+	espah_event_sa(en, sa, ESPAH_CMD_SA_SET_NTF);
 out:
 	mutex_unlock(&en->lock);
 	return err;
@@ -653,13 +672,18 @@ static int put_found(struct sk_buff *skb, struct espah_net *en, struct genl_info
 
 int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return espah_answer(info, ESPAH_CMD_SA_NEW, ESPAH_MSG_SIZE, put_found);
+	return espah_answer(info, ESPAH_MSG_SIZE, put_found);
+}
+
+static u32 get_spi(const struct nlattr *attr, u32 absent)
+{
+	return attr ? ntohl(nla_get_be32(attr)) : absent;
 }
 
 /* Answers SA_ALLOC_SPI, or takes the SA back. Context: espah_net.lock. */
 static int tell_spi(struct espah_sa *sa, struct sk_buff *answer, struct genl_info *info)
 {
-	int err = put_message(answer, info->snd_portid, info->snd_seq, 0, NULL, sa, false);
+	int err = put_message(answer, info->snd_portid, info->nlhdr, NULL, sa, false);
 
 	if (err)
 		nlmsg_free(answer);
@@ -668,7 +692,7 @@ static int tell_spi(struct espah_sa *sa, struct sk_buff *answer, struct genl_inf
 	if (err)
 		espah_sa_del(sa, false);
 	else
-		espah_event_sa(sa->en, sa, ESPAH_CMD_SA_NEW);
+		espah_event_sa(sa->en, sa, ESPAH_CMD_SA_NEW_NTF);
 	return err;
 }
 
@@ -679,8 +703,8 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 	const struct espah_limits limits = { .at[1][ESPAH_LIMIT_TIME] = LARVAL_LIFETIME };
 	struct espah_life *life;
 	struct nlattr **attrs = info->attrs;
-	u32 min = espah_get_u32(attrs[ESPAH_SA_SPI_MIN], ALLOC_SPI_MIN);
-	u32 max = espah_get_u32(attrs[ESPAH_SA_SPI_MAX], max(min, ALLOC_SPI_MAX));
+	u32 min = get_spi(attrs[ESPAH_SA_SPI_MIN], ALLOC_SPI_MIN);
+	u32 max = get_spi(attrs[ESPAH_SA_SPI_MAX], max(min, ALLOC_SPI_MAX));
 	struct sk_buff *answer;
 	struct espah_sa *sa;
 	int err = espah_need(extack, attrs, ESPAH_SA_SRC) ?:
@@ -784,8 +808,7 @@ int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
 	cb->seq = en->sad.generation;
 	xa_for_each_start(&en->sad.index, index, sa, cb->args[0]) {
 		if (wanted(sa, attrs) &&
-		    put_message(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, NLM_F_MULTI,
-				cb, sa, keys))
+		    put_message(skb, NETLINK_CB(cb->skb).portid, cb->nlh, cb, sa, keys))
 			break;
 		cb->args[0] = index + 1;
 		cond_resched();

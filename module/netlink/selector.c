@@ -6,16 +6,16 @@
 #include "netlink.h"
 
 const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
-	[ESPAH_SEL_FAMILY] = ESPAH_NLA(family),
-	[ESPAH_SEL_SRC] = ESPAH_NLA(addr),
-	[ESPAH_SEL_SRC_LEN] = ESPAH_NLA(u8),
-	[ESPAH_SEL_DST] = ESPAH_NLA(addr),
-	[ESPAH_SEL_DST_LEN] = ESPAH_NLA(u8),
-	[ESPAH_SEL_PROTO] = ESPAH_NLA(u8),
-	[ESPAH_SEL_SPORT_MIN] = ESPAH_NLA(u16),
-	[ESPAH_SEL_SPORT_MAX] = ESPAH_NLA(u16),
-	[ESPAH_SEL_DPORT_MIN] = ESPAH_NLA(u16),
-	[ESPAH_SEL_DPORT_MAX] = ESPAH_NLA(u16),
+	[ESPAH_SEL_FAMILY] = { .type = NLA_U8 },
+	[ESPAH_SEL_SRC] = { .type = NLA_BINARY },
+	[ESPAH_SEL_SRC_LEN] = { .type = NLA_U8 },
+	[ESPAH_SEL_DST] = { .type = NLA_BINARY },
+	[ESPAH_SEL_DST_LEN] = { .type = NLA_U8 },
+	[ESPAH_SEL_PROTO] = { .type = NLA_U8 },
+	[ESPAH_SEL_SPORT_MIN] = { .type = NLA_U16 },
+	[ESPAH_SEL_SPORT_MAX] = { .type = NLA_U16 },
+	[ESPAH_SEL_DPORT_MIN] = { .type = NLA_U16 },
+	[ESPAH_SEL_DPORT_MAX] = { .type = NLA_U16 },
 	[ESPAH_SEL_SRC_RANGES] = { .type = NLA_BINARY },
 	[ESPAH_SEL_DST_RANGES] = { .type = NLA_BINARY },
 	[ESPAH_SEL_SPORT_RANGES] = { .type = NLA_BINARY },
@@ -23,10 +23,10 @@ const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
 	[ESPAH_SEL_ICMP_TYPES] = { .type = NLA_BINARY },
 	[ESPAH_SEL_ICMP_CODES] = { .type = NLA_BINARY },
 	[ESPAH_SEL_MH_TYPES] = { .type = NLA_BINARY },
-	[ESPAH_SEL_OPAQUE] = ESPAH_NLA(flag),
-	[ESPAH_SEL_MARK] = ESPAH_NLA(u32),
-	[ESPAH_SEL_MARK_MASK] = ESPAH_NLA(u32),
-	[ESPAH_SEL_IFINDEX] = ESPAH_NLA(ifindex),
+	[ESPAH_SEL_OPAQUE] = { .type = NLA_FLAG },
+	[ESPAH_SEL_MARK] = { .type = NLA_U32 },
+	[ESPAH_SEL_MARK_MASK] = { .type = NLA_U32 },
+	[ESPAH_SEL_IFINDEX] = { .type = NLA_U32 },
 };
 
 /* Reads one of the two prefixes; the family must be that of the other, if it is known. */
@@ -68,8 +68,8 @@ static int get_ports(const struct nlattr *min_attr, const struct nlattr *max_att
 		NL_SET_ERR_MSG_ATTR(extack, max_attr, "a highest port needs its lowest one");
 		return -EINVAL;
 	}
-	*min = nla_get_u16(min_attr);
-	*max = max_attr ? nla_get_u16(max_attr) : *min;
+	*min = ntohs(nla_get_be16(min_attr));
+	*max = max_attr ? ntohs(nla_get_be16(max_attr)) : *min;
 	return 0;
 }
 
@@ -215,7 +215,7 @@ int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
 
 	set->sel = &set->one;
 	set->n = 1;
-	err = espah_parse_nest(attrs, ESPAH_SEL_MAX, nest, extack) ?:
+	err = espah_parse_nest(attrs, ESPAH_SEL_MAX, nest, espah_selector_checks, extack) ?:
 	      get_selector(&set->one, attrs, nest, extack);
 	if (err)
 		return err;

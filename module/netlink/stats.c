@@ -50,20 +50,19 @@ static int put_config(struct sk_buff *skb, struct espah_net *en, struct genl_inf
 
 int espah_cmd_stats_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return espah_answer(info, ESPAH_CMD_STATS_GET, 2 * ESPAH_MSG_SIZE, put_stats);
+	return espah_answer(info, 2 * ESPAH_MSG_SIZE, put_stats);
 }
 
 int espah_cmd_config_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return espah_answer(info, ESPAH_CMD_CONFIG_GET,
-			    ESPAH_CONFIG_MAX * nla_total_size(sizeof(u8)), put_config);
+	return espah_answer(info, ESPAH_CONFIG_MAX * nla_total_size(sizeof(u8)), put_config);
 }
 
 const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
-	[ESPAH_CONFIG_DEFAULT_IN] = ESPAH_NLA(default),
-	[ESPAH_CONFIG_DEFAULT_OUT] = ESPAH_NLA(default),
-	[ESPAH_CONFIG_ICMP] = ESPAH_NLA(default),
-	[ESPAH_CONFIG_SECPATH] = ESPAH_NLA(bool),
+	[ESPAH_CONFIG_DEFAULT_IN] = { .type = NLA_U8 },
+	[ESPAH_CONFIG_DEFAULT_OUT] = { .type = NLA_U8 },
+	[ESPAH_CONFIG_ICMP] = { .type = NLA_U8 },
+	[ESPAH_CONFIG_SECPATH] = { .type = NLA_U8 },
 };
 
 int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)

@@ -25,8 +25,8 @@ static bool for_xfrm(struct net *net, const struct espah_packet *packet,
  * One about a packet of our SAs is for us, as that had our address: to whoever lies behind, it
  * could carry anything.
  */
-static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
-		       const struct espah_packet *packet, const struct espah_flow *flow)
+static noinline bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
+				const struct espah_packet *packet, const struct espah_flow *flow)
 {
 	struct espah_flow quoted;
 
@@ -38,8 +38,8 @@ static bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 }
 
 /* Whether a socket that speaks IKE gets a packet; ESP in UDP of XFRM's counts, too. */
-static bool is_ike(struct net *net, const struct espah_packet *packet,
-		   const struct espah_flow *flow)
+static noinline bool is_ike(struct net *net, const struct espah_packet *packet,
+			    const struct espah_flow *flow)
 {
 	return for_xfrm(net, packet, flow) ||
 	       espah_ike_receives(net, packet->skb, flow, packet->thoff);

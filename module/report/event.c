@@ -75,7 +75,7 @@ void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 	struct nlattr *proto = attrs[ESPAH_SA_PROTO], *vrf = attrs[ESPAH_SA_VRF];
 	int err = 0;
 	void *hdr;
-	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, ESPAH_CMD_SA_FLUSH, &hdr, GFP_KERNEL);
+	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, ESPAH_CMD_SA_FLUSH_NTF, &hdr, GFP_KERNEL);
 
 	if (!skb)
 		return;
@@ -127,7 +127,7 @@ void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs)
 	struct nlattr *dir = attrs[ESPAH_POLICY_DIR];
 	int err = 0;
 	void *hdr;
-	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, ESPAH_CMD_POLICY_FLUSH, &hdr,
+	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, ESPAH_CMD_POLICY_FLUSH_NTF, &hdr,
 				    GFP_KERNEL);
 
 	if (!skb)
@@ -252,10 +252,10 @@ static int put_mapping(struct sk_buff *skb, const struct espah_sa *sa, const uni
 	       espah_put_addr(skb, ESPAH_SA_DST, &path->dst, family) ?:
 	       (sa->id.vrf ? nla_put_u32(skb, ESPAH_SA_VRF, sa->id.vrf) : 0) ?:
 	       nla_put_u32(skb, ESPAH_SA_REQID, READ_ONCE(sa->slot)->id.reqid) ?:
-	       nla_put_u16(skb, ESPAH_SA_ENCAP_SPORT, ntohs(path->sport)) ?:
-	       nla_put_u16(skb, ESPAH_SA_ENCAP_DPORT, ntohs(path->dport)) ?:
+	       nla_put_be16(skb, ESPAH_SA_ENCAP_SPORT, path->sport) ?:
+	       nla_put_be16(skb, ESPAH_SA_ENCAP_DPORT, path->dport) ?:
 	       espah_put_addr(skb, ESPAH_SA_NEW_SRC, src, family) ?:
-	       nla_put_u16(skb, ESPAH_SA_NEW_SPORT, ntohs(sport));
+	       nla_put_be16(skb, ESPAH_SA_NEW_SPORT, sport);
 }
 
 void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport)

@@ -32,13 +32,13 @@ void espah_events_start(void);
  */
 void espah_events_stop(void);
 
-/* @cmd: ESPAH_CMD_SA_NEW, _SET or _DEL */
+/* @cmd: ESPAH_CMD_SA_NEW_NTF, _SET_NTF or _DEL_NTF */
 void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd);
 /* an SA reached a limit */
 void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard);
 /* @attrs is the request's: SA_DIR, SA_REQID */
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs);
-/* @cmd: ESPAH_CMD_POLICY_NEW or _DEL */
+/* @cmd: ESPAH_CMD_POLICY_NEW_NTF or _DEL_NTF */
 void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd);
 /* @attrs is the request's: POLICY_DIR */
 void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);

@@ -80,7 +80,8 @@ static int put_type(struct sk_buff *skb, int type, u8 value)
 
 static int put_port(struct sk_buff *skb, int min_type, int max_type, u16 port)
 {
-	return nla_put_u16(skb, min_type, port) ?: nla_put_u16(skb, max_type, port);
+	return nla_put_be16(skb, min_type, htons(port)) ?:
+	       nla_put_be16(skb, max_type, htons(port));
 }
 
 static int put_fields(struct sk_buff *skb, const struct espah_flow *flow, bool src, bool dst)
@@ -247,8 +248,8 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	    put_life(skb, sa))
 		return -EMSGSIZE;
 	if (path->encap_len &&
-	    (nla_put_u16(skb, ESPAH_SA_ENCAP_SPORT, ntohs(path->sport)) ||
-	     nla_put_u16(skb, ESPAH_SA_ENCAP_DPORT, ntohs(path->dport))))
+	    (nla_put_be16(skb, ESPAH_SA_ENCAP_SPORT, path->sport) ||
+	     nla_put_be16(skb, ESPAH_SA_ENCAP_DPORT, path->dport)))
 		return -EMSGSIZE;
 	if (sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label))
 		return -EMSGSIZE;

@@ -9,7 +9,7 @@ import struct
 
 import ipsec
 import netlink
-from netlink import NESTED, attr, be32, name, nest, u8, u16, u32, u64
+from netlink import NESTED, attr, be16, be32, name, nest, u8, u16, u32, u64
 
 HEADER = ipsec.ROOT + "/include/uapi/linux/espah.h"
 PREFIXES = ("SA", "POLICY", "SEL", "TMPL", "LIMIT", "CONFIG", "EXPLAIN")
@@ -85,8 +85,8 @@ class Writer:
             "SA_DF": lambda: u8(dice.randrange(3)), "SA_TTL": lambda: u8(dice.randrange(1, 256)),
             "SA_SEQ": lambda: u64(dice.choice((0, 1, (1 << 32) - 1, 1 << 32))),
             "SA_DSCP": lambda: bytes(dice.choice((1, 64))),
-            "SA_SPI_MIN": lambda: u32(dice.choice((256, 0x7000))),
-            "SA_SPI_MAX": lambda: u32(dice.choice((267, 0x7003))),
+            "SA_SPI_MIN": lambda: be32(dice.choice((256, 0x7000))),
+            "SA_SPI_MAX": lambda: be32(dice.choice((267, 0x7003))),
             "SA_DUMMY": lambda: u32(3600000000), "SA_DUMMY_RANDOM": lambda: u32(3000000000),
             "SA_LABEL": lambda: name("label"), "POLICY_LABEL": lambda: name("a label"),
             "POLICY_ID": lambda: u32(dice.randrange(40)),
@@ -96,8 +96,8 @@ class Writer:
             "SEL_FAMILY": lambda: u8(10 if six else 2), "SEL_PROTO": lambda: u8(message["protocol"]),
             "SEL_SRC": lambda: netlink.ip((V6 if six else V4)[2]), "SEL_DST": lambda: netlink.ip((V6 if six else V4)[3]),
             "SEL_SRC_LEN": lambda: u8(48 if six else 16), "SEL_DST_LEN": lambda: u8(48 if six else 16),
-            "SEL_SPORT_MIN": lambda: u16(5), "SEL_SPORT_MAX": lambda: u16(dice.choice((5, 999))),
-            "SEL_DPORT_MIN": lambda: u16(7), "SEL_DPORT_MAX": lambda: u16(dice.choice((7, 65535))),
+            "SEL_SPORT_MIN": lambda: be16(5), "SEL_SPORT_MAX": lambda: be16(dice.choice((5, 999))),
+            "SEL_DPORT_MIN": lambda: be16(7), "SEL_DPORT_MAX": lambda: be16(dice.choice((7, 65535))),
             "SEL_SRC_RANGES": lambda: self.ranges(16 if six else 4), "SEL_DST_RANGES": lambda: self.ranges(16 if six else 4),
             "SEL_SPORT_RANGES": lambda: self.ranges(2), "SEL_DPORT_RANGES": lambda: self.ranges(2),
             "SEL_ICMP_TYPES": lambda: self.ranges(1), "SEL_ICMP_CODES": lambda: self.ranges(1),

@@ -41,7 +41,7 @@ def asked(link):
 # --- populate from packet -----------------------------------------------------------------------
 
 def ports(low, number):
-    return {low: netlink.u16(number), low + 1: netlink.u16(number)}
+    return {low: netlink.be16(number), low + 1: netlink.be16(number)}
 
 
 def pair(attribute, number):
@@ -102,7 +102,7 @@ def asked_for_lists():
               binary("10.2.2.0") + binary("10.2.2.255"), "destinations")
     lab.equal({key: got.get(key) for key in (netlink.S_SRC, netlink.S_DPORT_MIN,
                                              netlink.S_DPORT_RANGES, netlink.S_SRC_RANGES)},
-              {netlink.S_SRC: binary(LAN[4]), netlink.S_DPORT_MIN: netlink.u16(7001),
+              {netlink.S_SRC: binary(LAN[4]), netlink.S_DPORT_MIN: netlink.be16(7001),
                netlink.S_DPORT_RANGES: None, netlink.S_SRC_RANGES: None}, "from the packet")
     lab.equal((got[netlink.S_MARK], got[netlink.S_MARK_MASK]), (netlink.u32(0), netlink.u32(1)),
               "mark")

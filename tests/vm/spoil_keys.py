@@ -4,7 +4,7 @@ import errno
 
 import ipsec
 import netlink
-from netlink import IN, NESTED, OUT, be32, name, nest, u8, u16, u32, u64
+from netlink import IN, NESTED, OUT, be16, be32, name, nest, u8, u16, u32, u64
 from place import INNER, OUTER
 
 
@@ -32,7 +32,7 @@ class Keys:
             both["CPUS"] = u16(dice.choice((1, 2, 2, 3, 65535)))
         if proto == 50 and self.chance(0.2) and not self.sealed:  # it would look like clear text
             port = dice.choice((4500, 4500, *self.ports))
-            both |= dict(ENCAP_SPORT=u16(port), ENCAP_DPORT=u16(port))
+            both |= dict(ENCAP_SPORT=be16(port), ENCAP_DPORT=be16(port))
         if self.chance(0.15):
             number = dice.choice(((1 << 32) - 20, (1 << 31) - 5, (1 << 32) - 1, 1))
             both["SEQ"] = u64(number)
@@ -93,7 +93,7 @@ class Keys:
         if protocol:
             pairs.append((netlink.S_PROTO, u8(protocol)))
         if protocol in (6, 17) and self.chance(0.5):
-            pairs += [(netlink.S_DPORT_MIN, u16(self.ports[0])), (netlink.S_DPORT_MAX, u16(65535))]
+            pairs += [(netlink.S_DPORT_MIN, be16(self.ports[0])), (netlink.S_DPORT_MAX, be16(65535))]
         if self.chance(0.1):
             pairs.append((netlink.S_MARK, u32(dice.randrange(2))))
         if self.chance(0.1):
@@ -177,8 +177,8 @@ class Keys:
                                                    (netlink.NEW_DST, netlink.ip(pair[1]))])
         elif how == 3:
             port = 0 if self.sealed else self.dice.choice((0, 4500, *self.ports))
-            self.ask(place, netlink.SA_SET, who + [(netlink.ENCAP_SPORT, u16(port)),
-                                                   (netlink.ENCAP_DPORT, u16(port))])
+            self.ask(place, netlink.SA_SET, who + [(netlink.ENCAP_SPORT, be16(port)),
+                                                   (netlink.ENCAP_DPORT, be16(port))])
         elif how == 4:
             self.ask(place, netlink.SA_SET, who + self.dice.choice((
                 [(netlink.CPUS, u16(self.dice.randrange(4)))], [(netlink.TFC, u16(self.dice.choice((0, 900))))],
@@ -216,6 +216,6 @@ class Keys:
         else:
             six = self.dice.randrange(2)
             self.ask(place, netlink.EXPLAIN, netlink.explain(
-                DIR=u8(self.dice.randrange(2)), PROTO=u8(17), DPORT=u16(self.ports[0]),
+                DIR=u8(self.dice.randrange(2)), PROTO=u8(17), DPORT=be16(self.ports[0]),
                 SRC=netlink.ip(INNER[self.dice.choice("abm")][six]),
                 DST=netlink.ip(INNER[self.dice.choice("abm")][six])))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Netlink attributes to and from our types; nothing that arrives is trusted. */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include <linux/espah.h>
@@ -53,6 +54,12 @@ uint8_t attr_u8(const struct nlattr *attr, uint8_t missing)
 uint16_t attr_u16(const struct nlattr *attr, uint16_t missing)
 {
 	return fits(attr, 2) ? mnl_attr_get_u16(attr) : missing;
+}
+
+/** attr_port() - as attr_u8(): a port, in host order */
+uint16_t attr_port(const struct nlattr *attr, uint16_t missing)
+{
+	return fits(attr, 2) ? ntohs(mnl_attr_get_u16(attr)) : missing;
 }
 
 /** attr_u32() - as attr_u8() */
@@ -111,6 +118,12 @@ struct nlmsghdr *msg_start(void *buf, uint16_t type, uint16_t flags, uint32_t se
 	genl->cmd = cmd;
 	genl->version = type == GENL_ID_CTRL ? 1 : ESPAH_GENL_VERSION;
 	return nlh;
+}
+
+/** put_port() - put a port, which is in host order here */
+void put_port(struct nlmsghdr *nlh, uint16_t type, uint16_t port)
+{
+	mnl_attr_put_u16(nlh, type, htons(port));
 }
 
 /** put_addr() - put an address, if there is one */

@@ -159,7 +159,7 @@ static void put_flow(struct nlmsghdr *nlh, const struct flow *flow)
 		else if (fields[i].size == 4)
 			mnl_attr_put_u32(nlh, fields[i].attr, flow->field[i].value);
 		else
-			mnl_attr_put_u16(nlh, fields[i].attr, flow->field[i].value);
+			put_port(nlh, fields[i].attr, flow->field[i].value);
 	}
 }
 

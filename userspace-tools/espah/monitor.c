@@ -45,10 +45,10 @@ static void print_now(bool json, char *buf, size_t size)
 static const char *event_name(uint8_t cmd)
 {
 	static const char *const names[] = {
-		[ESPAH_CMD_SA_NEW] = "sa add", [ESPAH_CMD_SA_SET] = "sa set",
-		[ESPAH_CMD_SA_DEL] = "sa del", [ESPAH_CMD_SA_FLUSH] = "sa flush",
-		[ESPAH_CMD_POLICY_NEW] = "policy add", [ESPAH_CMD_POLICY_DEL] = "policy del",
-		[ESPAH_CMD_POLICY_FLUSH] = "policy flush", [ESPAH_CMD_ACQUIRE] = "acquire",
+		[ESPAH_CMD_SA_NEW_NTF] = "sa add", [ESPAH_CMD_SA_SET_NTF] = "sa set",
+		[ESPAH_CMD_SA_DEL_NTF] = "sa del", [ESPAH_CMD_SA_FLUSH_NTF] = "sa flush",
+		[ESPAH_CMD_POLICY_NEW_NTF] = "policy add", [ESPAH_CMD_POLICY_DEL_NTF] = "policy del",
+		[ESPAH_CMD_POLICY_FLUSH_NTF] = "policy flush", [ESPAH_CMD_ACQUIRE] = "acquire",
 		[ESPAH_CMD_EXPIRE] = "expire",
 		[ESPAH_CMD_MAPPING] = "mapping", [ESPAH_CMD_AUDIT] = "audit",
 		[ESPAH_CMD_DROP] = "drop",
@@ -144,12 +144,12 @@ static void mapping(const struct nlattr **tb, char *buf, size_t size, json_t *ob
 	if (attr_addr(tb[ESPAH_SA_NEW_SRC], &addr))
 		addr_text(&addr, src);
 	snprintf(buf + used, size - used, "  now from %s port %u", src,
-		 attr_u16(tb[ESPAH_SA_NEW_SPORT], 0));
+		 attr_port(tb[ESPAH_SA_NEW_SPORT], 0));
 	if (!object)
 		return;
 	json_set(object, "sa", sa_json(tb));
 	json_set(object, "new_src", json_string(src));
-	json_set(object, "new_sport", json_integer(attr_u16(tb[ESPAH_SA_NEW_SPORT], 0)));
+	json_set(object, "new_sport", json_integer(attr_port(tb[ESPAH_SA_NEW_SPORT], 0)));
 }
 
 static void dropped(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)
@@ -216,10 +216,10 @@ static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t 
 	attr_table(nlh, sa, ESPAH_SA_MAX);
 	attr_table(nlh, policy, ESPAH_POLICY_MAX);
 	switch (cmd) {
-	case ESPAH_CMD_SA_FLUSH:
+	case ESPAH_CMD_SA_FLUSH_NTF:
 		sa_flushed(sa, buf, size, object);
 		return;
-	case ESPAH_CMD_POLICY_FLUSH:
+	case ESPAH_CMD_POLICY_FLUSH_NTF:
 		policy_flushed(policy, buf, size, object);
 		return;
 	case ESPAH_CMD_ACQUIRE:
@@ -235,8 +235,8 @@ static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t 
 	case ESPAH_CMD_DROP:
 		dropped(nlh, buf, size, object);
 		return;
-	case ESPAH_CMD_POLICY_NEW:
-	case ESPAH_CMD_POLICY_DEL:
+	case ESPAH_CMD_POLICY_NEW_NTF:
+	case ESPAH_CMD_POLICY_DEL_NTF:
 		policy_line(policy, buf, size);
 		if (object)
 			json_set(object, "policy", policy_json(policy));

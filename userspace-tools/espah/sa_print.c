@@ -60,8 +60,8 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 				 attr_string(tb[ESPAH_SA_ALG], "?"));
 	if (tb[ESPAH_SA_ENCAP_SPORT])
 		used += snprintf(buf + used, size - used, "  encap udp %u %u",
-				 attr_u16(tb[ESPAH_SA_ENCAP_SPORT], 0),
-				 attr_u16(tb[ESPAH_SA_ENCAP_DPORT], 0));
+				 attr_port(tb[ESPAH_SA_ENCAP_SPORT], 0),
+				 attr_port(tb[ESPAH_SA_ENCAP_DPORT], 0));
 	if (tb[ESPAH_SA_REQID])
 		used += snprintf(buf + used, size - used, "  reqid %u",
 				 attr_u32(tb[ESPAH_SA_REQID], 0));
@@ -200,8 +200,8 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "vrf", json_string(dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf)));
 	if (tb[ESPAH_SA_ENCAP_SPORT])
 		json_set(sa, "encap", json_pack("{s:s,s:i,s:i}", "type", "udp",
-						"sport", attr_u16(tb[ESPAH_SA_ENCAP_SPORT], 0),
-						"dport", attr_u16(tb[ESPAH_SA_ENCAP_DPORT], 0)));
+						"sport", attr_port(tb[ESPAH_SA_ENCAP_SPORT], 0),
+						"dport", attr_port(tb[ESPAH_SA_ENCAP_DPORT], 0)));
 	if (tb[ESPAH_SA_MODE])
 		json_set(sa, "mode",
 			 json_string(word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff))));

@@ -370,16 +370,16 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 	if (sa->given & SA_TTL)
 		mnl_attr_put_u8(nlh, ESPAH_SA_TTL, sa->ttl);
 	if (sa->given & SA_MIN)
-		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MIN, sa->min);
+		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MIN, htonl(sa->min));
 	if (sa->given & SA_MAX)
-		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MAX, sa->max);
+		mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MAX, htonl(sa->max));
 	if (sa->given & SA_NEW_SRC)
 		put_addr(nlh, ESPAH_SA_NEW_SRC, &sa->new_src);
 	if (sa->given & SA_NEW_DST)
 		put_addr(nlh, ESPAH_SA_NEW_DST, &sa->new_dst);
 	if (sa->given & SA_ENCAP) {
-		mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, sa->sport);
-		mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, sa->dport);
+		put_port(nlh, ESPAH_SA_ENCAP_SPORT, sa->sport);
+		put_port(nlh, ESPAH_SA_ENCAP_DPORT, sa->dport);
 	}
 	if (sa->given & SA_LABEL)
 		mnl_attr_put_strz(nlh, ESPAH_SA_LABEL, sa->label);

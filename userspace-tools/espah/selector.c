@@ -97,8 +97,8 @@ static void put_ports(struct nlmsghdr *nlh, uint16_t min, uint16_t max, uint16_t
 	uint16_t low, high;
 
 	if (list_numbers(ports, &low, &high)) {
-		mnl_attr_put_u16(nlh, min, low);
-		mnl_attr_put_u16(nlh, max, high);
+		put_port(nlh, min, low);
+		put_port(nlh, max, high);
 	} else if (ports->size) {
 		list_put(nlh, list_type, ports);
 	}
@@ -158,7 +158,7 @@ static void get_addrs(const struct nlattr *addr_attr, const struct nlattr *len,
 static void get_ports(const struct nlattr *min, const struct nlattr *max,
 		      const struct nlattr *list_attr, struct list *ports)
 {
-	uint16_t low = attr_u16(min, 0), high = attr_u16(max, low);
+	uint16_t low = attr_port(min, 0), high = attr_port(max, low);
 
 	if (list_attr)
 		list_get(list_attr, sizeof(low), ports);

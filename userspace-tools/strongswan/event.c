@@ -48,8 +48,8 @@ static void mapping(const struct nlmsghdr *nlh)
 	host_t *dst, *peer;
 
 	attr_table(nlh, sa, ESPAH_SA_MAX);
-	dst = nl_host(sa[ESPAH_SA_DST], attr_u16(sa[ESPAH_SA_ENCAP_DPORT], 0));
-	peer = nl_host(sa[ESPAH_SA_NEW_SRC], attr_u16(sa[ESPAH_SA_NEW_SPORT], 0));
+	dst = nl_host(sa[ESPAH_SA_DST], attr_port(sa[ESPAH_SA_ENCAP_DPORT], 0));
+	peer = nl_host(sa[ESPAH_SA_NEW_SRC], attr_port(sa[ESPAH_SA_NEW_SPORT], 0));
 	if (dst && peer)
 		charon->kernel->mapping(charon->kernel, attr_u8(sa[ESPAH_SA_PROTO], 0),
 					attr_u32(sa[ESPAH_SA_SPI], 0), dst, peer);

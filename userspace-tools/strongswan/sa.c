@@ -104,8 +104,8 @@ static void put_window(struct nlmsghdr *nlh, kernel_ipsec_add_sa_t *data)
 
 static void put_encap(struct nlmsghdr *nlh, host_t *src, host_t *dst)
 {
-	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, src->get_port(src));
-	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, dst->get_port(dst));
+	put_port(nlh, ESPAH_SA_ENCAP_SPORT, src->get_port(src));
+	put_port(nlh, ESPAH_SA_ENCAP_DPORT, dst->get_port(dst));
 }
 
 /* What XFRM can and the module cannot. */
@@ -187,8 +187,8 @@ status_t sa_update(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_update_
 		if (data->new_encap) {
 			put_encap(nlh, data->new_src, data->new_dst);
 		} else if (data->encap) {
-			mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, 0);
-			mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, 0);
+			put_port(nlh, ESPAH_SA_ENCAP_SPORT, 0);
+			put_port(nlh, ESPAH_SA_ENCAP_DPORT, 0);
 		}
 		free(why);
 		why = NULL;

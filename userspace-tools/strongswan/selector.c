@@ -46,8 +46,8 @@ static void put_ports(struct nlmsghdr *nlh, traffic_selector_t *ts, uint16_t min
 {
 	if (any_port(ts) || opaque(ts))
 		return;
-	mnl_attr_put_u16(nlh, min, ts->get_from_port(ts));
-	mnl_attr_put_u16(nlh, max_, ts->get_to_port(ts));
+	put_port(nlh, min, ts->get_from_port(ts));
+	put_port(nlh, max_, ts->get_to_port(ts));
 }
 
 static void put_bytes(struct nlmsghdr *nlh, uint16_t type, uint8_t min, uint8_t max_)
@@ -109,7 +109,7 @@ traffic_selector_t *selector_side(const struct nlattr *nest, bool src)
 		return NULL;
 	port = sel[src ? ESPAH_SEL_SPORT_MIN : ESPAH_SEL_DPORT_MIN];
 	if (port)
-		from = to = attr_u16(port, 0);
+		from = to = attr_port(port, 0);
 	return traffic_selector_create_from_subnet(host, attr_u8(sel[src ? ESPAH_SEL_SRC_LEN :
 								    ESPAH_SEL_DST_LEN], 0),
 						   attr_u8(sel[ESPAH_SEL_PROTO], 0), from, to);

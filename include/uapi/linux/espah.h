@@ -8,9 +8,15 @@
  * validated strictly: an unknown one, or one that the command does not list
  * below, is refused. A refusal carries an extack sentence and changes nothing.
  *
- * An attribute may come once. Addresses are binary, in network order: 4 bytes
- * are IPv4, 16 bytes are IPv6.
+ * An attribute with a value may come once. Addresses are binary: 4 bytes are IPv4,
+ * 16 bytes are IPv6. Addresses, ports and SPIs are in network order (be16, be32),
+ * all other numbers in that of the host.
  * "[x]" is optional, "x..." may come several times (in answers only).
+ *
+ * An answer has the command and the sequence number of its request; events have
+ * commands of their own, and the number 0. SA_NEW takes what SA_GET with
+ * [SA_SHOW_KEYS] has answered, and POLICY_NEW what POLICY_GET has: attributes that
+ * are read-only have no effect there.
  *
  * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
@@ -33,8 +39,8 @@
  *     then on. Policies that name the old addresses have to be replaced.
  * ESPAH_CMD_SA_DEL       (identity)
  * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS]
- *     do: answers with one ESPAH_CMD_SA_NEW message that also holds the
- *     read-only attributes; SA_KEY and SA_IV_MASK only with [SA_SHOW_KEYS].
+ *     do: answers with what SA_NEW takes and the read-only attributes; SA_KEY and
+ *     SA_IV_MASK only with [SA_SHOW_KEYS].
  *     dump: all SAs in the order in which they were added, reduced to those
  *     that equal each of [SA_DIR] [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO]
  *     [SA_REQID] [SA_VRF]; keys only with [SA_SHOW_KEYS].
@@ -42,7 +48,7 @@
  * ESPAH_CMD_SA_ALLOC_SPI SA_SRC SA_DST SA_MODE [SA_PROTO] [SA_REQID]
  *                        [SA_SPI_MIN] [SA_SPI_MAX] [SA_VRF]
  *     Reserves a free inbound SPI for 60 seconds, as an SA without keys, and
- *     answers with ESPAH_CMD_SA_NEW.
+ *     answers as SA_GET does.
  *
  *     (identity) is SA_DIR SA_SPI SA_DST [SA_PROTO] [SA_VRF].
  *     SA_SOFT and SA_HARD nest [LIMIT_PACKETS] [LIMIT_BYTES] [LIMIT_TIME]
@@ -54,8 +60,8 @@
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
  *                        [POLICY_REPLACE] [POLICY_LABEL] [POLICY_PFP or POLICY_QUEUE]
  *                        [POLICY_UNREACH]
- *     Adds a policy; with NLM_F_ECHO it answers with ESPAH_CMD_POLICY_NEW, so
- *     that the caller learns its POLICY_ID. -EEXIST if one with the same
+ *     Adds a policy; with NLM_F_ECHO it answers as POLICY_GET does, so that the
+ *     caller learns its POLICY_ID. -EEXIST if one with the same
  *     direction, selector and priority exists; with POLICY_REPLACE that one is
  *     replaced, keeps its POLICY_ID, and no packet meets a moment without it.
  * ESPAH_CMD_POLICY_DEL   POLICY_ID, or
@@ -99,13 +105,14 @@
  *     before that; see ESPAH_EXPLAIN_*.
  *
  * Events, to the multicast groups:
- *   "sa"       ESPAH_CMD_SA_NEW, _SA_SET, _SA_DEL (never with keys), _SA_FLUSH
- *   "policy"   ESPAH_CMD_POLICY_NEW, _POLICY_DEL, _POLICY_FLUSH
+ *   "sa"       ESPAH_CMD_SA_NEW_NTF, _SA_SET_NTF, _SA_DEL_NTF (never with keys),
+ *              _SA_FLUSH_NTF
+ *   "policy"   ESPAH_CMD_POLICY_NEW_NTF, _POLICY_DEL_NTF, _POLICY_FLUSH_NTF
  *   "acquire"  ESPAH_CMD_ACQUIRE, ESPAH_ACQUIRE_*: a packet met a protect
  *              policy that has no SA. At most one a second for each policy; with
  *              POLICY_PFP, at most eight, of different flows.
  *   "expire"   ESPAH_CMD_EXPIRE, ESPAH_EXPIRE_*: an SA reached a limit. Before
- *              the ESPAH_CMD_SA_DEL if it is a hard one.
+ *              the ESPAH_CMD_SA_DEL_NTF if it is a hard one.
  *   "mapping"  ESPAH_CMD_MAPPING: (identity) SA_SRC SA_REQID SA_ENCAP_SPORT
  *              SA_ENCAP_DPORT SA_NEW_SRC SA_NEW_SPORT: an authenticated packet of
  *              an inbound SA with UDP encapsulation came from another address or
@@ -130,7 +137,7 @@
 #define ESPAH_MCGRP_AUDIT "audit"
 #define ESPAH_MCGRP_DROP "drop"
 
-/** enum espah_cmd - commands and events; the grammar is at the top of this file */
+/** enum espah_cmd - commands, then events; the grammar is at the top of this file */
 enum espah_cmd {
 	ESPAH_CMD_UNSPEC,
 	ESPAH_CMD_SA_NEW,
@@ -148,6 +155,14 @@ enum espah_cmd {
 	ESPAH_CMD_CONFIG_GET,
 	ESPAH_CMD_CONFIG_SET,
 	ESPAH_CMD_EXPLAIN,
+
+	ESPAH_CMD_SA_NEW_NTF,
+	ESPAH_CMD_SA_SET_NTF,
+	ESPAH_CMD_SA_DEL_NTF,
+	ESPAH_CMD_SA_FLUSH_NTF,
+	ESPAH_CMD_POLICY_NEW_NTF,
+	ESPAH_CMD_POLICY_DEL_NTF,
+	ESPAH_CMD_POLICY_FLUSH_NTF,
 	ESPAH_CMD_ACQUIRE,
 	ESPAH_CMD_EXPIRE,
 	ESPAH_CMD_MAPPING,
@@ -289,9 +304,9 @@ enum espah_sa_attr {
 	 * the highest one accepted
 	 */
 	ESPAH_SA_SEQ,
-	/** @ESPAH_SA_SPI_MIN: u32, lowest SPI that SA_ALLOC_SPI may choose */
+	/** @ESPAH_SA_SPI_MIN: be32, lowest SPI that SA_ALLOC_SPI may choose */
 	ESPAH_SA_SPI_MIN,
-	/** @ESPAH_SA_SPI_MAX: u32, highest SPI that SA_ALLOC_SPI may choose */
+	/** @ESPAH_SA_SPI_MAX: be32, highest SPI that SA_ALLOC_SPI may choose */
 	ESPAH_SA_SPI_MAX,
 	/** @ESPAH_SA_SHOW_KEYS: flag, in a request: the answer shall hold SA_KEY */
 	ESPAH_SA_SHOW_KEYS,
@@ -337,17 +352,17 @@ enum espah_sa_attr {
 	/** @ESPAH_SA_LAST_USED: u64, read-only, seconds since the epoch */
 	ESPAH_SA_LAST_USED,
 	/**
-	 * @ESPAH_SA_ENCAP_SPORT: u16, host order, UDP source port of the SA's packets:
+	 * @ESPAH_SA_ENCAP_SPORT: be16, UDP source port of the SA's packets:
 	 * ESP in UDP (RFC 3948); 0 in SA_SET: without UDP from now on
 	 */
 	ESPAH_SA_ENCAP_SPORT,
-	/** @ESPAH_SA_ENCAP_DPORT: u16, host order, their UDP destination port */
+	/** @ESPAH_SA_ENCAP_DPORT: be16, their UDP destination port */
 	ESPAH_SA_ENCAP_DPORT,
 	/** @ESPAH_SA_NEW_SRC: binary, the source address that SA_SRC is to become, or was seen */
 	ESPAH_SA_NEW_SRC,
 	/** @ESPAH_SA_NEW_DST: binary, what SA_DST is to become */
 	ESPAH_SA_NEW_DST,
-	/** @ESPAH_SA_NEW_SPORT: u16, host order, in events: the UDP source port that was seen */
+	/** @ESPAH_SA_NEW_SPORT: be16, in events: the UDP source port that was seen */
 	ESPAH_SA_NEW_SPORT,
 	/**
 	 * @ESPAH_SA_TFC: u16, length up to which inner packets are padded (RFC 4303
@@ -436,13 +451,13 @@ enum espah_sel_attr {
 	ESPAH_SEL_DST_LEN,
 	/** @ESPAH_SEL_PROTO: u8, upper-layer protocol; 0 or absent is any */
 	ESPAH_SEL_PROTO,
-	/** @ESPAH_SEL_SPORT_MIN: u16, host order; only for protocols with ports */
+	/** @ESPAH_SEL_SPORT_MIN: be16; only for protocols with ports */
 	ESPAH_SEL_SPORT_MIN,
-	/** @ESPAH_SEL_SPORT_MAX: u16; default: SPORT_MIN */
+	/** @ESPAH_SEL_SPORT_MAX: be16; default: SPORT_MIN */
 	ESPAH_SEL_SPORT_MAX,
-	/** @ESPAH_SEL_DPORT_MIN: u16 */
+	/** @ESPAH_SEL_DPORT_MIN: be16 */
 	ESPAH_SEL_DPORT_MIN,
-	/** @ESPAH_SEL_DPORT_MAX: u16; default: DPORT_MIN */
+	/** @ESPAH_SEL_DPORT_MAX: be16; default: DPORT_MIN */
 	ESPAH_SEL_DPORT_MAX,
 	/**
 	 * @ESPAH_SEL_SRC_RANGES: list of addresses, instead of SEL_SRC; needs
@@ -737,9 +752,9 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_DST,
 	/** @ESPAH_EXPLAIN_PROTO: u8, its upper-layer protocol */
 	ESPAH_EXPLAIN_PROTO,
-	/** @ESPAH_EXPLAIN_SPORT: u16, host order */
+	/** @ESPAH_EXPLAIN_SPORT: be16 */
 	ESPAH_EXPLAIN_SPORT,
-	/** @ESPAH_EXPLAIN_DPORT: u16 */
+	/** @ESPAH_EXPLAIN_DPORT: be16 */
 	ESPAH_EXPLAIN_DPORT,
 	/** @ESPAH_EXPLAIN_ACTION: u8, answer: enum espah_action */
 	ESPAH_EXPLAIN_ACTION,

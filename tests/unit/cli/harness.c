@@ -103,6 +103,11 @@ bool has_u16(const struct nlattr **at, uint16_t type, uint16_t value)
 	return has_attr(at, type, &value, 2);
 }
 
+bool has_port(const struct nlattr **at, uint16_t type, uint16_t value)
+{
+	return has_u16(at, type, htons(value));
+}
+
 bool has_u32(const struct nlattr **at, uint16_t type, uint32_t value)
 {
 	return has_attr(at, type, &value, 4);

@@ -27,6 +27,7 @@ struct args *words(const char *line);
 bool has_attr(const struct nlattr **at, uint16_t type, const void *data, size_t size);
 bool has_u8(const struct nlattr **at, uint16_t type, uint8_t value);
 bool has_u16(const struct nlattr **at, uint16_t type, uint16_t value);
+bool has_port(const struct nlattr **at, uint16_t type, uint16_t value);
 bool has_u32(const struct nlattr **at, uint16_t type, uint32_t value);
 
 void test_parse(void);

@@ -51,10 +51,10 @@ static void encoding(void)
 	CHECK(has_attr(&at, ESPAH_SEL_DST, "\12\2\0\11", 4));
 	CHECK(has_u8(&at, ESPAH_SEL_DST_LEN, 32));
 	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 6));
-	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MIN, 1024));
-	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MAX, 65535));
-	CHECK(has_u16(&at, ESPAH_SEL_DPORT_MIN, 443));
-	CHECK(has_u16(&at, ESPAH_SEL_DPORT_MAX, 443));
+	CHECK(has_port(&at, ESPAH_SEL_SPORT_MIN, 1024));
+	CHECK(has_port(&at, ESPAH_SEL_SPORT_MAX, 65535));
+	CHECK(has_port(&at, ESPAH_SEL_DPORT_MIN, 443));
+	CHECK(has_port(&at, ESPAH_SEL_DPORT_MAX, 443));
 	CHECK(at == after);
 	CHECK(has_u32(&at, ESPAH_POLICY_PRIORITY, 10));
 	CHECK(enters(&at, ESPAH_POLICY_TEMPLATE, &after));
@@ -81,8 +81,8 @@ static void encoding(void)
 	CHECK(has_attr(&at, ESPAH_SEL_DST, "\12\1\0\0", 4));
 	CHECK(has_u8(&at, ESPAH_SEL_DST_LEN, 16));
 	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 17));
-	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MIN, 53));
-	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MAX, 53));
+	CHECK(has_port(&at, ESPAH_SEL_SPORT_MIN, 53));
+	CHECK(has_port(&at, ESPAH_SEL_SPORT_MAX, 53));
 	CHECK(at == after);
 	CHECK(enters(&at, ESPAH_POLICY_TEMPLATE, &after));
 	CHECK(has_u8(&at, ESPAH_TMPL_MODE, ESPAH_MODE_TUNNEL));
@@ -165,8 +165,8 @@ static void lists(void)
 	CHECK(has_attr(&at, ESPAH_SEL_DST, "\12\2\0\0", 4));
 	CHECK(has_u8(&at, ESPAH_SEL_DST_LEN, 16));
 	CHECK(has_u8(&at, ESPAH_SEL_PROTO, 6));
-	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MIN, 1024));
-	CHECK(has_u16(&at, ESPAH_SEL_SPORT_MAX, 65535));
+	CHECK(has_port(&at, ESPAH_SEL_SPORT_MIN, 1024));
+	CHECK(has_port(&at, ESPAH_SEL_SPORT_MAX, 65535));
 	CHECK(has_attr(&at, ESPAH_SEL_DPORT_RANGES, "\0\120\0\120\1\273\1\273", 8));
 	CHECK(at == after && (const char *)at == buf + nlh->nlmsg_len);
 	policy_mirror(&policy);

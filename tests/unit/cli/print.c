@@ -110,8 +110,8 @@ static void sa(void)
 	mnl_attr_put_u64(nlh, ESPAH_SA_ECN_ODD, 3);
 	mnl_attr_put(nlh, ESPAH_SA_KEY, 2, "\0\xff");
 	mnl_attr_put(nlh, ESPAH_SA_IV_MASK, 8, "\1\2\3\4\5\6\7\x80");
-	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_SPORT, 4500);
-	mnl_attr_put_u16(nlh, ESPAH_SA_ENCAP_DPORT, 65535);
+	put_port(nlh, ESPAH_SA_ENCAP_SPORT, 4500);
+	put_port(nlh, ESPAH_SA_ENCAP_DPORT, 65535);
 	attr_table(nlh, tb, ESPAH_SA_MAX);
 	capture_start();
 	json_print(sa_json(tb));

@@ -108,16 +108,16 @@ static void encoding(void)
 	test_begin("encap: ports; sa set: new addresses, other ports, none");
 	CHECK(!sa_read(&cli, words("encap udp 4500 65535"), "sa add", SA_ENCAP, 0, &sa));
 	at = encode(&nlh);
-	CHECK(has_u16(&at, ESPAH_SA_ENCAP_SPORT, 4500));
-	CHECK(has_u16(&at, ESPAH_SA_ENCAP_DPORT, 65535));
+	CHECK(has_port(&at, ESPAH_SA_ENCAP_SPORT, 4500));
+	CHECK(has_port(&at, ESPAH_SA_ENCAP_DPORT, 65535));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	CHECK(!sa_read(&cli, words("new-dst 192.0.2.2 encap off new-src 192.0.2.1"), "sa set",
 		       SET_TAKES, 0, &sa));
 	at = encode(&nlh);
 	CHECK(has_attr(&at, ESPAH_SA_NEW_SRC, "\xc0\0\2\1", 4));
 	CHECK(has_attr(&at, ESPAH_SA_NEW_DST, "\xc0\0\2\2", 4));
-	CHECK(has_u16(&at, ESPAH_SA_ENCAP_SPORT, 0));
-	CHECK(has_u16(&at, ESPAH_SA_ENCAP_DPORT, 0));
+	CHECK(has_port(&at, ESPAH_SA_ENCAP_SPORT, 0));
+	CHECK(has_port(&at, ESPAH_SA_ENCAP_DPORT, 0));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	test_end();
 
