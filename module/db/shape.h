@@ -18,7 +18,7 @@
 
 /**
  * struct espah_cell - the rules of a shape whose masked words are @key
- * @rules: sorted by rank; empty in a cell that readers have yet to leave, or while there is but room
+ * @rules: sorted by rank; empty while there is but room, or once only readers are left
  * @next: in its bucket, one for each of two successive tables
  * @count: rules that are here or have room; for writers, until it is taken out
  * @rcu: defers the freeing, then
