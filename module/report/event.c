@@ -75,7 +75,8 @@ void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 	struct nlattr *proto = attrs[ESPAH_SA_PROTO], *vrf = attrs[ESPAH_SA_VRF];
 	int err = 0;
 	void *hdr;
-	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, ESPAH_CMD_SA_FLUSH_NTF, &hdr, GFP_KERNEL);
+	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, ESPAH_CMD_SA_FLUSH_NTF, &hdr,
+				    GFP_KERNEL);
 
 	if (!skb)
 		return;
