@@ -3,6 +3,29 @@
 #include "attr.h"
 #include "db/privilege.h"
 
+void *espah_answer_begin(struct sk_buff *skb, u32 portid, const struct nlmsghdr *request,
+			 struct netlink_callback *cb)
+{
+	const struct genlmsghdr *genl = nlmsg_data(request);
+	void *hdr = espah_put_message(skb, portid, request->nlmsg_seq, cb ? NLM_F_MULTI : 0,
+				      genl->cmd);
+
+	if (hdr && cb)
+		genl_dump_check_consistent(cb, hdr);
+	return hdr;
+}
+
+int espah_answer_end(struct sk_buff *skb, void *hdr, int err)
+{
+	if (!hdr)
+		return -EMSGSIZE;
+	if (err)
+		genlmsg_cancel(skb, hdr);
+	else
+		genlmsg_end(skb, hdr);
+	return err;
+}
+
 int espah_answer(struct genl_info *info, size_t size,
 		 int (*put)(struct sk_buff *skb, struct espah_net *en, struct genl_info *info))
 {
@@ -13,8 +36,7 @@ int espah_answer(struct genl_info *info, size_t size,
 
 	if (!skb)
 		return -ENOMEM;
-	hdr = espah_put_message(skb, info->snd_portid, info->snd_seq, 0,
-				info->genlhdr->cmd);
+	hdr = espah_answer_begin(skb, info->snd_portid, info->nlhdr, NULL);
 	if (hdr) {
 		mutex_lock(&en->lock);
 		err = put(skb, en, info);

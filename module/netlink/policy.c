@@ -59,20 +59,9 @@ const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1] = {
 static int put_message(struct sk_buff *skb, u32 portid, const struct nlmsghdr *request,
 		       struct netlink_callback *cb, struct espah_policy *pol)
 {
-	const struct genlmsghdr *genl = nlmsg_data(request);
-	void *hdr = espah_put_message(skb, portid, request->nlmsg_seq, cb ? NLM_F_MULTI : 0,
-				      genl->cmd);
+	void *hdr = espah_answer_begin(skb, portid, request, cb);
 
-	if (!hdr)
-		return -EMSGSIZE;
-	if (cb)
-		genl_dump_check_consistent(cb, hdr);
-	if (espah_put_policy(skb, pol)) {
-		genlmsg_cancel(skb, hdr);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, hdr);
-	return 0;
+	return espah_answer_end(skb, hdr, hdr ? espah_put_policy(skb, pol) : 0);
 }
 
 /* --- selectors and templates of requests --- */
