@@ -257,7 +257,7 @@ def helper():
                       (a, "addr add 2001:db8:1::1/64 dev lan nodad\n"
                           "addr add 2001:db8::1/64 dev wan nodad\n"
                           "route add 2001:db8:2::/64 via 2001:db8::2\n"),
-                      (b, "addr add 2001:db8::2/64 dev eth0 nodad\naddr add 2001:db8:2::1 dev lo\n"
+                      (b, "addr add 2001:db8::2/64 dev eth0 nodad\naddr add 2001:db8:2::1 dev lo nodad\n"
                           "route add 2001:db8:1::/64 via 2001:db8::1 src 2001:db8:2::1\n")):
         ns.ip(lines)
     tunnel(a, b)
