@@ -34,7 +34,12 @@ static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_p
 		if (IS_ERR(rt))
 			return NULL;
 		dst = &rt->dst;
-		dst_cache_set_ip4(&path->dst_cache, dst, fl4.saddr);
+		/*
+		 * Where XFRM has a policy for it and no SA yet, it is a black hole for this one
+		 * packet, on the namespace's lo, which could not go before the SA did.
+		 */
+		if (likely(dst->obsolete != DST_OBSOLETE_DEAD))
+			dst_cache_set_ip4(&path->dst_cache, dst, fl4.saddr);
 	} else {
 		struct flowi6 fl6 = {
 			.flowi6_l3mdev = domain,

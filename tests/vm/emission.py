@@ -7,10 +7,12 @@ The peer of the first SA is reached through a tunnel device, whose own packets a
 to a peer behind another device, and so on; or the route leads back to where it came from.
 """
 import os
+import subprocess
 import time
 
 import driver
 import lab
+import memory
 import traffic
 from ipsec import ALGORITHMS, Espah, Policy, SA, Xfrm
 
@@ -253,6 +255,31 @@ def bundle():
         sock.sendto(b"hello", ("10.1.0.2", 9))
         wire.next(50)
     lab.equal(Espah.drops(a), {}, "drops")
+
+
+@lab.test("emission: a namespace ends, though XFRM, with a policy and no SA, made black holes of the routes of "
+          "what an SA sent", 4)
+@lab.test("emission: a namespace ends, though XFRM has a policy and no SA for what an SA sent (IPv6)", 6)
+def black_hole(family):
+    lab.delete_all()
+    memory.released()
+    a, _ = pair()
+    near, far = ENDS[family]
+    Espah.configure(a, [SA(0x1000, near, far)])
+    inner = ("10.1.0.1", "10.1.0.2") if family == 4 else ("fd01::1", "fd01::2")
+    a.ip(f"addr add {inner[0]}/{BITS[family]} dev lo{' nodad' * (family == 6)}\n"
+         f"route add {inner[1]} via {far} src {inner[0]}\n"
+         f"xfrm policy add src {near} dst {far} proto esp dir out tmpl src {near} dst {far} proto esp mode tunnel\n")
+    Espah.batch(a, [Espah.policy_line("out", Policy(*inner, (near, far)))])
+    # somebody has to listen, or XFRM gives up at once
+    a.start("ip", "xfrm", "monitor", "acquire", stdout=subprocess.DEVNULL)
+    time.sleep(0.5)
+    with traffic.udp(a, inner[0]) as sock:
+        for _ in range(3):
+            sock.sendto(b"hello", (inner[1], 9))
+    lab.equal([sa["packets"] for sa in Espah.sas(a, "out")], [3], "packets of the SA")
+    lab.delete_all()
+    lab.wait_for(lambda: memory.references() == 0, "the namespace to end", 60)
 
 
 if __name__ == "__main__":
