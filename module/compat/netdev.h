@@ -60,22 +60,6 @@ static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
 
 #endif
 
-/* a NAPI context of a device that only holds such; nobody polls it but the softirq */
-static inline void espah_napi_add(struct net_device *dev, struct napi_struct *napi,
-				  int (*poll)(struct napi_struct *napi, int budget))
-{
-	set_bit(NAPI_STATE_NO_BUSY_POLL, &napi->state);
-	netif_napi_add(dev, napi, poll);
-	napi_enable(napi);
-}
-
-/* waits until it runs no more; before its memory goes, synchronize_net() */
-static inline void espah_napi_del(struct napi_struct *napi)
-{
-	napi_disable(napi);
-	__netif_napi_del(napi);
-}
-
 /* whether a NAPI context brought it, as a card's driver has one, which any CPU may poll next */
 static inline bool espah_skb_of_napi(const struct sk_buff *skb)
 {

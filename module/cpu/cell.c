@@ -6,6 +6,7 @@
 #include <linux/smp.h>
 #include "cell.h"
 #include "compat/netdev.h"
+#include "napi.h"
 
 /* The lower bits of a round name the CPU, so that one word tells which cell and when. */
 #define ROUND_CPU_BITS 16
@@ -38,7 +39,7 @@ struct cell {
 };
 
 static struct cell __percpu *cells;
-static struct net_device *cells_dev;
+static struct espah_napis napis;
 static int hotplug_state;
 
 static unsigned int cpu_of(u64 round)
@@ -275,15 +276,13 @@ static void free_cells(void)
 	struct cell *cell;
 	int cpu;
 
+	espah_napis_stop(&napis);
 	for_each_possible_cpu(cpu) {
 		cell = per_cpu_ptr(cells, cpu);
-		espah_napi_del(&cell->napi);
 		skb_queue_purge(&cell->here);
 		skb_queue_purge(&cell->late);
 	}
-	synchronize_net();
-	free_percpu(cells);
-	espah_dummy_dev_free(cells_dev);
+	espah_napis_free(&napis);
 }
 
 int espah_cells_setup(void)
@@ -292,14 +291,9 @@ int espah_cells_setup(void)
 	int cpu, err;
 
 	BUILD_BUG_ON(CONFIG_NR_CPUS > ROUND_STEP);
-	cells_dev = espah_dummy_dev_alloc();
-	if (!cells_dev)
+	cells = espah_napis_alloc(&napis, struct cell, napi, poll, NAPI_POLL_WEIGHT);
+	if (!cells)
 		return -ENOMEM;
-	cells = alloc_percpu(struct cell);
-	if (!cells) {
-		espah_dummy_dev_free(cells_dev);
-		return -ENOMEM;
-	}
 	for_each_possible_cpu(cpu) {
 		cell = per_cpu_ptr(cells, cpu);
 		skb_queue_head_init(&cell->here);
@@ -307,7 +301,6 @@ int espah_cells_setup(void)
 		/* an SA that has used none has round 0 */
 		cell->round = ROUND_STEP | cpu;
 		INIT_CSD(&cell->call, schedule_here, cell);
-		espah_napi_add(cells_dev, &cell->napi, poll);
 	}
 	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "net/espah:cells", prepare_cpu, NULL);
 	if (err < 0)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/smp.h>
-#include "compat/netdev.h"
 #include "db/net.h"
 #include "load.h"
+#include "napi.h"
 #include "worker.h"
 
 /* so many packets go to one worker before the next one gets some */
 #define TURN 8
 
 static struct espah_worker __percpu *workers;
-static struct net_device *workers_dev;
+static struct espah_napis napis;
 
 /* Context: hard interrupt on the worker's CPU, if that is online */
 static void wake(void *info)
@@ -81,14 +81,9 @@ int espah_worker_setup(int (*poll)(struct napi_struct *napi, int budget))
 {
 	int cpu;
 
-	workers_dev = espah_dummy_dev_alloc();
-	if (!workers_dev)
+	workers = espah_napis_alloc(&napis, struct espah_worker, napi, poll, TURN);
+	if (!workers)
 		return -ENOMEM;
-	workers = alloc_percpu(struct espah_worker);
-	if (!workers) {
-		espah_dummy_dev_free(workers_dev);
-		return -ENOMEM;
-	}
 	for_each_possible_cpu(cpu) {
 		struct espah_worker *worker = per_cpu_ptr(workers, cpu);
 
@@ -96,7 +91,6 @@ int espah_worker_setup(int (*poll)(struct napi_struct *napi, int budget))
 		init_llist_head(&worker->queues);
 		INIT_CSD(&worker->call, wake, worker);
 		worker->cpu = cpu;
-		espah_napi_add(workers_dev, &worker->napi, poll);
 	}
 	espah_load_setup();
 	return 0;
@@ -108,13 +102,11 @@ void espah_worker_teardown(void)
 	struct espah_worker *worker;
 	int cpu;
 
+	espah_napis_stop(&napis);
 	for_each_possible_cpu(cpu) {
 		worker = per_cpu_ptr(workers, cpu);
-		espah_napi_del(&worker->napi);
 		llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume)
 			espah_queue_put(queue);
 	}
-	synchronize_net();
-	free_percpu(workers);
-	espah_dummy_dev_free(workers_dev);
+	espah_napis_free(&napis);
 }

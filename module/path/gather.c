@@ -2,6 +2,7 @@
 #include <linux/cpuhotplug.h>
 #include <linux/delay.h>
 #include <linux/netdevice.h>
+#include "cpu/napi.h"
 #include "gather.h"
 #include "order.h"
 #include "packet/number.h"
@@ -10,7 +11,7 @@ DEFINE_PER_CPU(bool, espah_gather_busy);
 DEFINE_PER_CPU(const struct sk_buff *, espah_gather_newest);
 
 static struct espah_gathering __percpu *gatherings;
-static struct net_device *gatherings_dev;
+static struct espah_napis napis;
 static int hotplug_state;
 
 /* Whether the op at @end is run together with those from @first on. */
@@ -82,13 +83,8 @@ bool espah_gather(struct espah_op *op)
 
 static void free_gatherings(void)
 {
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		espah_napi_del(&per_cpu_ptr(gatherings, cpu)->napi);
-	synchronize_net();
-	free_percpu(gatherings);
-	espah_dummy_dev_free(gatherings_dev);
+	espah_napis_stop(&napis);
+	espah_napis_free(&napis);
 }
 
 /*
@@ -104,18 +100,12 @@ static int prepare_cpu(unsigned int cpu)
 
 int espah_gather_setup(int (*poll)(struct napi_struct *napi, int budget))
 {
-	int cpu, err;
+	int err;
 
-	gatherings_dev = espah_dummy_dev_alloc();
-	if (!gatherings_dev)
+	gatherings = espah_napis_alloc(&napis, struct espah_gathering, napi, poll,
+				       NAPI_POLL_WEIGHT);
+	if (!gatherings)
 		return -ENOMEM;
-	gatherings = alloc_percpu(struct espah_gathering);
-	if (!gatherings) {
-		espah_dummy_dev_free(gatherings_dev);
-		return -ENOMEM;
-	}
-	for_each_possible_cpu(cpu)
-		espah_napi_add(gatherings_dev, &per_cpu_ptr(gatherings, cpu)->napi, poll);
 	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "net/espah:gatherings", prepare_cpu,
 					NULL);
 	if (err < 0) {
