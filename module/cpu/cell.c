@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/bits.h>
 #include <linux/cpuhotplug.h>
+#include <linux/hash.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
 #include "cell.h"
 #include "compat/netdev.h"
+#include "compat/unaligned.h"
 #include "napi.h"
 
 /* The lower bits of a round name the CPU, so that one word tells which cell and when. */
 #define ROUND_CPU_BITS 16
 #define ROUND_STEP BIT_ULL(ROUND_CPU_BITS)
+#define ROUNDS_BITS 11
+#define ROUNDS BIT(ROUNDS_BITS)
 
 /**
  * struct cell - what a CPU has decrypted
@@ -24,8 +30,8 @@
  * @call: schedules @napi on the CPU
  * @polls: how often @napi began to
  *
- * The queue of an SA remembers the round in which it used a cell last. While the cell is
- * still in that round, it may hold packets of the SA: in @here, @late or GRO.
+ * For the packets of a flow it is remembered in which round they used a cell last. While the cell
+ * is still in that round, it may hold some of them: in @here, @late or GRO.
  */
 struct cell {
 	struct sk_buff_head here;
@@ -39,12 +45,38 @@ struct cell {
 };
 
 static struct cell __percpu *cells;
+/* rounds of flows, by their hash; those that share one only wait for each other */
+static atomic64_t rounds[ROUNDS];
 static struct espah_napis napis;
 static int hotplug_state;
 
-static unsigned int cpu_of(u64 round)
+static unsigned int cpu_of(s64 round)
 {
 	return round & (ROUND_STEP - 1);
+}
+
+/* Where a flow's round is, among those that come through the SAs of @queue. */
+static atomic64_t *round_of(const struct espah_queue *queue, const struct sk_buff *skb)
+{
+	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	const struct iphdr *iph = ip_hdr(skb);
+	unsigned int off = skb_network_offset(skb);
+	u32 addresses, ports = 0;
+	u8 proto;
+
+	if (skb->protocol == htons(ETH_P_IP)) {
+		addresses = (__force u32)(iph->saddr ^ iph->daddr);
+		proto = ip_is_fragment(iph) ? 0 : iph->protocol;
+		off += iph->ihl * 4;
+	} else {
+		addresses = ipv6_addr_hash(&ip6h->saddr) ^ ipv6_addr_hash(&ip6h->daddr);
+		proto = ip6h->nexthdr;
+		off += sizeof(*ip6h);
+	}
+	if ((proto == IPPROTO_TCP || proto == IPPROTO_UDP) && skb_headlen(skb) >= off + sizeof(u32))
+		ports = get_unaligned((const u32 *)(skb->data + off));
+	return &rounds[hash_64(((u64)addresses << 32 | (ports ^ proto)) ^ (unsigned long)queue,
+			       ROUNDS_BITS)];
 }
 
 static bool full(const struct sk_buff_head *queue)
@@ -126,10 +158,10 @@ static int poll(struct napi_struct *napi, int budget)
 }
 
 /*
- * Queues a packet behind those of its SA that the cell of @round may hold.
+ * Queues a packet behind those of its flow that the cell of @round may hold.
  * Return: 1; 0 if that round is over; -ENOBUFS.
  */
-static int follow(u64 round, struct sk_buff *skb)
+static int follow(s64 round, struct sk_buff *skb)
 {
 	struct cell *cell = per_cpu_ptr(cells, cpu_of(round));
 	int result = 0;
@@ -149,20 +181,19 @@ static int follow(u64 round, struct sk_buff *skb)
 
 /*
  * Where the device does no GRO and nothing waits behind the packet, nothing is gained by
- * waiting for more: it is received here and now, unless others of its SA wait, or it came
+ * waiting for more: it is received here and now, unless others of its flow wait, or it came
  * out of such a packet itself, whose stack it would share. One that a crypto driver gave
  * back later has to wait: the next one may be given back to another CPU, while what the
  * stack has made of this one still lies in a queue here.
  */
-static bool receive_directly(struct cell *cell, struct espah_queue *queue, u64 round,
-			     struct sk_buff *skb)
+static bool receive_directly(struct cell *cell, atomic64_t *last, s64 round, struct sk_buff *skb)
 {
 	if (!netif_elide_gro(skb->dev) || cell->direct || espah_backlog_len(smp_processor_id()))
 		return false;
 	if (round) {
 		if (READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round)
 			return false;
-		if (!try_cmpxchg(&queue->cell_round, &round, 0))
+		if (!atomic64_try_cmpxchg(last, &round, 0))
 			return false; /* another CPU has begun to use its cell */
 	}
 	cell->direct = true;
@@ -185,15 +216,16 @@ static noinline int follow_home(struct cell *cell, struct sk_buff *skb)
 	return followed;
 }
 
-bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_once)
+bool espah_cell_receive(const struct espah_queue *queue, struct sk_buff *skb, bool at_once)
 {
 	struct cell *cell = this_cpu_ptr(cells);
-	u64 round = READ_ONCE(queue->cell_round);
+	atomic64_t *last = round_of(queue, skb);
+	s64 round = atomic64_read(last);
 	int followed;
 
 	if (unlikely(!(skb->dev->flags & IFF_UP)))
 		goto drop;
-	if (at_once && receive_directly(cell, queue, round, skb))
+	if (at_once && receive_directly(cell, last, round, skb))
 		return true;
 again:
 	while (round != cell->round) {
@@ -203,7 +235,7 @@ again:
 		if (unlikely(followed))
 			return true;
 		/* another CPU may enter a round of its own, which is to be followed then */
-		if (try_cmpxchg(&queue->cell_round, &round, cell->round))
+		if (atomic64_try_cmpxchg(last, &round, cell->round))
 			break;
 	}
 	if (unlikely(cell->away)) {
@@ -298,7 +330,7 @@ int espah_cells_setup(void)
 		cell = per_cpu_ptr(cells, cpu);
 		skb_queue_head_init(&cell->here);
 		skb_queue_head_init(&cell->late);
-		/* an SA that has used none has round 0 */
+		/* a flow that has used none has round 0 */
 		cell->round = ROUND_STEP | cpu;
 		INIT_CSD(&cell->call, schedule_here, cell);
 	}

@@ -4,10 +4,10 @@
  * a NAPI context of its own and GRO, as the kernel's tunnels have by gro_cells.
  * Those of a device without GRO leave it as a list, and need not wait in it when they come alone.
  *
- * What differs is that packets of an SA stay in order when they move to another
+ * What differs is that packets of a flow stay in order when they move to another
  * CPU, as they do whenever an interrupt, a NAPI thread or a crypto driver's
  * answer does: while the old CPU's cell still holds some, the new ones follow
- * them there.
+ * them there. Those of other flows do not wait.
  */
 #ifndef _ESPAH_CELL_H
 #define _ESPAH_CELL_H
@@ -28,6 +28,6 @@ void espah_cells_teardown(void);
  * Context: RCU reader, BH disabled.
  * Return: false if its device is down or net.core.netdev_max_backlog packets wait already.
  */
-bool espah_cell_receive(struct espah_queue *queue, struct sk_buff *skb, bool at_once);
+bool espah_cell_receive(const struct espah_queue *queue, struct sk_buff *skb, bool at_once);
 
 #endif /* _ESPAH_CELL_H */
