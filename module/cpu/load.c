@@ -4,36 +4,52 @@
 #include <linux/math64.h>
 #include <linux/sched/isolation.h>
 #include <linux/smp.h>
-#include "compat/netdev.h"
 #include "load.h"
 
 /* how often the load of CPUs is looked at */
 #define LOAD_PERIOD (HZ / 10)
 /*
- * per cent of the time: from BUSY on a CPU gives work away, below EASY it keeps it again,
- * and below IDLE it takes some. BUSY is no higher because packets come in bursts, which end
- * sooner with help: who waits for them may leave both CPUs with nothing to do for a while.
+ * In per cent of the time. A CPU that is BUSY for some periods gives work away, until it is EASY.
+ * One that has less than SPARE to do besides for as many takes some, until that is ENOUGH: where
+ * both have work of their own, neither waits for the other.
  */
-#define LOAD_BUSY 50
-#define LOAD_EASY 20
-#define LOAD_IDLE 80
-/* with so many in the queue, who fills it helps to empty it */
-#define QUEUE_LONG 64
-/* a CPU whose backlog is longer than another one's by so many packets is given none by that one */
-#define BEHIND 32u
-/* and by so many, another CPU releases the packets of one of its queues */
-#define FAR_BEHIND 256u
+#define PERIODS 3
+#define LOAD_BUSY 90
+#define LOAD_EASY 40
+#define LOAD_SPARE 40
+#define LOAD_ENOUGH 75
+/* with so many in the queue, who fills it does the work, as it would alone */
+#define QUEUE_LONG 16
+/* so long does a CPU work alone whose helpers have not kept up */
+#define PAUSE (HZ / 2)
 
+/**
+ * struct load - what a CPU has to do
+ * @helped: nanoseconds for which it has helped others; written on the CPU
+ * @alone: jiffies until which nobody helps it; written on the CPU
+ * @helped_then: @helped, when last looked at; this one and the next ones under @looking
+ * @used: nanoseconds for which it was not idle, when last looked at
+ * @all: per cent of the last period for which it was not
+ * @busy: for so many periods that was LOAD_BUSY
+ * @spare: for so many it was less than LOAD_SPARE without its help for others
+ */
+struct load {
+	u64 helped;
+	unsigned long alone;
+	u64 helped_then;
+	u64 used;
+	unsigned int all;
+	unsigned int busy;
+	unsigned int spare;
+};
+
+static DEFINE_PER_CPU(struct load, loads);
 DEFINE_PER_CPU(bool, espah_cpu_busy);
 unsigned long espah_load_due;
 
-/* nanoseconds that the CPU was not idle, when last looked at; under @looking */
-static DEFINE_PER_CPU(u64, used);
 /* CPUs that may work for others, and those of them that have time; set under @looking */
 static struct cpumask helpers, idle_cpus;
 static unsigned long looked;
-/* of one of the queues that the first releases the second is to do it; ESPAH_CPU_NONE: of none */
-static int relieved = ESPAH_CPU_NONE, reliever;
 static DEFINE_SPINLOCK(looking);
 
 static u64 time_used(int cpu)
@@ -44,14 +60,24 @@ static u64 time_used(int cpu)
 	       stat[CPUTIME_SOFTIRQ] + stat[CPUTIME_IRQ] + stat[CPUTIME_STEAL];
 }
 
-/* Return: per cent of the time since the last look that the CPU was not idle */
-static unsigned int share_used(int cpu, u64 elapsed)
+/* Return: per cent of the time @elapsed by which @counter, now @now, has grown */
+static unsigned int share(u64 *counter, u64 now, u64 elapsed)
 {
-	u64 *before = per_cpu_ptr(&used, cpu), now = time_used(cpu);
-	u64 share = div64_u64(100 * (now - *before), elapsed);
+	u64 grown = now - *counter;
 
-	*before = now;
-	return share;
+	*counter = now;
+	return div64_u64(100 * grown, elapsed);
+}
+
+void espah_load_pause(void)
+{
+	this_cpu_write(loads.alone, jiffies + PAUSE);
+	this_cpu_write(espah_cpu_busy, false);
+}
+
+void espah_load_help(u64 ns)
+{
+	this_cpu_write(loads.helped, this_cpu_read(loads.helped) + ns);
 }
 
 /*
@@ -72,35 +98,44 @@ static void look_for_helpers(void)
 	cpumask_and(&idle_cpus, &idle_cpus, &helpers);
 }
 
+bool espah_load_helps(int cpu)
+{
+	return cpumask_test_cpu(cpu, &helpers);
+}
+
 bool espah_load_helped(void)
 {
 	return cpumask_any_but(&helpers, smp_processor_id()) < nr_cpu_ids;
 }
 
-/* A CPU that cannot keep up with what it receives is to have less, if another one can. */
-static void look_for_relief(void)
+/* Whether a CPU that has so much to do of its own takes work. */
+static bool has_time(int cpu, unsigned int own)
 {
-	unsigned int len, longest = 0, shortest = UINT_MAX;
-	int cpu, last = ESPAH_CPU_NONE, first = ESPAH_CPU_NONE;
+	struct load *load = per_cpu_ptr(&loads, cpu);
 
-	for_each_online_cpu(cpu) {
-		len = espah_backlog_len(cpu);
-		if (len >= longest) {
-			longest = len;
-			last = cpu;
-		}
-		if (len < shortest && cpumask_test_cpu(cpu, &helpers)) {
-			shortest = len;
-			first = cpu;
-		}
-	}
-	WRITE_ONCE(reliever, first);
-	WRITE_ONCE(relieved, first != ESPAH_CPU_NONE && longest > shortest + FAR_BEHIND ?
-			     last : ESPAH_CPU_NONE);
+	load->spare = own < LOAD_SPARE ? load->spare + 1 : 0;
+	if (!cpumask_test_cpu(cpu, &helpers))
+		return false;
+	return cpumask_test_cpu(cpu, &idle_cpus) ? own < LOAD_ENOUGH :
+							load->spare >= PERIODS;
+}
+
+/* Whether a CPU gives work away. */
+static bool is_busy(int cpu)
+{
+	struct load *load = per_cpu_ptr(&loads, cpu);
+
+	load->busy = load->all >= LOAD_BUSY ? load->busy + 1 : 0;
+	if (cpumask_any_but(&idle_cpus, cpu) >= nr_cpu_ids ||
+	    time_before(jiffies, READ_ONCE(load->alone)))
+		return false;
+	return per_cpu(espah_cpu_busy, cpu) ? load->all >= LOAD_EASY : load->busy >= PERIODS;
 }
 
 void espah_load_look(void)
 {
+	unsigned int help;
+	struct load *load;
 	u64 elapsed;
 	bool pause;
 	int cpu;
@@ -114,20 +149,18 @@ void espah_load_look(void)
 	pause = time_after(jiffies, looked + 2 * LOAD_PERIOD);
 	look_for_helpers();
 	for_each_online_cpu(cpu) {
-		unsigned int share = share_used(cpu, elapsed);
-		bool *busy = per_cpu_ptr(&espah_cpu_busy, cpu);
-
+		load = per_cpu_ptr(&loads, cpu);
+		load->all = share(&load->used, time_used(cpu), elapsed);
+		help = share(&load->helped_then, READ_ONCE(load->helped), elapsed);
 		if (pause)
-			share = 0;
-		if (share < LOAD_IDLE && cpumask_test_cpu(cpu, &helpers))
+			load->all = 0;
+		if (has_time(cpu, load->all - min(load->all, help)))
 			cpumask_set_cpu(cpu, &idle_cpus);
 		else
 			cpumask_clear_cpu(cpu, &idle_cpus);
-		/* one that gives work away goes on though its helpers are busy by now */
-		WRITE_ONCE(*busy, *busy ? share >= LOAD_EASY :
-				  share >= LOAD_BUSY && !cpumask_empty(&idle_cpus));
 	}
-	look_for_relief();
+	for_each_online_cpu(cpu)
+		WRITE_ONCE(per_cpu(espah_cpu_busy, cpu), is_busy(cpu));
 	looked = jiffies;
 	WRITE_ONCE(espah_load_due, jiffies + LOAD_PERIOD);
 out:
@@ -158,38 +191,14 @@ int espah_load_choose(const struct espah_sa *sa)
 	return ESPAH_CPU_NONE;
 }
 
-int espah_load_relieve(int cpu)
-{
-	int other = READ_ONCE(reliever);
-
-	/* one that was isolated meanwhile is relieved, too */
-	if (likely(READ_ONCE(relieved) != cpu && cpumask_test_cpu(cpu, &helpers)) ||
-	    other == ESPAH_CPU_NONE)
-		return cpu;
-	WRITE_ONCE(relieved, ESPAH_CPU_NONE);
-	return other;
-}
-
-static bool behind(int cpu, int other)
-{
-	return espah_backlog_len(cpu) > espah_backlog_len(other) + BEHIND;
-}
-
 int espah_load_pick(const struct espah_queue *queue, unsigned int turn, int serial)
 {
-	int here = smp_processor_id(), cpu = serial, other;
+	int other;
 
-	if (READ_ONCE(queue->len) > QUEUE_LONG && !(turn & 1)) {
-		cpu = here;
-	} else if (turn & 2) {
-		other = next_cpu(turn % nr_cpu_ids, &idle_cpus);
-		if (other != ESPAH_CPU_NONE)
-			cpu = other;
-	}
-	if (cpu != here)
-		return behind(cpu, here) ? here : cpu;
-	other = next_cpu(turn % nr_cpu_ids, &helpers);
-	return other != ESPAH_CPU_NONE && behind(here, other) ? other : here;
+	if (READ_ONCE(queue->len) > QUEUE_LONG)
+		return smp_processor_id();
+	other = turn & 1 ? next_cpu(turn % nr_cpu_ids, &idle_cpus) : ESPAH_CPU_NONE;
+	return other == ESPAH_CPU_NONE ? serial : other;
 }
 
 int espah_load_pick_of(unsigned int cpus, unsigned int turn, int serial)
@@ -204,8 +213,10 @@ void espah_load_setup(void)
 {
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		per_cpu(used, cpu) = time_used(cpu);
+	for_each_possible_cpu(cpu) {
+		per_cpu(loads, cpu).used = time_used(cpu);
+		per_cpu(loads, cpu).alone = jiffies;
+	}
 	rcu_read_lock();
 	look_for_helpers();
 	rcu_read_unlock();

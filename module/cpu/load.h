@@ -13,6 +13,8 @@ extern unsigned long espah_load_due;
 
 /* looks at what CPUs have done since the last time; Context: RCU reader, BH disabled */
 void espah_load_look(void);
+/* whether a CPU may work for others: one that was isolated meanwhile does not; Context: any */
+bool espah_load_helps(int cpu);
 /* whether another CPU may work for this one; Context: BH disabled */
 bool espah_load_helped(void);
 /* whether a packet of @sa goes to a worker, even though none is queued; Context: BH disabled */
@@ -30,13 +32,14 @@ static inline bool espah_load_wanted(const struct espah_sa *sa)
 /* the CPU that is to send or deliver the packets of an SA; Context: espah_queue.lock */
 int espah_load_choose(const struct espah_sa *sa);
 
-/* the CPU that is to do it from now on, instead of @cpu; mostly @cpu; Context: BH disabled */
-int espah_load_relieve(int cpu);
+/* helpers do not keep up with this CPU, which works alone for a while; Context: BH disabled */
+void espah_load_pause(void);
+/* this CPU has worked for others; Context: BH disabled */
+void espah_load_help(u64 ns);
 
 /*
- * the CPU that runs the crypto for this turn of a queue that @serial releases, or ESPAH_CPU_NONE. A
- * CPU that gives work to one that is behind would only be free to bring more, which waits there:
- * so it does the work itself.
+ * the CPU that runs the crypto for this turn of a queue that @serial releases, or ESPAH_CPU_NONE.
+ * While many wait it is this one, which else would only be free to bring more.
  */
 int espah_load_pick(const struct espah_queue *queue, unsigned int turn, int serial);
 

@@ -101,11 +101,12 @@ enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
  * @fence: none is released until the CPU that did has received its backlog
  * @fence_cpu: that CPU, once ESPAH_FENCE_SET
  * @backlog: how much of it: up to this packet
- * @helped: jiffies when others were to help last
+ * @from: the CPU that packets came to when others began to help
+ * @brought: jiffies when it brought one last
+ * @released: counts those that have left
  * @turn: counts packets that others may help with
  * @worker: the CPU that runs the crypto during this turn of some packets
  * @resume: in what @serial_cpu has to do
- * @cell_round: inbound: where packets are delivered; see cell.c
  */
 struct espah_queue {
 	spinlock_t lock; /* see above */
@@ -115,13 +116,14 @@ struct espah_queue {
 	bool releasing;
 	bool resuming;
 	u8 fence;
+	unsigned int released;
 	unsigned int turn;
 	int worker;
 	int fence_cpu;
 	u32 backlog;
-	unsigned long helped;
+	int from;
+	unsigned long brought;
 	struct llist_node resume;
-	u64 cell_round;
 };
 
 /**

@@ -7,8 +7,12 @@
 #include "order.h"
 #include "report/drop.h"
 
-/* so long does the CPU go on that released while others helped */
+/* a CPU that has brought nothing for so long is not the one that packets come to */
 #define LINGER (HZ / 10)
+/* with so many in the queue, helpers do not keep up */
+#define OVERFULL 128
+/* after so many packets, other work of the CPU has its turn */
+#define RELEASED_MAX 8
 
 static struct espah_op *first_done(struct espah_queue *queue)
 {
@@ -82,7 +86,13 @@ struct espah_op *espah_order_next(struct espah_op *op)
 	spin_lock(&queue->lock);
 	/* counted until it has left, so that nobody overtakes it */
 	WRITE_ONCE(queue->len, queue->len - 1);
-	return take_done(queue);
+	if (likely(++queue->released % RELEASED_MAX || queue->fence || queue->resuming))
+		return take_done(queue);
+	queue->releasing = false;
+	queue->resuming = true;
+	espah_worker_resume(queue, smp_processor_id());
+	spin_unlock(&queue->lock);
+	return NULL;
 }
 
 /*
@@ -191,28 +201,38 @@ struct espah_op *espah_order_work(struct espah_op *op)
 }
 
 /*
- * Who releases: while others help, one CPU, and for some time afterwards, so that it seldom
- * changes; then the one that packets come to, which at last need not queue them any more.
- * Called with @queue->lock held. Return: whether a packet may pass without queueing.
+ * Who releases: while others help the CPU that packets come to, one of those; then that CPU, which
+ * at last need not queue them any more. Another one that brings some as well changes nothing, so
+ * that it does not change all the time. Called with @queue->lock held.
+ * Return: whether a packet may pass without queueing.
  */
 static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool spread)
 {
 	int here = smp_processor_id();
 
-	if (spread) {
-		queue->helped = jiffies;
-		if (queue->serial_cpu == ESPAH_CPU_NONE)
+	if (queue->serial_cpu == ESPAH_CPU_NONE) {
+		if (!spread)
+			return false;
+		queue->from = here;
+		move(queue, espah_load_choose(sa));
+	} else if (here != queue->from && time_before(jiffies, queue->brought + LINGER)) {
+		return false;
+	} else if (queue->fence) {
+		/* it is changing as it is */
+	} else if (spread) {
+		if (unlikely(queue->serial_cpu == here || !espah_load_helps(queue->serial_cpu))) {
+			queue->from = here;
 			move(queue, espah_load_choose(sa));
-		else if (!READ_ONCE(sa->cpus) && !queue->fence)
-			move(queue, espah_load_relieve(queue->serial_cpu));
-	} else if (queue->serial_cpu != ESPAH_CPU_NONE && !queue->fence &&
-		   time_after(jiffies, queue->helped + LINGER)) {
+		}
+	} else {
+		queue->from = here;
 		move(queue, here);
 		if (!queue->len && !queue->fence) {
 			WRITE_ONCE(queue->serial_cpu, ESPAH_CPU_NONE);
 			return true;
 		}
 	}
+	queue->brought = jiffies;
 	return false;
 }
 
@@ -245,6 +265,10 @@ static noinline struct espah_op *run_queued(struct espah_op *op, bool spread)
 		espah_drop(sa->en, sa, NULL, ESPAH_DROP_QUEUE_FULL, op->skb);
 		espah_op_put(op);
 		return NULL;
+	}
+	if (unlikely(spread && queue->len >= OVERFULL && !READ_ONCE(sa->cpus))) {
+		espah_load_pause();
+		spread = false;
 	}
 	if (choose(queue, sa, spread)) {
 		spin_unlock(&queue->lock);

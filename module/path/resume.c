@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/netdevice.h>
+#include <linux/sched/clock.h>
+#include "cpu/load.h"
 #include "cpu/worker.h"
 #include "db/net.h"
 #include "input.h"
@@ -36,10 +38,12 @@ int espah_resume_poll(struct napi_struct *napi, int budget)
 	struct espah_queue *queue, *next;
 	struct espah_op *op;
 	bool again = false;
+	u64 start;
 	int n;
 
 	if (espah_worker_go_home(worker))
 		return 0; /* not completed, so it is scheduled still */
+	start = local_clock();
 	rcu_read_lock();
 	llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume) {
 		if (espah_order_resume(queue, &op)) {
@@ -57,6 +61,7 @@ int espah_resume_poll(struct napi_struct *napi, int budget)
 		go_on(espah_order_work(op));
 	}
 	rcu_read_unlock();
+	espah_load_help(local_clock() - start);
 	if (again)
 		return budget; /* after the others on this CPU */
 	if (n < budget)

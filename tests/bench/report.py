@@ -12,7 +12,8 @@ import sys
 
 STACKS = ("plain", "without", "xfrm", "espah", "wireguard", "alone")
 PARTS = {"instructions": "Instructions per packet", "time": "Time per packet",
-         "policies": "Many policies", "sas": "Many SAs", "crowd": "A packet among many", "throughput": "Throughput", "latency": "Latency"}
+         "policies": "Many policies", "sas": "Many SAs", "crowd": "A packet among many", "throughput": "Throughput",
+         "sharing": "One processor brings, the other has time", "latency": "Latency"}
 
 
 def number(value):
@@ -108,7 +109,7 @@ def plots(folder, parts):
                     bars(folder, f"{part}{kind}_{alg}",
                          f"What a packet costs beyond plain forwarding, {alg}, {side}", chosen,
                          lambda figure: figure["name"].split("_")[-2] + " bytes")
-    for part in ("throughput", "latency"):
+    for part in ("throughput", "sharing", "latency"):
         if part in parts:
             bars(folder, part, PARTS[part], parts[part]["figures"],
                  lambda figure: figure["name"].split("_", 1)[1].replace("_", " "))
