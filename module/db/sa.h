@@ -333,10 +333,17 @@ static inline void espah_queue_get(struct espah_queue *queue)
 	refcount_inc(&container_of(queue, struct espah_slot, queue)->refs);
 }
 
-/* Context: RCU reader, espah_net.lock, or before the SA is in the SAD. */
+#ifdef CONFIG_LOCKDEP
+/* whether nobody changes or frees its path: espah_net.lock is held, or it is not in the SAD */
+bool espah_sa_stands(const struct espah_sa *sa);
+#else
+#define espah_sa_stands(sa) true
+#endif
+
+/* Context: RCU reader, espah_net.lock, or while the SA is not in the SAD */
 static inline struct espah_path *espah_sa_path(const struct espah_sa *sa)
 {
-	return rcu_dereference_raw(sa->path);
+	return rcu_dereference_check(sa->path, espah_sa_stands(sa));
 }
 
 /* bytes of the IP header in front of tunnelled packets */

@@ -224,20 +224,20 @@ struct espah_sa *espah_sa_alloc(struct espah_net *en)
 
 	if (!sa)
 		return NULL;
+	sa->en = en;
+	INIT_LIST_HEAD(&sa->link);
 	RCU_INIT_POINTER(sa->path, kzalloc(sizeof(*espah_sa_path(sa)), GFP_KERNEL_ACCOUNT));
 	if (!espah_sa_path(sa))
 		goto err_sa;
 	sa->counters = espah_counters_alloc(&sa->counters_block);
 	if (!sa->counters)
 		goto err_path;
-	sa->en = en;
 	sa->state = ESPAH_SA_STATE_LARVAL;
 	sa->watch = ESPAH_WATCH_UNUSED;
 	sa->added = ktime_get_real_seconds();
 	sa->born = ktime_get_boottime();
 	spin_lock_init(&sa->lock);
 	refcount_set(&sa->refs, 1);
-	INIT_LIST_HEAD(&sa->link);
 	INIT_RCU_WORK(&sa->retire, retire_sa);
 	INIT_RCU_WORK(&sa->free_work, free_later);
 	atomic_inc(&en->sad.live);
@@ -315,6 +315,13 @@ static noinline struct espah_sa *find_anew(struct espah_found *found, struct esp
 	}
 	return sa;
 }
+
+#ifdef CONFIG_LOCKDEP
+bool espah_sa_stands(const struct espah_sa *sa)
+{
+	return lockdep_is_held(&sa->en->lock) || list_empty(&sa->link);
+}
+#endif
 
 struct espah_sa *espah_sad_find_recent(struct espah_net *en, const struct espah_sa_id *id)
 {
