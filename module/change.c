@@ -175,6 +175,40 @@ err:
 	return -ENOMEM;
 }
 
+int espah_sa_change_prepare(const struct espah_sa *sa, struct espah_sa_change *change,
+			    struct netlink_ext_ack *extack)
+{
+	change->life = change->limited && !sa->life ? espah_life_alloc() : NULL;
+	change->dummy = change->dummies && !sa->dummy ? espah_dummy_alloc() : NULL;
+	if ((change->limited && !sa->life && !change->life) ||
+	    (change->dummies && !sa->dummy && !change->dummy)) {
+		espah_sa_change_cancel(change);
+		NL_SET_ERR_MSG(extack, "out of memory for the SA");
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void espah_sa_change(struct espah_sa *sa, const struct espah_sa_change *change)
+{
+	if (change->limited)
+		espah_life_set(sa, &change->limits, change->life);
+	if (change->dummies)
+		espah_dummy_set(sa, change->interval, change->random, change->dummy);
+	if (change->df != ESPAH_AS_IT_IS)
+		WRITE_ONCE(sa->df, change->df);
+	if (change->tfc != ESPAH_AS_IT_IS)
+		WRITE_ONCE(sa->tfc, change->tfc);
+	if (change->cpus != ESPAH_AS_IT_IS)
+		WRITE_ONCE(sa->cpus, change->cpus);
+}
+
+void espah_sa_change_cancel(struct espah_sa_change *change)
+{
+	kfree(change->life);
+	kfree(change->dummy);
+}
+
 void espah_sa_del(struct espah_sa *sa, bool tell)
 {
 	struct espah_net *en = sa->en;

@@ -46,6 +46,51 @@ int espah_sa_add(struct espah_sa *sa, u32 reqid, bool tell, struct netlink_ext_a
 int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union espah_addr *dst,
 		  u8 family, __be16 sport, __be16 dport, struct netlink_ext_ack *extack);
 
+#define ESPAH_AS_IT_IS -1
+
+/**
+ * struct espah_sa_change - a change of an SA, or what else a new one is to have
+ * @limits: all limits
+ * @limited: they are to be changed
+ * @dummies: so are its dummies
+ * @random: for espah_dummy_set()
+ * @interval: the same
+ * @df: enum espah_df, or ESPAH_AS_IT_IS
+ * @tfc: as espah_sa.tfc, or ESPAH_AS_IT_IS
+ * @cpus: as espah_sa.cpus, or ESPAH_AS_IT_IS
+ * @life: for the SA's first limits
+ * @dummy: for its first dummies
+ */
+struct espah_sa_change {
+	struct espah_limits limits;
+	bool limited;
+	bool dummies;
+	bool random;
+	u32 interval;
+	int df;
+	int tfc;
+	int cpus;
+	struct espah_life *life;
+	struct espah_dummy *dummy;
+};
+
+/**
+ * espah_sa_change_prepare - allocate what a change takes, so that it cannot fail
+ * @sa: in the SAD, or not yet
+ * @change: filled but for @life and @dummy
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0; -ENOMEM: nothing is to be undone.
+ */
+int espah_sa_change_prepare(const struct espah_sa *sa, struct espah_sa_change *change,
+			    struct netlink_ext_ack *extack);
+
+/* makes a change that was prepared */
+void espah_sa_change(struct espah_sa *sa, const struct espah_sa_change *change);
+
+/* gives up one that was */
+void espah_sa_change_cancel(struct espah_sa_change *change);
+
 /* ends an SA; packets of it may still be in flight; @tell: those who listen hear of it */
 void espah_sa_del(struct espah_sa *sa, bool tell);
 

@@ -7,6 +7,7 @@
 #include "path/flowtable.h"
 #include "report/event.h"
 #include "report/put.h"
+#include "sa_read.h"
 
 /* for commands without attributes: 6.1 would ignore them if there were no policy */
 static const struct nla_policy no_attrs[] = { {}, { .type = NLA_REJECT } };

@@ -30,7 +30,6 @@ extern const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1];
 extern const struct nla_policy espah_limit_policy[ESPAH_LIMIT_MAX + 1];
 int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info);
-void espah_forget_keys(const struct nlmsghdr *nlh);
 int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info);

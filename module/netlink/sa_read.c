@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/in.h>
+#include <linux/slab.h>
+#include <net/genetlink.h>
+#include <net/inet_ecn.h>
+#include "attr.h"
+#include "netlink.h"
+#include "packet/algo.h"
+#include "packet/key.h"
+#include "sa_read.h"
+
+int espah_read_sa_id(struct nlattr **attrs, struct espah_sa_id *id, struct netlink_ext_ack *extack)
+{
+	int err = espah_need(extack, attrs, ESPAH_SA_DIR) ?:
+		  espah_need(extack, attrs, ESPAH_SA_SPI) ?:
+		  espah_need(extack, attrs, ESPAH_SA_DST);
+
+	if (err)
+		return err;
+	memset(id, 0, sizeof(*id));
+	id->dir = nla_get_u8(attrs[ESPAH_SA_DIR]);
+	id->proto = espah_get_u8(attrs[ESPAH_SA_PROTO], IPPROTO_ESP);
+	id->spi = nla_get_be32(attrs[ESPAH_SA_SPI]);
+	id->family = espah_get_addr(attrs[ESPAH_SA_DST], &id->dst);
+	id->vrf = espah_get_u32(attrs[ESPAH_SA_VRF], 0);
+	return 0;
+}
+
+/* The SA that a request names. Context: espah_net.lock. */
+static int get_window(struct espah_sa *sa, struct nlattr **attrs, u32 *window,
+		      struct netlink_ext_ack *extack)
+{
+	bool any = espah_sa_any(sa);
+
+	*window = espah_get_u32(attrs[ESPAH_SA_WINDOW], any ? 0 : ESPAH_WINDOW_DEFAULT);
+	if (sa->id.dir == ESPAH_DIR_IN && any && (*window || espah_sa_esn(sa))) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_WINDOW] ?: attrs[ESPAH_SA_FLAGS],
+				    "an SA for any source has neither replay window nor ESN: each sender counts for itself (RFC 4303 2.2)");
+		return -EINVAL;
+	}
+	if (sa->id.dir == ESPAH_DIR_OUT)
+		return espah_refuse(extack, attrs, ESPAH_SA_WINDOW,
+				    "is for inbound SAs: there is no replay window for outbound ones");
+	if (espah_sa_esn(sa) && !*window) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_WINDOW],
+				    "ESN needs a replay window, of 32 to 32768 packets (RFC 4303 3.3.3)");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int get_seq(struct espah_sa *sa, struct nlattr **attrs, u64 *seq,
+		   struct netlink_ext_ack *extack)
+{
+	*seq = attrs[ESPAH_SA_SEQ] ? nla_get_u64(attrs[ESPAH_SA_SEQ]) : 0;
+	if (*seq <= U32_MAX || espah_sa_esn(sa))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_SEQ],
+			    "ESPAH_SA_SEQ goes up to 4294967295 without ESN");
+	return -ERANGE;
+}
+
+#define OUTER_WHY "is for outbound tunnels: other SAs make no outer header"
+
+static int check_outer(const struct espah_sa *sa, struct nlattr **attrs,
+		       struct netlink_ext_ack *extack)
+{
+	if (sa->id.proto != IPPROTO_ESP &&
+	    espah_refuse(extack, attrs, ESPAH_SA_TFC, "is for ESP: AH hides nothing"))
+		return -EINVAL;
+	if (sa->id.dir == ESPAH_DIR_OUT && sa->mode == ESPAH_MODE_TUNNEL)
+		return 0;
+	return espah_refuse(extack, attrs, ESPAH_SA_DF, OUTER_WHY) ?:
+	       espah_refuse(extack, attrs, ESPAH_SA_TFC, OUTER_WHY) ?:
+	       espah_refuse(extack, attrs, ESPAH_SA_DSCP, OUTER_WHY) ?:
+	       espah_refuse(extack, attrs, ESPAH_SA_TTL, OUTER_WHY);
+}
+
+/* Reads what a tunnel does to the fields that routers look at. */
+static int get_tunnel(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	u8 ecn = sa->flags & ESPAH_SA_F_NOECN ? 0 : INET_ECN_MASK;
+	const struct nlattr *dscp = attrs[ESPAH_SA_DSCP];
+
+	sa->ttl = espah_get_u8(attrs[ESPAH_SA_TTL], 0);
+	sa->tos_take = ecn;
+	sa->tos_keep = ecn | (u8)~INET_ECN_MASK;
+	if (sa->flags & ESPAH_SA_F_DSCP_IN) {
+		if (sa->id.dir == ESPAH_DIR_OUT || sa->mode != ESPAH_MODE_TUNNEL) {
+			NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_FLAGS],
+					    "the flag 4 (DSCP inward) is for inbound tunnels");
+			return -EINVAL;
+		}
+		sa->tos_take |= (u8)~INET_ECN_MASK;
+	}
+	if (dscp && nla_len(dscp) == 1) {
+		sa->tos_keep = ecn;
+		sa->tos_set = nla_get_u8(dscp) << 2;
+	} else if (dscp) {
+		sa->dscp_map = kmemdup(nla_data(dscp), ESPAH_DSCP_NUM, GFP_KERNEL_ACCOUNT);
+		if (!sa->dscp_map)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int check_dummy(const struct espah_sa *sa, struct nlattr **attrs,
+		       struct netlink_ext_ack *extack)
+{
+	const struct nlattr *steady = attrs[ESPAH_SA_DUMMY];
+	const struct nlattr *random = attrs[ESPAH_SA_DUMMY_RANDOM];
+
+	if (!steady && !random)
+		return 0;
+	if (!(steady && random) && sa->id.dir == ESPAH_DIR_OUT && sa->id.proto == IPPROTO_ESP &&
+	    !espah_sa_any(sa))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(extack, steady ?: random,
+			    "dummies are for outbound ESP with a source, and either steady or random");
+	return -EINVAL;
+}
+
+int espah_read_sa_change(const struct espah_sa *sa, struct nlattr **attrs,
+			 struct espah_sa_change *change, struct netlink_ext_ack *extack)
+{
+	const struct nlattr *dummy = attrs[ESPAH_SA_DUMMY_RANDOM] ?: attrs[ESPAH_SA_DUMMY];
+
+	memset(change, 0, sizeof(*change));
+	change->limited = attrs[ESPAH_SA_SOFT] || attrs[ESPAH_SA_HARD];
+	if (sa->life)
+		change->limits = sa->life->limits;
+	change->dummies = dummy;
+	change->random = attrs[ESPAH_SA_DUMMY_RANDOM];
+	change->interval = espah_get_u32(dummy, 0);
+	change->df = attrs[ESPAH_SA_DF] ? nla_get_u8(attrs[ESPAH_SA_DF]) : ESPAH_AS_IT_IS;
+	change->tfc = attrs[ESPAH_SA_TFC] ? nla_get_u16(attrs[ESPAH_SA_TFC]) : ESPAH_AS_IT_IS;
+	change->cpus = attrs[ESPAH_SA_CPUS] ? nla_get_u16(attrs[ESPAH_SA_CPUS]) : ESPAH_AS_IT_IS;
+	return check_outer(sa, attrs, extack) ?: check_dummy(sa, attrs, extack) ?:
+	       espah_get_limits(attrs, &change->limits, extack);
+}
+
+int espah_read_ports(struct nlattr **attrs, u8 proto, __be16 *sport, __be16 *dport,
+		     struct netlink_ext_ack *extack)
+{
+	const struct nlattr *src = attrs[ESPAH_SA_ENCAP_SPORT], *dst = attrs[ESPAH_SA_ENCAP_DPORT];
+
+	if (!src && !dst)
+		return 0;
+	if (proto == IPPROTO_AH) {
+		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
+				    "AH does not pass a NAT, which changes what it covers: only ESP goes in UDP");
+		return -EINVAL;
+	}
+	if (!src || !dst || !nla_get_be16(src) != !nla_get_be16(dst)) {
+		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
+				    "ESPAH_SA_ENCAP_SPORT and _DPORT come together, as ports from 1 to 65535");
+		return -EINVAL;
+	}
+	*sport = nla_get_be16(src);
+	*dport = nla_get_be16(dst);
+	return 0;
+}
+
+int espah_check_encap(__be16 dport, const union espah_addr *src, const union espah_addr *dst,
+		       u8 family, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	if (!dport || !(espah_addr_any(src) || espah_addr_is_group(dst, family)))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_ENCAP_DPORT],
+			    "with UDP, each end of an SA must be a host's address");
+	return -EINVAL;
+}
+
+static const struct espah_algo *get_algo(struct nlattr **attrs, u8 proto,
+					 struct netlink_ext_ack *extack)
+{
+	const char *name = nla_data(attrs[ESPAH_SA_ALG]);
+	const struct espah_algo *algo = espah_algo_find(name, proto);
+	int len;
+
+	if (!algo && espah_algo_find(name, proto == IPPROTO_AH ? IPPROTO_ESP : IPPROTO_AH)) {
+		espah_err_text(extack, attrs[ESPAH_SA_ALG], proto == IPPROTO_AH ?
+			       "the algorithm is for ESP; AH takes integrity, such as sha256" :
+			       "the algorithm is for AH; ESP takes a cipher too, such as null-sha256");
+		return ERR_PTR(-EINVAL);
+	}
+	if (!algo) {
+		espah_err_fmt(extack, attrs[ESPAH_SA_ALG],
+			      "unknown algorithm; `espah algo' lists those that there are",
+			      "unknown algorithm '%.16s'; `espah algo' lists those that there are",
+			      name);
+		return ERR_PTR(-EINVAL);
+	}
+	len = nla_len(attrs[ESPAH_SA_KEY]);
+	if (len == espah_algo_key_len(algo))
+		return algo;
+	if (algo->salt_len)
+		espah_err_fmt(extack, attrs[ESPAH_SA_KEY],
+			      "the key has not the length that `espah algo' tells, salt included",
+			      "%s needs a key of %u bytes (%u of key and %u of salt), got %d",
+			      algo->name, espah_algo_key_len(algo),
+			      algo->enc_key_len + algo->auth_key_len, algo->salt_len, len);
+	else
+		espah_err_fmt(extack, attrs[ESPAH_SA_KEY],
+			      "the key has not the length that `espah algo' tells",
+			      "%s needs a key of %u bytes (cipher %u, integrity %u), got %d",
+			      algo->name, espah_algo_key_len(algo), algo->enc_key_len,
+			      algo->auth_key_len, len);
+	return ERR_PTR(-EINVAL);
+}
+
+int espah_read_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	struct espah_path *path = espah_sa_path(sa);
+	int err = espah_read_sa_id(attrs, &sa->id, extack) ?:
+		  espah_need(extack, attrs, ESPAH_SA_SRC) ?:
+		  espah_need(extack, attrs, ESPAH_SA_MODE) ?:
+		  espah_need(extack, attrs, ESPAH_SA_ALG) ?:
+		  espah_need(extack, attrs, ESPAH_SA_KEY) ?:
+		  espah_get_endpoints(attrs[ESPAH_SA_SRC], attrs[ESPAH_SA_DST], &path->src,
+				      &sa->id.dst, &sa->id.family,
+				      nla_get_u8(attrs[ESPAH_SA_MODE]) == ESPAH_MODE_TRANSPORT,
+				      extack) ?:
+		  espah_known_vrf(sa->en->net, attrs[ESPAH_SA_VRF], extack) ?:
+		  espah_read_ports(attrs, sa->id.proto, &path->sport, &path->dport, extack);
+
+	if (err)
+		return err;
+	err = espah_check_encap(path->dport, &path->src, &sa->id.dst, sa->id.family, attrs, extack);
+	if (err)
+		return err;
+	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
+	sa->flags = espah_get_u32(attrs[ESPAH_SA_FLAGS], 0);
+	if (attrs[ESPAH_SA_LABEL]) {
+		sa->label = nla_strdup(attrs[ESPAH_SA_LABEL], GFP_KERNEL_ACCOUNT);
+		if (!sa->label)
+			return -ENOMEM;
+	}
+	return get_tunnel(sa, attrs, extack);
+}
+
+int espah_read_keys(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	const struct espah_algo *algo = get_algo(attrs, sa->id.proto, extack);
+	u32 window;
+	u64 seq;
+	int err;
+
+	if (IS_ERR(algo))
+		return PTR_ERR(algo);
+	err = get_window(sa, attrs, &window, extack) ?: get_seq(sa, attrs, &seq, extack);
+	if (err)
+		return err;
+	return espah_sa_key(sa, algo, nla_data(attrs[ESPAH_SA_KEY]), window, seq, extack);
+}
+
+void espah_forget_keys(const struct nlmsghdr *nlh)
+{
+	struct nlattr *attr;
+	int rem;
+
+	nlmsg_for_each_attr(attr, nlh, GENL_HDRLEN, rem)
+		if (nla_type(attr) == ESPAH_SA_KEY)
+			memzero_explicit(nla_data(attr), nla_len(attr));
+}
