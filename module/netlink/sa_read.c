@@ -162,7 +162,7 @@ int espah_read_ports(struct nlattr **attrs, u8 proto, __be16 *sport, __be16 *dpo
 }
 
 int espah_check_encap(__be16 dport, const union espah_addr *src, const union espah_addr *dst,
-		       u8 family, struct nlattr **attrs, struct netlink_ext_ack *extack)
+		      u8 family, struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
 	if (!dport || !(espah_addr_any(src) || espah_addr_is_group(dst, family)))
 		return 0;
