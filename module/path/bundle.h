@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Several SAs for one packet, as a policy asks for them (RFC 4301 4.5): on the way out each
- * takes what the one before has made, on the way in they are undone in one pass, and the
- * policy is asked once, at the end, about all of them.
+ * Several SAs for one packet, as a policy may require (RFC 4301 4.5). On output each SA wraps the
+ * result of the one before. On input they are removed in one pass, and the policy is checked once,
+ * at the end, against all of them.
  */
 #ifndef _ESPAH_BUNDLE_H
 #define _ESPAH_BUNDLE_H
@@ -11,18 +11,18 @@
 #include "packet/esp.h"
 
 /**
- * espah_bundle_sas - the SAs for a packet under a protect policy
+ * espah_bundle_sas - find the SAs for a packet under a protect policy
  * @en: network namespace
  * @pol: the policy
  * @flow: the packet's flow
- * @sas: filled, the innermost first: ESPAH_BUNDLE_MAX entries
+ * @sas: array of ESPAH_BUNDLE_MAX entries; filled, innermost SA first
  *
- * Context: RCU reader. Return: how many; 0 if one is missing.
+ * Context: RCU reader. Return: number of SAs; 0 if one is missing.
  */
 unsigned int espah_bundle_sas(struct espah_net *en, struct espah_policy *pol,
 			      const struct espah_flow *flow, struct espah_sa **sas);
 
-/* the SA that takes the packet first, or NULL if one of them all is missing; Context: as above */
+/* the SA to apply first, or NULL if any SA of the policy is missing; Context: RCU reader */
 static inline struct espah_sa *espah_policy_sa(struct espah_net *en, struct espah_policy *pol,
 					       const struct espah_flow *flow)
 {
@@ -36,27 +36,28 @@ static inline struct espah_sa *espah_policy_sa(struct espah_net *en, struct espa
 /**
  * espah_bundle_mtu - the largest packet that fits through all SAs of a policy
  * @pol: the policy
- * @first: the SA that takes the packet first; its template leads nowhere while packets wait
+ * @first: the SA to apply first; while packets are held, its template has no SA
  * @flow: the packet's flow
  * @hdr_len: as for espah_sa_mtu()
- * @mtu: gets it, bytes; 0 if nothing fits
+ * @mtu: bytes; set to the result, 0 if nothing fits
  *
- * Context: RCU reader. Return: ESPAH_DROP_NONE, or what is missing: an SA or the route.
+ * Context: RCU reader.
+ * Return: ESPAH_DROP_NONE, or a reason that names what is missing: an SA or the route.
  */
 enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *first,
 				 const struct espah_flow *flow, unsigned int hdr_len,
 				 unsigned int *mtu);
 
 /**
- * espah_bundle_received - the SAs that a received packet has been through
+ * espah_bundle_received - the SAs that a received packet has passed
  * @op: the packet
- * @sas: filled, the innermost first: ESPAH_BUNDLE_MAX entries
+ * @sas: array of ESPAH_BUNDLE_MAX entries; filled, innermost SA first
  *
- * Context: RCU reader. Return: how many; 0 if one is gone meanwhile.
+ * Context: RCU reader. Return: number of SAs; 0 if one was deleted meanwhile.
  */
 unsigned int espah_bundle_received(const struct espah_op *op, struct espah_sa **sas);
 
-/* whether the SAs are those that protect policy @pol asks for, and all; Context: RCU reader */
+/* whether @op came by exactly the SAs that protect policy @pol requires; Context: RCU reader */
 bool espah_bundle_admits(struct espah_policy *pol, const struct espah_op *op);
 
 static inline bool espah_policy_admits(struct espah_policy *pol, const struct espah_op *op)
@@ -66,7 +67,7 @@ static inline bool espah_policy_admits(struct espah_policy *pol, const struct es
 	return espah_bundle_admits(pol, op);
 }
 
-/* the SA of an ESP or AH packet to us that came out of another, or NULL; Context: as above */
+/* the SA of an ESP or AH packet found inside another SA's, or NULL; Context: RCU reader */
 struct espah_sa *espah_bundle_next(struct espah_net *en, const struct sk_buff *skb,
 				   const struct espah_flow *flow, int thoff);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What conntrack would have done behind our hooks: its helpers look at the packet, then the
- * connection is confirmed. A helper may live in user space (nfnetlink_cthelper): its verdict is
- * to queue the packet. From the queue a packet goes on behind the hook that queued it, in clear.
- * So what we queue comes back to us instead: see espah_confirm_return() in confirm.c.
+ * Conntrack's work for packets that our hooks take away before its own hook: its helpers see the
+ * packet, then the connection is confirmed. A helper may live in user space (nfnetlink_cthelper);
+ * its verdict is then to queue the packet. A queued packet continues behind the hook that queued
+ * it, which would be in clear. So packets that we queue return to us: see espah_confirm_return().
  */
 #ifndef _ESPAH_CONFIRM_H
 #define _ESPAH_CONFIRM_H
@@ -12,28 +12,28 @@
 
 struct espah_net;
 
-/* @output: espah_output(), to which comes what user space has queued */
+/* @output: espah_output(), which gets packets that return from a queue in user space */
 void espah_confirm_setup(unsigned int (*output)(struct espah_net *en, struct sk_buff *skb,
 						const struct nf_hook_state *state));
 
-/* goes on with espah_confirm() for what a helper did not just accept */
+/* the rest of espah_confirm(), for helper verdicts other than NF_ACCEPT */
 unsigned int espah_confirm_late(struct sk_buff *skb, const struct nf_hook_state *state,
 				unsigned int verdict);
 
-/* the end of the hooks for what we queued for a helper */
+/* the okfn of packets that we queued for a helper */
 int espah_confirm_return(struct net *net, struct sock *sk, struct sk_buff *skb);
 
-/* once no hook runs any more: drops what is queued still; Context: process */
+/* after the last hook has run: drops packets that are still queued; Context: process */
 void espah_confirm_teardown(struct espah_net *en);
 
 /**
- * espah_confirm - do conntrack's part for a packet that is taken away
+ * espah_confirm - do conntrack's work for a packet that a hook takes away
  * @skb: the packet, as the hook got it
- * @state: the hook's; NULL for a packet that waited, and has no connection any more
+ * @state: the hook's; NULL for a held packet, which no longer has a connection
  *
  * Context: RCU reader, BH disabled.
- * Return: NF_ACCEPT; NF_DROP: the caller drops it; NF_STOLEN: user space has it, and it comes to
- * espah_output() once more.
+ * Return: NF_ACCEPT; NF_DROP: the caller drops the packet; NF_STOLEN: the packet was queued to
+ * user space, and returns to espah_output().
  */
 static inline unsigned int espah_confirm(struct sk_buff *skb, const struct nf_hook_state *state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the policies say of a packet in clear (RFC 4301 5.1, 5.2). */
+/* Policy decisions for packets in clear (RFC 4301 5.1, 5.2). */
 #ifndef _ESPAH_DECIDE_H
 #define _ESPAH_DECIDE_H
 
@@ -11,7 +11,7 @@ struct sock;
  * struct espah_packet - a packet of a flow
  * @skb: the packet
  * @thoff: offset of its upper-layer header
- * @sk: outbound: the socket that sends it, or NULL
+ * @sk: outbound: the sending socket, or NULL
  */
 struct espah_packet {
 	const struct sk_buff *skb;
@@ -19,25 +19,25 @@ struct espah_packet {
 	struct sock *sk;
 };
 
-/** enum espah_exempt - why a packet passes whatever the policies say */
+/** enum espah_exempt - why a packet passes regardless of the policies */
 enum espah_exempt {
 	ESPAH_EXEMPT_NONE,
 	/** @ESPAH_EXEMPT_ND: neighbour or router discovery, which never leaves the link */
 	ESPAH_EXEMPT_ND,
-	/** @ESPAH_EXEMPT_IKE: IKE; inbound also ESP in UDP of XFRM's */
+	/** @ESPAH_EXEMPT_IKE: IKE; inbound also ESP in UDP for an SA of XFRM */
 	ESPAH_EXEMPT_IKE,
-	/** @ESPAH_EXEMPT_IPSEC: ESP or AH to this host, which LOCAL_IN takes or drops */
+	/** @ESPAH_EXEMPT_IPSEC: ESP or AH to this host, which LOCAL_IN consumes or drops */
 	ESPAH_EXEMPT_IPSEC,
-	/** @ESPAH_EXEMPT_MADE: ESP or AH that this host has made; never of a packet, see hooks.c */
+	/** @ESPAH_EXEMPT_MADE: ESP or AH made by this host; never for a packet, see hooks.c */
 	ESPAH_EXEMPT_MADE,
 };
 
 /**
- * struct espah_decision - what is to be done with a packet
+ * struct espah_decision - what to do with a packet
  * @pol: the policy that applies; NULL: the default
  * @action: enum espah_action
- * @exempt: it passes, though @action is not to bypass
- * @quotes: it is an ICMP error, and @pol is that of the flow that it quotes
+ * @exempt: why the packet passes although @action is not bypass
+ * @quotes: the packet is an ICMP error, and @pol is the policy of the flow that it quotes
  * @quoted: that flow
  */
 struct espah_decision {
@@ -49,12 +49,12 @@ struct espah_decision {
 };
 
 /**
- * espah_exempt - whether a packet passes whatever the policies say
+ * espah_exempt - whether a packet passes regardless of the policies
  * @en: network namespace
  * @dir: enum espah_dir
  * @flow: its flow
- * @packet: the packet; NULL: whether packets of the flow may be exempt
- * @dev: in whose domain the addresses are looked for; NULL: in the main one
+ * @packet: the packet; NULL: ask whether packets of the flow may be exempt
+ * @dev: look for local addresses in this device's domain; NULL: in the main domain
  *
  * Context: RCU reader.
  */
@@ -62,16 +62,16 @@ enum espah_exempt espah_exempt(struct espah_net *en, u8 dir, const struct espah_
 			       const struct espah_packet *packet, const struct net_device *dev);
 
 /**
- * espah_decide - ask the policies
+ * espah_decide - look up the policy for a packet and decide
  * @en: network namespace
  * @dir: enum espah_dir
  * @flow: the flow; @flow->hidden is set as by espah_spd_lookup()
- * @packet: the packet; NULL: any packet of the flow that is not exempt and no ICMP error
+ * @packet: the packet; NULL: any packet of the flow that is not exempt and not an ICMP error
  * @is: filled in
  *
  * Context: RCU reader, BH disabled.
- * Return: ESPAH_DROP_NONE: the packet passes in clear, or, outbound with ESPAH_ACTION_PROTECT and
- * unless it is exempt, goes through the SAs of @is->pol; or why it has to go.
+ * Return: a drop reason, or ESPAH_DROP_NONE: the packet passes in clear, or, if outbound with
+ * ESPAH_ACTION_PROTECT and not exempt, goes through the SAs of @is->pol.
  */
 enum espah_drop espah_decide(struct espah_net *en, u8 dir, struct espah_flow *flow,
 			     const struct espah_packet *packet, struct espah_decision *is);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Outbound packets behind which more wait on the CPU are gathered, whole but for their numbers.
- * They are numbered when they are run, eight at a time: the crypto of all first, then they are
- * sent. So the code of each step is in the CPU's caches from the second one on, and the peer's
- * replay window does not miss what another CPU overtakes meanwhile. A packet that comes alone
- * does not wait.
+ * Outbound packets are gathered while more wait behind them on the CPU. They are prepared fully
+ * except for their sequence numbers. When they are run, up to eight at a time are numbered, then
+ * encrypted, then sent. From the second packet on, the code of each step is thus in the CPU's
+ * caches; and numbers sent meanwhile by another CPU do not push these out of the peer's replay
+ * window. A packet that comes alone does not wait.
  *
- * What a card's driver brings comes in lists, of eight by default (net.core.gro_normal_batch). A
- * list passes our first hook as a whole before any of its packets is forwarded, so it ends with
- * the packet that this hook has seen last. With that one all are run, as the card's interrupt may
- * move to another CPU, which then brings the next list. If that one does not come here, as a rule
- * drops it or it is for somebody else, they are run at the end of the softirq.
+ * Packets from a card's driver come in lists, of eight by default (net.core.gro_normal_batch). A
+ * whole list passes our first hook before any of its packets is forwarded, so the packet that this
+ * hook saw last ends the list. That packet runs all gathered ones, because the card's interrupt may
+ * move to another CPU, which then brings the next list. If that packet does not come here, because
+ * a rule drops it or it is not forwarded, the end of the softirq runs them.
  */
 #ifndef _ESPAH_GATHER_H
 #define _ESPAH_GATHER_H
@@ -20,17 +20,18 @@
 #include "compat/netdev.h"
 #include "packet/op.h"
 
-/* so many packets are gathered at most */
+/* maximum packets gathered on a CPU */
 #define ESPAH_GATHER_MAX 64
 
 /**
- * struct espah_gathering - packets that wait on a CPU; BH disabled on it
+ * struct espah_gathering - packets that wait on a CPU; accessed there with BH disabled
  * @ops: the packets
- * @n: how many
- * @group: the first of the last ones that are of one SA, ESPAH_BATCH at most, which they hold
- * @next: the first of those that are not run yet
- * @running: they are being run
- * @napi: runs them; its function is espah_output_poll()
+ * @n: number of packets
+ * @group: index of the first packet of the last group: up to ESPAH_BATCH packets of one SA, which
+ *	share a reference to it
+ * @next: index of the first packet that was not run yet
+ * @running: the packets are being run
+ * @napi: runs them; its poll function is espah_output_poll()
  */
 struct espah_gathering {
 	struct espah_op *ops[ESPAH_GATHER_MAX];
@@ -41,17 +42,17 @@ struct espah_gathering {
 	struct napi_struct napi;
 };
 
-/* @poll: of all NAPI contexts */
+/* @poll: poll function of all NAPI contexts */
 int espah_gather_setup(int (*poll)(struct napi_struct *napi, int budget));
 /* no packet is in flight */
 void espah_gather_teardown(void);
 
-/* whether packets are gathered on this CPU, or more than one was the last time */
+/* whether packets are gathered on this CPU, or more than one was gathered last time */
 DECLARE_PER_CPU(bool, espah_gather_busy);
-/* the packet that the first hook has seen last; to compare with only */
+/* the packet that the first hook saw last; only compared, never dereferenced */
 DECLARE_PER_CPU(const struct sk_buff *, espah_gather_newest);
 
-/* a packet has come to the first hook; Context: BH disabled */
+/* notes a packet at the first hook; Context: BH disabled */
 static inline void espah_gather_note(const struct sk_buff *skb)
 {
 	__this_cpu_write(espah_gather_newest, skb);
@@ -63,7 +64,7 @@ static inline bool espah_gather_ends(const struct sk_buff *skb)
 	return espah_skb_of_napi(skb) && __this_cpu_read(espah_gather_newest) == skb;
 }
 
-/* whether more packets seem to wait behind @skb; else it is not gathered; Context: BH disabled */
+/* whether more packets seem to wait behind @skb; if not, don't gather; Context: BH disabled */
 static inline bool espah_gather_expects(const struct sk_buff *skb)
 {
 	return unlikely(__this_cpu_read(espah_gather_busy) ||
@@ -76,32 +77,34 @@ bool espah_gather_takes(const struct espah_sa *sa, const struct sk_buff *skb);
 
 /**
  * espah_gather - let a packet wait for those behind it
- * @op: wrapped, but without a number
+ * @op: wrapped, but without a sequence number
  *
- * Those that wait are run once the CPU has received what is there, or earlier: when very many are
- * gathered, with the last packet of a driver's list, or ahead of one that does not wait.
+ * Gathered packets are run once the CPU has received its pending packets, or earlier: when
+ * ESPAH_GATHER_MAX are gathered, with the last packet of a driver's list, or before a packet that
+ * does not wait.
  *
- * Context: RCU reader, BH disabled; espah_gather_takes().
- * Return: whether they have to be run now.
+ * Context: RCU reader, BH disabled; espah_gather_takes() was true.
+ * Return: whether the gathered packets have to be run now.
  */
 bool espah_gather(struct espah_op *op);
 
-/* what waits on this CPU; Context: BH disabled */
+/* the packets gathered on this CPU; Context: BH disabled */
 struct espah_gathering *espah_gather_here(void);
 
-/* begins to run what waits; Return: false if nothing does, or it is being run */
+/* begins a run; Return: false if nothing is gathered, or a run is in progress */
 bool espah_gather_begin(struct espah_gathering *gathering);
 
 /**
- * espah_gather_next - take some packets that are run together
- * @gathering: that was begun
- * @ops: gets them: of one SA, to which they refer once, and each to its device
+ * espah_gather_next - take the next packets to run together
+ * @gathering: begun with espah_gather_begin()
+ * @ops: set to the packets: all of one SA, with one reference to it, and each with one to its
+ *	device
  *
- * Return: how many, ESPAH_BATCH at most; 0: that was all.
+ * Return: number of packets, at most ESPAH_BATCH; 0 at the end.
  */
 unsigned int espah_gather_next(struct espah_gathering *gathering, struct espah_op ***ops);
 
-/* they have all been run */
+/* ends a run */
 void espah_gather_end(struct espah_gathering *gathering);
 
 #endif /* _ESPAH_GATHER_H */

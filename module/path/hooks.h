@@ -7,9 +7,9 @@
 
 /* Return: 0 or -errno */
 int espah_hooks_register(struct espah_net *en);
-/* takes them away, if they are there */
+/* unregisters the hooks if they are registered */
 void espah_hooks_remove(struct espah_net *en);
-/* registers or takes away what spares IPv6 packets XFRM's search, as espah_net.secpath says */
+/* registers or removes the hooks that spare IPv6 packets XFRM's search; see espah_net.secpath */
 void espah_hooks_spare(struct espah_net *en);
 
 #endif /* _ESPAH_HOOKS_H */

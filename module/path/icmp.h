@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ICMP errors: about our own packets (RFC 4301 6.1, 8.2), and about protected flows (6.2). */
+/* ICMP errors about our own ESP and AH packets (RFC 4301 6.1, 8.2) and protected flows (6.2). */
 #ifndef _ESPAH_ICMP_H
 #define _ESPAH_ICMP_H
 
@@ -7,14 +7,14 @@
 #include "db/net.h"
 
 /**
- * espah_icmp_input - look at an ICMP message to this host
+ * espah_icmp_input - process an ICMP message to this host
  * @en: network namespace
  * @skb: the packet; not changed
  * @family: AF_INET or AF_INET6
  * @icmp_off: offset of the ICMP header from skb->data
  *
- * If it says that a packet that an SA of ours has sent of late was too big, the path
- * MTU is lowered, within bounds. Context: RCU reader.
+ * If the message says that a packet recently sent by one of our SAs was too big, lowers the path
+ * MTU, within bounds. Context: RCU reader.
  */
 void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int icmp_off);
 
@@ -25,34 +25,35 @@ void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int 
  * @skb: a packet
  * @flow: its flow
  * @thoff: offset of its upper-layer header
- * @pol: what its own header leads to, or NULL
- * @quoted: gets the flow that it is about, as espah_flow_quoted() has it
+ * @pol: the policy that its own header matches, or NULL
+ * @quoted: set to the flow that the error is about, as by espah_flow_quoted()
  *
- * An ICMP error belongs into the SA of what would answer the packet that it quotes,
- * unless a policy says discard, or names ICMP (RFC 4301 6.2). Context: RCU reader.
+ * An ICMP error belongs in the SA of packets that answer the quoted one, unless @pol discards or
+ * names ICMP (RFC 4301 6.2). Context: RCU reader.
  *
- * Return: a protect policy; NULL: @pol applies, or it is no ICMP error.
+ * Return: a protect policy; NULL: @pol applies, or the packet is no ICMP error.
  */
 struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struct sk_buff *skb,
 				       const struct espah_flow *flow, int thoff,
 				       const struct espah_policy *pol, struct espah_flow *quoted);
 
 /*
- * whether an ICMP error quotes what an SA of ours has sent of late, or no more of UDP than its
- * header, from a port of ESP in UDP; Context: RCU reader
+ * whether an ICMP error quotes a packet that one of our SAs has sent recently, or quotes only the
+ * UDP header, from a port of ours for ESP in UDP; Context: RCU reader
  */
 bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
 			 const struct espah_flow *flow, int thoff);
 
 /**
- * espah_icmp_redirects - whether a message is a redirect about a flow that a policy protects
+ * espah_icmp_redirects - whether a packet is a redirect about a protected flow
  * @en: network namespace
  * @skb: a packet
  * @flow: its flow
  * @thoff: offset of its upper-layer header
  *
- * A redirect quotes a packet that this host forwards, in clear, and sends the next ones round its
- * policies. Which end of the flow lies behind an SA does not matter. Context: RCU reader.
+ * A redirect quotes a packet that this host forwards, in clear, and steers the next ones around
+ * this host's policies. It does not matter which end of the flow is behind an SA.
+ * Context: RCU reader.
  */
 bool espah_icmp_redirects(struct espah_net *en, const struct sk_buff *skb,
 			  const struct espah_flow *flow, int thoff);

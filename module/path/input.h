@@ -9,7 +9,7 @@
 struct espah_op;
 
 /**
- * espah_input - what happens to an ESP or AH packet at LOCAL_IN
+ * espah_input - process an ESP or AH packet at LOCAL_IN
  * @en: network namespace
  * @skb: the packet, from the IP header on
  * @state: the hook's
@@ -24,7 +24,7 @@ unsigned int espah_input(struct espah_net *en, struct sk_buff *skb,
 			 unsigned int encap_len);
 
 /*
- * lets a packet go on that espah_order_run() has let go, and others of its queue; NULL: none;
+ * continues with an op that espah_order_run() returned, and others of its queue; @op may be NULL;
  * Context: RCU reader, BH disabled
  */
 void espah_input_on(struct espah_op *op);

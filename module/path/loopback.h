@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Of an IPv4 datagram of this host to a group that it has joined, or to broadcast, the stack makes
- * a copy for the host itself, which passes POST_ROUTING by the same device ahead of the datagram.
- * The copy stays in clear, since it does not leave; the datagram alone goes into an SA.
+ * When this host sends an IPv4 datagram to a group that it has joined, or to broadcast, the stack
+ * makes a copy for the host itself. The copy passes POST_ROUTING with the same device, before the
+ * datagram. It stays in clear, because it does not leave; only the datagram goes into an SA.
  */
 #ifndef _ESPAH_LOOPBACK_H
 #define _ESPAH_LOOPBACK_H
@@ -11,16 +11,17 @@
 #include <linux/skbuff.h>
 #include <net/route.h>
 
-/* for espah_loopback() */
+/* slow path of espah_loopback() */
 unsigned int espah_loopback_copy(struct sk_buff *skb, const struct nf_hook_state *state);
 
 /**
- * espah_loopback - look whether an IPv4 packet at POST_ROUTING is such a copy
+ * espah_loopback - check whether an IPv4 packet at POST_ROUTING is such a copy
  * @skb: the packet
  * @state: the hook's
  *
- * Context: BH disabled. Return: NF_ACCEPT: it is; NF_STOLEN: it is one of what an SA has made, and
- * gone, since the host has had the plaintext; NF_REPEAT: it is none.
+ * Context: BH disabled.
+ * Return: NF_REPEAT: not a copy; NF_ACCEPT: a copy; NF_STOLEN: a copy of an ESP or AH packet, which
+ * was freed because the host already got the plaintext.
  */
 static inline unsigned int espah_loopback(struct sk_buff *skb, const struct nf_hook_state *state)
 {
@@ -29,11 +30,11 @@ static inline unsigned int espah_loopback(struct sk_buff *skb, const struct nf_h
 	return espah_loopback_copy(skb, state);
 }
 
-/* around the emission of what an SA has made of a datagram to such a destination; BH disabled */
+/* bracket the emission of an ESP or AH packet to such a destination; Context: BH disabled */
 void espah_loopback_begin(void);
 void espah_loopback_end(void);
 
-/* finds out what the copies are told by */
+/* learns how to tell copies from packets that leave; Return: 0 or -errno */
 int espah_loopback_setup(void);
 
 #endif /* _ESPAH_LOOPBACK_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Lightweight tunnels: routes that change a packet (segment routing, RPL, IOAM, ILA). Some do
- * so before POST_ROUTING, where it would be protected; of what is forwarded, some even before
+ * Lightweight tunnels: routes that change a packet (segment routing, RPL, IOAM, ILA). Some change
+ * it before POST_ROUTING, where it would be protected; some change forwarded packets even before
  * FORWARD. tests/vm/WAYS.md lists them.
  */
 #ifndef _ESPAH_LWTUNNEL_H
@@ -12,10 +12,10 @@
 #include <net/lwtunnel.h>
 #include "db/net.h"
 
-/* for espah_lwtunnel_hides() */
+/* slow path of espah_lwtunnel_hides() */
 bool espah_lwtunnel_redirects(const struct lwtunnel_state *lwtstate);
 
-/* whether the route of a packet at LOCAL_OUT or FORWARD leads round POST_ROUTING */
+/* whether the route of a packet at LOCAL_OUT or FORWARD bypasses POST_ROUTING */
 static inline bool espah_lwtunnel_hides(const struct sk_buff *skb)
 {
 	const struct dst_entry *dst = skb_dst(skb);
@@ -24,7 +24,7 @@ static inline bool espah_lwtunnel_hides(const struct sk_buff *skb)
 }
 
 /**
- * espah_lwtunnel_forward - what happens at FORWARD to a packet that such a route hides
+ * espah_lwtunnel_forward - check a packet at FORWARD whose route bypasses POST_ROUTING
  * @en: network namespace
  * @skb: the packet
  * @state: the hook's
@@ -34,11 +34,11 @@ static inline bool espah_lwtunnel_hides(const struct sk_buff *skb)
 unsigned int espah_lwtunnel_forward(struct espah_net *en, struct sk_buff *skb,
 				    const struct nf_hook_state *state);
 
-/* whether a packet at FORWARD is a tunnel's, and the one within it has passed PRE_ROUTING */
+/* whether a packet at FORWARD is a tunnel packet whose inner packet has passed PRE_ROUTING */
 bool espah_lwtunnel_encapsulated(const struct sk_buff *skb, const struct nf_hook_state *state);
 
 /**
- * espah_lwtunnel_inner - look at what a route has hidden before FORWARD
+ * espah_lwtunnel_inner - check the flow that a route has hidden before FORWARD
  * @en: network namespace
  * @skb: a packet whose mark (judged.h) no longer holds
  * @state: the hook's

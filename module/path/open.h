@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The first station of an inbound ESP or AH packet: what can be said without the key. */
+/* The first station of an inbound ESP or AH packet: the checks that need no key. */
 #ifndef _ESPAH_OPEN_H
 #define _ESPAH_OPEN_H
 
@@ -12,14 +12,14 @@ static inline enum espah_drop espah_replay_drop(enum espah_replay_verdict verdic
 }
 
 /**
- * espah_open_check - check lengths, and whether the number could be accepted
+ * espah_open_check - check lengths, and whether the sequence number is acceptable
  * @sa: inbound SA
  * @skb: the packet
  * @hdr_off: offset of its ESP or AH header
  * @encap_len: bytes of the UDP header before it, or 0
- * @seq: gets its sequence number
+ * @seq: set to its sequence number
  *
- * Return: ESPAH_DROP_NONE, or why the packet has to go.
+ * Return: ESPAH_DROP_NONE or a drop reason.
  */
 enum espah_drop espah_open_check(const struct espah_sa *sa, struct sk_buff *skb,
 				 unsigned int hdr_off, unsigned int encap_len, u64 *seq);
@@ -31,7 +31,7 @@ enum espah_drop espah_open_check(const struct espah_sa *sa, struct sk_buff *skb,
  * @hdr_off: offset of its ESP or AH header
  * @encap_len: bytes of the UDP header before it, or 0
  * @seq: its sequence number
- * @outer: the packet that it was in, if that came by an SA, too
+ * @outer: the op of the packet around it, if that came by an SA too; else NULL
  *
  * Context: RCU reader, BH disabled.
  * Return: the op for espah_order_run(), or NULL: the packet was dropped.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The check that nothing comes in clear where a policy says protect (RFC 4301 5.2 step 3). */
+/* The check that no packet comes in clear that a policy protects (RFC 4301 5.2 step 3). */
 #ifndef _ESPAH_PLAINTEXT_H
 #define _ESPAH_PLAINTEXT_H
 
@@ -12,17 +12,17 @@
  * @skb: the packet
  * @family: AF_INET or AF_INET6
  *
- * Return: NF_ACCEPT, and the packet bears a mark (judged.h); NF_STOLEN: it was dropped and counted.
+ * Return: NF_ACCEPT: the packet was marked (judged.h); NF_STOLEN: it was dropped and counted.
  */
 unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family);
 
 /**
- * espah_plaintext_late - judge a packet that has come by another way
+ * espah_plaintext_late - judge a packet that has bypassed PRE_ROUTING
  * @en: network namespace
- * @skb: the packet, which bears no mark
+ * @skb: the packet, without a valid mark
  * @family: AF_INET or AF_INET6
  *
- * By the addresses that it came with, if conntrack has translated them meanwhile.
+ * If conntrack has translated the packet's addresses, uses the original ones.
  *
  * Return: NF_ACCEPT, or NF_STOLEN if the packet was dropped and counted.
  */

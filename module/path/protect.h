@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The first station of an outbound packet: its SA fits it to the path, and wraps it. */
+/* The first station of an outbound packet: fit it to the path, and wrap it. */
 #ifndef _ESPAH_PROTECT_H
 #define _ESPAH_PROTECT_H
 
@@ -12,12 +12,12 @@
  * @sa: the SA
  * @skb: the packet
  * @flow: its flow
- * @layout: with @path; the rest that espah_mode_layout() knows is filled in
- * @dst: gets the route of the wrapped packet
- * @held: gets what the caller has to release
+ * @layout: @path is given; the fields that espah_mode_layout() computes are filled in
+ * @dst: set to the route of the wrapped packet
+ * @held: set to the reference that the caller has to release, or NULL
  *
  * Context: RCU reader, BH disabled.
- * Return: ESPAH_DROP_NONE, or why the SA cannot take it.
+ * Return: ESPAH_DROP_NONE, or why the SA cannot take the packet.
  */
 enum espah_drop espah_protect_layout(struct espah_sa *sa, struct sk_buff *skb,
 				     const struct espah_flow *flow, struct espah_layout *layout,
@@ -26,16 +26,17 @@ enum espah_drop espah_protect_layout(struct espah_sa *sa, struct sk_buff *skb,
 /**
  * espah_protect_fit - fit a packet to the path of its SAs
  * @pol: its policy
- * @sa: the first SA that it asks for
+ * @sa: the first SA of the policy
  * @skb: the packet; may be a GSO packet
  * @flow: its flow
  * @thoff: offset of its upper-layer header
  * @dst: the route of the wrapped packet
- * @layout: of espah_protect_layout(); completed
- * @cut: gets the size of the fragments that it has to be cut into, or 0
+ * @layout: from espah_protect_layout(); completed
+ * @cut: bytes: set to the size of fragments to cut the packet into, or 0
  *
  * Context: RCU reader, BH disabled.
- * Return: ESPAH_DROP_NONE; ESPAH_DROP_TOO_BIG: the sender was told; or another reason.
+ * Return: ESPAH_DROP_NONE; ESPAH_DROP_TOO_BIG: the sender was told if any size fits; or another
+ * reason.
  */
 enum espah_drop espah_protect_fit(struct espah_policy *pol, struct espah_sa *sa,
 				  struct sk_buff *skb, const struct espah_flow *flow, int thoff,
@@ -43,21 +44,21 @@ enum espah_drop espah_protect_fit(struct espah_policy *pol, struct espah_sa *sa,
 				  unsigned int *cut);
 
 /*
- * Lays out again what segmentation made. It has headers of its own: some are gone, and UFO makes
- * IP fragments. Nor has it computed checksums of tunnels around what was segmented, which a device
- * might.
+ * Computes the layout again for a segment. Its headers differ from the GSO packet's: some are gone,
+ * and UFO makes IP fragments. Also computes the checksums of tunnels around the segment, which
+ * segmentation leaves to a device.
  */
 enum espah_drop espah_protect_segment(const struct espah_sa *sa, struct sk_buff *skb,
 				      struct espah_layout *layout);
 
 /**
- * espah_protect - wrap a packet, all but what its number and the crypto make
+ * espah_protect - wrap a packet, except for what needs its number or the crypto
  * @sa: the SA
  * @skb: the packet, not shared; consumed
- * @layout: how
+ * @layout: how to wrap it
  * @dst: the route of the wrapped packet
- * @held: the reference to @dst, which is consumed then; NULL: others need it still
- * @seq: its number; 0: it waits for others, for whose sake see gather.h
+ * @held: the reference to @dst, which is then consumed; NULL: other packets still need it
+ * @seq: its sequence number; 0: the packet will be gathered and numbered later, see gather.h
  *
  * Context: RCU reader, BH disabled.
  * Return: the op for espah_seal(), or NULL: the packet was dropped.
@@ -66,7 +67,7 @@ struct espah_op *espah_protect(struct espah_sa *sa, struct sk_buff *skb,
 			       const struct espah_layout *layout, struct dst_entry *dst,
 			       struct dst_entry **held, u64 seq);
 
-/* the same for the next SA of a bundle, with what the last one has made; consumes @op->skb */
+/* the same for the next SA of a bundle, on the packet of the SA before; consumes @op->skb */
 struct espah_op *espah_protect_next(const struct espah_op *op);
 
 #endif /* _ESPAH_PROTECT_H */

@@ -5,10 +5,10 @@
 
 #include <linux/skbuff.h>
 
-/* tells the sender of a packet that is too big which size would fit (RFC 4301 8.2.1) */
+/* tells the sender of a too big packet which size would fit (RFC 4301 8.2.1) */
 void espah_refuse_size(struct sk_buff *skb, unsigned int mtu);
 
-/* tells the sender of a packet that it is prohibited, or that the host cannot be reached */
+/* tells the sender of a packet that it is prohibited, or that the host is unreachable */
 void espah_refuse(struct sk_buff *skb, bool prohibited);
 
 #endif /* _ESPAH_REFUSE_H */

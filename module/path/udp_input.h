@@ -7,14 +7,14 @@
 #include "db/net.h"
 
 /**
- * espah_udp_input - what happens to a UDP packet at LOCAL_IN
+ * espah_udp_input - process a UDP packet at LOCAL_IN
  * @en: network namespace
  * @skb: the packet, from the IP header on; may be a GSO packet
  * @state: the hook's
  * @off: offset of the UDP header from skb->data
  *
- * Return: NF_ACCEPT if it is for a socket: of another port, or IKE, or XFRM's; NF_STOLEN if
- * the packet was taken, or dropped and counted.
+ * Return: NF_ACCEPT if the packet is for a socket (another port, IKE, or XFRM's); NF_STOLEN if it
+ * was taken, or dropped and counted.
  */
 unsigned int espah_udp_input(struct espah_net *en, struct sk_buff *skb,
 			     const struct nf_hook_state *state, int off);
