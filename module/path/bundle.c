@@ -67,7 +67,7 @@ bool espah_bundle_admits(struct espah_policy *pol, const struct espah_op *op)
 	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
 	unsigned int n = espah_bundle_received(op, sas);
 
-	/* two policies, one of which is about packets of the other's SAs, are as good as one */
+	/* one policy for all SAs; or two, one of them for ESP or AH of the other's SAs */
 	return n && (match(pol, sas, n) || (op->depth && op->own && match(pol, sas, n - op->own)));
 }
 
@@ -78,7 +78,7 @@ struct espah_sa *espah_bundle_next(struct espah_net *en, const struct sk_buff *s
 	__be16 frag_off = 0;
 	u8 nexthdr;
 
-	/* fragments are first put together, by the stack */
+	/* the stack reassembles fragments first */
 	if (flow->family == AF_INET) {
 		frag_off = ip_hdr(skb)->frag_off & htons(IP_MF | IP_OFFSET);
 	} else {

@@ -18,8 +18,8 @@ void __init espah_confirm_setup(unsigned int (*output)(struct espah_net *en, str
 }
 
 /*
- * The end of the hooks for a packet that we queued: the policies decide anew. If they let it pass
- * by now, it is too late: the way on from the hook is not known here.
+ * okfn of a packet that we queued: ask the policies again. If they now let the packet pass, it is
+ * dropped, because the hook's own okfn is not known here.
  *
  * Context: RCU reader, BH disabled.
  */
@@ -53,7 +53,7 @@ static unsigned int queue(struct sk_buff *skb, const struct nf_hook_state *state
 
 	if (!hooks || !hooks->num_hook_entries)
 		return NF_DROP;
-	/* behind the last hook lies nothing but what is to be done in the end */
+	/* after the last hook only the okfn is called */
 	back.okfn = espah_confirm_return;
 	WRITE_ONCE(espah_pernet(net)->queued, true);
 	if (nf_queue(skb, &back, hooks->num_hook_entries - 1, verdict) == 1)
@@ -89,9 +89,9 @@ static const struct nf_hook_ops any_hook = {
 };
 
 /*
- * When a hook is unregistered, all that is queued in the namespace is dropped; but a packet that
- * one of our hooks was about to queue at that moment came later, and would come back to a module
- * that is gone. So the drop comes once more.
+ * Unregistering a hook drops all packets that are queued in the namespace. A packet that one of our
+ * hooks was about to queue at that moment is queued later, and would return to a module that is
+ * gone. So unregister another hook, which drops queued packets once more.
  */
 void espah_confirm_teardown(struct espah_net *en)
 {

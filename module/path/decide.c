@@ -8,7 +8,7 @@
 #include "packet/ike.h"
 #include "xfrm.h"
 
-/* ESP in UDP that XFRM has an SA for: UDP is much else. */
+/* Whether a packet is ESP in UDP of an SA of XFRM. Most UDP packets are not. */
 static bool for_xfrm(struct net *net, const struct espah_packet *packet,
 		     const struct espah_flow *flow)
 {
@@ -21,9 +21,9 @@ static bool for_xfrm(struct net *net, const struct espah_packet *packet,
 }
 
 /*
- * RFC 4301 6.1.1: whether an ICMP message in clear is let in, where the policy does not object.
- * One about a packet of our SAs is for us, as that had our address: to whoever lies behind, it
- * could carry anything.
+ * RFC 4301 6.1.1: whether an ICMP message in clear is admitted where the policy is bypass. An error
+ * about a packet of our SAs must be addressed to this host, which sent that packet. Addressed to a
+ * host behind this one, it could carry anything.
  */
 static noinline bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
 				const struct espah_packet *packet, const struct espah_flow *flow)
@@ -37,7 +37,7 @@ static noinline bool admit_icmp(struct espah_net *en, const struct espah_policy 
 		espah_domain_has(en->net, &flow->dst, flow->family, packet->skb->dev));
 }
 
-/* Whether a socket that speaks IKE gets a packet; ESP in UDP of XFRM's counts, too. */
+/* Whether an IKE socket gets a packet, or XFRM as ESP in UDP. */
 static noinline bool is_ike(struct net *net, const struct espah_packet *packet,
 			    const struct espah_flow *flow)
 {
@@ -45,7 +45,7 @@ static noinline bool is_ike(struct net *net, const struct espah_packet *packet,
 	       espah_ike_receives(net, packet->skb, flow, packet->thoff);
 }
 
-/* Whether a port of this host is one on which IKE is spoken. */
+/* Whether a port is one for IKE. */
 static bool is_ike_port(u16 port)
 {
 	return port == ESPAH_IKE_PORT || port == ESPAH_IKE_NATT_PORT;
@@ -64,11 +64,11 @@ enum espah_exempt espah_exempt(struct espah_net *en, u8 dir, const struct espah_
 		break;
 	case IPPROTO_ESP:
 	case IPPROTO_AH:
-		/* of the rest of what this host sends, the hooks let pass what bears XFRM's flag */
+		/* for packets, the hooks check XFRM's flag, which ESP and AH of this host bear */
 		if (out)
 			return !packet && espah_domain_has(en->net, &flow->src, flow->family, dev) ?
 			       ESPAH_EXEMPT_MADE : ESPAH_EXEMPT_NONE;
-		/* its SPI leads to an SA of ours, or of XFRM's, or nowhere */
+		/* its SPI selects an SA of ours or of XFRM's; else the packet is dropped */
 		if (espah_domain_has(en->net, &flow->dst, flow->family, dev))
 			return ESPAH_EXEMPT_IPSEC;
 		break;
@@ -86,7 +86,7 @@ enum espah_exempt espah_exempt(struct espah_net *en, u8 dir, const struct espah_
 	return ESPAH_EXEMPT_NONE;
 }
 
-/* RFC 4301 6.1.1: errors of routers between the gateways, which cannot but write in clear */
+/* RFC 4301 6.1.1: errors from routers between the gateways, which can only send in clear */
 static bool about_sa(struct espah_net *en, const struct espah_policy *pol,
 		     const struct espah_packet *packet, const struct espah_flow *flow)
 {

@@ -24,7 +24,7 @@
 #include "report/drop.h"
 #include "report/event.h"
 
-/* The SA for answers to what came by @sa, or NULL. */
+/* The outbound SA for replies to packets that came by @sa, or NULL. */
 static struct espah_sa *reverse(const struct espah_sa *sa)
 {
 	struct espah_slot_id id = READ_ONCE(sa->slot)->id;
@@ -36,7 +36,7 @@ static struct espah_sa *reverse(const struct espah_sa *sa)
 	return slot ? rcu_dereference(slot->sa) : NULL;
 }
 
-/* The SYN of a connection through the tunnel tells us what the far end may send back. */
+/* Limits the MSS of a received SYN, so that answers fit through the SAs. False: no memory. */
 static bool clamp_mss(const struct espah_policy *pol, const struct espah_op *op,
 		      struct sk_buff *skb, const struct espah_flow *flow, int thoff)
 {
@@ -64,7 +64,7 @@ static bool clamp_mss(const struct espah_policy *pol, const struct espah_op *op,
 	return espah_mss_clamp(skb, thoff, mss);
 }
 
-/* RFC 4301 6.2: the policy by which an ICMP error may come through an SA that is not its own. */
+/* RFC 4301 6.2: the policy that admits an ICMP error by the SA of the flow that it quotes. */
 static struct espah_policy *icmp_policy(struct espah_net *en, const struct espah_policy *pol,
 					const struct espah_op *op, const struct sk_buff *skb,
 					const struct espah_flow *flow, int thoff)
@@ -74,12 +74,12 @@ static struct espah_policy *icmp_policy(struct espah_net *en, const struct espah
 	struct espah_flow quoted;
 
 	of = espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted);
-	/* a peer has nothing to say about the flows of another one with the same reqid */
+	/* a peer may not report on flows of another peer with the same reqid */
 	return of && !quoted.hidden && espah_policy_admits(of, op) &&
 	       espah_path_carries(sa, espah_sa_path(sa), &quoted) ? of : NULL;
 }
 
-/* Opens an ESP or AH packet to us that came out of an SA. Consumes the packet. */
+/* Opens an ESP or AH packet to this host that came out of an SA. Consumes the packet. */
 static struct espah_op *open_next(struct espah_sa *sa, struct espah_op *outer,
 				  unsigned int hdr_off)
 {
@@ -94,7 +94,7 @@ static struct espah_op *open_next(struct espah_sa *sa, struct espah_op *outer,
 	return NULL;
 }
 
-/* Tells if an authenticated packet came from elsewhere than its SA says. */
+/* Reports an authenticated packet that came from another address or port than the SA's. */
 static void check_peer(const struct espah_op *op)
 {
 	const struct espah_path *path = espah_sa_path(op->sa);
@@ -111,9 +111,9 @@ static void check_peer(const struct espah_op *op)
 }
 
 /*
- * Verify, unwrap, check policy, deliver: the part that only an authenticated packet sees.
- * Where another SA comes next, it is put to @next with the offset of its header, and the
- * policy will be asked when the packet has been through.
+ * Verify, unwrap, check policy: the steps that only an authenticated packet reaches. If an SA of
+ * this host comes next, sets @next to it and @hdr_off to the offset of its header; the policy is
+ * then checked after that SA.
  */
 static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 			      struct espah_policy **policy, struct espah_sa **next, int *hdr_off)
@@ -156,7 +156,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_INNER;
 	pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, &flow);
 	*policy = pol;
-	/* a peer speaks for itself; behind a NAT it may have moved */
+	/* in transport mode the addresses must be the SA's; behind a NAT the peer may have moved */
 	if (unlikely(!op->encap_len && !espah_path_carries(sa, espah_sa_path(sa), &flow)))
 		return ESPAH_DROP_POLICY;
 	if (unlikely(flow.hidden))
@@ -195,8 +195,8 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 }
 
 /*
- * What was decrypted comes by the device by which its outer packet came, and through it into the
- * VRF: sockets may be bound to that device, and link-local addresses are those of its link.
+ * A decrypted packet is received by the device of its outer packet, and enters the VRF through it:
+ * sockets may be bound to that device, and link-local addresses belong to its link.
  */
 static noinline void leave_vrf(struct sk_buff *skb)
 {
@@ -218,7 +218,7 @@ struct espah_op *espah_deliver(struct espah_op *op)
 	unsigned int len;
 	int hdr_off, err = op->err;
 
-	espah_esp_restore(op); /* whatever came of it: an audit event looks at the headers */
+	espah_esp_restore(op); /* also on failure: audit events read the headers */
 	if (likely(!err)) {
 		skb->ip_summed = CHECKSUM_NONE;
 		reason = accept(en, op, &pol, &next, &hdr_off);
@@ -236,9 +236,9 @@ struct espah_op *espah_deliver(struct espah_op *op)
 	if (unlikely(next))
 		return open_next(next, op, hdr_off);
 
-	/* what was said of the outer packet, by defragmentation, bridges and XFRM */
+	/* drop the state that defragmentation, bridges and XFRM left about the outer packet */
 	nf_reset_ct(skb);
-	skb_ext_reset(skb); /* rejections are sent to a bridge's port without a hook */
+	skb_ext_reset(skb); /* with bridge state, rejections would go to the port past all hooks */
 	skb->ignore_df = 0;
 	skb->encapsulation = 0;
 	if (likely(sa->mode == ESPAH_MODE_TUNNEL || skb->pkt_type != PACKET_MULTICAST))

@@ -14,7 +14,7 @@
 #include "packet/route.h"
 #include "protect.h"
 
-/* How many are sent at once at most: the timer is coarse, and may be late. */
+/* Maximum dummies sent at once: several may be due, as the timer is coarse and may be late. */
 #define BURST 64
 
 static u64 step(const struct espah_dummy *dummy)
@@ -37,7 +37,7 @@ static bool wanted(const struct espah_sa *sa)
 	return sa->dummy->interval && !list_empty(&sa->link);
 }
 
-/* Sends a dummy. Return: whether. Context: RCU reader, BH disabled. */
+/* Sends a dummy. Return: whether it was sent. Context: RCU reader, BH disabled. */
 static bool send_dummy(struct espah_sa *sa)
 {
 	struct espah_path *path = espah_sa_path(sa);
@@ -54,7 +54,7 @@ static bool send_dummy(struct espah_sa *sa)
 	mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), ip_len);
 	if (mtu <= ip_len)
 		goto fail;
-	/* a header, which transport mode needs, and random bytes, as many as chance will have it */
+	/* an IP header, which transport mode needs, and a random number of random bytes */
 	len = ip_len + 1 + get_random_u32() % (mtu - ip_len);
 	skb = alloc_skb(MAX_HEADER + len, GFP_ATOMIC);
 	if (!skb)

@@ -16,7 +16,7 @@
 
 DEFINE_PER_CPU(u8, espah_nesting);
 
-/* Leaves it to the IP layer to send an ESP packet. */
+/* Has the IP layer send an ESP or AH packet. */
 static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 {
 	bool group = skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
@@ -25,7 +25,7 @@ static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 	if (sa->mode == ESPAH_MODE_TUNNEL)
 		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 	if (!READ_ONCE(sa->pmtu))
-		flags |= IPSKB_FORWARDED; /* or the IP layer fragments to its own path MTU */
+		flags |= IPSKB_FORWARDED; /* else the IP layer fragments to its own path MTU */
 	IPCB(skb)->flags |= flags;
 	IPCB(skb)->frag_max_size = 0;
 	if (unlikely(group))
@@ -45,13 +45,14 @@ static void emit6(struct espah_sa *sa, struct sk_buff *skb)
 }
 
 /*
- * Sends it. The packet keeps its level while it waits for a driver, for those behind it or for
- * an SA: so one that goes round in a circle ends, though it begins each time on an empty stack.
+ * Sends a packet. The packet keeps its nesting level while it waits for a driver, for packets
+ * behind it or for an SA. So a packet that loops is dropped in the end, although each round begins
+ * on an empty stack.
  */
 static void send(const struct espah_op *op)
 {
 	u8 outer = __this_cpu_read(espah_nesting), level = max(outer, op->nesting);
-	unsigned int sas = op->depth + !!level; /* the first one hardly takes any of the stack */
+	unsigned int sas = op->depth + !!level; /* the first SA hardly uses the stack */
 
 	if (unlikely(!espah_recursion_enter(sas))) {
 		espah_drop(op->sa->en, op->sa, NULL, ESPAH_DROP_NESTING, op->skb);
@@ -84,7 +85,7 @@ struct espah_op *espah_emit(struct espah_op *op)
 		return NULL;
 	}
 	len = op->plain_len;
-	if (likely(len)) { /* no dummy */
+	if (likely(len)) { /* not a dummy */
 		espah_count(sa->counters, 1, len);
 		if (likely(!op->policy_id)) {
 			stats = this_cpu_ptr(en->stats);
@@ -97,7 +98,7 @@ struct espah_op *espah_emit(struct espah_op *op)
 	skb->encapsulation = 0;
 	skb->ignore_df = 1;
 	nf_reset_ct(skb);
-	secpath_reset(skb); /* of what came by another SA */
+	secpath_reset(skb); /* left from an SA by which the packet came */
 	if (unlikely(op->encap_len))
 		espah_encap_finish(skb);
 	if (unlikely(op->policy_id))

@@ -8,13 +8,13 @@
 #include "db/net.h"
 #include "flowtable.h"
 
-/* jiffies: how long changes may wait for those that follow */
+/* jiffies: how long changes may wait for further ones */
 #define SETTLE_TIME HZ
 
 /**
- * struct condition - a selector that asks for a mark or a device, of a policy that is no bypass
- * @sel: it
- * @rank: espah_rule_rank() of the policy's rules
+ * struct condition - a selector with a mark or device, of a policy other than bypass
+ * @sel: the selector
+ * @rank: espah_rule_rank() of its rule
  * @dir: enum espah_dir
  */
 struct condition {
@@ -24,12 +24,12 @@ struct condition {
 };
 
 /**
- * struct walk - a walk through conntrack's entries, which know neither mark nor device
+ * struct walk - a walk over conntrack's entries, which record neither mark nor device
  * @en: network namespace
- * @conditions: array of all; valid without a lock
+ * @conditions: copies of all conditions, usable without a lock
  * @n: entries
- * @unknown: there was no memory for them
- * @ended: connections that end
+ * @unknown: there was no memory for @conditions
+ * @ended: number of connections that the walk ended
  */
 struct walk {
 	struct espah_net *en;
@@ -44,7 +44,7 @@ static bool asks_for_more(const struct espah_selector *sel)
 	return sel->mark_mask || sel->ifindex;
 }
 
-/* Whether a policy that comes before @rank does not let a flow pass for some mark or device. */
+/* Whether a policy that ranks before @rank might protect or discard a flow, by mark or device. */
 static bool may_be_other(const struct walk *walk, u8 dir, const struct espah_flow *flow, u64 rank)
 {
 	unsigned int i;
@@ -60,7 +60,7 @@ static bool may_be_other(const struct walk *walk, u8 dir, const struct espah_flo
 	return false;
 }
 
-/* @walk: NULL if mark and device of the flow are known */
+/* @walk: NULL if the flow's mark and device are known */
 static bool passes(struct espah_net *en, const struct walk *walk, u8 dir, struct espah_flow *flow)
 {
 	struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
@@ -92,7 +92,7 @@ static u32 vrf_of(struct net *net, u32 ifindex)
 	return dev && netif_is_l3_slave(dev) ? espah_domain(dev) : 0;
 }
 
-/* Of one direction: @came as it comes, and @left, the other direction's tuple, as it leaves. */
+/* For one direction. @came: its tuple as it comes; @left: the other tuple, reversed as it leaves */
 static bool direction_passes(struct espah_net *en, const struct walk *walk,
 			     const struct nf_conntrack_tuple *came,
 			     const struct nf_conntrack_tuple *left, u32 mark, u32 iif, u32 oif)
@@ -116,7 +116,7 @@ static bool direction_passes(struct espah_net *en, const struct walk *walk,
 	return passes(en, walk, ESPAH_DIR_IN, &in) && passes(en, walk, ESPAH_DIR_OUT, &out);
 }
 
-/* Whether both directions pass in clear; @iif, @oif: of the original one. */
+/* Whether both directions pass in clear; @iif, @oif: devices of the original direction. */
 static bool is_clear(struct espah_net *en, const struct walk *walk, const struct nf_conn *ct,
 		     u32 mark, u32 iif, u32 oif)
 {
@@ -130,7 +130,7 @@ static bool is_clear(struct espah_net *en, const struct walk *walk, const struct
 bool espah_flowtable_judge(struct espah_net *en, struct nf_conn *ct, const struct sk_buff *skb,
 			   const struct nf_hook_state *state)
 {
-	/* what came into a VRF has the VRF for its device; either family has the other one here */
+	/* in a VRF, skb_iif is the VRF; both families keep the real device in the control block */
 	u32 iif = IPCB(skb)->iif ?: skb->skb_iif, oif = state->out->ifindex;
 
 	if (nf_ct_is_template(ct))
@@ -145,7 +145,7 @@ bool espah_flowtable_judge(struct espah_net *en, struct nf_conn *ct, const struc
 	return true;
 }
 
-/* Called for each connection of the namespace with a lock of conntrack's; true ends it. */
+/* Called for each connection of the namespace, with a conntrack lock held; true ends it. */
 static int is_over(struct nf_conn *ct, void *data)
 {
 	struct walk *walk = data;
@@ -198,11 +198,11 @@ static void walk_through(struct espah_net *en)
 	struct walk walk = { .en = en };
 
 	find_conditions(&walk);
-	/* whoever sets the offload bit after we have looked at it sees the policies */
+	/* a CPU that sets the offload bit after we have read it sees the policies */
 	smp_mb();
 	espah_ct_walk(en->net, is_over, &walk);
 	kvfree(walk.conditions);
-	/* packets for which a flowtable found the connection before have left when this returns */
+	/* on return, packets whose connection a flowtable found before have left */
 	if (walk.ended)
 		synchronize_net();
 }
@@ -216,10 +216,10 @@ void espah_flowtable_settle(struct espah_net *en, bool more)
 			queue_delayed_work(espah_workqueue, &flowtable->work, SETTLE_TIME);
 		return;
 	}
-	/* another requester's walk may be under way for changes of this one */
+	/* another requester's walk, for changes of ours too, may be in progress */
 	mutex_lock(&flowtable->lock);
 	if (flowtable->stale) {
-		/* changes are marked under espah_net.lock, which the walk takes after this */
+		/* changes set @stale under espah_net.lock, which the walk takes after this */
 		WRITE_ONCE(flowtable->stale, false);
 		walk_through(en);
 	}

@@ -14,7 +14,7 @@ static struct espah_gathering __percpu *gatherings;
 static struct espah_napis napis;
 static int hotplug_state;
 
-/* Whether the op at @end is run together with those from @first on. */
+/* Whether the op at @end is run together with the ops from @first on. */
 static bool joins(struct espah_op *const *ops, unsigned int first, unsigned int end)
 {
 	return ops[end]->sa == ops[first]->sa && end - first < ESPAH_BATCH;
@@ -47,7 +47,7 @@ unsigned int espah_gather_next(struct espah_gathering *gathering, struct espah_o
 
 void espah_gather_end(struct espah_gathering *gathering)
 {
-	/* several waited, so the next one will; another CPU's are run where it went offline */
+	/* after several packets, expect more; the packets may be those of a CPU that went offline */
 	if (gathering == this_cpu_ptr(gatherings))
 		__this_cpu_write(espah_gather_busy, gathering->n > 1);
 	gathering->running = false;
@@ -56,7 +56,7 @@ void espah_gather_end(struct espah_gathering *gathering)
 
 bool espah_gather_takes(const struct espah_sa *sa, const struct sk_buff *skb)
 {
-	/* segments come together as it is */
+	/* segments come together anyway */
 	return !this_cpu_ptr(gatherings)->running && !skb->next && !espah_order_waits(sa);
 }
 
@@ -70,7 +70,7 @@ bool espah_gather(struct espah_op *op)
 		__this_cpu_write(espah_gather_busy, true);
 		napi_schedule(&gathering->napi);
 	}
-	/* it outlives this RCU section, which is all that keeps SA, device and route */
+	/* the op outlives this RCU section, so take references to SA, device and route */
 	if (!n || !joins(gathering->ops, gathering->group, n)) {
 		gathering->group = n;
 		refcount_inc(&op->sa->refs);
@@ -88,8 +88,8 @@ static void free_gatherings(void)
 }
 
 /*
- * A CPU is about to come online; another one may have to run what it left. Nothing is added
- * meanwhile, so that this has an end.
+ * A CPU is about to come online; another CPU may still have to run the packets that it left. No
+ * packets are added meanwhile, so this wait ends.
  */
 static int prepare_cpu(unsigned int cpu)
 {

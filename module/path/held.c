@@ -8,22 +8,22 @@
 #include "refuse.h"
 #include "report/drop.h"
 
-/* how often what came in the meantime is sent, too */
+/* maximum passes over packets that came while others were sent */
 #define ROUNDS 8
 
-/* where templates point to while packets wait */
+/* an empty slot: templates point to it while packets are held */
 static struct espah_slot closed;
 
 /**
- * struct held - a packet that waits
- * @link: in espah_waiting.packets, or in a list of what is to be sent
- * @pol: its policy, which ends the waiting when it goes
- * @skb: the packet, not shared, with its route
- * @sa: the SA that takes it, once there is one; of the list of what is to be sent
+ * struct held - a held packet
+ * @link: in espah_waiting.packets, or in a list of packets to send or drop
+ * @pol: its policy; when the policy goes, the packet is dropped
+ * @skb: the packet, not shared, with a reference to its route
+ * @sa: the SA to send it through; NULL in a list to send: its time is over
  * @flow: its flow
  * @thoff: offset of its upper-layer header
- * @nesting: how many emissions brought it here
- * @until: jiffies
+ * @nesting: espah_nesting when it came
+ * @until: jiffies until which it is held
  */
 struct held {
 	struct list_head link;
@@ -36,7 +36,7 @@ struct held {
 	unsigned long until;
 };
 
-/* The SA that takes a packet first, if all are there. Context: RCU reader. */
+/* The SA to apply first, or NULL if any SA of the policy is missing. Context: RCU reader. */
 static struct espah_sa *sa_of(struct espah_net *en, const struct held *held)
 {
 	struct espah_policy *pol = held->pol;
@@ -50,7 +50,7 @@ static struct espah_sa *sa_of(struct espah_net *en, const struct held *held)
 	return sa;
 }
 
-/* The two ends of waiting. Context: espah_waiting.lock. */
+/* Begins and ends holding a policy's packets. Context: espah_waiting.lock. */
 static void close_policy(struct espah_policy *pol)
 {
 	if (pol->held++)
@@ -64,7 +64,7 @@ static void open_policy(struct espah_policy *pol)
 	WRITE_ONCE(pol->tmpl.slot, pol->own_slot);
 }
 
-/* Makes a packet one that can wait. Return: it, or NULL: it was dropped, or a helper has it. */
+/* Prepares a packet to be held. Return: NULL if it was dropped, or queued to a helper. */
 static struct held *wrap(struct espah_net *en, struct espah_policy *pol, struct sk_buff *skb,
 			 const struct nf_hook_state *state)
 {
@@ -86,7 +86,7 @@ static struct held *wrap(struct espah_net *en, struct espah_policy *pol, struct 
 	held = kmalloc(sizeof(*held), GFP_ATOMIC | __GFP_ACCOUNT);
 	if (!held)
 		goto drop;
-	nf_reset_ct(skb); /* it is confirmed once */
+	nf_reset_ct(skb); /* confirm only once */
 	held->skb = skb;
 	if (skb_dst_force(skb))
 		return held;
@@ -117,7 +117,7 @@ void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *
 		close_policy(pol);
 		list_add_tail(&held->link, &waiting->packets);
 		waiting->count++;
-		/* it may have come meanwhile */
+		/* the SA may have come meanwhile */
 		if (sa_of(en, held))
 			mod_delayed_work(espah_workqueue, &waiting->work, 0);
 		else
@@ -135,7 +135,7 @@ void espah_held_kick(struct espah_net *en)
 	bool any;
 
 	lockdep_assert_held(&en->lock);
-	/* who holds a packet after this sees the SA */
+	/* a CPU that holds a packet after this sees the SA */
 	spin_lock_bh(&en->waiting.lock);
 	any = en->waiting.count;
 	spin_unlock_bh(&en->waiting.lock);
@@ -143,18 +143,18 @@ void espah_held_kick(struct espah_net *en)
 		mod_delayed_work(espah_workqueue, &en->waiting.work, 0);
 }
 
-/* Context: espah_waiting.lock, RCU reader, as long as the packet is looked at. */
+/* Context: espah_waiting.lock; RCU reader for as long as the packet is used. */
 static void take_out(struct espah_net *en, struct held *held, struct list_head *to)
 {
-	/* the device by which it was to leave may be gone, but not the route's */
+	/* the packet's output device may be gone, but not the route's device */
 	held->skb->dev = skb_dst(held->skb)->dev;
 	list_move_tail(&held->link, to);
 	en->waiting.count--;
 }
 
 /*
- * Takes out those whose SA is there and those whose time is over.
- * Return: jiffies until there is something to do again.
+ * Takes out the packets whose SA is there, or whose time is over.
+ * Return: jiffies until the next packet's time is over.
  */
 static unsigned long take_ready(struct espah_net *en, struct list_head *ready)
 {
@@ -196,13 +196,13 @@ static void drop_ready(struct espah_net *en, struct list_head *ready)
 			   ESPAH_DROP_ACQUIRE_LATE, held->skb);
 }
 
-/* Lets the policies' packets pass again that have none left. Context: espah_waiting.lock. */
+/* Frees entries, and reopens policies without held packets. Context: espah_waiting.lock. */
 static void end_ready(struct list_head *ready)
 {
 	struct held *held, *more;
 
 	list_for_each_entry_safe(held, more, ready, link) {
-		/* unless espah_held_end() was here */
+		/* 0 if espah_held_end() was called meanwhile */
 		if (held->pol->held && !--held->pol->held)
 			open_policy(held->pol);
 		list_del(&held->link);
@@ -222,7 +222,7 @@ static void release(struct work_struct *work)
 	rcu_read_lock();
 	spin_lock_bh(&waiting->lock);
 	for (next = take_ready(en, &ready); !list_empty(&ready); next = take_ready(en, &ready)) {
-		/* others came while these were sent; if that does not end, some have to go */
+		/* more packets came while these were sent; if that goes on, drop them */
 		if (++round > ROUNDS) {
 			drop_ready(en, &ready);
 		} else {
@@ -232,7 +232,7 @@ static void release(struct work_struct *work)
 		}
 		end_ready(&ready);
 	}
-	/* whoever was here meanwhile has been heeded */
+	/* may postpone an earlier run, because requests made meanwhile have been served */
 	if (waiting->count)
 		mod_delayed_work(espah_workqueue, &waiting->work, next);
 	spin_unlock_bh(&waiting->lock);

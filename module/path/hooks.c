@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where packets are met:
+ * Where packets meet the module:
  *
- *   PRE_ROUTING    ahead of all but the earliest rules: what came in clear
- *   FORWARD        ahead of all rules: the same, where it came by a way round PRE_ROUTING;
- *                  and what is going to leave by a way round POST_ROUTING
- *   LOCAL_IN       behind all rules of the administrator: ESP to this host, in UDP or not, and
- *                  AH; and what came in clear by a way round PRE_ROUTING
- *   LOCAL_OUT      behind all rules: what is going to leave by a way round POST_ROUTING
- *   POST_ROUTING   behind source NAT: what may have to be protected
+ *   PRE_ROUTING    before all but the earliest rules: packets that came in clear
+ *   FORWARD        before all rules: the same, for packets that bypassed PRE_ROUTING; and packets
+ *                  that will bypass POST_ROUTING
+ *   LOCAL_IN       after all rules of the administrator: AH, and ESP in UDP or not, to this host;
+ *                  and packets in clear that bypassed PRE_ROUTING
+ *   LOCAL_OUT      after all rules: packets that will bypass POST_ROUTING
+ *   POST_ROUTING   after source NAT: packets that may have to be protected
  *
- * Those at LOCAL_IN and POST_ROUTING come just ahead of conntrack's confirmation, which
- * espah_confirm() does for the packets that are taken away.
+ * The hooks at LOCAL_IN and POST_ROUTING come just before conntrack's confirmation, which
+ * espah_confirm() does for packets that are taken away.
  *
- * Bridge netfilter calls PRE_ROUTING, FORWARD and POST_ROUTING for what a bridge switches, too.
- * That is not ours. At PRE_ROUTING a bridge does not know yet what is for this host, which
- * then comes to FORWARD or LOCAL_IN without another PRE_ROUTING.
+ * Bridge netfilter also calls PRE_ROUTING, FORWARD and POST_ROUTING for frames that a bridge
+ * switches. These are not ours. At PRE_ROUTING the bridge does not know yet which frames are for
+ * this host; such a frame then comes to FORWARD or LOCAL_IN without another PRE_ROUTING.
  *
- * The first reassembles what it meets in fragments. That could be left to a hook of
- * nf_defrag, but each hook costs every packet, and fragments are rare. Only raw sockets
- * send fragments through POST_ROUTING: they stay what they are (RFC 4301 7).
+ * The PRE_ROUTING hook reassembles fragments. A hook of nf_defrag could do that, but each hook
+ * costs every packet, and fragments are rare. Only raw sockets send fragments through
+ * POST_ROUTING: these stay as they are (RFC 4301 7).
  */
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
@@ -44,14 +44,14 @@
 #include "udp_input.h"
 
 /*
- * Fragments that came by an SA are reassembled apart from others: or who
- * guesses an ID puts plaintext of his own between what was authenticated.
+ * Defragmentation user for fragments that came by an SA. They are reassembled apart from others:
+ * otherwise an attacker who guesses an ID could put plaintext between authenticated fragments.
  */
 #define DEFRAG_MARKED 0x65737061
 
 /*
- * All that lies behind the hooks has BH disabled, as it uses what belongs to the CPU. Mostly it
- * is already; not for what this host sends, or what NFQUEUE gives back.
+ * The code behind the hooks needs BH disabled, because it uses per-CPU data. Usually BH is already
+ * disabled, but not for packets that this host sends or that NFQUEUE reinjects.
  */
 static noinline unsigned int disable_bh(nf_hookfn *hook, void *priv, struct sk_buff *skb,
 					const struct nf_hook_state *state)
@@ -64,7 +64,7 @@ static noinline unsigned int disable_bh(nf_hookfn *hook, void *priv, struct sk_b
 	return verdict;
 }
 
-/* Reassembles; NF_ACCEPT once @skb is whole. */
+/* Reassembles a fragment; NF_ACCEPT once @skb is whole. */
 static unsigned int defrag4(struct net *net, struct sk_buff *skb, bool marked)
 {
 	if (ip_defrag(net, skb, marked ? DEFRAG_MARKED : IP_DEFRAG_CONNTRACK_IN))
@@ -73,7 +73,7 @@ static unsigned int defrag4(struct net *net, struct sk_buff *skb, bool marked)
 	return NF_ACCEPT;
 }
 
-/* Reassembles, if it is a fragment; NF_ACCEPT once @skb is whole. */
+/* Reassembles @skb if it is a fragment; NF_ACCEPT once @skb is whole. */
 static unsigned int defrag6(struct net *net, struct sk_buff *skb, bool marked)
 {
 	int err = nf_ct_frag6_gather(net, skb, marked ? DEFRAG_MARKED : IP6_DEFRAG_CONNTRACK_IN);
@@ -85,15 +85,15 @@ static unsigned int defrag6(struct net *net, struct sk_buff *skb, bool marked)
 }
 
 /*
- * Who has a packet not tracked wants it as it is, for conntrack as for us. But what came
- * by an SA must not be left to be reassembled with others.
+ * An administrator who exempts packets from tracking wants fragments left as they are, by conntrack
+ * and by us. But fragments that came by an SA must not be reassembled with others later.
  */
 static bool left_alone(const struct sk_buff *skb, bool marked)
 {
 	return !marked && skb_get_nfct(skb) == IP_CT_UNTRACKED;
 }
 
-/* A frame that a bridge has not decided about; what came out of an SA says so once only. */
+/* A frame that a bridge has not decided about. Only here does it show that it came by an SA. */
 static noinline unsigned int bridged(struct sk_buff *skb, const struct net *net, bool ip6,
 				     bool marked)
 {
@@ -142,7 +142,7 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 	return NF_ACCEPT;
 }
 
-/* What has not passed PRE_ROUTING as it is now: as there, but that it may be a switched frame. */
+/* Does PRE_ROUTING's work for a packet that did not pass it in this form; skips switched frames. */
 static noinline unsigned int late(struct net *net, struct sk_buff *skb, bool ip6)
 {
 	unsigned int verdict = NF_ACCEPT;
@@ -157,7 +157,7 @@ static noinline unsigned int late(struct net *net, struct sk_buff *skb, bool ip6
 	}
 	if (verdict != NF_ACCEPT)
 		return verdict;
-	/* something has changed the header, which was exempt, but nothing was decapsulated */
+	/* the packet was exempt; its header was changed, but nothing was decapsulated */
 	if (espah_judged_exempt(skb, net) && espah_judged_outermost(skb))
 		return NF_ACCEPT;
 	return espah_plaintext_late(espah_pernet(net), skb, ip6 ? AF_INET6 : AF_INET);
@@ -165,7 +165,7 @@ static noinline unsigned int late(struct net *net, struct sk_buff *skb, bool ip6
 
 static noinline unsigned int forward_late(struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	/* what this host has put before the header that was judged is its own */
+	/* headers that this host has put before the judged one are its own */
 	if (!espah_lwtunnel_encapsulated(skb, state) &&
 	    late(state->net, skb, state->pf == NFPROTO_IPV6) != NF_ACCEPT)
 		return NF_STOLEN;
@@ -198,8 +198,8 @@ static unsigned int forward6(void *priv, struct sk_buff *skb, const struct nf_ho
 }
 
 /*
- * The mark ends here: who takes the packet now may take another one out of it, which a bridge
- * or segment routing may then deliver in this buffer.
+ * Ends the mark: the receiver may take another packet out of this one, which a bridge or segment
+ * routing may then deliver in this buffer.
  */
 static __always_inline unsigned int arrive(struct net *net, struct sk_buff *skb, bool ip6)
 {
@@ -230,8 +230,8 @@ static unsigned int local_in4(void *priv, struct sk_buff *skb, const struct nf_h
 }
 
 /*
- * A packet whose routing header is not used up is not for this host, which comes
- * to know by processing the headers in their order (RFC 8200 4.1).
+ * A packet with segments left in its routing header is not for this host, which would learn that by
+ * processing the headers in order (RFC 8200 4.1).
  */
 static bool on_its_way(const struct sk_buff *skb)
 {
@@ -269,8 +269,8 @@ static unsigned int local_in6(void *priv, struct sk_buff *skb, const struct nf_h
 }
 
 /*
- * What MPLS has unpacked to a VRF leaves it as if this host had sent it. Neither PRE_ROUTING nor
- * FORWARD sees it.
+ * A packet that MPLS has unpacked into a VRF leaves the VRF as if this host had sent it. It passes
+ * neither PRE_ROUTING nor FORWARD.
  */
 static inline bool is_masked(const struct sk_buff *skb)
 {
@@ -291,7 +291,7 @@ static noinline unsigned int leave(void *priv, struct sk_buff *skb,
 	if (verdict == NF_ACCEPT && espah_lwtunnel_hides(skb)) {
 		verdict = espah_output(en, skb, state);
 		if (verdict == NF_ACCEPT)
-			skb->dev = dev; /* none, where the packet is this host's own */
+			skb->dev = dev; /* NULL for a packet of this host */
 	}
 	return verdict;
 }
@@ -313,9 +313,9 @@ static unsigned int local_out6(void *priv, struct sk_buff *skb, const struct nf_
 }
 
 /*
- * Whether a packet does not leave this host now. A VRF device is its domain's loopback. What
- * leaves a VRF passes here twice, and the second time, by the device that belongs to the VRF, it
- * has gone through source NAT, and its route is the real one.
+ * Whether a packet does not leave this host yet. A VRF device is its domain's loopback. A packet
+ * that leaves a VRF passes here twice: the second time, with a device that belongs to the VRF, it
+ * has gone through source NAT and has its real route.
  */
 static bool stays(const struct nf_hook_state *state)
 {
@@ -367,7 +367,7 @@ static const struct nf_hook_ops hooks[] = {
 	HOOK(post_routing6, NFPROTO_IPV6, NF_INET_POST_ROUTING, NF_IP6_PRI_LAST - 1),
 };
 
-/* What spares IPv6 packets XFRM's search, see secpath.h; without it they would take it. */
+/* Hooks that spare IPv6 packets XFRM's search, see secpath.h; without them packets take it. */
 static unsigned int pre_routing6_end(void *priv, struct sk_buff *skb,
 				     const struct nf_hook_state *state)
 {

@@ -14,10 +14,10 @@
 #include "packet/flow.h"
 #include "packet/mtu.h"
 
-/* how many sequence numbers behind the last one a quoted packet may lie */
+/* sequence numbers: how far a quoted packet may be behind the last one sent */
 #define RECENT BIT(20)
 
-/* The outbound SA that has sent a quoted packet; to know of it, one must have seen it. */
+/* The outbound SA that sent a quoted packet. Its recent number proves that it was seen. */
 static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *skb,
 				  const struct espah_flow *quoted, int off)
 {
@@ -49,7 +49,7 @@ static struct espah_sa *quoted_sa(struct espah_net *en, const struct sk_buff *sk
 	return age < RECENT && age < last ? sa : NULL;
 }
 
-/* whether a quotation of ESP in UDP, at @off, ends before the SPI and number of what it quotes */
+/* whether a quotation of UDP at @off ends before the SPI and number of ESP in UDP */
 static bool is_short(const struct sk_buff *skb, const struct espah_flow *quoted, int off)
 {
 	return quoted->proto == IPPROTO_UDP && quoted->has_ports &&
@@ -64,7 +64,7 @@ bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
 
 	if (off < 0)
 		return false;
-	/* no SA is named: then it is about the port on which all ESP in UDP with the peer goes */
+	/* no SA is named: it is about the port of ours that carries all ESP in UDP with the peer */
 	if (is_short(skb, &quoted, off))
 		return espah_port_used(en, quoted.dport);
 	return quoted_sa(en, skb, &quoted, off);
@@ -104,7 +104,7 @@ bool espah_icmp_redirects(struct espah_net *en, const struct sk_buff *skb,
 	return protects(en, ESPAH_DIR_OUT, &quoted);
 }
 
-/* The MTU of a message that a packet was too big; 0: it says something else. */
+/* The MTU that a packet-too-big message reports; 0: it is another message. */
 static u32 told_mtu(const struct sk_buff *skb, u8 family, int icmp_off)
 {
 	u8 buf[8], *icmp = skb_header_pointer(skb, icmp_off, sizeof(buf), buf);
@@ -134,12 +134,12 @@ void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int 
 	off = espah_flow_quoted(skb, &flow, icmp_off, &quoted);
 	if (off < 0)
 		return;
-	/* RFC 4301 6.1.1: no less than the least that there may be, and no more than now */
+	/* RFC 4301 6.1.1: not below the minimum, and not above the current value */
 	if (ip4)
 		least = READ_ONCE(net->ipv4.ip_rt_min_pmtu);
 	else if (mtu < least)
 		return;
-	/* RFC 4301 8.2.2: it ages */
+	/* RFC 4301 8.2.2: a learned path MTU expires */
 	expires = ip4 ? READ_ONCE(net->ipv4.ip_rt_mtu_expires) :
 			READ_ONCE(net->ipv6.sysctl.ip6_rt_mtu_expires);
 	if (is_short(skb, &quoted, off)) {
@@ -152,7 +152,7 @@ void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int 
 	WRITE_ONCE(sa->pmtu_expires, jiffies + expires);
 	WRITE_ONCE(sa->pmtu, max(mtu, least));
 
-	/* the route is looked up by the header in front, which has to be the quoted one */
+	/* the route is looked up by the header at skb->data, which has to be the quoted one */
 	if (!pskb_may_pull(skb, quote + (ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr))))
 		return;
 	__skb_pull(skb, quote);

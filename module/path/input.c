@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The line of an inbound ESP or AH packet, from LOCAL_IN to where it is received anew, in the order
- * in which it meets:
+ * The path of an inbound ESP or AH packet from LOCAL_IN until the stack receives it again, step by
+ * step:
  *
- *   look up   its SA; XFRM's pass
- *   open      lengths, the replay window, conntrack; then the crypto is prepared
- *   order     the crypto runs, here or on another CPU, or in a driver that answers later; packets
- *             of an SA go on in their order. Here a packet leaves this CPU: resume.c goes on
- *   deliver   ICV, window, padding, tunnel, policy; then a cell of cpu/ has it received; or the SA
- *             of what was in it takes it, from open on
+ *   look up   find the SA; packets of XFRM's SAs pass
+ *   open      check lengths and replay window, confirm in conntrack; then prepare the crypto
+ *   order     run the crypto, here, on another CPU, or in a driver that completes later; packets
+ *             of an SA continue in order. Here a packet may leave this CPU: resume.c continues
+ *   deliver   check ICV and window, strip padding and tunnel, check the policy; then a cell of
+ *             cpu/ has the packet received, or the SA of an inner ESP or AH packet takes it, from
+ *             open on
  *
- * Each of them may drop it.
+ * Each step may drop the packet.
  */
 #include <net/ip.h>
 #include <net/ipv6.h>

@@ -6,8 +6,8 @@
 #include "loopback.h"
 
 /*
- * What comes after the hook for a packet that leaves, by which the copies differ. The function is
- * not exported, so a packet is asked once, at load.
+ * okfn of POST_ROUTING for packets that leave; copies have another one. The function is not
+ * exported, so a test packet finds it once, at load.
  */
 static int (*finish)(struct net *net, struct sock *sk, struct sk_buff *skb);
 static DEFINE_PER_CPU(unsigned int, emitting);
@@ -16,7 +16,7 @@ unsigned int espah_loopback_copy(struct sk_buff *skb, const struct nf_hook_state
 {
 	const struct dst_entry *dst = skb_dst(skb);
 
-	/* anything that is not understood is a packet that leaves */
+	/* in doubt, the packet is one that leaves */
 	if (!finish || state->okfn == finish || dst->output == ip_output || state->out != dst->dev)
 		return NF_REPEAT;
 	if (!this_cpu_read(emitting) || !(IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED))
@@ -62,7 +62,7 @@ int espah_loopback_setup(void)
 	err = nf_register_net_hook(&init_net, &learning);
 	if (err)
 		goto out;
-	/* an IP header, which no hook behind ours will see */
+	/* set an IP header, which no hook behind ours will read */
 	skb_reset_network_header(skb);
 	skb_dst_set(skb, &rt->dst);
 	local_bh_disable();

@@ -14,7 +14,7 @@
 /* types of routing headers (RFC 6554, RFC 8754) */
 #define RH_RPL 3
 #define RH_SEGMENTS 4
-/* of its first eight bytes: type, and in RPL's how its addresses are shortened, and padding */
+/* offsets in its first 8 bytes: type; of RPL: address compression and padding */
 #define RH_TYPE 2
 #define RH_CMPR 4
 #define RH_PAD 5
@@ -24,15 +24,15 @@ bool espah_lwtunnel_redirects(const struct lwtunnel_state *lwtstate)
 {
 	if (!(lwtstate->flags & LWTUNNEL_STATE_OUTPUT_REDIRECT))
 		return false;
-	/* what BPF may change ahead of POST_ROUTING is nothing that is sent */
+	/* before POST_ROUTING, BPF can change nothing that is sent */
 	if (lwtstate->type == LWTUNNEL_ENCAP_BPF)
 		return false;
-	/* with this setting, segment routing calls POST_ROUTING for the packet as it is */
+	/* with this setting, segment routing calls POST_ROUTING for the unchanged packet */
 	return lwtstate->type != LWTUNNEL_ENCAP_SEG6 ||
 	       !static_branch_unlikely(&nf_hooks_lwtunnel_enabled);
 }
 
-/* Whether a policy wants a packet of a flow, and why it then has to go. */
+/* Why a packet of a flow is dropped: a policy protects or discards it; or ESPAH_DROP_NONE. */
 static enum espah_drop wanted(struct espah_net *en, const struct sk_buff *skb,
 			      struct espah_flow *flow, int thoff, struct espah_policy **policy)
 {
@@ -77,7 +77,7 @@ unsigned int espah_lwtunnel_forward(struct espah_net *en, struct sk_buff *skb,
 		reason = wanted(en, skb, &flow, thoff, &pol);
 	}
 	if (!reason && dst->lwtstate->type == LWTUNNEL_ENCAP_ILA && state->pf == NFPROTO_IPV6) {
-		/* the locator may be written over already; the route has the one that was there */
+		/* the locator may be overwritten already; the route has the original one */
 		memcpy(&flow.dst, &((const struct rt6_info *)dst)->rt6i_dst.addr,
 		       sizeof(flow.dst) / 2);
 		reason = wanted(en, skb, &flow, thoff, &pol);
@@ -85,7 +85,7 @@ unsigned int espah_lwtunnel_forward(struct espah_net *en, struct sk_buff *skb,
 	return drop_if(reason, en, pol, skb);
 }
 
-/* The last address that a routing header leads to; false: it is of another type, or broken. */
+/* Gets the final address of a routing header; false: it is of another type, or broken. */
 static bool last_hop(const struct sk_buff *skb, int off, union espah_addr *addr)
 {
 	u8 buf[RH_FIXED], *hdr = skb_header_pointer(skb, off, sizeof(buf), buf);
@@ -97,7 +97,7 @@ static bool last_hop(const struct sk_buff *skb, int off, union espah_addr *addr)
 		return !skb_copy_bits(skb, off + RH_FIXED, addr, sizeof(*addr));
 	if (hdr[RH_TYPE] != RH_RPL)
 		return false;
-	/* it has the first bytes of the destination, which are left out (RFC 6554 3) */
+	/* the final address shares these first bytes with the destination (RFC 6554 3) */
 	kept = hdr[RH_CMPR] & 0xf;
 	end = off + ipv6_optlen((struct ipv6_opt_hdr *)hdr) - (hdr[RH_PAD] >> 4);
 	memcpy(addr, &ipv6_hdr(skb)->daddr, sizeof(*addr));
@@ -125,7 +125,7 @@ static u8 in_gre(const struct sk_buff *skb, int *off)
 	return gre->protocol == htons(ETH_P_IPV6) ? AF_INET6 : AF_UNSPEC;
 }
 
-/* The family of a packet that is in another one's payload, at @off, which moves; AF_UNSPEC: none */
+/* The family of a packet in the payload at @off, which moves to it; AF_UNSPEC: there is none */
 static u8 family_of_payload(const struct sk_buff *skb, u8 proto, int *off)
 {
 	struct ethhdr buf, *eth;
@@ -150,7 +150,7 @@ static u8 family_of_payload(const struct sk_buff *skb, u8 proto, int *off)
 	}
 }
 
-/* The family of the packet within a packet, and where it begins; AF_UNSPEC: there is none. */
+/* The family of the inner packet, and its offset; AF_UNSPEC: there is none. */
 static u8 find_inner(const struct sk_buff *skb, u8 family, int *off)
 {
 	__be16 frag_off;
@@ -187,8 +187,8 @@ bool espah_lwtunnel_encapsulated(const struct sk_buff *skb, const struct nf_hook
 }
 
 /*
- * Reads the flow that a packet had before its route has hidden it in a tunnel, or has sent it
- * through other hosts. Return: offset of its upper-layer header; -1: it looks as it did.
+ * Reads the flow that a packet had before its route put it in a tunnel, or sent it through other
+ * hosts. Return: offset of its upper-layer header; -1: the route has hidden nothing.
  */
 static int dissect_hidden(const struct sk_buff *skb, u8 family, struct espah_flow *flow)
 {
@@ -213,8 +213,8 @@ unsigned int espah_lwtunnel_inner(struct espah_net *en, struct sk_buff *skb,
 	int thoff;
 
 	/*
-	 * It passed PRE_ROUTING, and nothing was taken away before its header; so if it was
-	 * not translated, this host has put something before it.
+	 * If the packet passed PRE_ROUTING and no header before this one was removed, its header is
+	 * another one now because of NAT, or because this host has put headers before it.
 	 */
 	if (espah_is_switched(skb) || !espah_judged_once(skb, state->net) ||
 	    !espah_judged_outermost(skb))

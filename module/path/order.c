@@ -7,11 +7,11 @@
 #include "order.h"
 #include "report/drop.h"
 
-/* a CPU that has brought nothing for so long is not the one that packets come to */
+/* jiffies: a CPU that has brought no packet for so long is not the one that packets come to */
 #define LINGER (HZ / 10)
-/* with so many in the queue, helpers do not keep up */
+/* packets: at this queue length, helpers do not keep up */
 #define OVERFULL 128
-/* after so many packets, other work of the CPU has its turn */
+/* packets to release in a row before other work of the CPU has its turn */
 #define RELEASED_MAX 8
 
 static struct espah_op *first_done(struct espah_queue *queue)
@@ -22,8 +22,8 @@ static struct espah_op *first_done(struct espah_queue *queue)
 }
 
 /*
- * The next op that may go on, now that it is finished and at the head of the queue, or NULL: then
- * this CPU releases no longer. Called with @queue->lock held, which it gives up.
+ * Takes the op at the head of the queue if it is finished. Otherwise returns NULL, and this CPU no
+ * longer releases. Called with @queue->lock held; drops it.
  */
 static struct espah_op *take_done(struct espah_queue *queue) __releases(&queue->lock)
 {
@@ -37,9 +37,9 @@ static struct espah_op *take_done(struct espah_queue *queue) __releases(&queue->
 }
 
 /*
- * Begins to release what is finished at the head of the queue. One CPU at a time does it, so that
- * packets leave in order, and without the lock, so that others may queue meanwhile. Gives up
- * @queue->lock. Return: the first op that may go on, or NULL.
+ * Begins to release finished ops from the head of the queue. One CPU at a time releases, so that
+ * packets leave in order; it does so without the lock, so that other CPUs can queue meanwhile.
+ * Called with @queue->lock held; drops it. Return: the first op to continue with, or NULL.
  */
 static struct espah_op *release(struct espah_queue *queue) __releases(&queue->lock)
 {
@@ -49,7 +49,7 @@ static struct espah_op *release(struct espah_queue *queue) __releases(&queue->lo
 	return NULL;
 }
 
-/* Releases, or lets the CPU do it that has released before; as release(). */
+/* Releases like release(), or asks @queue->serial_cpu to. */
 static struct espah_op *release_there(struct espah_queue *queue) __releases(&queue->lock)
 {
 	int cpu = queue->serial_cpu;
@@ -78,13 +78,13 @@ struct espah_op *espah_order_next(struct espah_op *op)
 		espah_op_put(op);
 		return NULL;
 	}
-	/* what is put lives on for a grace period, and with it the queue */
+	/* after the last put an SA lives on for a grace period, and with it the queue */
 	queue = sa->queue;
 	dev_put(op->dev);
 	espah_op_put(op);
 	espah_sa_put(sa);
 	spin_lock(&queue->lock);
-	/* counted until it has left, so that nobody overtakes it */
+	/* an op counts until it has left, so that no packet overtakes it */
 	WRITE_ONCE(queue->len, queue->len - 1);
 	if (likely(++queue->released % RELEASED_MAX || queue->fence || queue->resuming))
 		return take_done(queue);
@@ -96,8 +96,8 @@ struct espah_op *espah_order_next(struct espah_op *op)
 }
 
 /*
- * Lets another CPU release from now on, but not before what was released until now has left
- * the queue in which this CPU receives what it sends to itself, as through a veth. Called with
+ * Makes CPU @to release from now on, but not before the packets released so far have left the old
+ * CPU's backlog, in which it receives what it sends to itself, as through a veth. Called with
  * @queue->lock held.
  */
 static void move(struct espah_queue *queue, int to)
@@ -115,7 +115,7 @@ static void move(struct espah_queue *queue, int to)
 	queue->resuming = true;
 }
 
-/* Return: whether what was sent from here before has been received. */
+/* Return: whether the packets sent from this CPU before have left its backlog. */
 static bool fence_passed(struct espah_queue *queue)
 {
 	if (queue->fence == ESPAH_FENCE_ASKED && !queue->releasing) {
@@ -145,7 +145,7 @@ bool espah_order_resume(struct espah_queue *queue, struct espah_op **op)
 	return true;
 }
 
-/* Queues an op, which from now on holds its SA, device and route. */
+/* Queues an op, which then holds references to its SA, device and route. */
 static void link_op(struct espah_op *op)
 {
 	struct espah_queue *queue = op->sa->queue;
@@ -172,7 +172,7 @@ struct espah_op *espah_order_answer(struct espah_op *op, int err)
 	return NULL;
 }
 
-/* what a driver calls that answers later */
+/* completion function for drivers that complete later */
 static crypto_completion_t answered __ro_after_init;
 
 static int crypt(struct espah_op *op)
@@ -201,9 +201,9 @@ struct espah_op *espah_order_work(struct espah_op *op)
 }
 
 /*
- * Who releases: while others help the CPU that packets come to, one of those; then that CPU, which
- * at last need not queue them any more. Another one that brings some as well changes nothing, so
- * that it does not change all the time. Called with @queue->lock held.
+ * Chooses the CPU that releases. While other CPUs help the CPU that packets come to, one of these
+ * releases; afterwards that CPU does, and finally stops queueing. Packets that another CPU brings
+ * too change nothing, so that the choice is stable. Called with @queue->lock held.
  * Return: whether a packet may pass without queueing.
  */
 static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool spread)
@@ -218,7 +218,7 @@ static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool sp
 	} else if (here != queue->from && time_before(jiffies, queue->brought + LINGER)) {
 		return false;
 	} else if (queue->fence) {
-		/* it is changing as it is */
+		/* a change is in progress already */
 	} else if (spread) {
 		if (unlikely(queue->serial_cpu == here || !espah_load_helps(queue->serial_cpu))) {
 			queue->from = here;
@@ -253,7 +253,7 @@ static struct espah_op *run_here(struct espah_op *op)
 	return likely(espah_order_crypt(op)) ? op : espah_order_queue(op);
 }
 
-/* Queues a packet behind those before it, for this CPU or another one to go on with. */
+/* Queues a packet behind those before it; this CPU or a helper runs its crypto. */
 static noinline struct espah_op *run_queued(struct espah_op *op, bool spread)
 {
 	struct espah_sa *sa = op->sa;

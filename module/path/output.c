@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The line of an outbound packet, from POST_ROUTING to the wire, in the order in which it meets:
+ * The path of an outbound packet from POST_ROUTING to the wire, step by step:
  *
- *   decide    what the policies say: it passes, is dropped, or has to go through SAs
- *   resolve   those SAs: without them it is held, or dropped
- *   protect   the SA lays it out, fits it to the path and wraps it: the sender hears if it is too
- *             big; conntrack or a helper may keep it; GSO packets become several. With more packets
- *             behind it, it may be gathered, and goes on together with them
- *   seal      the crypto is prepared, and counts against the SA's lifetime
- *   order     the crypto runs, here or on another CPU, or in a driver that answers later; packets
- *             of an SA go on in their order. Here a packet leaves this CPU: resume.c goes on
- *   emit      the IP layer sends it; or the next SA of a bundle takes it, from protect on
+ *   decide    ask the policies: the packet passes, is dropped, or has to go through SAs
+ *   resolve   find those SAs; without them the packet is held or dropped
+ *   protect   lay the packet out, fit it to the path and wrap it. The sender is told if it is too
+ *             big; conntrack or a helper may keep it; GSO packets are segmented. If more packets
+ *             wait behind it, the packet may be gathered, and continues together with them
+ *   seal      prepare the crypto, and charge the packet to the SA's lifetime
+ *   order     run the crypto, here, on another CPU, or in a driver that completes later; packets
+ *             of an SA continue in order. Here a packet may leave this CPU: resume.c continues
+ *   emit      the IP layer sends the packet; or the next SA of a bundle takes it, from protect on
  */
 #include <net/ip.h>
 #include "bundle.h"
@@ -33,7 +33,7 @@
 #include "report/event.h"
 #include "seal.h"
 
-/* --- the line, from a packet that espah_protect() has wrapped --- */
+/* --- the path, from a packet that espah_protect() has wrapped --- */
 
 void espah_output_run(struct espah_op *op)
 {
@@ -52,14 +52,11 @@ void espah_output_on(struct espah_op *op)
 	}
 }
 
-/*
- * The same for several packets of an SA: numbered together, then the crypto of all, then they are
- * sent.
- */
+/* The same for several packets of an SA: number them, run the crypto of all, then send them. */
 static void run_together(struct espah_op **ops, unsigned int n)
 {
 	struct espah_sa *sa = ops[0]->sa;
-	/* what is in the queue by now was before them */
+	/* packets in the queue by now came before these */
 	unsigned int i, usable, direct = unlikely(espah_order_queued(sa)) ? 0 : n;
 	struct net_device *dev;
 	bool sealed;
@@ -117,9 +114,9 @@ int espah_output_poll(struct napi_struct *napi, int budget)
 	return 0;
 }
 
-/* --- how a packet comes to it --- */
+/* --- how packets get there --- */
 
-/* Whether a packet may wait for those behind it, without a number. */
+/* Whether a packet may wait for those behind it without a sequence number. */
 static bool is_patient(const struct espah_sa *sa, const struct espah_policy *pol,
 		       const struct sk_buff *skb)
 {
@@ -128,8 +125,8 @@ static bool is_patient(const struct espah_sa *sa, const struct espah_policy *pol
 }
 
 /*
- * Does what drivers behind us would have done. The packet becomes a list of @n, where each has to
- * be looked at again, or none.
+ * Segments and checksums a packet, which drivers behind us would do. If the packet becomes a list,
+ * adds its length to @n: then each packet of it needs a new layout.
  */
 static enum espah_drop divide(struct espah_net *en, struct sk_buff **skb, unsigned int cut,
 			      unsigned int *n)
@@ -150,12 +147,12 @@ static enum espah_drop divide(struct espah_net *en, struct sk_buff **skb, unsign
 /**
  * send - send a packet through its SAs
  * @en: network namespace
- * @pol: the policy that asks for them
- * @sa: the first SA that it asks for
- * @skb: the packet; consumed whatever comes
+ * @pol: the policy that requires them
+ * @sa: the first SA of the policy
+ * @skb: the packet; always consumed
  * @flow: its flow
  * @thoff: offset of its upper-layer header
- * @state: the hook's
+ * @state: the hook's; NULL for a packet that was held
  *
  * Context: RCU reader, BH disabled.
  */
@@ -186,7 +183,7 @@ static void send(struct espah_net *en, struct espah_policy *pol, struct espah_sa
 	if (unlikely(reason))
 		goto drop;
 
-	/* what hooks and drivers behind us would have done */
+	/* do the work of the hooks and drivers behind us */
 	verdict = espah_confirm(skb, state);
 	if (unlikely(verdict != NF_ACCEPT)) {
 		reason = ESPAH_DROP_CONFIRM;
@@ -262,7 +259,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	enum espah_drop reason;
 	struct espah_sa *sa;
 
-	/* XFRM lets its packets pass here before they have a device */
+	/* XFRM's packets pass here before they have a device */
 	if (unlikely(!skb->dev))
 		skb->dev = state->out;
 
@@ -293,7 +290,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	sa = espah_policy_sa(en, is.pol, is.quotes ? &is.quoted : &flow);
 	if (unlikely(!sa)) {
 		reason = is.quotes ? ESPAH_DROP_ICMP_NO_SA : ESPAH_DROP_NO_SA;
-		if (is.quotes) /* RFC 4301 6.2: for an ICMP error no SA is made */
+		if (is.quotes) /* RFC 4301 6.2: ICMP errors create no SA */
 			goto drop;
 		espah_event_acquire(en, is.pol, &flow);
 		if (READ_ONCE(is.pol->queue)) {

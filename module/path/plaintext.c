@@ -13,8 +13,8 @@
 #include "report/drop.h"
 
 /*
- * The SA of an ESP or AH packet that LOCAL_IN is going to take, in UDP or not, or NULL; looked
- * at first, since it is the common one.
+ * The SA of an ESP or AH packet, in UDP or not, that LOCAL_IN will take; or NULL. Looked up first,
+ * because this is the common case.
  */
 static struct espah_sa *find_sa(struct espah_net *en, const struct sk_buff *skb, u8 family)
 {
@@ -45,9 +45,9 @@ static struct espah_sa *find_sa(struct espah_net *en, const struct sk_buff *skb,
 }
 
 /*
- * What this host has sent to itself, and still has the route by which it was sent. What MPLS
- * has unpacked to the loopback device has none: it comes from outside, unless it was judged
- * when it came.
+ * Whether this host has sent the packet to itself: then the packet still has its output route. A
+ * packet that MPLS has unpacked to the loopback device has none: it comes from outside, unless it
+ * was judged when it came.
  */
 static bool is_own(struct net *net, const struct sk_buff *skb, u8 family)
 {
@@ -57,7 +57,7 @@ static bool is_own(struct net *net, const struct sk_buff *skb, u8 family)
 		return skb_dst(skb) || espah_judged_once(skb, net);
 	if (skb->pkt_type == PACKET_LOOPBACK)
 		return true;
-	/* a VRF shows a packet to the hook a second time, and no longer as a loopback packet */
+	/* a VRF passes a packet to the hook a second time, no longer as a loopback packet */
 	return netif_is_l3_master(dev) && espah_judged_exempt(skb, net) &&
 	       espah_judged_holds(skb, net, family == AF_INET6);
 }
@@ -79,8 +79,8 @@ static bool is_side(const union espah_addr *addr, const union nf_inet_addr *of)
 }
 
 /*
- * Gives a flow the addresses that its packet came with, where conntrack has translated them.
- * The connection may be that of a packet around this one, so it has to fit what is seen.
+ * Gives a flow the addresses with which its packet came, if conntrack has translated them. The
+ * connection may be that of a packet around this one, so it has to match the flow.
  */
 static void undo_nat(const struct sk_buff *skb, struct espah_flow *flow)
 {
@@ -96,11 +96,11 @@ static void undo_nat(const struct sk_buff *skb, struct espah_flow *flow)
 	if (came->src.l3num != flow->family || !is_side(&flow->dst, &back->src.u3))
 		return;
 	if (espah_flow_is_icmp(flow) && info % IP_CT_IS_REPLY == IP_CT_RELATED) {
-		/* an ICMP error: anybody's, about a packet of the connection */
+		/* an ICMP error about a packet of the connection, from any source */
 		set_side(&flow->dst, &flow->dport, flow, &came->dst.u3, 0);
 		return;
 	}
-	/* the source is translated at LOCAL_IN, if at all */
+	/* the source, if translated at all, is translated at LOCAL_IN */
 	if (came->dst.protonum != flow->proto ||
 	    !(is_side(&flow->src, &came->src.u3) || is_side(&flow->src, &back->dst.u3)))
 		return;

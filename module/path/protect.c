@@ -41,16 +41,16 @@ static bool may_fragment(const struct espah_sa *sa, const struct sk_buff *skb)
 	if (skb->ignore_df)
 		return true;
 	/*
-	 * TCP of our own in transport mode: a smaller path MTU in the route that
-	 * both packets share would shrink the ESP packets too, so TCP is held
-	 * down by its MSS, and what is still too big is fragmented.
+	 * Local TCP in transport mode: a smaller path MTU in the route that both packets share
+	 * would shrink the ESP packets too. So TCP is limited by its MSS, and packets that are
+	 * still too big are fragmented.
 	 */
 	if (sa->mode == ESPAH_MODE_TRANSPORT && espah_is_local(skb) && sk && sk_fullsock(sk) &&
 	    sk->sk_protocol == IPPROTO_TCP)
 		return true;
 	if (skb->protocol == htons(ETH_P_IP))
 		return sa->df == ESPAH_DF_CLEAR || !(ip_hdr(skb)->frag_off & htons(IP_DF));
-	/* every IPv6 link carries 1280 bytes, and so has a tunnel (RFC 8200 section 5) */
+	/* every IPv6 link carries 1280 bytes, so a tunnel must too (RFC 8200 section 5) */
 	return skb->len <= IPV6_MIN_MTU;
 }
 
@@ -59,13 +59,13 @@ static bool fits(const struct sk_buff *skb, unsigned int mtu)
 	return skb_is_gso(skb) ? skb_gso_validate_network_len(skb, mtu) : skb->len <= mtu;
 }
 
-/* more than any SA adds */
+/* bytes: more than any SA adds */
 #define OVERHEAD_MAX 192
 
 /*
- * A packet over the path MTU. As a rule its ESP packet is fragmented, or it is refused. Where IP
- * could not say how long that is, the packet itself has to be cut, which a tunnel allows
- * (RFC 4301 7.1); so datagrams of any length pass that came in fragments, or could have.
+ * A packet over the path MTU. Normally its ESP packet is fragmented, or the packet is refused. If
+ * the ESP packet would exceed IP's maximum length, the packet itself is cut, which tunnel mode
+ * allows (RFC 4301 7.1). So datagrams of any length pass if they came in fragments, or could have.
  */
 static noinline enum espah_drop fit_large(const struct espah_sa *sa,
 					  const struct espah_policy *pol, struct sk_buff *skb,
@@ -129,7 +129,7 @@ enum espah_drop espah_protect_segment(const struct espah_sa *sa, struct sk_buff 
 	return espah_mode_layout(sa, skb, layout);
 }
 
-/* Fills in what is the IP layer's to do, but covered by AH (RFC 4302 3.3.3.1). */
+/* Fills in fields that the IP layer would set later, but AH covers (RFC 4302 3.3.3.1). */
 static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_entry *dst,
 		   bool last)
 {
@@ -140,7 +140,7 @@ static void settle(struct espah_sa *sa, struct sk_buff *skb, const struct dst_en
 		return;
 	}
 	iph->tot_len = htons(skb->len);
-	/* 0 will do for a packet that is never fragmented (RFC 6864 4.1) */
+	/* ID 0 is enough for a packet that is never fragmented (RFC 6864 4.1) */
 	if (!iph->id && (!(iph->frag_off & htons(IP_DF)) || skb->len > dst_mtu(dst) || !last))
 		__ip_select_ident(sa->en->net, iph, 1);
 }
@@ -199,7 +199,7 @@ struct espah_op *espah_protect_next(const struct espah_op *op)
 				       .nesting = op->nesting,
 				       .first_len = op->first_len ?: op->plain_len };
 	struct espah_net *en = op->sa->en;
-	/* by its number, as a driver may have kept the packet for longer than the policy lived */
+	/* by its id, because the policy may have gone while a driver had the packet */
 	struct espah_policy *pol = espah_spd_by_id(&en->spd, op->policy_id);
 	bool ip4 = op->skb->protocol == htons(ETH_P_IP);
 	enum espah_drop reason = ESPAH_DROP_NO_SA;
@@ -219,7 +219,7 @@ struct espah_op *espah_protect_next(const struct espah_op *op)
 	if (layout.depth == pol->nouter)
 		layout.policy_id = 0;
 	if (op->sa->mode == ESPAH_MODE_TUNNEL)
-		memset(skb->cb, 0, sizeof(skb->cb)); /* says something about the inner header */
+		memset(skb->cb, 0, sizeof(skb->cb)); /* it describes the inner header */
 	if (ip4)
 		ip_send_check(ip_hdr(skb));
 	reason = espah_protect_layout(sa, skb, &flow, &layout, &dst, &held);

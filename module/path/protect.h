@@ -45,8 +45,8 @@ enum espah_drop espah_protect_fit(struct espah_policy *pol, struct espah_sa *sa,
 
 /*
  * Computes the layout again for a segment. Its headers differ from the GSO packet's: some are gone,
- * and UFO makes IP fragments. Also computes the checksums of tunnels around the segment, which
- * segmentation leaves to a device.
+ * and UFO makes IP fragments. Also computes the checksums that segmentation leaves to a device,
+ * such as those of tunnels around the segment.
  */
 enum espah_drop espah_protect_segment(const struct espah_sa *sa, struct sk_buff *skb,
 				      struct espah_layout *layout);

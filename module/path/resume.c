@@ -42,7 +42,7 @@ int espah_resume_poll(struct napi_struct *napi, int budget)
 	int n;
 
 	if (espah_worker_go_home(worker))
-		return 0; /* not completed, so it is scheduled still */
+		return 0; /* not completed, so still scheduled */
 	start = local_clock();
 	rcu_read_lock();
 	llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume) {
@@ -63,7 +63,7 @@ int espah_resume_poll(struct napi_struct *napi, int budget)
 	rcu_read_unlock();
 	espah_load_help(local_clock() - start);
 	if (again)
-		return budget; /* after the others on this CPU */
+		return budget; /* poll again, after the other contexts of this CPU */
 	if (n < budget)
 		napi_complete_done(napi, n);
 	return n;

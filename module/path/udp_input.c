@@ -27,8 +27,8 @@ static unsigned int input_one(struct espah_net *en, struct sk_buff *skb,
 		goto drop;
 	}
 	/*
-	 * One that is there has to be right. None is let pass over IPv6 too, as for
-	 * other tunnels (RFC 6935 section 5): the ICV covers what it would.
+	 * A checksum that is present must be right. A zero checksum passes, over IPv6 too, as
+	 * for other tunnels (RFC 6935 section 5): the ICV covers the same data.
 	 */
 	if (uh.check && unlikely(nf_checksum(skb, state->hook, off, IPPROTO_UDP, state->pf)))
 		goto drop;
@@ -50,7 +50,7 @@ drop:
 	return NF_STOLEN;
 }
 
-/* Some receive offloads join UDP packets of equal length; IPsec wants them one by one. */
+/* Some receive offloads join UDP packets of equal length; IPsec needs them one by one. */
 static void input_gso(struct espah_net *en, struct sk_buff *skb,
 		      const struct nf_hook_state *state, int off)
 {
@@ -69,7 +69,7 @@ static void input_gso(struct espah_net *en, struct sk_buff *skb,
 		__skb_pull(skb, mac_len);
 		if (input_one(en, skb, state, off) != NF_ACCEPT)
 			continue;
-		/* a socket's; what the hooks behind us would do */
+		/* for a socket: do the work of the hooks behind us */
 		if (espah_confirm(skb, state) == NF_ACCEPT)
 			state->okfn(en->net, state->sk, skb);
 		else
