@@ -12,26 +12,26 @@
 #include "compat/unaligned.h"
 #include "napi.h"
 
-/* The lower bits of a round name the CPU, so that one word tells which cell and when. */
+/* The lower bits of a round are the CPU number, so that one word identifies both cell and time. */
 #define ROUND_CPU_BITS 16
 #define ROUND_STEP BIT_ULL(ROUND_CPU_BITS)
 #define ROUNDS_BITS 11
 #define ROUNDS BIT(ROUNDS_BITS)
 
 /**
- * struct cell - what a CPU has decrypted
- * @here: packets that wait; BH disabled on the cell's CPU
+ * struct cell - packets that a CPU has decrypted
+ * @here: packets that wait; accessed with BH disabled on the cell's CPU
  * @round: changes each time the cell has run empty; under @late.lock
- * @late: packets that other CPUs decrypted, but that have to follow some in @here
- * @napi: hands them to the stack
- * @direct: packets are being received on this CPU, without GRO; BH disabled on it
- * @away: the CPU has come back, and another one may still poll @napi: @here is that one's; set
+ * @late: packets that other CPUs decrypted but that have to follow packets in @here
+ * @napi: passes the packets to the stack
+ * @direct: this CPU is receiving packets without GRO; BH disabled on it
+ * @away: the CPU has come back online, but another CPU may still poll @napi and own @here; set
  *	before the CPU runs, cleared on it
  * @call: schedules @napi on the CPU
- * @polls: how often @napi began to
+ * @polls: how often @napi has begun a poll
  *
- * For the packets of a flow it is remembered in which round they used a cell last. While the cell
- * is still in that round, it may hold some of them: in @here, @late or GRO.
+ * For each flow, @rounds records the round in which its packets last used a cell. While the cell
+ * is still in that round, it may hold packets of the flow: in @here, @late or GRO.
  */
 struct cell {
 	struct sk_buff_head here;
@@ -45,7 +45,7 @@ struct cell {
 };
 
 static struct cell __percpu *cells;
-/* rounds of flows, by their hash; those that share one only wait for each other */
+/* rounds of flows, by flow hash; flows that share an entry only wait for each other */
 static atomic64_t rounds[ROUNDS];
 static struct espah_napis napis;
 static int hotplug_state;
@@ -55,7 +55,7 @@ static unsigned int cpu_of(s64 round)
 	return round & (ROUND_STEP - 1);
 }
 
-/* Where a flow's round is, among those that come through the SAs of @queue. */
+/* The round of a packet's flow, among the flows that come by the SAs of @queue. */
 static atomic64_t *round_of(const struct espah_queue *queue, const struct sk_buff *skb)
 {
 	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
@@ -84,7 +84,7 @@ static bool full(const struct sk_buff_head *queue)
 	return unlikely(skb_queue_len(queue) > espah_max_backlog());
 }
 
-/* Lets packets from other CPUs join; false if there are none. */
+/* Moves packets from other CPUs to @here; false if there are none. */
 static bool take_late(struct cell *cell)
 {
 	if (likely(skb_queue_empty_lockless(&cell->late)))
@@ -95,7 +95,7 @@ static bool take_late(struct cell *cell)
 	return true;
 }
 
-/* Context: hard interrupt on the cell's CPU, if that is online */
+/* Context: hard interrupt on the cell's CPU if that is online */
 static void schedule_here(void *info)
 {
 	struct cell *cell = info;
@@ -104,8 +104,8 @@ static void schedule_here(void *info)
 }
 
 /*
- * A CPU that goes offline leaves its NAPI contexts to another one. If it is back, it gets its
- * cell back, with what is in it. Return: false if the cell has to be polled here.
+ * A CPU that goes offline leaves its NAPI contexts to another CPU. Once it is back, it gets its
+ * cell back, with the packets in it. Return: false if the cell has to be polled here.
  */
 static noinline bool go_home(struct cell *cell, int cpu)
 {
@@ -121,12 +121,12 @@ static int poll(struct napi_struct *napi, int budget)
 	bool empty;
 	int n = 0;
 
-	/* pairs with polls(): what the last one has taken is with the stack by now */
+	/* pairs with polls(): the stack has received all packets of the last poll */
 	smp_store_release(&cell->polls, cell->polls + 1);
 	if (likely(cell == own))
 		cell->away = false;
 	else if (go_home(cell, cpu_of(cell->round)))
-		return 0; /* not completed, so it is scheduled still */
+		return 0; /* not completed, so still scheduled */
 	while (n < budget) {
 		skb = __skb_dequeue(&cell->here);
 		if (skb) {
@@ -145,10 +145,10 @@ static int poll(struct napi_struct *napi, int budget)
 	if (n == budget || !napi_complete_done(napi, n))
 		return n;
 
-	/* GRO has let go of all of them, too */
+	/* GRO has passed on all packets, too */
 	spin_lock(&cell->late.lock);
 	empty = skb_queue_empty(&cell->late);
-	/* if the CPU came back meanwhile, it may be scheduled again: that poll ends the round */
+	/* if the CPU is back meanwhile, it may have scheduled this again; that poll ends the round */
 	if (empty && !test_bit(NAPI_STATE_SCHED, &napi->state))
 		WRITE_ONCE(cell->round, cell->round + ROUND_STEP);
 	spin_unlock(&cell->late.lock);
@@ -158,7 +158,7 @@ static int poll(struct napi_struct *napi, int budget)
 }
 
 /*
- * Queues a packet behind those of its flow that the cell of @round may hold.
+ * Queues a packet behind packets of its flow that the cell of @round may hold.
  * Return: 1; 0 if that round is over; -ENOBUFS.
  */
 static int follow(s64 round, struct sk_buff *skb)
@@ -169,7 +169,7 @@ static int follow(s64 round, struct sk_buff *skb)
 	if (READ_ONCE(cell->round) != round)
 		return 0;
 	spin_lock(&cell->late.lock);
-	/* before the cell ends a round it looks into @late */
+	/* the cell looks into @late before it ends a round */
 	if (cell->round == round) {
 		result = full(&cell->late) ? -ENOBUFS : 1;
 		if (result > 0)
@@ -180,11 +180,11 @@ static int follow(s64 round, struct sk_buff *skb)
 }
 
 /*
- * Where the device does no GRO and nothing waits behind the packet, nothing is gained by
- * waiting for more: it is received here and now, unless others of its flow wait, or it came
- * out of such a packet itself, whose stack it would share. One that a crypto driver gave
- * back later has to wait: the next one may be given back to another CPU, while what the
- * stack has made of this one still lies in a queue here.
+ * If the device does no GRO and nothing waits behind the packet, there is nothing to gain by
+ * waiting: the packet is received now. Exceptions: other packets of its flow wait; or it came out
+ * of a packet that is being received directly, whose stack it would share. A packet that a crypto
+ * driver has completed later has to wait: the next one may be completed on another CPU while the
+ * stack still has this one in a queue of this CPU.
  */
 static bool receive_directly(struct cell *cell, atomic64_t *last, s64 round, struct sk_buff *skb)
 {
@@ -203,14 +203,14 @@ static bool receive_directly(struct cell *cell, atomic64_t *last, s64 round, str
 }
 
 /*
- * Queues a packet of a CPU that has come back before its cell has, with the lock.
+ * Queues a packet on a CPU that is back online before its cell is; takes the lock.
  * Return: as follow().
  */
 static noinline int follow_home(struct cell *cell, struct sk_buff *skb)
 {
 	int followed = follow(READ_ONCE(cell->round), skb);
 
-	/* if it is scheduled elsewhere, it goes on there, and then goes home */
+	/* if scheduled on another CPU, the cell is polled there, and then comes home */
 	if (followed > 0)
 		napi_schedule(&cell->napi);
 	return followed;
@@ -234,7 +234,7 @@ again:
 			goto drop;
 		if (unlikely(followed))
 			return true;
-		/* another CPU may enter a round of its own, which is to be followed then */
+		/* another CPU may have set a round of its own: then follow that */
 		if (atomic64_try_cmpxchg(last, &round, cell->round))
 			break;
 	}
@@ -261,17 +261,17 @@ drop:
 
 static unsigned long polls(const struct cell *cell)
 {
-	/* what polls before this one have taken is with the stack */
+	/* the stack has received all packets of earlier polls */
 	return smp_load_acquire(&cell->polls);
 }
 
-/* Waits for what is in a cell now; it may never run empty while packets keep coming. */
+/* Waits for the packets now in a cell; it may never run empty while packets keep coming. */
 static void wait_for(struct cell *cell)
 {
 	unsigned long before = polls(cell);
 	unsigned int packets = skb_queue_len_lockless(&cell->here) +
 			       skb_queue_len_lockless(&cell->late);
-	/* the one that may be at work, those that take the packets, and the next one's beginning */
+	/* a poll that may be running, the polls that take the packets, and one more that begins */
 	unsigned long enough = packets / NAPI_POLL_WEIGHT + 3;
 
 	while ((test_bit(NAPI_STATE_SCHED, &cell->napi.state) ||
@@ -280,8 +280,8 @@ static void wait_for(struct cell *cell)
 }
 
 /*
- * Packets in a cell point to the device that they came by. One that is going
- * away takes no new ones since it is down, and has to wait for those in a cell.
+ * Packets in a cell point to the device by which they came. A device that is being unregistered is
+ * down, so no packets of it are added, and has to wait for its packets in cells.
  */
 static int device_event(struct notifier_block *nb, unsigned long event, void *ptr)
 {
@@ -296,7 +296,7 @@ static int device_event(struct notifier_block *nb, unsigned long event, void *pt
 
 static struct notifier_block device_notifier = { .notifier_call = device_event };
 
-/* A CPU is about to come online; its cell may still be polled where it was left. */
+/* A CPU is about to come online; another CPU may still poll its cell. */
 static int prepare_cpu(unsigned int cpu)
 {
 	per_cpu_ptr(cells, cpu)->away = true;
@@ -330,7 +330,7 @@ int espah_cells_setup(void)
 		cell = per_cpu_ptr(cells, cpu);
 		skb_queue_head_init(&cell->here);
 		skb_queue_head_init(&cell->late);
-		/* a flow that has used none has round 0 */
+		/* not 0, which says that a flow has used no cell */
 		cell->round = ROUND_STEP | cpu;
 		INIT_CSD(&cell->call, schedule_here, cell);
 	}

@@ -6,32 +6,32 @@
 #include <linux/smp.h>
 #include "load.h"
 
-/* how often the load of CPUs is looked at */
+/* jiffies: how often the load of CPUs is measured */
 #define LOAD_PERIOD (HZ / 10)
 /*
- * In per cent of the time. A CPU that is BUSY for some periods gives work away, until it is EASY.
- * One that has less than SPARE to do besides for as many takes some, until that is ENOUGH: where
- * both have work of their own, neither waits for the other.
+ * Per cent of the time. A CPU with at least BUSY for some periods gives work away until it has less
+ * than EASY. A CPU with less than SPARE of its own work for as many periods takes work, until its
+ * own work reaches ENOUGH. So where both have work of their own, neither waits for the other.
  */
 #define PERIODS 3
 #define LOAD_BUSY 90
 #define LOAD_EASY 40
 #define LOAD_SPARE 40
 #define LOAD_ENOUGH 75
-/* with so many in the queue, who fills it does the work, as it would alone */
+/* packets: with a longer queue, the CPU that fills it does the work, as it would alone */
 #define QUEUE_LONG 16
-/* so long does a CPU work alone whose helpers have not kept up */
+/* jiffies: how long a CPU works alone after its helpers did not keep up */
 #define PAUSE (HZ / 2)
 
 /**
- * struct load - what a CPU has to do
+ * struct load - the load of a CPU
  * @helped: nanoseconds for which it has helped others; written on the CPU
- * @alone: jiffies until which nobody helps it; written on the CPU
- * @helped_then: @helped, when last looked at; this one and the next ones under @looking
- * @used: nanoseconds for which it was not idle, when last looked at
- * @all: per cent of the last period for which it was not
- * @busy: for so many periods that was LOAD_BUSY
- * @spare: for so many it was less than LOAD_SPARE without its help for others
+ * @alone: jiffies until which no CPU helps it; written on the CPU
+ * @helped_then: @helped at the last measurement; this and the following under @looking
+ * @used: nanoseconds for which it was not idle, at the last measurement
+ * @all: per cent of the last period for which it was not idle
+ * @busy: number of periods for which @all has been at least LOAD_BUSY
+ * @spare: number of periods for which @all without help for others has been below LOAD_SPARE
  */
 struct load {
 	u64 helped;
@@ -60,7 +60,7 @@ static u64 time_used(int cpu)
 	       stat[CPUTIME_SOFTIRQ] + stat[CPUTIME_IRQ] + stat[CPUTIME_STEAL];
 }
 
-/* Return: per cent of the time @elapsed by which @counter, now @now, has grown */
+/* Return: per cent of the time @elapsed by which @counter has grown; sets @counter to @now */
 static unsigned int share(u64 *counter, u64 now, u64 elapsed)
 {
 	u64 grown = now - *counter;
@@ -82,7 +82,7 @@ void espah_load_help(u64 ns)
 
 /*
  * CPUs that the administrator has isolated (isolcpus=, nohz_full=, an isolated partition of a
- * cpuset) handle what comes to them, but nothing that comes to others.
+ * cpuset) handle packets that come to them, but none that come to other CPUs.
  */
 static void look_for_helpers(void)
 {
@@ -108,7 +108,7 @@ bool espah_load_helped(void)
 	return cpumask_any_but(&helpers, smp_processor_id()) < nr_cpu_ids;
 }
 
-/* Whether a CPU that has so much to do of its own takes work. */
+/* Whether a CPU takes work; @own: per cent of the time that its own work takes. */
 static bool has_time(int cpu, unsigned int own)
 {
 	struct load *load = per_cpu_ptr(&loads, cpu);
@@ -145,7 +145,7 @@ void espah_load_look(void)
 	elapsed = jiffies_to_nsecs(jiffies - looked);
 	if (time_before(jiffies, espah_load_due) || !elapsed)
 		goto out;
-	/* what CPUs did before no packets came says nothing of what they do now */
+	/* after a time without packets, the measured load says nothing about the load now */
 	pause = time_after(jiffies, looked + 2 * LOAD_PERIOD);
 	look_for_helpers();
 	for_each_online_cpu(cpu) {
@@ -184,7 +184,7 @@ int espah_load_choose(const struct espah_sa *sa)
 	cpu = next_cpu(here, &idle_cpus);
 	if (cpu != ESPAH_CPU_NONE)
 		return cpu;
-	/* those that help are no longer idle for it */
+	/* CPUs that already help are no longer idle */
 	for_each_cpu_wrap(cpu, &helpers, here + 1)
 		if (cpu != here && cpu_online(cpu) && !per_cpu(espah_cpu_busy, cpu))
 			return cpu;

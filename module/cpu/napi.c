@@ -25,7 +25,7 @@ void __percpu *espah_napis_make(struct espah_napis *napis, size_t size, size_t a
 	}
 	for_each_possible_cpu(cpu) {
 		napi = napi_of(napis, cpu);
-		/* nobody polls it but the softirq */
+		/* only the softirq polls it */
 		set_bit(NAPI_STATE_NO_BUSY_POLL, &napi->state);
 		netif_napi_add_weight(napis->dev, napi, poll, weight);
 		napi_enable(napi);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Structs for each CPU, with a NAPI context in each. */
+/* Per-CPU structs, each with a NAPI context. */
 #ifndef _ESPAH_NAPI_H
 #define _ESPAH_NAPI_H
 
@@ -7,10 +7,10 @@
 #include <linux/percpu.h>
 
 /**
- * struct espah_napis - where they are
- * @dev: a device that holds the contexts only
+ * struct espah_napis - per-CPU structs with NAPI contexts
+ * @dev: a device that only holds the contexts
  * @each: the structs
- * @offset: of the context in one
+ * @offset: offset of the context in a struct
  */
 struct espah_napis {
 	struct net_device *dev;
@@ -19,12 +19,12 @@ struct espah_napis {
 };
 
 /**
- * espah_napis_alloc - make such structs, zeroed but for the contexts
- * @napis: gets them
- * @type: of a struct
+ * espah_napis_alloc - allocate such structs, zeroed except for the contexts
+ * @napis: filled in
+ * @type: type of the structs
  * @member: the struct napi_struct in it
- * @poll: its function
- * @weight: so many packets it handles in a row, before others of the CPU have their turn
+ * @poll: poll function of the contexts
+ * @weight: packets that a context handles in a row before other work of the CPU has its turn
  *
  * Return: the structs, for this_cpu_ptr(); or NULL.
  */
@@ -36,7 +36,7 @@ void __percpu *espah_napis_make(struct espah_napis *napis, size_t size, size_t a
 				size_t offset, int (*poll)(struct napi_struct *napi, int budget),
 				int weight);
 
-/* ends the contexts: none of them runs any more */
+/* stops the contexts: on return none of them runs */
 void espah_napis_stop(struct espah_napis *napis);
 
 /* frees the structs; after espah_napis_stop() */

@@ -5,7 +5,7 @@
 #include "napi.h"
 #include "worker.h"
 
-/* so many packets go to one worker before the next one gets some */
+/* packets that go to one worker before the next worker has its turn */
 #define TURN 8
 
 static struct espah_worker __percpu *workers;

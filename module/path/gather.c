@@ -47,7 +47,7 @@ unsigned int espah_gather_next(struct espah_gathering *gathering, struct espah_o
 
 void espah_gather_end(struct espah_gathering *gathering)
 {
-	/* after several packets, expect more; the packets may be those of a CPU that went offline */
+	/* after several packets, expect more; the run may be for a CPU that went offline */
 	if (gathering == this_cpu_ptr(gatherings))
 		__this_cpu_write(espah_gather_busy, gathering->n > 1);
 	gathering->running = false;
