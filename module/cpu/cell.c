@@ -148,7 +148,7 @@ static int poll(struct napi_struct *napi, int budget)
 	/* GRO has passed on all packets, too */
 	spin_lock(&cell->late.lock);
 	empty = skb_queue_empty(&cell->late);
-	/* if the CPU is back meanwhile, it may have scheduled this again; that poll ends the round */
+	/* if the CPU came back, it may have scheduled this again; that poll ends the round */
 	if (empty && !test_bit(NAPI_STATE_SCHED, &napi->state))
 		WRITE_ONCE(cell->round, cell->round + ROUND_STEP);
 	spin_unlock(&cell->late.lock);
