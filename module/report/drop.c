@@ -7,14 +7,14 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* What kfree_skb() tells to drop monitors, whose list of reasons is the kernel's own. */
+/* Reasons that kfree_skb_reason() passes to drop monitors, whose list is the kernel's own. */
 static const enum skb_drop_reason kernel_reasons[ESPAH_DROP_NUM] = {
 #define X(id, name, kernel, text) [ESPAH_DROP_##id] = SKB_DROP_REASON_##kernel,
 	ESPAH_DROPS(X)
 #undef X
 };
 
-/* Makes the counters at the first drop. Without memory only the namespace's count is kept. */
+/* Allocates the counters at the first drop. Without memory, only the namespace's count is kept. */
 static void count_in(struct espah_drops **where, enum espah_drop reason, u32 n)
 {
 	struct espah_drops *drops = READ_ONCE(*where), *old;

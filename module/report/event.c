@@ -9,10 +9,10 @@
 #include "packet/flow.h"
 #include "put.h"
 
-/* events a second for each reason of drops */
+/* maximum events a second for each drop reason */
 #define DROP_RATE 10
 
-/* Whether there is a family to tell by; see espah_events_stop(). */
+/* Whether events may be sent; see espah_events_stop(). */
 static bool telling;
 
 static bool has_listeners(const struct espah_net *en, enum espah_mcgrp group)
@@ -23,7 +23,7 @@ static bool has_listeners(const struct espah_net *en, enum espah_mcgrp group)
 
 void espah_events_start(void)
 {
-	/* pairs with has_listeners(): then espah_family is there */
+	/* pairs with has_listeners(), which then sees espah_family */
 	smp_store_release(&telling, true);
 }
 
@@ -33,7 +33,7 @@ void espah_events_stop(void)
 	synchronize_rcu();
 }
 
-/* The beginning of an event, or NULL if nobody listens or there is no memory. */
+/* Begins an event. Return: NULL without listeners or memory. */
 static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cmd, void **hdr,
 			     gfp_t gfp)
 {
@@ -56,7 +56,7 @@ static void send(struct espah_net *en, enum espah_mcgrp group, struct sk_buff *s
 		return;
 	}
 	genlmsg_end(skb, hdr);
-	/* those whose queue is full see -ENOBUFS on their socket */
+	/* listeners whose queue is full get -ENOBUFS on their socket */
 	genlmsg_multicast_netns(espah_family, en->net, skb, 0, group, gfp);
 }
 
@@ -138,7 +138,7 @@ void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs)
 	send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr, err, GFP_KERNEL);
 }
 
-/* True once in so many jiffies for each @when, on one CPU. */
+/* True at most once in @interval jiffies for each @when, on one CPU. */
 static bool due(unsigned long *when, unsigned long interval)
 {
 	unsigned long last = READ_ONCE(*when), now = jiffies ?: 1;
@@ -149,7 +149,7 @@ static bool due(unsigned long *when, unsigned long interval)
 	return cmpxchg(when, last, now) == last;
 }
 
-/* The packet's own values, as a nest of the given type that holds a selector. */
+/* The flow's own values, as a nest of the given type that holds a selector. */
 static int put_flow(struct sk_buff *skb, int type, const struct espah_flow *flow)
 {
 	struct nlattr *nest = nla_nest_start(skb, type);
@@ -161,7 +161,7 @@ static int put_flow(struct sk_buff *skb, int type, const struct espah_flow *flow
 	return 0;
 }
 
-/* the flag under which a packet tells an attribute of a selector, or 0 */
+/* the ESPAH_PFP_* flag that takes an attribute of a selector from the packet, or 0 */
 static u8 pfp_of(int type)
 {
 	switch (type) {
@@ -190,7 +190,7 @@ static u8 pfp_of(int type)
 	return 0;
 }
 
-/* RFC 4301 4.4.1.2: what the SA is to be for, from the policy or from the packet */
+/* RFC 4301 4.4.1.2: the selector of the wanted SA, from the policy or from the packet */
 static int put_wanted(struct sk_buff *skb, const struct espah_policy *pol,
 		      const struct espah_flow *flow)
 {
@@ -228,7 +228,7 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 	unsigned int i = 0;
 	void *hdr;
 
-	/* the flow's other fields do no harm: then it is asked for in vain some more times */
+	/* hashing further fields of the flow is harmless: it only causes some needless acquires */
 	if (pol->pfp)
 		i = jhash(flow, offsetof(struct espah_flow, hidden), 0) % ESPAH_ACQUIRE_FLOWS;
 	if (!has_listeners(en, ESPAH_MCGRP_INDEX_ACQUIRE) ||
@@ -298,7 +298,7 @@ static int put_header(struct sk_buff *event, const struct espah_sa *sa, enum esp
 	       nla_put_u8(event, ESPAH_AUDIT_PROTO, proto);
 }
 
-/* RFC 4301 to 4303, from what is left of the packet */
+/* The audit data of RFC 4301 to 4303, as far as the packet still has it. */
 static int put_drop(struct sk_buff *event, const struct espah_sa *sa,
 		    const struct espah_policy *pol, enum espah_drop reason,
 		    const struct sk_buff *skb, u32 missed)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Events of the generic-netlink family; Context, where nothing is said: process, espah_net.lock. */
+/* Events of the generic-netlink family. Context, unless stated: process, espah_net.lock. */
 #ifndef _ESPAH_EVENT_H
 #define _ESPAH_EVENT_H
 
@@ -17,16 +17,16 @@ enum espah_mcgrp {
 	ESPAH_MCGRP_INDEX_DROP,
 };
 
-/* once the family is registered */
+/* starts sending events; after the family was registered */
 void espah_events_start(void);
 
 /**
- * espah_events_stop - tell nothing any more
+ * espah_events_stop - stop sending events
  *
- * Packets are met until the namespaces' hooks are gone, which is after the family is gone. Its
- * number and those of its groups may be another family's by then, whose listeners would get our
- * events. What netlink requests and the clock tell is not waited for here: the first end before the
- * family does, and the second holds a reference to the module.
+ * Hooks still process packets after the family is unregistered, until the namespaces' hooks are
+ * gone. By then another family may have our family's number and those of its groups; its listeners
+ * would get our events. Events of netlink requests and of the clock need no wait here: requests end
+ * before the family does, and the clock holds a reference to the module.
  *
  * Context: module unload, before the family is unregistered.
  */
@@ -36,15 +36,15 @@ void espah_events_stop(void);
 void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd);
 /* an SA reached a limit */
 void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard);
-/* @attrs is the request's: SA_DIR, SA_REQID */
+/* @attrs: the request's: ESPAH_SA_DIR, _PROTO, _REQID, _VRF */
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs);
 /* @cmd: ESPAH_CMD_POLICY_NEW_NTF or _DEL_NTF */
 void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd);
-/* @attrs is the request's: POLICY_DIR */
+/* @attrs: the request's: ESPAH_POLICY_DIR */
 void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);
 
 /**
- * espah_event_acquire - say that a packet met a protect policy without an SA
+ * espah_event_acquire - report that a packet met a protect policy without an SA
  * @en: network namespace
  * @pol: the policy
  * @flow: the packet's flow
@@ -55,7 +55,7 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 			 const struct espah_flow *flow);
 
 /**
- * espah_event_mapping - say that an SA's peer has another address or port
+ * espah_event_mapping - report that an SA's peer has another address or port
  * @sa: inbound SA with UDP encapsulation
  * @src: source address of an authenticated packet
  * @sport: its UDP source port
@@ -65,11 +65,11 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport);
 
 /**
- * espah_event_drop - tell those who listen of a dropped packet
+ * espah_event_drop - report a dropped packet to listeners
  * @en: network namespace
  * @sa: the SA concerned, or NULL
  * @pol: the policy concerned, or NULL
- * @reason: why
+ * @reason: the reason
  * @skb: the packet, or NULL if it is gone
  *
  * At most ten events a second for each reason. Context: RCU reader.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What messages say of SAs, policies, flows and drops: for answers and events alike. */
+/* The attributes of SAs, policies, flows and drops, for answers and events. */
 #include <crypto/aead.h>
 #include <linux/math64.h>
 #include <net/inet_ecn.h>
@@ -119,7 +119,7 @@ int espah_put_flow(struct sk_buff *skb, const struct espah_flow *flow, u8 which)
 
 /* --- SAs --- */
 
-/* A nest of those values that count; none: no nest. */
+/* Puts the values in @at whose entry in @counts is not 0, as a nest; none: no nest. */
 static int put_limits(struct sk_buff *skb, int type, const u64 *at, const u64 *counts)
 {
 	struct nlattr *nest = NULL;
@@ -176,7 +176,7 @@ static u64 sequence(struct espah_sa *sa)
 	return seq;
 }
 
-/* What a tunnel does to the fields that routers look at. */
+/* How a tunnel sets the header fields that routers read. */
 static int put_tunnel(struct sk_buff *skb, struct espah_sa *sa)
 {
 	u8 dscp = sa->tos_set >> 2;
@@ -194,7 +194,7 @@ static int put_tunnel(struct sk_buff *skb, struct espah_sa *sa)
 	return err ?: nla_put_u8(skb, ESPAH_SA_DF, sa->df);
 }
 
-/* What an SA has only once it has keys. */
+/* The attributes that an SA has only with keys. */
 static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 {
 	const char *driver = crypto_tfm_alg_driver_name(crypto_aead_tfm(sa->aead));
