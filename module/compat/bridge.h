@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Bridge netfilter (br_netfilter) takes frames that a bridge switches through the hooks of
- * IPv4 and IPv6. What it knows of them is there only in kernels that are built with it.
+ * Bridge netfilter (br_netfilter) passes frames that a bridge switches through the hooks of IPv4
+ * and IPv6. Its state of a frame exists only in kernels that are built with it.
  */
 #ifndef _ESPAH_COMPAT_BRIDGE_H
 #define _ESPAH_COMPAT_BRIDGE_H
@@ -13,10 +13,10 @@
 #if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
 
 /*
- * Whether a bridge switches the packet, from FORWARD on: this host then neither sends nor
- * routes it. Its dst is no route (its output function is NULL, and it dies with the bridge),
- * or the bridge has already chosen the port, as after DNAT within a bridge, which leaves a
- * real route. A packet that a bridge received and this host routes has neither.
+ * Whether a bridge switches the packet, at FORWARD or later: this host then neither sends nor
+ * routes it. Either its dst is no route (its output function is NULL, and it dies with the bridge),
+ * or the bridge has already chosen the port, as after DNAT within a bridge, which leaves a real
+ * route. For a packet that a bridge received and this host routes, neither holds.
  */
 static inline bool espah_is_switched(const struct sk_buff *skb)
 {

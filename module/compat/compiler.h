@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernels built with CONFIG_INIT_STACK_ALL_ZERO zero each variable on the stack. Where
- * that costs every packet something, and all of the variable is written before it is
- * read, it says so.
+ * Kernels built with CONFIG_INIT_STACK_ALL_ZERO zero each variable on the stack. espah_uninit
+ * exempts a variable for which this would cost every packet time, and which is completely written
+ * before it is read.
  */
 #ifndef _ESPAH_COMPAT_COMPILER_H
 #define _ESPAH_COMPAT_COMPILER_H

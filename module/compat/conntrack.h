@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Connection tracking confirms a connection in the very last hook of
- * POST_ROUTING and LOCAL_IN. Who takes a packet away before that has to do its
- * part.
+ * Connection tracking confirms a connection in the very last hook of POST_ROUTING and LOCAL_IN. A
+ * hook that takes a packet away before that has to confirm it itself.
  */
 #ifndef _ESPAH_COMPAT_CONNTRACK_H
 #define _ESPAH_COMPAT_CONNTRACK_H
@@ -17,7 +16,7 @@
 #include <net/netfilter/nf_conntrack_core.h>
 #include <net/netfilter/nf_conntrack_helper.h>
 
-/* the connection that a packet begins, or NULL */
+/* the new connection that a packet begins, or NULL */
 static inline struct nf_conn *espah_new_ct(const struct sk_buff *skb)
 {
 	enum ip_conntrack_info info;
@@ -41,13 +40,13 @@ static inline bool espah_ct_is_reply(const struct sk_buff *skb)
 	return CTINFO2DIR(info) == IP_CT_DIR_REPLY;
 }
 
-/* whether a flowtable has it */
+/* whether a flowtable has the connection */
 static inline bool espah_ct_is_offloaded(const struct nf_conn *ct)
 {
 	return READ_ONCE(ct->status) & IPS_OFFLOAD;
 }
 
-/* whether it has begun, and no flowtable has it */
+/* whether the connection is confirmed, and no flowtable has it */
 static inline bool espah_ct_is_settled(const struct nf_conn *ct)
 {
 	return (READ_ONCE(ct->status) & (IPS_CONFIRMED | IPS_OFFLOAD)) == IPS_CONFIRMED;
@@ -72,7 +71,7 @@ static inline void espah_ct_walk(struct net *net, int (*over)(struct nf_conn *ct
 #endif
 }
 
-/* keeps a new connection out of flowtables, see flowtable.h; false: there is no memory for it */
+/* keeps a new connection out of flowtables, see flowtable.h; false without memory */
 static inline bool espah_ct_own(struct nf_conn *ct)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
@@ -83,7 +82,7 @@ static inline bool espah_ct_own(struct nf_conn *ct)
 }
 
 #if IS_ENABLED(CONFIG_NF_CONNTRACK) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-/* Until Linux 6.2 whoever called nf_confirm() found the upper-layer header for the helpers. */
+/* Before Linux 6.2, the caller of nf_confirm() finds the upper-layer header for the helpers. */
 static inline unsigned int espah_nf_confirm(struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	unsigned int off = skb_network_offset(skb);
@@ -109,7 +108,7 @@ static inline unsigned int espah_nf_confirm(struct sk_buff *skb, const struct nf
 #define espah_nf_confirm(skb, state) nf_confirm(NULL, skb, state)
 #endif
 
-/* @seen: a helper has seen it before; Context: the packet has a connection */
+/* @seen: a helper has already seen the packet; Context: the packet has a connection */
 static inline unsigned int espah_ct_confirm(struct sk_buff *skb, const struct nf_hook_state *state,
 					    bool seen)
 {

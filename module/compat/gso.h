@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * skb_gso_segment() moved to a header of its own in Linux 6.5. IPv6 packets of BIG TCP had
- * a hop-by-hop header until 6.19. ip6_fragment() was behind a table of IPv6's functions for
- * as long as IPv6 could be a module.
+ * skb_gso_segment() moved to its own header in Linux 6.5. IPv6 packets of BIG TCP had a hop-by-hop
+ * header until 6.19. While IPv6 could be a module, ip6_fragment() was reached through a table of
+ * IPv6 functions.
  */
 #ifndef _ESPAH_COMPAT_GSO_H
 #define _ESPAH_COMPAT_GSO_H

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A device that only holds NAPI contexts: Linux 6.10 has a function that makes
- * one. The same version turned the flags of a tunnel key into a bitmap; the one
- * before moved net.core.netdev_max_backlog.
- * header_ops.parse was given the device too, within 6.12.
+ * A device that only holds NAPI contexts: Linux 6.10 has a function that allocates one. The same
+ * version turned the flags of a tunnel key into a bitmap; 6.9 moved net.core.netdev_max_backlog.
+ * header_ops.parse got the device as a parameter within 6.12.
  */
 #ifndef _ESPAH_COMPAT_NETDEV_H
 #define _ESPAH_COMPAT_NETDEV_H
@@ -60,7 +59,7 @@ static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
 
 #endif
 
-/* whether a NAPI context brought it, as a card's driver has one, which any CPU may poll next */
+/* whether a NAPI context brought the packet, as of a card's driver; any CPU may poll that next */
 static inline bool espah_skb_of_napi(const struct sk_buff *skb)
 {
 #ifdef CONFIG_NET_RX_BUSY_POLL
@@ -70,7 +69,7 @@ static inline bool espah_skb_of_napi(const struct sk_buff *skb)
 #endif
 }
 
-/* how many packets wait for a CPU to receive them */
+/* number of packets that wait for a CPU to receive them */
 static inline unsigned int espah_backlog_len(int cpu)
 {
 	const struct softnet_data *sd = &per_cpu(softnet_data, cpu);
@@ -79,7 +78,7 @@ static inline unsigned int espah_backlog_len(int cpu)
 	       skb_queue_len_lockless(&sd->process_queue);
 }
 
-/* how many packets have been queued for a CPU to receive */
+/* number of packets that have been queued for a CPU to receive */
 static inline u32 espah_backlog_tail(int cpu)
 {
 #ifdef CONFIG_RPS
@@ -89,7 +88,7 @@ static inline u32 espah_backlog_tail(int cpu)
 #endif
 }
 
-/* whether it, or the one that took over when it went offline, has received all of those */
+/* whether these were received, by that CPU or by the one that took over when it went offline */
 static inline bool espah_backlog_passed(int cpu, u32 tail)
 {
 #ifdef CONFIG_RPS
@@ -101,10 +100,10 @@ static inline bool espah_backlog_passed(int cpu, u32 tail)
 }
 
 /*
- * Linux bounds how deep devices send through each other, nine, of which a tunnel takes up to
- * 1.6 KB of the stack each. Where it bounds tunnels by themselves, to three, there is room for
- * SAs besides. Where it does not, an SA within others counts like a device, so that all of them
- * take no more of the stack than devices alone.
+ * Linux limits how deep devices may send through each other: nine levels, of which a tunnel takes
+ * up to 1.6 KB of stack each. Kernels that also limit tunnels, to three, leave room for SAs. On
+ * other kernels an SA within others counts like a device, so that devices and SAs together take no
+ * more stack than devices alone.
  */
 #ifdef IP_TUNNEL_RECURSION_LIMIT
 static inline bool espah_recursion_enter(unsigned int levels)

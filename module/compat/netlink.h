@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What generic netlink has in recent kernels, for those from 6.1 on. */
+/* Generic netlink features of recent kernels, for kernels from 6.1 on. */
 #ifndef _ESPAH_COMPAT_NETLINK_H
 #define _ESPAH_COMPAT_NETLINK_H
 
@@ -7,8 +7,8 @@
 #include <net/genetlink.h>
 
 /*
- * Formatted extack texts came with 6.3; before, the user gets the plain one.
- * They must stay below 80 characters, or the core complains in the kernel log.
+ * Formatted extack texts came with 6.3; on older kernels the user gets the plain text. They must
+ * stay below 80 characters, or the core complains in the kernel log.
  */
 #ifdef NL_SET_ERR_MSG_ATTR_FMT
 #define espah_err_fmt(extack, attr, plain, fmt, args...) do {	\

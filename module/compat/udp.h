@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The lookup of the UDP socket that gets a packet. Its table is a parameter as long as there is
+ * Looks up the UDP socket that gets a packet. The table is a parameter while the kernel has
  * UDP-Lite, and belongs to the namespace from Linux 6.2 on.
  *
- * The packet itself is not handed on: a BPF program that chooses among the sockets of a
- * SO_REUSEPORT group would expect its data to begin with the UDP header.
+ * The packet itself is not passed: a BPF program that chooses among the sockets of a SO_REUSEPORT
+ * group would expect its data to begin with the UDP header.
  */
 #ifndef _ESPAH_COMPAT_UDP_H
 #define _ESPAH_COMPAT_UDP_H
