@@ -18,7 +18,7 @@ static int check_alive(struct espah_net *en, struct netlink_ext_ack *extack)
 	return -ENODEV;
 }
 
-/* Takes the hooks away that nothing needs any more. */
+/* Unregisters the hooks if nothing needs them any more. */
 static void update_hooks(struct espah_net *en)
 {
 	bool policies = en->spd.count ||
@@ -37,9 +37,9 @@ static void update_hooks(struct espah_net *en)
 }
 
 /*
- * Registers the hooks that an addition needs, before packets can meet it. If the addition is then
- * refused for another reason, update_hooks() takes them away.
- * @policies: it is a policy, or a default action other than bypass
+ * Registers the hooks that an addition needs, before packets can meet the addition. If it is then
+ * refused for another reason, update_hooks() unregisters them.
+ * @policies: the addition is a policy, or a default action other than bypass
  */
 static int prepare_hooks(struct espah_net *en, bool policies, struct netlink_ext_ack *extack)
 {
@@ -47,7 +47,7 @@ static int prepare_hooks(struct espah_net *en, bool policies, struct netlink_ext
 
 	lockdep_assert_held(&en->lock);
 	if (policies && !en->pinned) {
-		/* without the module, what a policy protects would leave in clear */
+		/* without the module, packets that a policy protects would leave in clear */
 		if (!try_module_get(THIS_MODULE)) {
 			NL_SET_ERR_MSG(extack, "the module is being removed");
 			return -ENODEV;
@@ -77,14 +77,14 @@ static void put_port(const struct espah_sa *sa, __be16 dport)
 		espah_port_put(sa->en, dport);
 }
 
-/* Starts or stops what happens at its time, after an SA has come into the SAD or left it. */
+/* Starts or stops the timers of an SA that was added to or removed from the SAD. */
 static void arm(struct espah_sa *sa)
 {
 	espah_life_arm(sa);
 	espah_dummy_arm(sa);
 }
 
-/* What is left to do for an SA that packets no longer find. */
+/* Finishes the removal of an SA that packets no longer find. */
 static void end_sa(struct espah_sa *sa)
 {
 	put_port(sa, espah_sa_path(sa)->dport);
@@ -245,7 +245,7 @@ static void end_policy(struct espah_net *en, struct espah_policy *pol)
 	espah_policy_retire(en, pol);
 }
 
-/* Takes a policy out; what it let pass may now meet another, or the default. */
+/* Removes a policy; packets that it let pass may now match another one, or the default. */
 static void del_policy(struct espah_net *en, struct espah_policy *pol)
 {
 	if (pol->action == ESPAH_ACTION_BYPASS)

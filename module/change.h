@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What changes SAs, policies and settings: each of these is done as a whole, the databases with all
- * that follows from them. Netlink and the clock change nothing by other ways.
+ * All changes of SAs, policies and settings. Each function makes a whole change: the databases and
+ * everything that follows from them. Netlink and the clock change nothing in any other way.
  *
- * There are hooks exactly while there is an SA, a policy or a default action other than bypass: a
- * namespace without any pays nothing for the module. And while there is a policy or such a default,
- * the module cannot be removed.
+ * Hooks are registered exactly while there is an SA, a policy or a default action other than
+ * bypass, so a namespace without any pays nothing for the module. While there is a policy or such
+ * a default, the module cannot be removed.
  *
- * Context: process, espah_net.lock, unless something else is said.
+ * Context: process, espah_net.lock, unless stated otherwise.
  */
 #ifndef _ESPAH_CHANGE_H
 #define _ESPAH_CHANGE_H
@@ -20,11 +20,11 @@ struct nlattr;
  * espah_sa_add - make an SA effective
  * @sa: filled; its reference passes to the SAD
  * @reqid: for the slot
- * @tell: those who listen hear of it
- * @extack: gets a sentence on failure
+ * @tell: send an event
+ * @extack: gets a message on failure
  *
- * A larval SA of the same id is replaced if @sa has keys. Whether another SA has its key, and
- * may, is for the caller to ask: espah_key_used().
+ * A larval SA with the same id is replaced if @sa has keys. The caller has to check whether another
+ * SA has the same key, and may have it: espah_key_used().
  *
  * Return: 0; -EEXIST if the id is taken; -ENOMEM; -ENODEV; another error of netfilter. On failure
  * the caller keeps its reference, and nothing has changed.
@@ -39,7 +39,7 @@ int espah_sa_add(struct espah_sa *sa, u32 reqid, bool tell, struct netlink_ext_a
  * @family: of both
  * @sport: UDP source port
  * @dport: UDP destination port; both 0: no UDP encapsulation
- * @extack: gets a sentence on failure
+ * @extack: gets a message on failure
  *
  * Return: 0; -EINVAL; -EEXIST if the new id is taken; -ENOMEM.
  */
@@ -49,12 +49,12 @@ int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union 
 #define ESPAH_AS_IT_IS -1
 
 /**
- * struct espah_sa_change - a change of an SA, or what else a new one is to have
+ * struct espah_sa_change - a change of an SA, or additional settings of a new one
  * @limits: all limits
- * @limited: they are to be changed
- * @dummies: so are its dummies
+ * @limited: change the limits
+ * @dummies: change the dummies
  * @random: for espah_dummy_set()
- * @interval: the same
+ * @interval: for espah_dummy_set()
  * @df: enum espah_df, or ESPAH_AS_IT_IS
  * @tfc: as espah_sa.tfc, or ESPAH_AS_IT_IS
  * @cpus: as espah_sa.cpus, or ESPAH_AS_IT_IS
@@ -75,36 +75,36 @@ struct espah_sa_change {
 };
 
 /**
- * espah_sa_change_prepare - allocate what a change takes, so that it cannot fail
- * @sa: in the SAD, or not yet
- * @change: filled but for @life and @dummy
- * @extack: gets a sentence on failure
+ * espah_sa_change_prepare - allocate the memory for a change, so that it cannot fail
+ * @sa: in the SAD, or not yet added
+ * @change: filled except for @life and @dummy
+ * @extack: gets a message on failure
  *
- * Return: 0; -ENOMEM: nothing is to be undone.
+ * Return: 0; -ENOMEM: there is nothing to undo.
  */
 int espah_sa_change_prepare(const struct espah_sa *sa, struct espah_sa_change *change,
 			    struct netlink_ext_ack *extack);
 
-/* makes a change that was prepared */
+/* makes a prepared change */
 void espah_sa_change(struct espah_sa *sa, const struct espah_sa_change *change);
 
-/* gives up one that was */
+/* gives up a prepared change */
 void espah_sa_change_cancel(struct espah_sa_change *change);
 
-/* ends an SA; packets of it may still be in flight; @tell: those who listen hear of it */
+/* ends an SA, of which packets may still be in flight; @tell: send an event */
 void espah_sa_del(struct espah_sa *sa, bool tell);
 
-/* ends all SAs for which @wanted, which is given @attrs as the event is, says true */
+/* ends all SAs for which @wanted is true; @wanted and the event get @attrs */
 void espah_sa_flush(struct espah_net *en, struct nlattr **attrs,
 		    bool (*wanted)(const struct espah_sa *sa, struct nlattr **attrs));
 
 /**
  * espah_policy_add - make a policy effective
  * @en: network namespace
- * @pol: filled but for @id and its templates' @slot
+ * @pol: filled except for @id and its templates' @slot
  * @set: its selectors
- * @replace: take the place of the policy with the same direction, selectors and priority
- * @extack: gets a sentence on failure
+ * @replace: replace a policy with the same direction, selectors and priority
+ * @extack: gets a message on failure
  *
  * Return: 0; -EEXIST; -ENOMEM; -ENODEV; another error of netfilter. On failure the caller keeps
  * @pol, and nothing has changed.
@@ -116,28 +116,28 @@ int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
 /* ends a policy */
 void espah_policy_del(struct espah_net *en, struct espah_policy *pol);
 
-/* as espah_sa_flush() */
+/* ends all policies for which @wanted is true; as espah_sa_flush() */
 void espah_policy_flush(struct espah_net *en, struct nlattr **attrs,
 			bool (*wanted)(const struct espah_policy *pol, struct nlattr **attrs));
 
 /**
- * espah_default_set - change what happens to packets that no policy matches
+ * espah_default_set - change what happens to packets that match no policy
  * @en: network namespace
  * @in: enum espah_action, not ESPAH_ACTION_PROTECT
  * @out: the same
- * @extack: gets a sentence on failure
+ * @extack: gets a message on failure
  *
- * Return: 0 or -errno, with nothing changed.
+ * Return: 0; -errno: nothing has changed.
  */
 int espah_default_set(struct espah_net *en, u8 in, u8 out, struct netlink_ext_ack *extack);
 
 /* changes ESPAH_CONFIG_SECPATH */
 void espah_secpath_set(struct espah_net *en, bool secpath);
 
-/* before a namespace goes: takes the hooks away, for good; Context: process, no lock */
+/* unregisters the hooks for good, before a namespace goes; Context: process, no lock */
 void espah_change_stop(struct espah_net *en);
 
-/* once no packet is met any more: ends all policies, then all SAs; Context: process, no lock */
+/* ends all policies, then all SAs, after the last packet; Context: process, no lock */
 void espah_change_teardown(struct espah_net *en);
 
 #endif /* _ESPAH_CHANGE_H */

@@ -7,7 +7,7 @@
 #include "expire.h"
 #include "report/event.h"
 
-/* SAs that are looked at before somebody else may have espah_net.lock */
+/* SAs to review before espah_net.lock is released for others */
 #define BATCH 256
 
 /* Reports or ends an SA. */

@@ -50,7 +50,7 @@ static int __net_init net_init(struct net *net)
 	return 0;
 }
 
-/* After this the hooks see no more packets, once a grace period has passed. */
+/* After this and a grace period, the hooks see no more packets. */
 static void __net_exit net_pre_exit(struct net *net)
 {
 	espah_change_stop(espah_pernet(net));
