@@ -2,7 +2,7 @@
 /*
  * Where decrypted packets re-enter the stack. Each CPU has a cell: a queue with its own NAPI
  * context and GRO, like the gro_cells of the kernel's tunnels. Packets of a device without GRO
- * leave the cell as a list, and a packet that comes alone skips it.
+ * leave the cell as a list, and a packet that comes alone may skip it.
  *
  * Unlike gro_cells, cells keep the packets of a flow in order when the flow moves to another CPU,
  * as it does whenever an interrupt, a NAPI thread or a crypto driver's completion moves. While the

@@ -57,7 +57,10 @@ enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *firs
  */
 unsigned int espah_bundle_received(const struct espah_op *op, struct espah_sa **sas);
 
-/* whether @op came by exactly the SAs that protect policy @pol requires; Context: RCU reader */
+/*
+ * whether @op came by exactly the SAs that protect policy @pol requires, apart from outer SAs that
+ * another policy required; Context: RCU reader
+ */
 bool espah_bundle_admits(struct espah_policy *pol, const struct espah_op *op);
 
 static inline bool espah_policy_admits(struct espah_policy *pol, const struct espah_op *op)

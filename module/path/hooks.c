@@ -93,7 +93,7 @@ static bool left_alone(const struct sk_buff *skb, bool marked)
 	return !marked && skb_get_nfct(skb) == IP_CT_UNTRACKED;
 }
 
-/* A frame that a bridge has not decided about. Only here does it show that it came by an SA. */
+/* A frame that a bridge has not decided about. If it came by an SA, that is known only here. */
 static noinline unsigned int bridged(struct sk_buff *skb, const struct net *net, bool ip6,
 				     bool marked)
 {

@@ -201,9 +201,9 @@ struct espah_op *espah_order_work(struct espah_op *op)
 }
 
 /*
- * Chooses the CPU that releases. While other CPUs help the CPU that packets come to, one of these
- * releases; afterwards that CPU does, and finally stops queueing. Packets that another CPU brings
- * too change nothing, so that the choice is stable. Called with @queue->lock held.
+ * Chooses the CPU that releases. While helpers work for the CPU that packets come to, one of the
+ * helpers releases; afterwards that CPU releases, and finally stops queueing. Packets that another
+ * CPU brings too change nothing, so that the choice is stable. Called with @queue->lock held.
  * Return: whether a packet may pass without queueing.
  */
 static bool choose(struct espah_queue *queue, const struct espah_sa *sa, bool spread)
