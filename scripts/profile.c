@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A QEMU plugin that counts the instructions the guest executes, by block of translated
- * code. scripts/profile builds and runs it, tests/bench/profile.py makes functions of it.
+ * code. scripts/profile builds and runs it, tests/bench/profile.py maps blocks to functions.
  *
  * Whenever the guest executes the address MARK, the counts since the last time are written
  * to the file FOLDER/blocks as one line "mark" and lines "ADDRESS INSTRUCTIONS".
