@@ -2,21 +2,22 @@
 /*
  * The generic-netlink family "espah", version 1.
  *
- * Every request works on the network namespace of the socket. It needs CAP_NET_ADMIN
- * in the initial user namespace or, if the module was loaded with userns=1, in the
- * one that owns that network namespace. Attributes are
- * validated strictly: an unknown one, or one that the command does not list
- * below, is refused. A refusal carries an extack sentence and changes nothing.
+ * Every request applies to the network namespace of its socket. The sender needs
+ * CAP_NET_ADMIN in the initial user namespace or, if the module was loaded with
+ * userns=1, in the user namespace that owns that network namespace. Attributes are
+ * validated strictly: a request is refused if it has an unknown attribute, or one that
+ * is not listed for its command below. A refusal carries an extack sentence and changes
+ * nothing.
  *
- * An attribute with a value may come once. Addresses are binary: 4 bytes are IPv4,
- * 16 bytes are IPv6. Addresses, ports and SPIs are in network order (be16, be32),
- * all other numbers in that of the host.
- * "[x]" is optional, "x..." may come several times (in answers only).
+ * An attribute with a value may appear once. Addresses are binary: 4 bytes for IPv4,
+ * 16 bytes for IPv6. Addresses, ports and SPIs are in network order (be16, be32),
+ * all other numbers in host order.
+ * "[x]" is optional, "x..." may appear several times (in answers only).
  *
- * An answer has the command and the sequence number of its request; events have
- * commands of their own, and the number 0. SA_NEW takes what SA_GET with
- * [SA_SHOW_KEYS] has answered, and POLICY_NEW what POLICY_GET has: attributes that
- * are read-only have no effect there.
+ * An answer has the command and the sequence number of its request. Events have
+ * commands of their own and sequence number 0. SA_NEW accepts an answer to SA_GET with
+ * [SA_SHOW_KEYS], and POLICY_NEW an answer to POLICY_GET: both ignore read-only
+ * attributes.
  *
  * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
@@ -24,26 +25,27 @@
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
  *                        [SA_VRF]
- *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol, VRF) is taken,
- *     except by an SA that SA_ALLOC_SPI left without keys: that one is filled.
+ *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol, VRF) is in use.
+ *     An SA that SA_ALLOC_SPI reserved without keys is completed instead.
  *     -EKEYREJECTED if the algorithm is a counter mode (GCM, CCM, GMAC, CTR,
- *     ChaCha20-Poly1305) and another SA of the network namespace, inbound or
- *     outbound, has its cipher key and salt, or the cipher key is all zero;
+ *     ChaCha20-Poly1305) and the cipher key is all zero, or another SA of the network
+ *     namespace, inbound or outbound, has the same cipher key and salt.
  *     ESPAH_SA_F_REUSE_KEY allows both, but not with implicit IVs.
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
  *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS]
- *     Changes an SA in place. Keys, sequence numbers, replay window and counters
- *     stay as they are, and so do limits that are not named; 0 takes one away.
- *     Soft limits are reported again. With SA_NEW_DST it has a new identity from
- *     then on. Policies that name the old addresses have to be replaced.
+ *     Changes an SA in place. Keys, sequence numbers, replay window, counters and
+ *     limits that the request does not name stay unchanged; a limit of 0 removes the
+ *     limit. Soft limits that were already reported are reported again. SA_NEW_DST
+ *     changes the identity of the SA. Policies that name the old addresses have to be
+ *     replaced.
  * ESPAH_CMD_SA_DEL       (identity)
  * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS]
- *     do: answers with what SA_NEW takes and the read-only attributes; SA_KEY and
- *     SA_IV_MASK only with [SA_SHOW_KEYS].
- *     dump: all SAs in the order in which they were added, reduced to those
- *     that equal each of [SA_DIR] [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO]
- *     [SA_REQID] [SA_VRF]; keys only with [SA_SHOW_KEYS].
+ *     do: answers with the attributes of SA_NEW and the read-only attributes; SA_KEY
+ *     and SA_IV_MASK only with [SA_SHOW_KEYS].
+ *     dump: all SAs in the order in which they were added, filtered by each of [SA_DIR]
+ *     [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO] [SA_REQID] [SA_VRF] that is given; keys only
+ *     with [SA_SHOW_KEYS].
  * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_PROTO] [SA_REQID] [SA_VRF]
  * ESPAH_CMD_SA_ALLOC_SPI SA_SRC SA_DST SA_MODE [SA_PROTO] [SA_REQID]
  *                        [SA_SPI_MIN] [SA_SPI_MAX] [SA_VRF]
@@ -52,18 +54,18 @@
  *
  *     (identity) is SA_DIR SA_SPI SA_DST [SA_PROTO] [SA_VRF].
  *     SA_SOFT and SA_HARD nest [LIMIT_PACKETS] [LIMIT_BYTES] [LIMIT_TIME]
- *     [LIMIT_USE] [LIMIT_IDLE] (RFC 4301 4.4.2.1). Soft: ESPAH_CMD_EXPIRE tells
- *     once that the SA is to be replaced. Hard: the SA is deleted; what its
- *     policies protect is dropped until there is another.
+ *     [LIMIT_USE] [LIMIT_IDLE] (RFC 4301 4.4.2.1). Soft: one ESPAH_CMD_EXPIRE event
+ *     reports that the SA should be replaced. Hard: the SA is deleted; packets that its
+ *     policies protect are dropped until there is another SA.
  *
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
  *                        [POLICY_REPLACE] [POLICY_LABEL] [POLICY_PFP or POLICY_QUEUE]
  *                        [POLICY_UNREACH]
- *     Adds a policy; with NLM_F_ECHO it answers as POLICY_GET does, so that the
- *     caller learns its POLICY_ID. -EEXIST if one with the same
- *     direction, selector and priority exists; with POLICY_REPLACE that one is
- *     replaced, keeps its POLICY_ID, and no packet meets a moment without it.
+ *     Adds a policy. With NLM_F_ECHO the answer is that of POLICY_GET, so that the
+ *     caller learns the POLICY_ID. -EEXIST if a policy with the same direction, selector
+ *     and priority exists. With POLICY_REPLACE the new policy replaces that policy
+ *     atomically and keeps its POLICY_ID.
  * ESPAH_CMD_POLICY_DEL   POLICY_ID, or
  *                        POLICY_DIR POLICY_SELECTOR [POLICY_PRIORITY]
  * ESPAH_CMD_POLICY_GET   as for DEL; dump: [POLICY_DIR]
@@ -74,24 +76,23 @@
  *     [SEL_DPORT_MIN SEL_DPORT_MAX] [SEL_SRC_RANGES] [SEL_DST_RANGES]
  *     [SEL_SPORT_RANGES] [SEL_DPORT_RANGES] [SEL_ICMP_TYPES] [SEL_ICMP_CODES]
  *     [SEL_MH_TYPES] [SEL_OPAQUE] [SEL_MARK [SEL_MARK_MASK]] [SEL_IFINDEX].
- *     What is absent matches everything; the family must be
- *     known from an address or from SEL_FAMILY. A flow matches that lies, for
- *     each attribute, within one of its ranges. Answers hold the selector as it
- *     was given. Lists cost memory and shapes, not time for each value: a range
- *     of addresses is cut into prefixes, and these, multiplied by the ranges of
- *     ports, make at most ESPAH_RULES_MAX rules.
+ *     An absent attribute matches everything. An address or SEL_FAMILY must give the
+ *     family. A flow matches if, for each attribute, its value lies within one of the
+ *     ranges. Answers hold the selector as it was given. Lists cost memory and classifier
+ *     shapes, but no lookup time per value: address ranges are split into prefixes, and
+ *     the combinations of prefixes and port ranges make at most ESPAH_RULES_MAX rules.
  *     POLICY_TEMPLATE nests TMPL_MODE [TMPL_PROTO] [TMPL_SRC] [TMPL_DST]
- *     [TMPL_REQID] [TMPL_VRF] [TMPL_OUTER]. Addresses are needed in tunnel mode; in transport
- *     mode they default to the packet's own. TMPL_OUTER nests the same again: another
- *     SA, which takes what this one has made (RFC 4301 4.5), up to ESPAH_BUNDLE_MAX
- *     in all. A packet is let in only if it came by all of them, and no others.
+ *     [TMPL_REQID] [TMPL_VRF] [TMPL_OUTER]. Tunnel mode needs addresses; in transport mode
+ *     they default to the packet's own. TMPL_OUTER nests the same attributes: another SA,
+ *     which is applied to the output of this SA (RFC 4301 4.5), up to ESPAH_BUNDLE_MAX SAs
+ *     in all. An inbound packet passes only if it came by all of these SAs and no others.
  *
- *     Connections that a flowtable of nftables has had since before they were
- *     protected or discarded end before the request is answered, which takes a
- *     walk through conntrack's entries. One is enough for all requests in one
- *     sendmsg() of which only the last asks for an answer, and for those in the
- *     next one, too, if the last message is an NLMSG_NOOP, which netlink itself
- *     answers. If no other request follows, the walk comes within a second.
+ *     Before the request is answered, connections that are in an nftables flowtable but
+ *     are now to be protected or discarded are ended, which takes a walk through the
+ *     conntrack entries. One walk serves all requests of one sendmsg() if only the last
+ *     request asks for an answer. It serves the requests of the next sendmsg() as well if
+ *     the last message is an NLMSG_NOOP, which netlink itself answers. If no other request
+ *     follows, the walk runs within a second.
  *
  * ESPAH_CMD_ALGO_GET     dump: one message an algorithm, ESPAH_ALGO_*
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
@@ -101,27 +102,27 @@
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
  *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT] [EXPLAIN_MARK]
  *                        [EXPLAIN_IFINDEX]
- *     Answers what a packet of this flow would meet, and which policies it passes
- *     before that; see ESPAH_EXPLAIN_*.
+ *     Answers how a packet of this flow would be handled, and which policies precede
+ *     the matching policy but do not match; see ESPAH_EXPLAIN_*.
  *
  * Events, to the multicast groups:
  *   "sa"       ESPAH_CMD_SA_NEW_NTF, _SA_SET_NTF, _SA_DEL_NTF (never with keys),
  *              _SA_FLUSH_NTF
  *   "policy"   ESPAH_CMD_POLICY_NEW_NTF, _POLICY_DEL_NTF, _POLICY_FLUSH_NTF
- *   "acquire"  ESPAH_CMD_ACQUIRE, ESPAH_ACQUIRE_*: a packet met a protect
- *              policy that has no SA. At most one a second for each policy; with
- *              POLICY_PFP, at most eight, of different flows.
- *   "expire"   ESPAH_CMD_EXPIRE, ESPAH_EXPIRE_*: an SA reached a limit. Before
- *              the ESPAH_CMD_SA_DEL_NTF if it is a hard one.
+ *   "acquire"  ESPAH_CMD_ACQUIRE, ESPAH_ACQUIRE_*: a packet matched a protect
+ *              policy that has no SA. At most one event per second and policy; with
+ *              POLICY_PFP, at most eight, for different flows.
+ *   "expire"   ESPAH_CMD_EXPIRE, ESPAH_EXPIRE_*: an SA reached a limit. For a hard
+ *              limit, it precedes the ESPAH_CMD_SA_DEL_NTF.
  *   "mapping"  ESPAH_CMD_MAPPING: (identity) SA_SRC SA_REQID SA_ENCAP_SPORT
  *              SA_ENCAP_DPORT SA_NEW_SRC SA_NEW_SPORT: an authenticated packet of
- *              an inbound SA with UDP encapsulation came from another address or
- *              port than the SA says, as when a NAT on the way has forgotten us.
- *              The SA stays as it is until SA_SET. At most one a second for each.
+ *              an inbound SA with UDP encapsulation came from an address or port
+ *              other than the SA's, for example because a NAT lost its mapping.
+ *              The SA is unchanged until SA_SET. At most one event per second and SA.
  *   "audit"    ESPAH_CMD_AUDIT, ESPAH_AUDIT_*: a packet was dropped for a reason that
- *              RFC 4301 to 4303 call auditable. At most ten a second for each reason.
- *   "drop"     ESPAH_CMD_DROP, ESPAH_AUDIT_*: the same for all reasons, but keepalives
- *              and dummy packets, which are dropped as they should be.
+ *              RFC 4301 to 4303 call auditable. At most ten events per second and reason.
+ *   "drop"     ESPAH_CMD_DROP, ESPAH_AUDIT_*: the same for all reasons except keepalives
+ *              and dummy packets, which are always dropped.
  */
 #ifndef _UAPI_LINUX_ESPAH_H
 #define _UAPI_LINUX_ESPAH_H
@@ -191,7 +192,7 @@ enum espah_mode {
 	ESPAH_MODE_MAX = __ESPAH_MODE_MAX - 1
 };
 
-/** enum espah_action - what a policy does with its packets, RFC 4301 4.4.1 */
+/** enum espah_action - how a policy handles its packets, RFC 4301 4.4.1 */
 enum espah_action {
 	ESPAH_ACTION_DISCARD,
 	ESPAH_ACTION_BYPASS,
@@ -204,9 +205,9 @@ enum espah_action {
 /**
  * enum espah_df - the don't-fragment bit of the outer IPv4 header, RFC 4301 8.1
  *
- * @ESPAH_DF_COPY: as in the inner header; set if the inner packet is IPv6
+ * @ESPAH_DF_COPY: copied from the inner header; set if the inner packet is IPv6
  * @ESPAH_DF_SET: always set
- * @ESPAH_DF_CLEAR: never set: what does not fit is fragmented after encryption
+ * @ESPAH_DF_CLEAR: never set: packets that are too long are fragmented after encryption
  */
 enum espah_df {
 	ESPAH_DF_COPY,
@@ -217,11 +218,11 @@ enum espah_df {
 	ESPAH_DF_MAX = __ESPAH_DF_MAX - 1
 };
 
-/** enum espah_sa_state - where an SA is in its life */
+/** enum espah_sa_state - life cycle of an SA */
 enum espah_sa_state {
-	/** @ESPAH_SA_STATE_LARVAL: its SPI is reserved, keys are to come */
+	/** @ESPAH_SA_STATE_LARVAL: the SPI is reserved, there are no keys yet */
 	ESPAH_SA_STATE_LARVAL,
-	/** @ESPAH_SA_STATE_VALID: carries traffic */
+	/** @ESPAH_SA_STATE_VALID: the SA carries traffic */
 	ESPAH_SA_STATE_VALID,
 };
 
@@ -229,40 +230,40 @@ enum espah_sa_state {
 #define ESPAH_SA_F_ESN (1U << 0)
 /**
  * ESPAH_SA_F_NOECN - tunnels; outbound: the outer header is Not-ECT (RFC 6040 4.1,
- * compatibility mode); inbound: the inner ECN field is left as it came
+ * compatibility mode); inbound: the inner ECN field stays unchanged
  */
 #define ESPAH_SA_F_NOECN (1U << 1)
-/** ESPAH_SA_F_DSCP_IN - inbound tunnels: the inner header takes over the outer DSCP */
+/** ESPAH_SA_F_DSCP_IN - inbound tunnels: copy the outer DSCP to the inner header */
 #define ESPAH_SA_F_DSCP_IN (1U << 2)
 /**
- * ESPAH_SA_F_REUSE_KEY - counter modes: the SA may have the cipher key and salt of another SA, or
- * a cipher key of zeros. Each packet that two such SAs send with the same IV exposes plaintext,
- * and with GCM the key of authentication; see ESPAH_SA_IV_MASK for how often that is. Without
- * effect on other algorithms, whose keys are not compared, and on implicit IVs (RFC 8750), which
- * are always refused
+ * ESPAH_SA_F_REUSE_KEY - counter modes: allow the cipher key and salt of another SA, or an all-zero
+ * cipher key. If two such SAs use the same IV, the packets expose plaintext, and with GCM also the
+ * authentication key; ESPAH_SA_IV_MASK gives the probability. The flag has no effect on other
+ * algorithms, whose keys are not compared, nor on implicit IVs (RFC 8750): there, a reused key is
+ * always refused
  */
 #define ESPAH_SA_F_REUSE_KEY (1U << 3)
 /** ESPAH_SA_F_ALL - the flags that this version knows */
 #define ESPAH_SA_F_ALL \
 	(ESPAH_SA_F_ESN | ESPAH_SA_F_NOECN | ESPAH_SA_F_DSCP_IN | ESPAH_SA_F_REUSE_KEY)
 
-/** ESPAH_DSCP_NUM - how many DSCPs there are (RFC 2474 3) */
+/** ESPAH_DSCP_NUM - number of DSCPs (RFC 2474 3) */
 #define ESPAH_DSCP_NUM 64
 
-/** ESPAH_WINDOW_MIN - smallest replay window, packets; 0 turns the check off */
+/** ESPAH_WINDOW_MIN - packets: smallest replay window; a window of 0 disables the check */
 #define ESPAH_WINDOW_MIN 32
-/** ESPAH_WINDOW_MAX - largest replay window, packets */
+/** ESPAH_WINDOW_MAX - packets: largest replay window */
 #define ESPAH_WINDOW_MAX 32768
-/** ESPAH_WINDOW_DEFAULT - replay window of an SA that names none, packets */
+/** ESPAH_WINDOW_DEFAULT - packets: default replay window */
 #define ESPAH_WINDOW_DEFAULT 1024
 
-/** ESPAH_SPI_MIN - SPIs below are reserved, RFC 4303 2.1 */
+/** ESPAH_SPI_MIN - lower SPIs are reserved, RFC 4303 2.1 */
 #define ESPAH_SPI_MIN 256
 
-/** ESPAH_TFC_MTU - pad packets to what fits the path MTU */
+/** ESPAH_TFC_MTU - pad packets to the path MTU */
 #define ESPAH_TFC_MTU 0xffff
 
-/** ESPAH_KEY_MAX - longest SA_KEY, bytes */
+/** ESPAH_KEY_MAX - bytes: longest SA_KEY */
 #define ESPAH_KEY_MAX 128
 
 /** enum espah_sa_attr - an SA */
@@ -277,20 +278,19 @@ enum espah_sa_attr {
 	/** @ESPAH_SA_SPI: be32, at least ESPAH_SPI_MIN */
 	ESPAH_SA_SPI,
 	/**
-	 * @ESPAH_SA_SRC: binary, outer source address; all 0 in transport mode without UDP: any
-	 * (RFC 4552), and then without replay window
+	 * @ESPAH_SA_SRC: binary, outer source address. All zero, in transport mode without UDP:
+	 * any source (RFC 4552), without a replay window
 	 */
 	ESPAH_SA_SRC,
-	/** @ESPAH_SA_DST: binary, outer destination address; in transport mode maybe a group's */
+	/** @ESPAH_SA_DST: binary, outer destination address; multicast only in transport mode */
 	ESPAH_SA_DST,
-	/** @ESPAH_SA_REQID: u32, ties the SA to the policies that name it; default 0 */
+	/** @ESPAH_SA_REQID: u32, request id, links the SA to policies with this id; default 0 */
 	ESPAH_SA_REQID,
 	/** @ESPAH_SA_ALG: string, IKE keyword such as "aes256gcm16", or "sha256" for AH */
 	ESPAH_SA_ALG,
 	/**
 	 * @ESPAH_SA_KEY: binary, in the order of IKE's key material (RFC 7296
-	 * 2.17): encryption key, salt, integrity key; as long as
-	 * ESPAH_ALGO_KEY_LEN says
+	 * 2.17): encryption key, salt, integrity key; ESPAH_ALGO_KEY_LEN bytes
 	 */
 	ESPAH_SA_KEY,
 	/** @ESPAH_SA_FLAGS: u32, ESPAH_SA_F_* */
@@ -308,9 +308,9 @@ enum espah_sa_attr {
 	ESPAH_SA_SPI_MIN,
 	/** @ESPAH_SA_SPI_MAX: be32, highest SPI that SA_ALLOC_SPI may choose */
 	ESPAH_SA_SPI_MAX,
-	/** @ESPAH_SA_SHOW_KEYS: flag, in a request: the answer shall hold SA_KEY */
+	/** @ESPAH_SA_SHOW_KEYS: flag, in a request: include SA_KEY in the answer */
 	ESPAH_SA_SHOW_KEYS,
-	/** @ESPAH_SA_ID: u32, read-only, names the SA in the order of addition */
+	/** @ESPAH_SA_ID: u32, read-only, number of the SA, in the order of addition */
 	ESPAH_SA_ID,
 	/** @ESPAH_SA_STATE: u8, read-only, enum espah_sa_state */
 	ESPAH_SA_STATE,
@@ -320,90 +320,90 @@ enum espah_sa_attr {
 	ESPAH_SA_PMTU,
 	/** @ESPAH_SA_PACKETS: u64, read-only, authenticated packets carried */
 	ESPAH_SA_PACKETS,
-	/** @ESPAH_SA_BYTES: u64, read-only, bytes of the inner packets carried */
+	/** @ESPAH_SA_BYTES: u64, read-only, inner packet bytes carried */
 	ESPAH_SA_BYTES,
-	/** @ESPAH_SA_ADDED: u64, read-only, seconds since the epoch */
+	/** @ESPAH_SA_ADDED: u64, read-only, time of addition, seconds since the epoch */
 	ESPAH_SA_ADDED,
 	/** @ESPAH_SA_DROPS: nested, read-only, ESPAH_DROP_ENTRY... with counts above 0 */
 	ESPAH_SA_DROPS,
 	/** @ESPAH_SA_PAD: alignment of 64-bit attributes */
 	ESPAH_SA_PAD,
 	/**
-	 * @ESPAH_SA_DSCP: binary, the DSCP of the outer header (outbound tunnels,
-	 * RFC 2983): absent: the inner one; 1 byte: this one; ESPAH_DSCP_NUM
-	 * bytes: the one that stands at the inner one's place
+	 * @ESPAH_SA_DSCP: binary, DSCP of the outer header (outbound tunnels,
+	 * RFC 2983). Absent: copied from the inner header; 1 byte: this DSCP;
+	 * ESPAH_DSCP_NUM bytes: a table indexed by the inner DSCP
 	 */
 	ESPAH_SA_DSCP,
-	/** @ESPAH_SA_TTL: u8, 1 to 255, outer header (outbound tunnels); absent: the route's */
+	/** @ESPAH_SA_TTL: u8, outer TTL, 1 to 255 (outbound tunnels); absent: the route's */
 	ESPAH_SA_TTL,
 	/**
 	 * @ESPAH_SA_ECN_ODD: u64, read-only, packets with a combination of ECN
-	 * fields that is marked as currently unused in RFC 6040 4.2 (inbound tunnels)
+	 * fields that RFC 6040 4.2 marks as currently unused (inbound tunnels)
 	 */
 	ESPAH_SA_ECN_ODD,
-	/** @ESPAH_SA_SOFT: nested, enum espah_limit: when the SA is to be replaced */
+	/** @ESPAH_SA_SOFT: nested, enum espah_limit: limits at which the SA should be replaced */
 	ESPAH_SA_SOFT,
-	/** @ESPAH_SA_HARD: nested, enum espah_limit: when the SA ends */
+	/** @ESPAH_SA_HARD: nested, enum espah_limit: limits at which the SA is deleted */
 	ESPAH_SA_HARD,
-	/** @ESPAH_SA_USED: nested, read-only, enum espah_limit: how much of those is used up */
+	/** @ESPAH_SA_USED: nested, read-only, enum espah_limit: used part of the limits */
 	ESPAH_SA_USED,
-	/** @ESPAH_SA_FIRST_USED: u64, read-only, seconds since the epoch; absent: never used */
+	/** @ESPAH_SA_FIRST_USED: u64, read-only, seconds since the epoch; absent: not used yet */
 	ESPAH_SA_FIRST_USED,
 	/** @ESPAH_SA_LAST_USED: u64, read-only, seconds since the epoch */
 	ESPAH_SA_LAST_USED,
 	/**
 	 * @ESPAH_SA_ENCAP_SPORT: be16, UDP source port of the SA's packets:
-	 * ESP in UDP (RFC 3948); 0 in SA_SET: without UDP from now on
+	 * ESP in UDP (RFC 3948); 0 in SA_SET turns UDP encapsulation off
 	 */
 	ESPAH_SA_ENCAP_SPORT,
-	/** @ESPAH_SA_ENCAP_DPORT: be16, their UDP destination port */
+	/** @ESPAH_SA_ENCAP_DPORT: be16, UDP destination port of the SA's packets */
 	ESPAH_SA_ENCAP_DPORT,
-	/** @ESPAH_SA_NEW_SRC: binary, the source address that SA_SRC is to become, or was seen */
+	/** @ESPAH_SA_NEW_SRC: binary, new value of SA_SRC; in events: the source address seen */
 	ESPAH_SA_NEW_SRC,
-	/** @ESPAH_SA_NEW_DST: binary, what SA_DST is to become */
+	/** @ESPAH_SA_NEW_DST: binary, new value of SA_DST */
 	ESPAH_SA_NEW_DST,
-	/** @ESPAH_SA_NEW_SPORT: be16, in events: the UDP source port that was seen */
+	/** @ESPAH_SA_NEW_SPORT: be16, in events: the UDP source port seen */
 	ESPAH_SA_NEW_SPORT,
 	/**
-	 * @ESPAH_SA_TFC: u16, length up to which inner packets are padded (RFC 4303
-	 * 2.7, outbound tunnels), bytes; what fits the path MTU at most; 0: none,
-	 * ESPAH_TFC_MTU: always that
+	 * @ESPAH_SA_TFC: u16, bytes up to which inner packets are padded (RFC 4303
+	 * 2.7, outbound tunnels), limited to what fits the path MTU; 0: no padding;
+	 * ESPAH_TFC_MTU: always up to the path MTU
 	 */
 	ESPAH_SA_TFC,
 	/**
-	 * @ESPAH_SA_DUMMY: u32, dummy packets (RFC 4303 2.6, outbound) are sent at
-	 * this interval, 1000 to 3600000000 microseconds; 0: none
+	 * @ESPAH_SA_DUMMY: u32, microseconds between dummy packets (RFC 4303 2.6,
+	 * outbound), 1000 to 3600000000; 0: no dummy packets
 	 */
 	ESPAH_SA_DUMMY,
-	/** @ESPAH_SA_DUMMY_RANDOM: u32, the same, at intervals of random length with this mean */
+	/** @ESPAH_SA_DUMMY_RANDOM: u32, the same, but the mean of random intervals */
 	ESPAH_SA_DUMMY_RANDOM,
-	/** @ESPAH_SA_DUMMIES: u64, read-only, dummies sent; not among ESPAH_SA_PACKETS */
+	/** @ESPAH_SA_DUMMIES: u64, read-only, dummy packets sent; not in ESPAH_SA_PACKETS */
 	ESPAH_SA_DUMMIES,
 	/**
-	 * @ESPAH_SA_LABEL: string, 1 to 63 printable ASCII characters: whose the SA is, as
-	 * who adds it says, such as an IKE daemon and its peer; shown, and nothing else
+	 * @ESPAH_SA_LABEL: string, 1 to 63 printable ASCII characters: free text of the SA's
+	 * creator, for example the IKE daemon and its peer; for display only
 	 */
 	ESPAH_SA_LABEL,
 	/**
-	 * @ESPAH_SA_CPUS: u16, so many CPUs share the packets of the SA, whose order is kept;
-	 * 1: each packet stays on the CPU that it comes to; 0 (default): it does while that
-	 * CPU is not busy, or no other has time. CPUs that are isolated work for no other one.
-	 * From who has no CAP_NET_ADMIN in the initial user namespace only 1 is taken, and is
-	 * the default
+	 * @ESPAH_SA_CPUS: u16, number of CPUs that share the packets of the SA; the packet order
+	 * is kept. 1: each packet stays on the CPU where it arrives. 0 (default): the same, but
+	 * CPUs that have time help a busy CPU. Isolated CPUs do not help other CPUs. Senders
+	 * without CAP_NET_ADMIN in the initial user namespace can only set 1, which is their
+	 * default
 	 */
 	ESPAH_SA_CPUS,
 	/**
 	 * @ESPAH_SA_IV_MASK: binary, 8 bytes, read-only, only with ESPAH_SA_SHOW_KEYS: the IVs of
-	 * an outbound SA of a counter mode are its 64-bit sequence number, in network order, XOR
-	 * these random bytes. Two SAs with one key and salt that send up to 2^N packets each use
-	 * an IV twice with a probability of 1 in 2^(64 - N): 1 in 2^32 for all packets without ESN
+	 * an outbound counter-mode SA are its 64-bit sequence number, in network order, XOR these
+	 * random bytes. If two SAs with the same key and salt send up to 2^N packets each, they
+	 * share an IV with a probability of 1 in 2^(64 - N): without ESN, 1 in 2^32 at most
 	 */
 	ESPAH_SA_IV_MASK,
 	/**
 	 * @ESPAH_SA_VRF: u32, index of the VRF device in whose domain the SA's packets travel;
-	 * part of its identity. Absent: in the domain of the device that has the local
-	 * address (outbound the source, inbound the destination), wherever that may be
-	 * later; of several, the main one comes first. Inbound to a group: any domain
+	 * part of the SA's identity. Absent: the current domain of the device that has the
+	 * local address (outbound the source, inbound the destination); if several domains
+	 * have the address, the main domain is preferred. Inbound multicast: any domain
 	 */
 	ESPAH_SA_VRF,
 
@@ -411,18 +411,18 @@ enum espah_sa_attr {
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
 };
 
-/** enum espah_limit - a limit of an SA; 0: none; only authenticated packets count */
+/** enum espah_limit - a limit of an SA; 0: no limit; only authenticated packets count */
 enum espah_limit {
 	ESPAH_LIMIT_UNSPEC,
 	/** @ESPAH_LIMIT_PACKETS: u64, packets carried; exact */
 	ESPAH_LIMIT_PACKETS,
-	/** @ESPAH_LIMIT_BYTES: u64, bytes that the cipher worked on; never exceeded */
+	/** @ESPAH_LIMIT_BYTES: u64, bytes processed by the cipher; never exceeded */
 	ESPAH_LIMIT_BYTES,
 	/** @ESPAH_LIMIT_TIME: u64, seconds since the SA was added, up to 2^32 - 1 */
 	ESPAH_LIMIT_TIME,
-	/** @ESPAH_LIMIT_USE: u64, seconds since its first packet, up to 2^32 - 1 */
+	/** @ESPAH_LIMIT_USE: u64, seconds since the SA's first packet, up to 2^32 - 1 */
 	ESPAH_LIMIT_USE,
-	/** @ESPAH_LIMIT_IDLE: u64, seconds since its last packet, or since it was added */
+	/** @ESPAH_LIMIT_IDLE: u64, seconds since the SA's last packet, or since it was added */
 	ESPAH_LIMIT_IDLE,
 	/** @ESPAH_LIMIT_PAD: alignment of 64-bit attributes */
 	ESPAH_LIMIT_PAD,
@@ -431,15 +431,15 @@ enum espah_limit {
 	ESPAH_LIMIT_MAX = __ESPAH_LIMIT_MAX - 1
 };
 
-/** ESPAH_LIST_MAX - longest list in a selector, ranges */
+/** ESPAH_LIST_MAX - ranges: longest list in a selector */
 #define ESPAH_LIST_MAX 64
-/** ESPAH_RULES_MAX - most combinations of a source and a destination prefix, ports etc. */
+/** ESPAH_RULES_MAX - most combinations of source prefix, destination prefix, ports etc. */
 #define ESPAH_RULES_MAX 1024
 
 /** enum espah_sel_attr - a selector, RFC 4301 4.4.1.1 */
 enum espah_sel_attr {
 	ESPAH_SEL_UNSPEC,
-	/** @ESPAH_SEL_FAMILY: u8, AF_INET or AF_INET6; needed without addresses */
+	/** @ESPAH_SEL_FAMILY: u8, AF_INET or AF_INET6; required if there is no address */
 	ESPAH_SEL_FAMILY,
 	/** @ESPAH_SEL_SRC: binary, source prefix; bits beyond its length are 0 */
 	ESPAH_SEL_SRC,
@@ -449,7 +449,7 @@ enum espah_sel_attr {
 	ESPAH_SEL_DST,
 	/** @ESPAH_SEL_DST_LEN: u8, bits */
 	ESPAH_SEL_DST_LEN,
-	/** @ESPAH_SEL_PROTO: u8, upper-layer protocol; 0 or absent is any */
+	/** @ESPAH_SEL_PROTO: u8, upper-layer protocol; 0 or absent: any */
 	ESPAH_SEL_PROTO,
 	/** @ESPAH_SEL_SPORT_MIN: be16; only for protocols with ports */
 	ESPAH_SEL_SPORT_MIN,
@@ -462,7 +462,7 @@ enum espah_sel_attr {
 	/**
 	 * @ESPAH_SEL_SRC_RANGES: list of addresses, instead of SEL_SRC; needs
 	 * SEL_FAMILY. A list is binary: up to ESPAH_LIST_MAX pairs of lowest and
-	 * highest value in network order, which ascend and do not overlap
+	 * highest value in network order, ascending and without overlap
 	 */
 	ESPAH_SEL_SRC_RANGES,
 	/** @ESPAH_SEL_DST_RANGES: list of addresses, instead of SEL_DST */
@@ -478,24 +478,24 @@ enum espah_sel_attr {
 	/** @ESPAH_SEL_MH_TYPES: list of u8, types of IPv6 mobility headers (RFC 6275) */
 	ESPAH_SEL_MH_TYPES,
 	/**
-	 * @ESPAH_SEL_OPAQUE: flag, only packets whose ports cannot be known: fragments
-	 * other than the first (RFC 4301 4.4.1.1, OPAQUE). Without it and without ports
-	 * (ANY) these match as others do; with ports they do not, and are dropped
-	 * where a policy with ports that may be meant comes first
+	 * @ESPAH_SEL_OPAQUE: flag, match only packets whose ports cannot be known: fragments
+	 * other than the first (RFC 4301 4.4.1.1, OPAQUE). A selector with neither this flag
+	 * nor ports (ANY) matches such packets too. A selector with ports does not: if the
+	 * first policy that could apply has ports, such packets are dropped
 	 */
 	ESPAH_SEL_OPAQUE,
 	/**
-	 * @ESPAH_SEL_MARK: u32, what the packet's mark (SO_MARK, nft) has to be in the bits
-	 * of SEL_MARK_MASK. Inbound it is the mark at the time of the check: what tc or
-	 * netdev rules set; for what came by an SA, that of the ESP or AH packet
+	 * @ESPAH_SEL_MARK: u32, required value of the packet's mark (SO_MARK, nft) in the bits
+	 * of SEL_MARK_MASK. Inbound it is the mark at the time of the check, as set by tc or
+	 * netdev rules; for packets that came by an SA, the mark of the ESP or AH packet
 	 */
 	ESPAH_SEL_MARK,
 	/** @ESPAH_SEL_MARK_MASK: u32; default: all bits */
 	ESPAH_SEL_MARK_MASK,
 	/**
 	 * @ESPAH_SEL_IFINDEX: u32, index of the device by which the packet leaves (before
-	 * encryption), or by which it came; for what came by an SA, its ESP or AH packet. The
-	 * index of a VRF stands for all devices in it
+	 * encryption) or arrived; for packets that came by an SA, the device by which the ESP
+	 * or AH packet arrived. The index of a VRF stands for all its devices
 	 */
 	ESPAH_SEL_IFINDEX,
 
@@ -503,10 +503,10 @@ enum espah_sel_attr {
 	ESPAH_SEL_MAX = __ESPAH_SEL_MAX - 1
 };
 
-/** ESPAH_BUNDLE_MAX - most SAs that a policy may ask for */
+/** ESPAH_BUNDLE_MAX - most SAs that a policy may require */
 #define ESPAH_BUNDLE_MAX 4
 
-/** enum espah_tmpl_attr - which SAs a protect policy asks for */
+/** enum espah_tmpl_attr - the SAs that a protect policy requires */
 enum espah_tmpl_attr {
 	ESPAH_TMPL_UNSPEC,
 	/** @ESPAH_TMPL_PROTO: u8, IPPROTO_ESP (the default) or IPPROTO_AH */
@@ -517,16 +517,16 @@ enum espah_tmpl_attr {
 	ESPAH_TMPL_SRC,
 	/** @ESPAH_TMPL_DST: binary, the SA's destination address */
 	ESPAH_TMPL_DST,
-	/** @ESPAH_TMPL_REQID: u32, equal to the SA's; default 0 */
+	/** @ESPAH_TMPL_REQID: u32, request id of the SA; default 0 */
 	ESPAH_TMPL_REQID,
 	/**
-	 * @ESPAH_TMPL_OUTER: nested, enum espah_tmpl_attr: the SA that takes what this
-	 * one has made; in transport mode with the same addresses
+	 * @ESPAH_TMPL_OUTER: nested, enum espah_tmpl_attr: the SA that is applied to the output
+	 * of this SA; in transport mode with the same addresses
 	 */
 	ESPAH_TMPL_OUTER,
 	/**
-	 * @ESPAH_TMPL_VRF: u32, index of the VRF device whose SAs are meant. Absent: those in the
-	 * domain of the local address, whether or not they name it
+	 * @ESPAH_TMPL_VRF: u32, index of the VRF device of the SA. Absent: SAs in the domain of
+	 * the local address, whether or not they name a VRF
 	 */
 	ESPAH_TMPL_VRF,
 
@@ -536,52 +536,52 @@ enum espah_tmpl_attr {
 
 /** ESPAH_MSS_OFF - leave the MSS option of TCP SYNs alone */
 #define ESPAH_MSS_OFF 0
-/** ESPAH_MSS_AUTO - clamp it to what the SA carries unfragmented */
+/** ESPAH_MSS_AUTO - clamp the MSS to what the SA carries without fragmentation */
 #define ESPAH_MSS_AUTO 0xffff
 
 /**
- * ESPAH_PFP_SRC - populate from packet (RFC 4301 4.4.1.2): what the SA that a packet asks for
- * is to be for has this field from the packet, and not from the policy's selector
+ * ESPAH_PFP_SRC - populate from packet (RFC 4301 4.4.1.2): the selector of the requested SA takes
+ * this field from the packet, not from the policy's selector
  */
 #define ESPAH_PFP_SRC (1U << 0)
 #define ESPAH_PFP_DST (1U << 1)
 #define ESPAH_PFP_PROTO (1U << 2)
-/** ESPAH_PFP_SPORT - the source port; the type of ICMP messages and mobility headers */
+/** ESPAH_PFP_SPORT - source port, or type of an ICMP message or mobility header */
 #define ESPAH_PFP_SPORT (1U << 3)
-/** ESPAH_PFP_DPORT - the destination port; the code of ICMP messages */
+/** ESPAH_PFP_DPORT - destination port, or code of an ICMP message */
 #define ESPAH_PFP_DPORT (1U << 4)
 #define ESPAH_PFP_ALL 0x1f
 
-/** ESPAH_QUEUE_MAX - most packets of a policy that may wait for its SA */
+/** ESPAH_QUEUE_MAX - packets: most that may wait for the SA of a policy */
 #define ESPAH_QUEUE_MAX 64
 
 /** enum espah_policy_attr - a policy */
 enum espah_policy_attr {
 	ESPAH_POLICY_UNSPEC,
-	/** @ESPAH_POLICY_ID: u32, given by the kernel */
+	/** @ESPAH_POLICY_ID: u32, assigned by the kernel */
 	ESPAH_POLICY_ID,
-	/** @ESPAH_POLICY_DIR: u8, enum espah_dir; "in" covers forwarded packets too */
+	/** @ESPAH_POLICY_DIR: u8, enum espah_dir; "in" includes forwarded packets */
 	ESPAH_POLICY_DIR,
 	/** @ESPAH_POLICY_ACTION: u8, enum espah_action */
 	ESPAH_POLICY_ACTION,
-	/** @ESPAH_POLICY_PRIORITY: u32, lower is looked at first; default 1000 */
+	/** @ESPAH_POLICY_PRIORITY: u32, lower comes first; default 1000 */
 	ESPAH_POLICY_PRIORITY,
 	/** @ESPAH_POLICY_SELECTOR: nested, enum espah_sel_attr */
 	ESPAH_POLICY_SELECTOR,
-	/** @ESPAH_POLICY_TEMPLATE: nested, enum espah_tmpl_attr; with protect only */
+	/** @ESPAH_POLICY_TEMPLATE: nested, enum espah_tmpl_attr; only with protect */
 	ESPAH_POLICY_TEMPLATE,
-	/** @ESPAH_POLICY_MSS: u16, ESPAH_MSS_OFF, bytes, or ESPAH_MSS_AUTO (default of protect) */
+	/** @ESPAH_POLICY_MSS: u16, ESPAH_MSS_OFF, bytes, or ESPAH_MSS_AUTO (default for protect) */
 	ESPAH_POLICY_MSS,
 	/**
-	 * @ESPAH_POLICY_REPLACE: flag, in a request: take the place of an equal
-	 * policy (generic netlink refuses NLM_F_REPLACE in the header)
+	 * @ESPAH_POLICY_REPLACE: flag, in a request: replace a policy with the same direction,
+	 * selector and priority (generic netlink refuses NLM_F_REPLACE in the header)
 	 */
 	ESPAH_POLICY_REPLACE,
-	/** @ESPAH_POLICY_PACKETS: u64, read-only, packets that it let through */
+	/** @ESPAH_POLICY_PACKETS: u64, read-only, packets that the policy let pass */
 	ESPAH_POLICY_PACKETS,
-	/** @ESPAH_POLICY_BYTES: u64, read-only, their bytes */
+	/** @ESPAH_POLICY_BYTES: u64, read-only, bytes of these packets */
 	ESPAH_POLICY_BYTES,
-	/** @ESPAH_POLICY_ADDED: u64, read-only, seconds since the epoch */
+	/** @ESPAH_POLICY_ADDED: u64, read-only, time of addition, seconds since the epoch */
 	ESPAH_POLICY_ADDED,
 	/** @ESPAH_POLICY_DROPS: nested, read-only, ESPAH_DROP_ENTRY... */
 	ESPAH_POLICY_DROPS,
@@ -590,21 +590,21 @@ enum espah_policy_attr {
 	/** @ESPAH_POLICY_LABEL: string, as ESPAH_SA_LABEL */
 	ESPAH_POLICY_LABEL,
 	/**
-	 * @ESPAH_POLICY_PFP: u32, ESPAH_PFP_*; with protect only. Such a policy takes no
-	 * SA itself: it asks for a narrower policy, which comes before it, and its SA;
-	 * ESPAH_ACQUIRE_SELECTOR tells for which flows
+	 * @ESPAH_POLICY_PFP: u32, ESPAH_PFP_*; only with protect. Such a policy uses no SA
+	 * itself: its acquire events request a narrower policy that precedes it, with an SA.
+	 * ESPAH_ACQUIRE_SELECTOR gives the selector of that policy
 	 */
 	ESPAH_POLICY_PFP,
 	/**
-	 * @ESPAH_POLICY_QUEUE: u32, 1 to ESPAH_QUEUE_MAX packets wait for the SA, for up to
-	 * 5 seconds, instead of being dropped; with protect and outbound only; default: none
+	 * @ESPAH_POLICY_QUEUE: u32, 1 to ESPAH_QUEUE_MAX: number of packets that wait for the
+	 * SA, up to 5 seconds, instead of being dropped; only outbound and with protect;
+	 * default: none
 	 */
 	ESPAH_POLICY_QUEUE,
 	/**
-	 * @ESPAH_POLICY_UNREACH: flag, outbound: the senders of packets that the policy
-	 * discards are told by ICMP that this is prohibited, those of packets that are
-	 * dropped for want of an SA that the host is unreachable (RFC 4301 5.1.1), as often
-	 * as the IP layer's limits for ICMP allow
+	 * @ESPAH_POLICY_UNREACH: flag, outbound: send ICMP errors (RFC 4301 5.1.1), within the
+	 * ICMP rate limits of the IP layer: "prohibited" for packets that the policy discards,
+	 * "host unreachable" for packets that are dropped because there is no SA
 	 */
 	ESPAH_POLICY_UNREACH,
 
@@ -612,7 +612,7 @@ enum espah_policy_attr {
 	ESPAH_POLICY_MAX = __ESPAH_POLICY_MAX - 1
 };
 
-/** ESPAH_PRIORITY_DEFAULT - priority of a policy that names none */
+/** ESPAH_PRIORITY_DEFAULT - default priority of a policy */
 #define ESPAH_PRIORITY_DEFAULT 1000
 
 /** enum espah_drop_attr - a counted drop reason, inside a DROPS nest */
@@ -624,7 +624,7 @@ enum espah_drop_attr {
 	ESPAH_DROP_NAME,
 	/** @ESPAH_DROP_COUNT: u64, packets */
 	ESPAH_DROP_COUNT,
-	/** @ESPAH_DROP_TEXT: string, one sentence (STATS only) */
+	/** @ESPAH_DROP_TEXT: string, one sentence (only in STATS) */
 	ESPAH_DROP_TEXT,
 	/** @ESPAH_DROP_PAD: alignment of 64-bit attributes */
 	ESPAH_DROP_PAD,
@@ -640,11 +640,11 @@ enum espah_algo_attr {
 	ESPAH_ALGO_NAME,
 	/** @ESPAH_ALGO_KERNEL_NAME: string, the crypto API's name */
 	ESPAH_ALGO_KERNEL_NAME,
-	/** @ESPAH_ALGO_KEY_LEN: u32, bytes of ESPAH_SA_KEY, salt included */
+	/** @ESPAH_ALGO_KEY_LEN: u32, bytes of ESPAH_SA_KEY, including the salt */
 	ESPAH_ALGO_KEY_LEN,
 	/** @ESPAH_ALGO_SALT_LEN: u32, bytes of salt or nonce in the key */
 	ESPAH_ALGO_SALT_LEN,
-	/** @ESPAH_ALGO_AUTH_KEY_LEN: u32, bytes of the integrity key at its end */
+	/** @ESPAH_ALGO_AUTH_KEY_LEN: u32, bytes of the integrity key at the end of the key */
 	ESPAH_ALGO_AUTH_KEY_LEN,
 	/** @ESPAH_ALGO_IV_LEN: u32, bytes on the wire */
 	ESPAH_ALGO_IV_LEN,
@@ -652,11 +652,11 @@ enum espah_algo_attr {
 	ESPAH_ALGO_ICV_LEN,
 	/** @ESPAH_ALGO_BLOCK_LEN: u32, padding granularity, bytes */
 	ESPAH_ALGO_BLOCK_LEN,
-	/** @ESPAH_ALGO_DRIVER: string, the driver this kernel would use; absent if none */
+	/** @ESPAH_ALGO_DRIVER: string, the driver that this kernel would use; absent: none */
 	ESPAH_ALGO_DRIVER,
 	/** @ESPAH_ALGO_MISSING: string, the module or config option to add */
 	ESPAH_ALGO_MISSING,
-	/** @ESPAH_ALGO_PROTO: u8, IPPROTO_ESP or IPPROTO_AH; some names are of both */
+	/** @ESPAH_ALGO_PROTO: u8, IPPROTO_ESP or IPPROTO_AH; some names exist for both */
 	ESPAH_ALGO_PROTO,
 
 	__ESPAH_ALGO_MAX,
@@ -672,13 +672,13 @@ enum espah_stats_attr {
 	ESPAH_STATS_POLICIES,
 	/** @ESPAH_STATS_OUT_PACKETS: u64, packets protected and sent */
 	ESPAH_STATS_OUT_PACKETS,
-	/** @ESPAH_STATS_OUT_BYTES: u64, bytes of the inner packets */
+	/** @ESPAH_STATS_OUT_BYTES: u64, inner packet bytes sent */
 	ESPAH_STATS_OUT_BYTES,
 	/** @ESPAH_STATS_IN_PACKETS: u64, packets unprotected and delivered */
 	ESPAH_STATS_IN_PACKETS,
-	/** @ESPAH_STATS_IN_BYTES: u64, bytes of the inner packets */
+	/** @ESPAH_STATS_IN_BYTES: u64, inner packet bytes delivered */
 	ESPAH_STATS_IN_BYTES,
-	/** @ESPAH_STATS_DROPS: nested, ESPAH_DROP_ENTRY..., each reason, zeros too */
+	/** @ESPAH_STATS_DROPS: nested, ESPAH_DROP_ENTRY..., all reasons, including zero counts */
 	ESPAH_STATS_DROPS,
 	/** @ESPAH_STATS_VERSION: string, the module's version */
 	ESPAH_STATS_VERSION,
@@ -692,21 +692,21 @@ enum espah_stats_attr {
 /** enum espah_config_attr - settings of the network namespace */
 enum espah_config_attr {
 	ESPAH_CONFIG_UNSPEC,
-	/** @ESPAH_CONFIG_DEFAULT_IN: u8, bypass or discard, for what no policy matches */
+	/** @ESPAH_CONFIG_DEFAULT_IN: u8, bypass or discard, for packets that match no policy */
 	ESPAH_CONFIG_DEFAULT_IN,
 	/** @ESPAH_CONFIG_DEFAULT_OUT: u8, bypass or discard */
 	ESPAH_CONFIG_DEFAULT_OUT,
 	/**
-	 * @ESPAH_CONFIG_ICMP: u8, bypass or discard (the default), for ICMP errors that come
-	 * in clear and quote a packet of a protected flow (RFC 4301 6.1.1); what is about
-	 * the SA's own packets is not meant
+	 * @ESPAH_CONFIG_ICMP: u8, bypass or discard (the default), for ICMP errors that arrive
+	 * in clear and quote a packet of a protected flow (RFC 4301 6.1.1). Does not apply to
+	 * ICMP errors about the SA's own packets
 	 */
 	ESPAH_CONFIG_ICMP,
 	/**
-	 * @ESPAH_CONFIG_SECPATH: u8, 1 (the default) or 0: whether what came by an SA has a
-	 * secpath, by which rules of the firewall know IPsec (nft "meta ipsec exists" and
-	 * "ipsec in reqid", xt_policy). With 0 only IPv4 packets have one, where rp_filter is
-	 * not 0 on the device that they come by
+	 * @ESPAH_CONFIG_SECPATH: u8, 1 (the default) or 0: whether packets that came by an SA
+	 * have a secpath, by which firewall rules recognise IPsec (nft "meta ipsec exists" and
+	 * "ipsec in reqid", xt_policy). With 0, only IPv4 packets have one, and only if
+	 * rp_filter is not 0 on the device by which they arrive
 	 */
 	ESPAH_CONFIG_SECPATH,
 
@@ -714,17 +714,17 @@ enum espah_config_attr {
 	ESPAH_CONFIG_MAX = __ESPAH_CONFIG_MAX - 1
 };
 
-/** ESPAH_WHY_OPAQUE - the policy is for fragments without ports, and the flow is not */
+/** ESPAH_WHY_OPAQUE - the policy matches only fragments without ports; the flow is none */
 #define ESPAH_WHY_OPAQUE (1U << 5)
-/** ESPAH_WHY_MARK - another mark */
+/** ESPAH_WHY_MARK - the mark differs */
 #define ESPAH_WHY_MARK (1U << 6)
-/** ESPAH_WHY_IFINDEX - another device */
+/** ESPAH_WHY_IFINDEX - the device differs */
 #define ESPAH_WHY_IFINDEX (1U << 7)
 
-/** ESPAH_PASSED_MAX - most policies passed over that an answer tells of */
+/** ESPAH_PASSED_MAX - most ESPAH_EXPLAIN_PASSED in an answer */
 #define ESPAH_PASSED_MAX 8
 
-/** enum espah_passed_attr - a policy that comes first, but does not match */
+/** enum espah_passed_attr - a policy that precedes the matching one, but does not match */
 enum espah_passed_attr {
 	ESPAH_PASSED_UNSPEC,
 	/** @ESPAH_PASSED_POLICY_ID: u32 */
@@ -733,7 +733,7 @@ enum espah_passed_attr {
 	ESPAH_PASSED_PRIORITY,
 	/**
 	 * @ESPAH_PASSED_WHY: u32, ESPAH_PFP_* of the fields that do not match, and
-	 * ESPAH_WHY_*; of a selector with lists: the fewest
+	 * ESPAH_WHY_*; for a selector with lists: of the entry with the fewest mismatches
 	 */
 	ESPAH_PASSED_WHY,
 
@@ -741,16 +741,16 @@ enum espah_passed_attr {
 	ESPAH_PASSED_ATTR_MAX = __ESPAH_PASSED_MAX - 1
 };
 
-/** enum espah_explain_attr - a flow, and what a packet of it would meet */
+/** enum espah_explain_attr - a flow, and how its packets are handled */
 enum espah_explain_attr {
 	ESPAH_EXPLAIN_UNSPEC,
 	/** @ESPAH_EXPLAIN_DIR: u8, enum espah_dir */
 	ESPAH_EXPLAIN_DIR,
 	/** @ESPAH_EXPLAIN_SRC: binary, source address of the plaintext packet */
 	ESPAH_EXPLAIN_SRC,
-	/** @ESPAH_EXPLAIN_DST: binary, its destination address */
+	/** @ESPAH_EXPLAIN_DST: binary, destination address of the plaintext packet */
 	ESPAH_EXPLAIN_DST,
-	/** @ESPAH_EXPLAIN_PROTO: u8, its upper-layer protocol */
+	/** @ESPAH_EXPLAIN_PROTO: u8, upper-layer protocol of the plaintext packet */
 	ESPAH_EXPLAIN_PROTO,
 	/** @ESPAH_EXPLAIN_SPORT: be16 */
 	ESPAH_EXPLAIN_SPORT,
@@ -758,53 +758,53 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_DPORT,
 	/** @ESPAH_EXPLAIN_ACTION: u8, answer: enum espah_action */
 	ESPAH_EXPLAIN_ACTION,
-	/** @ESPAH_EXPLAIN_POLICY: nested, answer: enum espah_policy_attr; absent: by default */
+	/** @ESPAH_EXPLAIN_POLICY: nested, answer: enum espah_policy_attr; absent: default action */
 	ESPAH_EXPLAIN_POLICY,
 	/**
 	 * @ESPAH_EXPLAIN_SA: nested, answer: enum espah_sa_attr, without keys; several if the
-	 * policy asks for several: each takes what the one before has made
+	 * policy requires several: each is applied to the output of the one before
 	 */
 	ESPAH_EXPLAIN_SA,
 	/**
-	 * @ESPAH_EXPLAIN_DROP: string, answer: the reason under which it would be
-	 * dropped; inbound, with protect: if it came in the clear; with
-	 * EXPLAIN_EXEMPT: if it is not what that says
+	 * @ESPAH_EXPLAIN_DROP: string, answer: the reason for which the packet would be
+	 * dropped. Inbound with protect: if it arrived in clear. With EXPLAIN_EXEMPT: if
+	 * the exemption does not apply to it
 	 */
 	ESPAH_EXPLAIN_DROP,
 	/** @ESPAH_EXPLAIN_OVERHEAD: u32, answer: most bytes that the SAs add to a packet */
 	ESPAH_EXPLAIN_OVERHEAD,
-	/** @ESPAH_EXPLAIN_MTU: u32, answer: largest packet that needs no fragment, bytes */
+	/** @ESPAH_EXPLAIN_MTU: u32, answer: bytes of the largest packet that is not fragmented */
 	ESPAH_EXPLAIN_MTU,
-	/** @ESPAH_EXPLAIN_MSS: u32, answer: the TCP MSS that fits it, bytes */
+	/** @ESPAH_EXPLAIN_MSS: u32, answer: bytes of the TCP MSS for EXPLAIN_MTU */
 	ESPAH_EXPLAIN_MSS,
-	/** @ESPAH_EXPLAIN_EXEMPT: string, answer: why it passes whatever the policy says */
+	/** @ESPAH_EXPLAIN_EXEMPT: string, answer: why the packet passes regardless of the policy */
 	ESPAH_EXPLAIN_EXEMPT,
-	/** @ESPAH_EXPLAIN_TYPE: u8, ICMP type or type of the mobility header */
+	/** @ESPAH_EXPLAIN_TYPE: u8, type of the ICMP message or mobility header */
 	ESPAH_EXPLAIN_TYPE,
 	/** @ESPAH_EXPLAIN_CODE: u8, ICMP code */
 	ESPAH_EXPLAIN_CODE,
 	/** @ESPAH_EXPLAIN_FRAGMENT: flag, a fragment other than the first, without ports */
 	ESPAH_EXPLAIN_FRAGMENT,
 	/**
-	 * @ESPAH_EXPLAIN_HOOK: string, answer: the netfilter hook in which the policy is asked;
-	 * absent: in none, as there is neither policy nor SA nor a default that discards
+	 * @ESPAH_EXPLAIN_HOOK: string, answer: the netfilter hook that applies the policy;
+	 * absent: none, because there is no policy, no SA and no default that discards
 	 */
 	ESPAH_EXPLAIN_HOOK,
 	/** @ESPAH_EXPLAIN_MARK: u32, the packet's mark; default 0 */
 	ESPAH_EXPLAIN_MARK,
-	/** @ESPAH_EXPLAIN_IFINDEX: u32, its device, as ESPAH_SEL_IFINDEX; default: none */
+	/** @ESPAH_EXPLAIN_IFINDEX: u32, the packet's device, as ESPAH_SEL_IFINDEX; default: none */
 	ESPAH_EXPLAIN_IFINDEX,
 	/**
-	 * @ESPAH_EXPLAIN_PASSED: nested, answer: enum espah_passed_attr; several: those of the
-	 * family and direction that come before the policy that matches, or all if none
-	 * does; the ones in which the fewest fields do not match come first
+	 * @ESPAH_EXPLAIN_PASSED: nested, answer: enum espah_passed_attr; up to ESPAH_PASSED_MAX:
+	 * the policies of this family and direction that precede the matching policy, or all
+	 * if none matches; those with the fewest mismatching fields come first
 	 */
 	ESPAH_EXPLAIN_PASSED,
-	/** @ESPAH_EXPLAIN_PASSED_COUNT: u32, answer: how many there are in all */
+	/** @ESPAH_EXPLAIN_PASSED_COUNT: u32, answer: total number of such policies */
 	ESPAH_EXPLAIN_PASSED_COUNT,
 	/**
-	 * @ESPAH_EXPLAIN_SECPATH: u8, answer, inbound and protected: 1 or 0: whether rules of
-	 * the firewall know the packet as IPsec, see ESPAH_CONFIG_SECPATH
+	 * @ESPAH_EXPLAIN_SECPATH: u8, answer, inbound and protected: 1 or 0: whether firewall
+	 * rules recognise the packet as IPsec, see ESPAH_CONFIG_SECPATH
 	 */
 	ESPAH_EXPLAIN_SECPATH,
 
@@ -812,18 +812,18 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
 };
 
-/** enum espah_acquire_attr - the event that asks for an SA */
+/** enum espah_acquire_attr - the event that requests an SA */
 enum espah_acquire_attr {
 	ESPAH_ACQUIRE_UNSPEC,
 	/** @ESPAH_ACQUIRE_POLICY_ID: u32, the policy that matched */
 	ESPAH_ACQUIRE_POLICY_ID,
-	/** @ESPAH_ACQUIRE_TEMPLATE: nested, the policy's, addresses filled in */
+	/** @ESPAH_ACQUIRE_TEMPLATE: nested, the policy's template, with addresses filled in */
 	ESPAH_ACQUIRE_TEMPLATE,
 	/** @ESPAH_ACQUIRE_FLOW: nested, enum espah_sel_attr, the packet's own values */
 	ESPAH_ACQUIRE_FLOW,
 	/**
-	 * @ESPAH_ACQUIRE_SELECTOR: nested, enum espah_sel_attr, what the SA is to be for: the
-	 * policy's selector, with the packet's own values where ESPAH_POLICY_PFP says so
+	 * @ESPAH_ACQUIRE_SELECTOR: nested, enum espah_sel_attr, the selector of the requested SA:
+	 * that of the policy, with the packet's own values in the fields of ESPAH_POLICY_PFP
 	 */
 	ESPAH_ACQUIRE_SELECTOR,
 
@@ -836,9 +836,9 @@ enum espah_expire_attr {
 	ESPAH_EXPIRE_UNSPEC,
 	/** @ESPAH_EXPIRE_SA: nested, enum espah_sa_attr, without keys */
 	ESPAH_EXPIRE_SA,
-	/** @ESPAH_EXPIRE_LIMIT: u8, enum espah_limit: which one */
+	/** @ESPAH_EXPIRE_LIMIT: u8, enum espah_limit: the limit reached */
 	ESPAH_EXPIRE_LIMIT,
-	/** @ESPAH_EXPIRE_HARD: u8, 1: the hard limit, and the SA ends; 0: the soft one */
+	/** @ESPAH_EXPIRE_HARD: u8, 1: the hard limit, the SA is deleted; 0: the soft limit */
 	ESPAH_EXPIRE_HARD,
 
 	__ESPAH_EXPIRE_MAX,
@@ -852,23 +852,23 @@ enum espah_audit_attr {
 	ESPAH_AUDIT_REASON,
 	/** @ESPAH_AUDIT_TIME: u64, nanoseconds since the epoch */
 	ESPAH_AUDIT_TIME,
-	/** @ESPAH_AUDIT_SPI: be32, of the packet or of the SA that it came by or was to take */
+	/** @ESPAH_AUDIT_SPI: be32, SPI of the packet, or of the SA that it came by or was to use */
 	ESPAH_AUDIT_SPI,
-	/** @ESPAH_AUDIT_PROTO: u8, IPPROTO_ESP or IPPROTO_AH, with SPI */
+	/** @ESPAH_AUDIT_PROTO: u8, IPPROTO_ESP or IPPROTO_AH; present with AUDIT_SPI */
 	ESPAH_AUDIT_PROTO,
-	/** @ESPAH_AUDIT_SEQ: u32, the sequence number in the packet, if it still has one */
+	/** @ESPAH_AUDIT_SEQ: u32, sequence number in the packet, if it is still there */
 	ESPAH_AUDIT_SEQ,
-	/** @ESPAH_AUDIT_FLOW_LABEL: u32, of an IPv6 packet */
+	/** @ESPAH_AUDIT_FLOW_LABEL: u32, flow label of an IPv6 packet */
 	ESPAH_AUDIT_FLOW_LABEL,
 	/**
-	 * @ESPAH_AUDIT_FLOW: nested, enum espah_sel_attr, the packet's own values: of the
-	 * outer packet until it is authenticated, of the inner one then; absent: its headers
-	 * are broken, or it is gone
+	 * @ESPAH_AUDIT_FLOW: nested, enum espah_sel_attr, the packet's own values: of the outer
+	 * packet before authentication, of the inner packet afterwards; absent: the headers
+	 * are broken, or the packet is gone
 	 */
 	ESPAH_AUDIT_FLOW,
 	/** @ESPAH_AUDIT_POLICY_ID: u32, the policy concerned */
 	ESPAH_AUDIT_POLICY_ID,
-	/** @ESPAH_AUDIT_MISSED: u32, packets dropped for this reason that no event told of */
+	/** @ESPAH_AUDIT_MISSED: u32, packets dropped for this reason that no event reported */
 	ESPAH_AUDIT_MISSED,
 	/** @ESPAH_AUDIT_PAD: alignment of 64-bit attributes */
 	ESPAH_AUDIT_PAD,
