@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How many SAs and policies user namespaces may have, with the module parameter `userns`.
+ * Limits on the number of SAs and policies of user namespaces (module parameter `userns`).
  *
- * Most of what they make the kernel hold is charged to their memory cgroup. What cannot be is what
- * the crypto API keeps for a key, the buckets of hash tables, and what a packet allocates: up to
- * 5 KB an SA or policy. So there are limits: for each network namespace, and for all of an owner,
- * who may have many. The owner is who made the outermost user namespace, as the user is by whom
- * the kernel limits the number of namespaces. A root that starts containers for others makes their
- * namespaces, too: there, each outermost namespace is on its own.
+ * Most of their kernel memory is charged to the memory cgroup of the requester. The crypto API's
+ * memory for a key, hash table buckets and the allocations for packets cannot be charged: up to
+ * 5 KB per SA or policy. Therefore the count is limited per network namespace, and per owner,
+ * because an owner may have many namespaces. The owner is the user who created the outermost user
+ * namespace; the kernel limits the number of namespaces by that user, too. If that user is root,
+ * which may create namespaces for containers of others, each outermost namespace is its own owner.
  *
  * SAs and policies of the initial user namespace, and those that its administrator adds
  * elsewhere, are not counted.
@@ -18,9 +18,9 @@
 #include <linux/netlink.h>
 #include <net/net_namespace.h>
 
-/* of each kind in a network namespace: enough for a gateway of a thousand sites that rekey */
+/* SAs, and policies, per network namespace: enough for a gateway that rekeys with 1000 sites */
 #define ESPAH_ACCOUNT_NET 4096
-/* in all of an owner: 5 KB each make 80 MB of both kinds */
+/* SAs, and policies, per owner: at 5 KB each, both together take 80 MB */
 #define ESPAH_ACCOUNT_OWNER 8192
 
 enum espah_account_kind { ESPAH_ACCOUNT_SA, ESPAH_ACCOUNT_POLICY, ESPAH_ACCOUNT_KINDS };
@@ -29,14 +29,15 @@ struct espah_account;
 
 /**
  * espah_account_charge - count an SA or a policy
- * @account: set to what espah_account_uncharge() takes, NULL if it is not counted
+ * @account: set to the account for espah_account_uncharge(), or to NULL if not counted
  * @net: network namespace
- * @kind: which of both
- * @present: how many of this kind the namespace has
+ * @kind: SA or policy
+ * @present: number of this kind in the namespace
  * @skb: the request
  * @extack: gets a sentence on failure
  *
- * What is being freed still counts: so who adds and deletes by turns cannot outrun that.
+ * An object counts until its memory is freed, so that alternating add and delete requests cannot
+ * exceed the limit.
  * Context: process; the request's sender.
  * Return: 0; -ENOSPC; -ENOMEM.
  */
@@ -44,7 +45,7 @@ int espah_account_charge(struct espah_account **account, const struct net *net,
 			 enum espah_account_kind kind, unsigned int present,
 			 const struct sk_buff *skb, struct netlink_ext_ack *extack);
 
-/* when its memory is freed; @account may be NULL; Context: any but hard interrupts */
+/* uncounts a freed SA or policy; @account may be NULL; Context: any but hard interrupts */
 void espah_account_uncharge(struct espah_account *account, enum espah_account_kind kind);
 
 #endif /* _ESPAH_ACCOUNT_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The route by which IPv4 packets of an SA reach this host. It is kept, as the kernel keeps
- * that of a connected socket, so that not each packet has to look it up. What a rule of the
- * firewall does to a packet still counts: who changes its destination drops the route.
+ * The route by which IPv4 packets of an SA reach this host. It is cached, as for a connected
+ * socket, to save a route lookup per packet. Firewall rules still apply: a rule that changes the
+ * destination of a packet drops its route.
  */
 #ifndef _ESPAH_ARRIVAL_H
 #define _ESPAH_ARRIVAL_H
@@ -13,10 +13,10 @@
 #include "sad.h"
 
 /**
- * struct espah_arrival - a route, and what it is good for
- * @dst: the route; referred to
- * @ifindex: the device that packets came by
- * @kept: jiffies of when it was kept
+ * struct espah_arrival - a cached route
+ * @dst: the route; holds a reference
+ * @ifindex: device by which the packets arrived
+ * @kept: jiffies when the route was cached
  * @rcu: defers the freeing
  */
 struct espah_arrival {
@@ -26,13 +26,13 @@ struct espah_arrival {
 	struct rcu_head rcu;
 };
 
-/* whether the route of one such packet is that of all */
+/* whether a packet may use the cached route: IPv4 from the SA's source address, without a mark */
 static inline bool espah_arrival_usual(const struct espah_path *path, const struct sk_buff *skb)
 {
 	return path->family == AF_INET && ip_hdr(skb)->saddr == path->src.ip4 && !skb->mark;
 }
 
-/* gives a packet at PRE_ROUTING the route that was kept, if there is one; Context: RCU reader */
+/* sets the cached route, if any, on a packet at PRE_ROUTING; Context: RCU reader */
 static inline void espah_arrival_use(const struct espah_path *path, struct sk_buff *skb)
 {
 	const struct espah_arrival *arrival = rcu_dereference(path->arrival);
@@ -42,10 +42,10 @@ static inline void espah_arrival_use(const struct espah_path *path, struct sk_bu
 		skb_dst_set_noref(skb, arrival->dst);
 }
 
-/* for espah_arrival_keep() */
+/* slow path of espah_arrival_keep() */
 void espah_arrival_replace(struct espah_path *path, const struct sk_buff *skb);
 
-/* keeps the route of a packet at LOCAL_IN; Context: RCU reader */
+/* caches the route of a packet at LOCAL_IN; Context: RCU reader */
 static inline void espah_arrival_keep(struct espah_path *path, const struct sk_buff *skb)
 {
 	const struct espah_arrival *arrival = rcu_dereference(path->arrival);
@@ -55,7 +55,7 @@ static inline void espah_arrival_keep(struct espah_path *path, const struct sk_b
 		espah_arrival_replace(path, skb);
 }
 
-/* nobody uses it any more */
+/* frees a cached route that has no users left; @arrival may be NULL */
 void espah_arrival_free(struct espah_arrival *arrival);
 
 #endif /* _ESPAH_ARRIVAL_H */

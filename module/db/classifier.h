@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The classifier of the SPD: tuple-space search. One hash table for each
- * distinct shape of selector (family, prefix lengths, whether protocol and
- * ports are exact, mask of the mark, whether a device is named), visited in the
- * order of the best rule in it, so that the cost of a lookup depends on the
- * number of shapes and not of rules.
+ * The classifier of the SPD: tuple-space search. There is one hash table for
+ * each distinct shape of selector (family, prefix lengths, whether protocol and
+ * ports are exact, mask of the mark, whether a device is named). A lookup visits
+ * the tables in the order of their best rules, so its cost depends on the number
+ * of shapes, not on the number of rules.
  *
- * Readers hold rcu_read_lock(); writers are serialised by the caller, are in
+ * Readers hold rcu_read_lock(). The caller serialises writers, which run in
  * process context and may wait for a grace period when a table is resized.
- * Nothing but memory handed to kfree_rcu() outlives the last rule, so unloading
- * needs no barrier.
+ * Only memory handed to kfree_rcu() outlives the last rule, so unloading needs
+ * no barrier.
  */
 #ifndef _ESPAH_CLASSIFIER_H
 #define _ESPAH_CLASSIFIER_H
@@ -23,13 +23,13 @@ struct espah_cell;
 struct espah_policy;
 
 /**
- * struct espah_rule - a selector in the classifier; one of those of a policy
- * @policy: whose rule it is
+ * struct espah_rule - a selector of a policy in the classifier
+ * @policy: policy of the rule
  * @priority: lower is found first
  * @order: breaks ties: lower is found first; set by the caller, one for each policy
- * @sel: what it matches; constant while the rule is in the classifier
- * @link: in its cell, sorted; for the classifier
- * @cell: the rules of equal masked key that it is among; for the classifier
+ * @sel: the selector; constant while the rule is in the classifier
+ * @link: in @cell, sorted; for the classifier
+ * @cell: the rules with the same masked key; for the classifier
  */
 struct espah_rule {
 	struct espah_policy *policy;
@@ -49,8 +49,8 @@ static inline u64 espah_rule_rank(const struct espah_rule *rule)
 /**
  * struct espah_classifier - rules of one direction
  * @shapes: sorted array of the shapes; NULL when there is no rule
- * @proto_rules: how many rules name a protocol
- * @rules: how many rules there are, or have room; for writers
+ * @proto_rules: number of rules that name a protocol
+ * @rules: number of rules, including reserved ones; for writers
  */
 struct espah_classifier {
 	struct espah_shapes __rcu *shapes;
@@ -59,9 +59,9 @@ struct espah_classifier {
 };
 
 /**
- * espah_classifier_reserve - make room for a rule, which nobody finds yet
+ * espah_classifier_reserve - make room for a rule, without making it visible
  * @cls: the classifier
- * @rule: the rule; owned by the caller, who frees it only an RCU grace period
+ * @rule: the rule; owned by the caller, which may free it an RCU grace period
  *	after espah_classifier_del() or espah_classifier_replace()
  *
  * Context: process context, writer.
@@ -69,15 +69,15 @@ struct espah_classifier {
  */
 int espah_classifier_reserve(struct espah_classifier *cls, struct espah_rule *rule);
 
-/* puts a rule in for which there is room; cannot fail; caller is a writer */
+/* inserts a reserved rule; cannot fail; caller is a writer */
 void espah_classifier_insert(struct espah_classifier *cls, struct espah_rule *rule);
 
-/* takes a rule out, or its room; cannot fail; process context, writer */
+/* removes a rule, or its reservation; cannot fail; process context, writer */
 void espah_classifier_del(struct espah_classifier *cls, struct espah_rule *rule);
 
 /*
- * Puts @new, which has the selector and priority of @old and takes over its
- * order, in the place of @old in one step: each reader finds one of the two.
+ * Replaces @old by @new atomically: each reader finds one of the two. @new has
+ * the selector and priority of @old and takes over its order.
  */
 void espah_classifier_replace(struct espah_classifier *cls, struct espah_rule *old,
 			      struct espah_rule *new);
@@ -95,9 +95,9 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
  * @cls: the classifier
  * @flow: the flow
  *
- * Of the rules that match, the one of lowest (priority, order). A flow whose
- * ports are opaque matches only rules that do not speak of ports; see
- * espah_spd_lookup() for those that this may hide.
+ * Of the matching rules, this is the one with the lowest (priority, order). A
+ * flow whose ports are opaque matches only rules without ports;
+ * espah_spd_lookup() handles the rules with ports that may precede them.
  *
  * Context: RCU reader. No allocation, no lock.
  * Return: the rule, valid until rcu_read_unlock(), or NULL.
@@ -105,7 +105,7 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
 struct espah_rule *espah_classify(const struct espah_classifier *cls,
 				  const struct espah_flow *flow);
 
-/* number of shapes that a lookup may visit; for statistics and tests; caller is a writer */
+/* number of shapes; for statistics and tests; caller is a writer */
 unsigned int espah_classifier_shapes(const struct espah_classifier *cls);
 
 #endif /* _ESPAH_CLASSIFIER_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Routing domains. The outer packets of an SA travel in the VRF that the SA names, or else in the
- * domain of the device that holds the SA's local address: a VRF, or the main one. Addresses come
- * and go after SAs are added, so that domain is looked up when a packet needs a route, and again
- * after any address has changed. VRFs are known by their index; nothing here keeps a device.
+ * domain of the device that has the SA's local address: a VRF or the main domain. Addresses may
+ * change after the SA was added, so the domain is looked up when a packet needs a route, and again
+ * after any address has changed. VRFs are stored by index; no reference to a device is held.
  */
 #ifndef _ESPAH_DOMAIN_H
 #define _ESPAH_DOMAIN_H
@@ -12,7 +12,7 @@
 #include <net/l3mdev.h>
 #include "sad.h"
 
-/* the VRF that a device belongs to or is: its index; 0: the main domain; Context: RCU reader */
+/* index of the VRF of a device, or of a VRF itself; 0: main domain; Context: RCU reader */
 static inline u32 espah_domain(const struct net_device *dev)
 {
 	if (likely(!netif_is_l3_slave(dev) && !netif_is_l3_master(dev)))
@@ -26,18 +26,18 @@ static inline u32 espah_domain(const struct net_device *dev)
  * @addr: the address
  * @family: its family
  *
- * Of several domains that have the address, the main one comes first.
+ * If several domains have the address, the main domain is preferred.
  *
  * Context: RCU reader.
- * Return: index of the VRF; 0: the main domain, or nobody has the address.
+ * Return: index of the VRF; 0: the main domain, or no device has the address.
  */
 u32 espah_domain_of(struct net *net, const union espah_addr *addr, u8 family);
 
-/* whether a host's address is of this host, in the domain of @dev; NULL: in the main one */
+/* whether an address is local in the domain of @dev; NULL: in the main domain */
 bool espah_domain_has(struct net *net, const union espah_addr *addr, u8 family,
 		      const struct net_device *dev);
 
-/* the device that has a link-local address: its index, or 0; Context: RCU reader */
+/* index of the device that has a link-local address, or 0; Context: RCU reader */
 u32 espah_domain_link(struct net *net, const struct in6_addr *addr);
 
 /**
@@ -45,7 +45,7 @@ u32 espah_domain_link(struct net *net, const struct in6_addr *addr);
  * @sa: the SA
  * @path: its path
  *
- * Context: RCU reader. Return: index of the VRF, which may be gone if the SA names it, or 0.
+ * Context: RCU reader. Return: index of the VRF, or 0. A VRF that the SA names may be gone.
  */
 u32 espah_path_domain(const struct espah_sa *sa, struct espah_path *path);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which cipher keys SAs have, so that a second use of one can be told.
+ * The cipher keys of SAs, to detect the reuse of a key.
  *
- * In a counter mode, two packets with the same key, salt and IV show each other's plaintext
- * (RFC 4106 section 10). The algorithm does not matter: GCM and CTR make the same key stream of
- * the same key, salt and IV. Keys of other modes are not kept here.
+ * In a counter mode, two packets with the same key, salt and IV reveal each other's plaintext
+ * (RFC 4106 section 10). The algorithm does not matter: GCM and CTR produce the same key stream
+ * from the same key, salt and IV. Keys of other modes are not kept here.
  */
 #ifndef _ESPAH_KEY_USE_H
 #define _ESPAH_KEY_USE_H
@@ -17,10 +17,10 @@
 struct espah_sa;
 
 /**
- * struct espah_key_use - an SA's place among those with its cipher key and salt
+ * struct espah_key_use - links an SA to the other SAs with its cipher key and salt
  * @node: in the table, for one SA of each key
- * @print: fingerprint of cipher key and salt, by espah_keys.secret
- * @len: bytes of both; 0: of a mode in which a second use shows nothing, or without keys yet
+ * @print: fingerprint of cipher key and salt, keyed with espah_keys.secret
+ * @len: bytes of cipher key and salt; 0: not a counter mode, or no keys yet
  * @sharers: the SAs with this key, in a ring without a head
  */
 struct espah_key_use {
@@ -33,7 +33,7 @@ struct espah_key_use {
 /**
  * struct espah_keys - the cipher keys of a network namespace
  * @table: struct espah_sa, one for each key; under espah_net.lock
- * @secret: of this namespace, so that nobody can choose keys that meet in the table
+ * @secret: random, so that no user can choose keys that collide in the table
  */
 struct espah_keys {
 	struct rhashtable table;
@@ -42,21 +42,21 @@ struct espah_keys {
 
 /* Return: 0 or -ENOMEM */
 int espah_keys_setup(struct espah_keys *keys);
-/* when no SA is left in it */
+/* @keys must be empty */
 void espah_keys_teardown(struct espah_keys *keys);
 
 /*
- * takes the fingerprint of an SA's cipher key and the salt behind it, @len bytes; once, before the
- * others, which do nothing for an SA without it
+ * computes the fingerprint of an SA's cipher key and the salt behind it, @len bytes; called once,
+ * before the functions below, which ignore an SA without a fingerprint
  */
 void espah_key_use_init(const struct espah_keys *keys, struct espah_sa *sa, unsigned int len);
 
-/* whether another SA has the cipher key and salt of @sa, which is not added; espah_net.lock */
+/* whether an added SA has the key and salt of @sa, not added yet; Context: espah_net.lock */
 bool espah_key_used(struct espah_keys *keys, struct espah_sa *sa);
 
-/* @sa has its key from now on; Context: espah_net.lock; Return: 0 or -errno for want of memory */
+/* adds the key of @sa; Context: espah_net.lock; Return: 0, or -errno without memory */
 int espah_key_use_add(struct espah_keys *keys, struct espah_sa *sa);
-/* @sa, which was added, has its key no longer; Context: espah_net.lock */
+/* removes the key of an added @sa; Context: espah_net.lock */
 void espah_key_use_del(struct espah_keys *keys, struct espah_sa *sa);
 
 #endif /* _ESPAH_KEY_USE_H */

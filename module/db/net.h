@@ -15,27 +15,27 @@
 #define ESPAH_VERSION "0.1.0"
 
 /**
- * struct espah_drop_rate - how often drops of a reason were told of late
- * @last: jiffies of the last time
- * @missed: packets that were not told of since
+ * struct espah_drop_rate - rate limit for the events of one drop reason
+ * @last: jiffies of the last event
+ * @missed: packets dropped without an event since then
  */
 struct espah_drop_rate {
 	unsigned long last;
 	atomic_t missed;
 };
 
-/* sends a packet that has waited for its SA; see output.h */
+/* sends a packet that waited for its SA; see output.h */
 typedef void espah_held_send_t(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
 			       struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 			       u8 nesting);
 
 /**
  * struct espah_waiting - the packets that wait in a network namespace
- * @lock: guards all of it, and @held, @queue and the first @slot of policies
- * @packets: in the order in which they came
- * @count: how many
- * @work: sends them, and drops those that have waited for too long
- * @send: sends one
+ * @lock: guards this struct, and @held, @queue and @tmpl.slot of policies
+ * @packets: the packets, in the order of arrival
+ * @count: number of packets
+ * @work: sends the packets, and drops those that have waited too long
+ * @send: sends one packet
  */
 struct espah_waiting {
 	spinlock_t lock;
@@ -46,10 +46,10 @@ struct espah_waiting {
 };
 
 /**
- * struct espah_flowtable - what is to be done about connections older than the policies
- * @lock: held while conntrack's entries are walked through
- * @stale: policies have changed since; set under espah_net.lock
- * @work: the walk if no request follows that was waited for
+ * struct espah_flowtable - state of the conntrack walk for connections older than the policies
+ * @lock: held during the walk through the conntrack entries
+ * @stale: policies have changed since the last walk; set under espah_net.lock
+ * @work: does the walk if the expected next request does not come
  */
 struct espah_flowtable {
 	struct mutex lock;
@@ -58,27 +58,27 @@ struct espah_flowtable {
 };
 
 /**
- * struct espah_net - what espah keeps for a network namespace
+ * struct espah_net - the state of a network namespace
  * @net: the namespace
  * @stats: counters
- * @tap: device that shows packets in clear, or NULL; under RTNL
- * @default_action: enum espah_action for what no policy matches, by enum espah_dir
+ * @tap: tap device, which shows packets in clear, or NULL; under RTNL
+ * @default_action: enum espah_action for packets without a policy, by enum espah_dir
  * @icmp_plaintext: ESPAH_CONFIG_ICMP
  * @secpath: ESPAH_CONFIG_SECPATH
  * @lock: serialises configuration
  * @sad: its SAs
  * @spd: its policies
  * @encap_ports: users of each UDP port, see port.h; changed under @lock
- * @udp_paths: path MTUs of ESP in UDP that short quotations told
+ * @udp_paths: path MTUs of ESP in UDP, from ICMP errors with short quotations
  * @hooked: the netfilter hooks are registered; under @lock
- * @sparing: so are those that spare IPv6 packets XFRM's search; under @lock
- * @pinned: policies exist, which keep the module from being removed; under @lock
+ * @sparing: the hooks that save IPv6 packets the XFRM lookup are registered; under @lock
+ * @pinned: policies exist, so the module must not be removed; under @lock
  * @waiting: packets that wait for an SA
- * @flowtable: offloaded connections that are older than the policies
+ * @flowtable: for offloaded connections that are older than the policies
  * @queued: packets were queued for helpers in user space; see confirm.c
- * @addresses: counts changes of the host's addresses and of the devices in VRFs; see domain.h
- * @dying: the namespace is going away: nothing is added any more; under @lock
- * @rates: by enum espah_drop
+ * @addresses: counts changes of the host's addresses and of VRF membership; see domain.h
+ * @dying: the namespace is going away and accepts no additions; under @lock
+ * @rates: rate limits of drop events, by enum espah_drop
  */
 struct espah_net {
 	struct net *net;
@@ -105,10 +105,10 @@ struct espah_net {
 
 extern unsigned int espah_net_id;
 
-/* for what may sleep: frees SAs, ends those whose lifetime is over, sends what has waited */
+/* for work that may sleep: frees SAs, expires SAs, sends packets that waited */
 extern struct workqueue_struct *espah_workqueue;
 
-/* once for the module; teardown waits until what was freed is gone */
+/* once for the module; teardown waits for pending RCU callbacks and work */
 int espah_workqueue_setup(void);
 void espah_workqueue_teardown(void);
 

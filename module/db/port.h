@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The UDP ports that inbound SAs expect ESP at: counted in espah_net.encap_ports, under
- * espah_net.lock. Nobody looks at UDP packets to other ports.
+ * The UDP ports on which inbound SAs expect ESP. Their users are counted in
+ * espah_net.encap_ports, under espah_net.lock. UDP packets to other ports are ignored.
  */
 #ifndef _ESPAH_PORT_H
 #define _ESPAH_PORT_H
@@ -12,7 +12,7 @@
 int espah_port_get(struct espah_net *en, __be16 port);
 void espah_port_put(struct espah_net *en, __be16 port);
 
-/* whether an SA expects ESP there; Context: any */
+/* whether an SA expects ESP on a port; Context: any */
 static inline bool espah_port_used(struct espah_net *en, u16 port)
 {
 	return xa_load(&en->encap_ports, port);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Why packets are dropped: one list, from which come the enum, the counters,
- * the names that the CLI prints, and the trace events.
+ * Drop reasons: one list, which yields the enum, the counters, the names that
+ * the CLI prints, and the trace events.
  */
 #ifndef _ESPAH_REASONS_H
 #define _ESPAH_REASONS_H
@@ -76,7 +76,7 @@
 	  "a fragment without ports, and a policy that asks for ports comes first")                \
 	X(MALFORMED_IN, "malformed_in", IP_INHDR, "headers of a received packet are broken")
 
-/** enum espah_drop - why a packet was dropped; ESPAH_DROP_NONE is no drop */
+/** enum espah_drop - why a packet was dropped; ESPAH_DROP_NONE: not dropped */
 enum espah_drop {
 	ESPAH_DROP_NONE,
 #define X(id, name, kernel, text) ESPAH_DROP_##id,
@@ -87,8 +87,8 @@ enum espah_drop {
 
 #define DROP_BIT(id) BIT_ULL(ESPAH_DROP_##id)
 /*
- * The auditable ones: RFC 4301 4.4.1.1, 5.2, 6.1, 6.2, 7; RFC 4302 and 4303 3.3.3 (numbers ran
- * out), 3.4.1 (fragment), 3.4.2 (no SA), 3.4.3 (replay), 3.4.4 (ICV)
+ * The auditable reasons: RFC 4301 4.4.1.1, 5.2, 6.1, 6.2, 7; RFC 4302 and 4303 3.3.3 (sequence
+ * number overflow), 3.4.1 (fragment), 3.4.2 (no SA), 3.4.3 (replay), 3.4.4 (ICV)
  */
 #define ESPAH_DROPS_AUDITED							\
 	(DROP_BIT(NO_SA) | DROP_BIT(OPAQUE_OUT) | DROP_BIT(SEQ_OVERFLOW) |	\
@@ -97,7 +97,7 @@ enum espah_drop {
 	 DROP_BIT(POLICY) | DROP_BIT(BUNDLE) | DROP_BIT(PLAINTEXT) |		\
 	 DROP_BIT(ICMP_PLAINTEXT) | DROP_BIT(OPAQUE_IN))
 
-/* Those that are as they should be, of which nobody needs to hear. */
+/* The reasons that are part of normal operation and cause no event. */
 #define ESPAH_DROPS_QUIET (DROP_BIT(KEEPALIVE) | DROP_BIT(DUMMY))
 
 extern const char *const espah_drop_names[ESPAH_DROP_NUM];

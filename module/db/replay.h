@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Anti-replay and extended sequence numbers (RFC 4303 3.4.3 and appendix A).
- * Pure: no skb, no lock; also compiled into the unit tests. All numbers are 64
- * bits wide here; without ESN the upper half stays 0.
+ * Pure: no skb, no lock; also compiled into the unit tests. All sequence numbers
+ * are 64 bits wide here; without ESN the upper half stays 0.
  */
 #ifndef _ESPAH_REPLAY_H
 #define _ESPAH_REPLAY_H
@@ -12,16 +12,16 @@
 /**
  * struct espah_replay - the receive window of one SA
  * @top: highest sequence number that was authenticated; 0 before the first
- * @window: packets that the window spans; 0: the check is off
- * @mask: number of words of @bits less one; a power of two less one
- * @failures: packets whose ICV was wrong since the last one that was authenticated; ESN only
- * @failing_since: when the first of them came, in seconds
- * @bits: ring of bits, one a number, at (number / 64) & @mask
+ * @window: size of the window in packets; 0: the check is off
+ * @mask: number of words of @bits minus one; a power of two minus one
+ * @failures: packets with a wrong ICV since the last authenticated packet; ESN only
+ * @failing_since: time of the first of these failures, in seconds
+ * @bits: ring of bits, one per number, in word (number / 64) & @mask
  *
  * The ring holds at least @window + 64 bits, so that a whole word can be
- * cleared when the window moves without forgetting what is still inside it.
- * Not locked: espah_replay_advance() is called under the lock of the SA,
- * espah_replay_check() is not, and may be overtaken by it.
+ * cleared when the window moves without losing bits that are still inside it.
+ * espah_replay_advance() runs under the lock of the SA; espah_replay_check()
+ * does not, and may run concurrently.
  */
 struct espah_replay {
 	u64 top;
@@ -32,16 +32,16 @@ struct espah_replay {
 	u64 bits[];
 };
 
-/* from so many failures on espah_esn_resync() is worth the call */
+/* packets: number of failures from which espah_esn_resync() is called */
 #define ESPAH_RESYNC_FAILURES 64
-/* and for so many seconds nothing must have been authenticated */
+/* seconds: time without an authenticated packet before resynchronisation */
 #define ESPAH_RESYNC_SECONDS 5
-/* so many values of the upper half are tried */
+/* values of the upper half that are tried */
 #define ESPAH_RESYNC_STEPS 4
-/* and for one of them so many packets out of this many, as chance will have it */
+/* out of this many packets, on average one is tried for each of these values */
 #define ESPAH_RESYNC_ODDS 64
 
-/** enum espah_replay_verdict - what the window says of a number */
+/** enum espah_replay_verdict - result of checking a number against the window */
 enum espah_replay_verdict {
 	ESPAH_REPLAY_OK,
 	/** @ESPAH_REPLAY_SEEN: within the window and already received */
@@ -50,7 +50,7 @@ enum espah_replay_verdict {
 	ESPAH_REPLAY_OLD,
 };
 
-/* bytes of a struct espah_replay for a window of so many packets */
+/* bytes of a struct espah_replay for a window of @window packets */
 size_t espah_replay_size(u32 window);
 
 /* prepares zeroed memory of espah_replay_size(); numbers up to @top count as seen */
@@ -61,8 +61,8 @@ void espah_replay_init(struct espah_replay *replay, u32 window, u64 top);
  * @replay: the window
  * @seq: the whole 64-bit number
  *
- * Cheap, changes nothing, may run beside espah_replay_advance(). Done before
- * the ICV is verified (RFC 4303 3.4.3).
+ * Cheap, changes nothing, may run concurrently with espah_replay_advance().
+ * Called before the ICV is verified (RFC 4303 3.4.3).
  */
 enum espah_replay_verdict espah_replay_check(const struct espah_replay *replay, u64 seq);
 
@@ -72,40 +72,40 @@ enum espah_replay_verdict espah_replay_check(const struct espah_replay *replay, 
  * @seq: the whole 64-bit number
  *
  * Context: the caller holds the SA's lock and has verified the ICV.
- * Return: OK, and the number is recorded; otherwise nothing has changed.
+ * Return: ESPAH_REPLAY_OK if the number was recorded; otherwise nothing has changed.
  */
 enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 seq);
 
 /**
- * espah_esn_expand - the 64-bit number that a packet's lower half stands for
+ * espah_esn_expand - the 64-bit number for the lower half in a packet
  * @top: highest number authenticated so far
  * @window: the window's size in packets, at most 2^31
  * @low: the 32 bits from the wire
  *
- * RFC 4303 appendix A2.2: the higher half is guessed from the position of
- * @low against the window; the ICV, which covers it, proves the guess.
+ * RFC 4303 appendix A2.2: the upper half is guessed from the position of @low
+ * relative to the window; the ICV, which covers it, verifies the guess.
  *
- * Return: the number; 0 when it would lie before the first one, which no window accepts.
+ * Return: the number; 0, which no window accepts, if it would lie before the first number.
  */
 u64 espah_esn_expand(u64 top, u32 window, u32 low);
 
-/* counts a packet whose ICV was wrong, at so many seconds; without a lock, as none is worth it */
+/* counts a packet with a wrong ICV; @now in seconds; no lock, as an approximate count will do */
 void espah_esn_failed(struct espah_replay *replay, u32 now);
 
 /**
- * espah_esn_resync - another guess, after so many that were wrong
- * @replay: the window, with at least ESPAH_RESYNC_FAILURES
- * @seq: what espah_esn_expand() said
- * @now: in seconds
- * @random: any number, which who sends the packets does not know
+ * espah_esn_resync - another guess, after many wrong ones
+ * @replay: the window, with at least ESPAH_RESYNC_FAILURES failures
+ * @seq: result of espah_esn_expand()
+ * @now: seconds
+ * @random: random number, unknown to the sender of the packets
  *
- * RFC 4303 appendix A3: who has missed 2^32 packets or more guesses each upper half too low.
- * Once nothing has been authenticated for a while, packets are now and then taken for one of
- * the subspaces that follow. One guess a packet: forged ones cost no more than before. Between
- * authentic ones that come seldom they may bring it about, but then few of these are lost, and
- * nobody can tell which.
+ * RFC 4303 appendix A3: a receiver that has missed 2^32 packets or more guesses each upper half
+ * too low. After some time without an authenticated packet, some packets are therefore assigned to
+ * one of the following subspaces. There is one guess per packet, so forged packets cost no more
+ * than before. If authentic packets are rare, forged packets between them can trigger such guesses,
+ * but then only few authentic packets are lost, and nobody can predict which.
  *
- * Return: @seq, or a number that is a multiple of 2^32 higher.
+ * Return: @seq, or @seq plus a multiple of 2^32.
  */
 u64 espah_esn_resync(const struct espah_replay *replay, u64 seq, u32 now, u32 random);
 

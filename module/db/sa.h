@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A security association (RFC 4301 4.1, 4.4.2), and what it shares with others. */
+/* A security association (RFC 4301 4.1, 4.4.2), and the state that it shares with others. */
 #ifndef _ESPAH_SA_H
 #define _ESPAH_SA_H
 
@@ -30,15 +30,15 @@ struct metadata_dst;
 struct skb_ext;
 
 /**
- * struct espah_sa_id - what a packet's SA is found by (RFC 4301 4.1)
+ * struct espah_sa_id - the lookup key of an SA (RFC 4301 4.1)
  * @dst: destination address of the outer header
  * @spi: security parameter index
  * @proto: IPPROTO_ESP or IPPROTO_AH
  * @family: family of @dst
  * @dir: enum espah_dir
- * @zero: 0, so that the struct can be hashed as it lies in memory
- * @vrf: index of the VRF that the SA was said to be in, or 0: that of its local address. Of a
- *	packet: the domain in which it came
+ * @zero: 0, padding, so that the whole struct can be hashed
+ * @vrf: index of the VRF that the SA names; 0: the SA is in the domain of its local address. In the
+ *	id of a packet: the domain in which the packet arrived
  */
 struct espah_sa_id {
 	union espah_addr dst;
@@ -63,9 +63,9 @@ static inline bool espah_proto_is_ipsec(u8 proto)
 }
 
 /**
- * struct espah_slot_id - what ties SAs to the policies that ask for them
+ * struct espah_slot_id - links SAs to the policies that require them
  * @src: source address of the SAs
- * @dst: their destination address
+ * @dst: destination address of the SAs
  * @reqid: request id
  * @family: family of the addresses
  * @proto: IPPROTO_ESP or IPPROTO_AH
@@ -84,29 +84,30 @@ struct espah_slot_id {
 	u32 vrf;
 };
 
-/* the CPU of an SA whose packets stay where they come */
+/* no CPU: packets stay on the CPU where they arrive */
 #define ESPAH_CPU_NONE -1
 
 enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
 
 /**
  * struct espah_queue - packets that a driver or another CPU works on, in order; see order.h
- * @lock: guards the rest
- * @ops: struct espah_op, in the order in which packets came
- * @len: how many; 0 lets packets pass without queueing; READ_ONCE without @lock
- * @serial_cpu: the CPU that releases while others help, or ESPAH_CPU_NONE; READ_ONCE
+ * @lock: guards the other members
+ * @ops: struct espah_op, in the order in which the packets arrived
+ * @len: packets queued or being released; 0 lets packets pass without queueing; READ_ONCE without
+ *	@lock
+ * @serial_cpu: the CPU that releases packets while others help, or ESPAH_CPU_NONE; READ_ONCE
  *	without @lock
- * @releasing: somebody is passing on packets from @ops
- * @resuming: @serial_cpu was asked to, or the one before it because of @fence
- * @fence: none is released until the CPU that did has received its backlog
+ * @releasing: a CPU is releasing packets from @ops
+ * @resuming: @serial_cpu, or with @fence its predecessor, was asked to release packets
+ * @fence: no packet is released until the previous releasing CPU has received its backlog
  * @fence_cpu: that CPU, once ESPAH_FENCE_SET
- * @backlog: how much of it: up to this packet
- * @from: the CPU that packets came to when others began to help
- * @brought: jiffies when it brought one last
- * @released: counts those that have left
+ * @backlog: position in the backlog of @fence_cpu up to which it must have received
+ * @from: the CPU where packets arrived when others began to help
+ * @brought: jiffies when @from last queued a packet
+ * @released: counts released packets
  * @turn: counts packets that others may help with
- * @worker: the CPU that runs the crypto during this turn of some packets
- * @resume: in what @serial_cpu has to do
+ * @worker: the CPU that runs the crypto for the packets of the current turn
+ * @resume: in the work list of the CPU that is to resume the queue
  */
 struct espah_queue {
 	spinlock_t lock; /* see above */
@@ -130,19 +131,19 @@ struct espah_queue {
  * struct espah_slot - the meeting point of policies and SAs
  * @node: in the SAD's table of slots
  * @id: its key
- * @users: SAs in the SAD and policies that refer to it; changed under espah_net.lock;
- *	at 0 it leaves the table of slots
- * @refs: what keeps its memory: 1 for the table, 2 for each SA until it is freed, which
- *	may be long after it left the SAD (for the slot that it has, and for @queue)
- * @sas: its SAs, newest first; under espah_net.lock
- * @sa: the newest SA with keys, which output uses (RFC 4301 4.4.2.1 leaves the
- *	choice open; the newest makes a rekey switch once); NULL: none
+ * @users: SAs in the SAD and policies that refer to the slot; changed under espah_net.lock;
+ *	at 0 the slot leaves the table of slots
+ * @refs: references to the memory: 1 for the table; 2 for each SA (for its slot and for @queue)
+ *	until the SA is freed, which may be long after it left the SAD
+ * @sas: SAs of the slot, newest first; under espah_net.lock
+ * @sa: the newest SA with keys, which output uses (RFC 4301 4.4.2.1 leaves the choice
+ *	open; with the newest, a rekey switches only once); NULL: none
  * @rcu: defers the freeing
- * @queue: one for all its SAs, so that packets of an SA do not overtake those of the one
- *	that it replaces
+ * @queue: shared by all SAs of the slot, so that packets of an SA do not overtake packets of the
+ *	SA that it replaces
  *
- * A policy keeps a pointer to its slot, so that output finds its SA by two
- * loads and input compares pointers; neither looks anything up.
+ * A policy keeps a pointer to its slot, so that output finds its SA with two loads and input
+ * compares pointers, without a lookup.
  */
 struct espah_slot {
 	struct rhash_head node;
@@ -158,22 +159,22 @@ struct espah_slot {
 /**
  * struct espah_path - where an SA's packets come from and go to
  * @src: source address of the outer header; 0 in transport mode: any (RFC 4552)
- * @dst: its destination address
+ * @dst: destination address of the outer header
  * @family: family of both
- * @sport: source port of UDP; 0 without
- * @dport: its destination port
- * @ip_proto: what the IP header names: the SA's own protocol, or IPPROTO_UDP
- * @encap_len: bytes between the IP header and the IPsec header: UDP's (RFC 3948), or 0
+ * @sport: UDP source port; 0 without UDP
+ * @dport: UDP destination port; 0 without UDP
+ * @ip_proto: protocol in the IP header: that of the SA, or IPPROTO_UDP
+ * @encap_len: bytes between the IP header and the IPsec header: UDP header (RFC 3948), or 0
  * @dst_cache: outbound: route to @dst
- * @routed: outbound: espah_net.addresses when @dst_cache was begun
- * @domain: the VRF of the local address, once it was looked up; see domain.h
- * @arrival: inbound: route by which packets reach us; see arrival.h
- * @mark: inbound: the metadata dst that marks what was decapsulated; allocated by
- *	the first packet
- * @secpath: inbound: what makes it look like IPsec; made for the first packet, see secpath.h
+ * @routed: outbound: the value of espah_net.addresses for which @dst_cache is valid
+ * @domain: cached VRF of the local address; see domain.h
+ * @arrival: inbound: route by which packets reach this host; see arrival.h
+ * @mark: inbound: the metadata dst that marks decapsulated packets; allocated for the first
+ *	packet
+ * @secpath: inbound: secpath extension, allocated for the first packet; see secpath.h
  * @rcu: defers the freeing
  *
- * What has to be of one piece while a packet is wrapped; replaced as a whole.
+ * These members must be consistent while a packet is wrapped, so the struct is replaced as a whole.
  */
 struct espah_path {
 	union espah_addr src;
@@ -193,13 +194,13 @@ struct espah_path {
 };
 
 /**
- * struct espah_dummy - the dummies of an outbound SA; others have none
- * @work: sends those that are due; holds a reference to @sa while it is queued or runs
+ * struct espah_dummy - the dummy packets of an outbound SA
+ * @work: sends packets that are due; holds a reference to @sa while it is queued or runs
  * @sa: the SA
- * @interval: mean time between two, microseconds; 0: none are sent
- * @random: at random intervals
- * @due: when the next one is to be sent
- * @sent: how many were
+ * @interval: microseconds: mean time between two packets; 0: none are sent
+ * @random: send at random intervals
+ * @due: time of the next packet
+ * @sent: number of packets sent
  */
 struct espah_dummy {
 	struct delayed_work work;
@@ -213,61 +214,61 @@ struct espah_dummy {
 /**
  * struct espah_sa - a security association
  * @node: in the SAD, by @id
- * @id: what packets find it by
+ * @id: lookup key
  * @state: enum espah_sa_state; READ_ONCE by the packet path
  * @mode: enum espah_mode
  * @df: enum espah_df
- * @hdr_len: bytes of ESP header and IV, or of AH with all in it
- * @iv_len: bytes, copied from @algo so that the packet path touches one cache line
- * @icv_len: bytes
- * @block_len: bytes
+ * @hdr_len: bytes of ESP header and IV, or of the whole AH header
+ * @iv_len: bytes of IV; copied from @algo so that the packet path touches one cache line
+ * @icv_len: bytes of ICV
+ * @block_len: bytes of padding granularity
  * @iv: enum espah_iv
- * @tfc: outbound tunnels: length up to which packets are padded; 0: not
- * @salt: implicit IV: what stands before the sequence number in a nonce
- * @watch: ESPAH_WATCH_*: what packets are counted for; mostly 0
+ * @tfc: outbound tunnels: length up to which packets are padded; 0: no padding
+ * @salt: implicit IV: the part of a nonce before the sequence number
+ * @watch: ESPAH_WATCH_*: why packets are counted; mostly 0
  * @flags: ESPAH_SA_F_*
- * @ttl: outbound tunnels: of the outer header; 0: the route's
- * @tos_keep: outbound tunnels: what of the inner traffic class the outer one has, behind
- *	@dscp_map
- * @tos_set: bits that the outer one has besides
- * @tos_take: inbound tunnels: in which bits the inner traffic class heeds the outer one
+ * @ttl: outbound tunnels: TTL of the outer header; 0: the route's
+ * @tos_keep: outbound tunnels: bits of the inner traffic class, after @dscp_map, that the outer
+ *	header keeps
+ * @tos_set: outbound tunnels: further bits set in the outer traffic class
+ * @tos_take: inbound tunnels: bits of the outer traffic class that affect the inner one
  * @aead: the keyed transform; NULL while larval
- * @en: the namespace that it belongs to
- * @slot: ties it to policies; never NULL
- * @queue: of the slot that it was added to, which it keeps when it moves to another
+ * @en: network namespace of the SA
+ * @slot: links the SA to policies; never NULL in the SAD
+ * @queue: queue of the slot that the SA was added to; kept when the SA moves to another slot
  * @path: never NULL; see espah_sa_path()
- * @op_size: bytes of a struct espah_op with the driver's part, and a copy of headers for AH
- * @iv_mask: outbound, ESPAH_IV_SEQ: random; XOR the sequence number it is the IV, so that an
- *	SA with a key that was used before does not use the same IVs again
+ * @op_size: bytes of a struct espah_op with the driver's part, and for AH a copy of headers
+ * @iv_mask: outbound, ESPAH_IV_SEQ: random; the IV is the sequence number XOR @iv_mask, so that an
+ *	SA with a reused key does not repeat IVs
  * @seq: outbound: last sequence number used
  * @lock: inbound: guards @replay
  * @replay: inbound: the receive window
- * @cpus: how many CPUs may share the work: 0: as many as have time when the one that has
- *	it is busy; see load.h
- * @pmtu: outbound: path MTU that ICMP reported for our packets, bytes; 0: none
- * @pmtu_expires: jiffies until which it is believed
- * @dscp_map: outbound tunnels: ESPAH_DSCP_NUM outer DSCPs, by the inner one; or NULL
+ * @cpus: number of CPUs that may share the work; 0: all CPUs that have time, while the CPU where
+ *	packets arrive is busy; see load.h
+ * @pmtu: outbound: bytes: path MTU that ICMP reported for the SA's packets; 0: none
+ * @pmtu_expires: jiffies until which @pmtu is valid
+ * @dscp_map: outbound tunnels: ESPAH_DSCP_NUM outer DSCPs, indexed by the inner DSCP; or NULL
  * @ecn_odd: inbound tunnels: for ESPAH_SA_ECN_ODD
  * @mapped: jiffies of the last mapping event
  * @counters: authenticated traffic
  * @drops: allocated by the first drop
- * @counters_block: where @counters lie
+ * @counters_block: memory block of @counters
  * @algo: the suite; NULL while larval
- * @key: for those who ask with ESPAH_SA_SHOW_KEYS; kfree_sensitive()
- * @key_use: tells which others have the same key
+ * @key: the key, for ESPAH_SA_SHOW_KEYS; freed with kfree_sensitive()
+ * @key_use: links SAs with the same key
  * @label: ESPAH_SA_LABEL, or NULL
- * @account: where it counts, or NULL
+ * @account: account charged for the SA, or NULL
  * @link: in @slot; empty while not in the SAD
  * @index: number in the SAD, in the order of addition
- * @added: ktime_get_real_seconds()
- * @born: the same moment in boot time, which nobody sets
- * @first_used: boot time, once @watch has no ESPAH_WATCH_UNUSED
- * @life: its limits, NULL without any; once there, it stays
- * @dummy: the dummies that it sends, NULL if it never did
- * @refs: 1 for the SAD, until a grace period after the SA left it, so that who finds
- *	it can take another; 1 for each packet behind the crypto driver, and for @dummy
- * @retire: ends the SAD's reference after a grace period
- * @free_work: frees it in process context, once nobody touches @lock any more
+ * @added: ktime_get_real_seconds() at allocation
+ * @born: the same moment in boot time, which clock changes do not affect
+ * @first_used: boot time of the first packet; valid once @watch has no ESPAH_WATCH_UNUSED
+ * @life: limits; NULL if the SA never had any; never removed
+ * @dummy: dummy packets; NULL if the SA never sent any
+ * @refs: 1 for the SAD, until a grace period after the SA left it, so that a reader that finds the
+ *	SA can take a reference; 1 for each packet in the queue or the crypto driver, and for @dummy
+ * @retire: drops the SAD's reference after a grace period
+ * @free_work: frees the SA in process context, once no CPU uses @lock any more
  */
 struct espah_sa {
 	struct rhash_head node;
@@ -327,14 +328,14 @@ struct espah_sa {
 	struct rcu_work free_work;
 };
 
-/* keeps a queue; Context: of an SA, which is referred to */
+/* takes a reference to a queue; Context: the caller has a reference to an SA of the queue */
 static inline void espah_queue_get(struct espah_queue *queue)
 {
 	refcount_inc(&container_of(queue, struct espah_slot, queue)->refs);
 }
 
 #ifdef CONFIG_LOCKDEP
-/* whether nobody changes or frees its path: espah_net.lock is held, or it is not in the SAD */
+/* whether @sa->path is stable: espah_net.lock is held, or the SA is not in the SAD */
 bool espah_sa_stands(const struct espah_sa *sa);
 #else
 #define espah_sa_stands(sa) true
@@ -346,13 +347,13 @@ static inline struct espah_path *espah_sa_path(const struct espah_sa *sa)
 	return rcu_dereference_check(sa->path, espah_sa_stands(sa));
 }
 
-/* bytes of the IP header in front of tunnelled packets */
+/* bytes of the outer IP header of tunnelled packets */
 static inline unsigned int espah_path_ip_len(const struct espah_path *path)
 {
 	return path->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 }
 
-/* keyed by hand for whoever sends (RFC 4552) */
+/* whether the SA is manually keyed for any source (RFC 4552) */
 static inline bool espah_sa_any(const struct espah_sa *sa)
 {
 	return espah_addr_any(&espah_sa_path(sa)->src);
@@ -369,8 +370,8 @@ static inline bool espah_sa_esn(const struct espah_sa *sa)
 }
 
 /*
- * Transport mode keeps the addresses, so they have to be those of the SA. Of an SA that is keyed by
- * hand for a group the source may be any (RFC 4552 section 7).
+ * Transport mode keeps the packet's addresses, so they must be those of the SA. A manually keyed SA
+ * for a group may have any source (RFC 4552 section 7).
  */
 static inline bool espah_path_carries(const struct espah_sa *sa, const struct espah_path *path,
 				      const struct espah_flow *flow)

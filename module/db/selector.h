@@ -21,7 +21,7 @@ union espah_addr {
 };
 
 /**
- * struct espah_flow - what the SPD looks at in a packet
+ * struct espah_flow - the fields of a packet that the SPD matches
  * @src: source address
  * @dst: destination address
  * @family: AF_INET or AF_INET6
@@ -33,9 +33,9 @@ union espah_addr {
  * @dport: destination port, host order; or the code of an ICMP message
  * @hidden: set by espah_spd_lookup(): a policy with ports that may apply comes first
  * @mark: of the packet
- * @ifindex: outbound: the device by which it leaves; inbound: by which it came, or, if it came
- *	by an SA, its outer packet
- * @vrf: the VRF that the device belongs to, or 0; selectors may name either
+ * @ifindex: outbound: the device by which the packet leaves; inbound: the device by which it
+ *	arrived or, if it came by an SA, by which its outer packet arrived
+ * @vrf: the VRF that the device belongs to, or 0; a selector may name the device or the VRF
  */
 struct espah_flow {
 	union espah_addr src;
@@ -53,7 +53,7 @@ struct espah_flow {
 };
 
 /**
- * struct espah_selector - which flows a policy applies to
+ * struct espah_selector - the flows that a policy applies to
  * @src: source prefix; the bits beyond @src_len are 0
  * @dst: destination prefix
  * @family: AF_INET or AF_INET6
@@ -65,7 +65,7 @@ struct espah_flow {
  * @dport_min: lowest destination port
  * @dport_max: highest destination port
  * @opaque: only flows whose ports are opaque
- * @mark: what a packet's mark has to be in the bits of @mark_mask; 0 in the others
+ * @mark: required mark in the bits of @mark_mask; 0 in the other bits
  * @mark_mask: 0: any mark
  * @ifindex: device, or VRF of the device; 0: any
  */
@@ -86,7 +86,7 @@ struct espah_selector {
 	u32 ifindex;
 };
 
-/** enum espah_fields - what @sport and @dport of a flow hold, by its protocol */
+/** enum espah_fields - meaning of @sport and @dport of a flow, by its protocol */
 enum espah_fields {
 	ESPAH_FIELDS_NONE,
 	ESPAH_FIELDS_PORTS,
@@ -94,7 +94,7 @@ enum espah_fields {
 	ESPAH_FIELDS_MH,
 };
 
-/* The selector speaks of ports, so a flow without ports cannot match it. */
+/* Whether the selector restricts ports; a flow without ports cannot match it then. */
 static inline bool espah_selector_has_ports(const struct espah_selector *sel)
 {
 	return sel->sport_min != 0 || sel->sport_max != 0xffff ||
@@ -127,7 +127,7 @@ static inline bool espah_addr_any(const union espah_addr *a)
 	return !(a->ip6[0] | a->ip6[1] | a->ip6[2] | a->ip6[3]);
 }
 
-/* The part of a match that concerns ports: a flow without them matches no selector that has any. */
+/* Port part of a match: a flow without ports matches only a selector without ports. */
 static inline bool espah_selector_match_ports(const struct espah_selector *sel,
 					      const struct espah_flow *flow)
 {
@@ -140,15 +140,15 @@ static inline bool espah_selector_match_ports(const struct espah_selector *sel,
 /* zeroes the bits of @addr beyond the first @len, and for IPv4 the words beyond the first */
 void espah_addr_mask(union espah_addr *addr, u8 family, u8 len);
 
-/* in what a flow of its family does not match a selector: ESPAH_PFP_* and ESPAH_WHY_*, or 0 */
+/* fields in which a flow of its family mismatches a selector: ESPAH_PFP_*, ESPAH_WHY_*, or 0 */
 u32 espah_selector_mismatch(const struct espah_selector *sel, const struct espah_flow *flow);
 
 /**
- * espah_range_next - take the first of the prefixes that make up a range of addresses
- * @first: its lowest address; moved behind the prefix
- * @last: its highest address
- * @family: of both
- * @len: gets the length of the prefix
+ * espah_range_next - split the first prefix off a range of addresses
+ * @first: lowest address of the range; moved behind the prefix
+ * @last: highest address of the range
+ * @family: family of both
+ * @len: set to the length of the prefix
  *
  * Return: whether anything of the range is left.
  */

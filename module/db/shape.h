@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The hash table of one shape of selector, and how readers of the classifier search it. */
+/* The hash table of one selector shape, and its lookup by readers of the classifier. */
 #ifndef _ESPAH_SHAPE_H
 #define _ESPAH_SHAPE_H
 
@@ -18,12 +18,12 @@
 
 /**
  * struct espah_cell - the rules of a shape whose masked words are @key
- * @rules: sorted by rank; empty while there is but room, or once only readers are left
- * @next: in its bucket, one for each of two successive tables
- * @count: rules that are here or have room; for writers, until it is taken out
- * @rcu: defers the freeing, then
- * @key: ESPAH_WORDS_IP4 or ESPAH_WORDS_IP6, or ESPAH_WORDS_MORE more; with the least, all of
- *	this is one cache line
+ * @rules: sorted by rank; empty while rules are only reserved, or after the last was removed
+ * @next: next cell in the bucket, for each of two successive tables
+ * @count: rules, including reserved ones; for writers, until the cell is removed
+ * @rcu: defers the freeing, after the removal
+ * @key: ESPAH_WORDS_IP4 or ESPAH_WORDS_IP6 words, plus ESPAH_WORDS_MORE if the shape has them; with
+ *	ESPAH_WORDS_IP4, the struct fits one cache line
  */
 struct espah_cell {
 	struct list_head rules;
@@ -37,8 +37,8 @@ struct espah_cell {
 
 /**
  * struct espah_cells - the hash table of a shape
- * @mask: number of buckets, a power of two, less one
- * @link: which of a cell's @next chains it in this table
+ * @mask: number of buckets, a power of two, minus one
+ * @link: index of the @next of a cell that this table uses
  * @rcu: defers the freeing
  * @heads: buckets
  */
@@ -51,17 +51,17 @@ struct espah_cells {
 
 /**
  * struct espah_shape - rules with the same masks
- * @cells: their cells
- * @seed: of the hash
- * @id: the shape in one number, see shape_id()
+ * @cells: hash table of the cells
+ * @seed: hash seed
+ * @id: the shape as one number, see shape_id()
  * @ports: a port is in the key, so a flow without ports matches nothing here
  * @more: ESPAH_WORDS_MORE are in the key
  * @ip6: family
- * @mask: what of a flow's words is in the key
- * @words: of a key
- * @count: cells
- * @rules: rules; 0 only if memory for an array without this shape was lacking
- * @resized: grace period after which no reader is in the table before @cells
+ * @mask: bits of a flow's words that are in the key
+ * @words: number of words of a key
+ * @count: number of cells
+ * @rules: number of rules; 0 only if there was no memory for an array without this shape
+ * @resized: grace period after which no reader uses the predecessor of @cells
  * @rcu: defers the freeing
  */
 struct espah_shape {

@@ -14,10 +14,10 @@
 struct espah_net;
 
 /**
- * struct espah_selectors - the selectors of a policy: a flow matches it that matches one of them
+ * struct espah_selectors - the selectors of a policy, of which a flow must match one
  * @sel: array
  * @n: entries
- * @one: the array of a single one
+ * @one: the array if it has a single entry
  */
 struct espah_selectors {
 	struct espah_selector *sel;
@@ -32,11 +32,11 @@ static inline void espah_selectors_free(struct espah_selectors *set)
 }
 
 /**
- * struct espah_template - which SAs a protect policy asks for
- * @id: the slot that they meet in. Addresses that are all zero (transport mode) stand
- *	for the packet's own.
- * @slot: it; NULL if its addresses depend on the packet
- * @barred: without @slot: no SA will do; see ESPAH_POLICY_PFP
+ * struct espah_template - the SA that a protect policy requires
+ * @id: id of the slot. All-zero addresses (transport mode) stand for the packet's own
+ *	addresses.
+ * @slot: the slot; NULL if its addresses depend on the packet
+ * @barred: @slot is NULL, and no SA matches; see ESPAH_POLICY_PFP
  */
 struct espah_template {
 	struct espah_slot_id id;
@@ -44,38 +44,38 @@ struct espah_template {
 	bool barred;
 };
 
-/* acquire events a second that a policy with populate-from-packet flags has room for */
+/* acquire events per second and policy with populate-from-packet flags */
 #define ESPAH_ACQUIRE_FLOWS 8
 
 /**
  * struct espah_policy - a policy
  * @nrules: entries of @rules
- * @nsel: so many of them, the first, are the selectors; the others are what
- *	these are without their ports
+ * @nsel: number of selectors, the first entries of @rules; the others are the same selectors
+ *	without ports
  * @id: POLICY_ID
  * @dir: enum espah_dir
  * @action: enum espah_action
- * @priority: lower is looked at first
- * @given: the selectors as POLICY_SELECTOR had them, for answers
+ * @priority: lower comes first
+ * @given: the selectors as given in POLICY_SELECTOR, for answers
  * @given_len: bytes of @given
  * @label: ESPAH_POLICY_LABEL, or NULL
- * @account: where it counts, or NULL
+ * @account: account charged for the policy, or NULL
  * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
- * @tmpl: with protect: the SA that takes the packet
- * @nouter: how many more SAs take it after that, at most ESPAH_BUNDLE_MAX - 1
- * @outer: these, in their order (RFC 4301 4.5); see bundle.h
- * @queue: how many packets may wait for the SA; see held.h
- * @held: so many do
- * @own_slot: the @slot of @tmpl, while packets wait
+ * @tmpl: with protect: the first SA applied to a packet
+ * @nouter: number of further SAs, at most ESPAH_BUNDLE_MAX - 1
+ * @outer: the further SAs, in the order of application (RFC 4301 4.5); see bundle.h
+ * @queue: number of packets that may wait for the SA; see held.h
+ * @held: number of packets that are waiting
+ * @own_slot: the real @slot of @tmpl, while packets wait
  * @unreach: ESPAH_POLICY_UNREACH
  * @pfp: ESPAH_PFP_*
- * @acquired: jiffies of the last acquire event; with @pfp, by a hash of the flow
- * @counters: packets that it let through
- * @counters_block: where they lie
+ * @acquired: jiffies of the last acquire event; with @pfp, indexed by a hash of the flow
+ * @counters: packets that the policy let pass
+ * @counters_block: memory block of @counters
  * @drops: allocated by the first drop
  * @added: ktime_get_real_seconds()
  * @rcu: defers the freeing
- * @rules: its places in the classifiers; their order is its id; @given lies behind them
+ * @rules: rules in the classifiers, with @id as their order; @given lies behind them
  */
 struct espah_policy {
 	u32 id;
@@ -109,15 +109,15 @@ struct espah_policy {
 /**
  * struct espah_spd - the SPD of a network namespace
  * @dir: a classifier for each enum espah_dir
- * @opaque: a second one for flows with opaque ports: selectors of just these, and
- *	what those with ports would be without them
- * @changes: generation of what espah_recent_policy() found; ends with each change
+ * @opaque: a second classifier for flows with opaque ports: opaque selectors, and
+ *	selectors with ports, from which the ports are removed
+ * @changes: generation of the results of espah_recent_policy(); ends with each change
  * @index: struct espah_policy by id, for dumps
- * @next: where the next id is looked for; ids are the order of insertion until
- *	they wrap after 2^32 of them
+ * @next: start of the search for the next id; ids are in the order of insertion until
+ *	they wrap after 2^32 insertions
  * @generation: changes with each addition and removal, to mark torn dumps; never 0
  * @count: policies present
- * @conditions: how many selectors ask for a mark or a device
+ * @conditions: number of selectors that require a mark or a device
  */
 struct espah_spd {
 	struct espah_classifier dir[2];
@@ -131,17 +131,17 @@ struct espah_spd {
 };
 
 void espah_spd_setup(struct espah_spd *spd);
-/* when no policy is left in it */
+/* @spd must be empty */
 void espah_spd_teardown(struct espah_spd *spd);
 
 /**
- * espah_policy_alloc - make a policy
+ * espah_policy_alloc - allocate a policy
  * @set: its selectors
  * @priority: its ESPAH_POLICY_PRIORITY
- * @given: the selectors as ESPAH_POLICY_SELECTOR had them; copied
+ * @given: the selectors as given in ESPAH_POLICY_SELECTOR; copied
  * @given_len: bytes of @given
  *
- * Return: it, or NULL; espah_policy_free() gives up one that was never added.
+ * Return: the policy, or NULL. espah_policy_free() frees a policy that was never added.
  */
 struct espah_policy *espah_policy_alloc(const struct espah_selectors *set, u32 priority,
 					const void *given, u16 given_len);
@@ -150,22 +150,22 @@ void espah_policy_free(struct espah_policy *pol);
 /**
  * espah_spd_add - make a policy effective
  * @en: network namespace
- * @pol: filled but for @id and its templates' @slot; owned by the SPD on success
- * @old: the policy with the same direction, selectors and priority whose place it takes, and which
- *	is out then as after espah_spd_del(); NULL: there is none
+ * @pol: filled except for @id and the @slot of its templates; owned by the SPD on success
+ * @old: policy with the same direction, selectors and priority to be replaced, then removed as by
+ *	espah_spd_del(); or NULL
  *
- * Each packet meets either all that was there before or all that is there
- * afterwards: one flow is decided by one lookup.
+ * Each packet sees the SPD either before or after the change, because a flow is decided
+ * by one lookup.
  *
  * Context: espah_net.lock.
- * Return: 0 or -ENOMEM: then the caller keeps @pol, which no packet has met.
+ * Return: 0, or -ENOMEM: then the caller keeps @pol, which no packet has seen.
  */
 int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old);
 
-/* takes a policy out, for espah_policy_retire(); Context: espah_net.lock */
+/* removes a policy, to be freed with espah_policy_retire(); Context: espah_net.lock */
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol);
 
-/* frees a policy that was taken out, after a grace period; Context: espah_net.lock */
+/* frees a removed policy after a grace period; Context: espah_net.lock */
 void espah_policy_retire(struct espah_net *en, struct espah_policy *pol);
 
 /* by id, or by direction, selectors and priority; NULL if there is none; Context: espah_net.lock */
@@ -173,13 +173,13 @@ struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority);
 
-/* whether a policy is about this protocol alone */
+/* whether a policy names this protocol */
 static inline bool espah_policy_names(const struct espah_policy *pol, u8 proto)
 {
 	return pol->rules[0].sel.proto == proto;
 }
 
-/* goes on with espah_spd_lookup() where ports are opaque; @rule: what the first lookup gave */
+/* continues espah_spd_lookup() for opaque ports; @rule: result of the first lookup */
 struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
 					   struct espah_flow *flow, struct espah_rule *rule);
 
@@ -187,9 +187,9 @@ struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
  * espah_spd_lookup - the policy that applies to a flow
  * @spd: the SPD
  * @dir: enum espah_dir
- * @flow: the flow; @flow->hidden is set if its ports are opaque and a policy with
- *	ports comes first that may be meant (RFC 4301 7): drop it then, whatever the
- *	policy returned, which is that one, says
+ * @flow: the flow. @flow->hidden is set if its ports are opaque and the first policy that
+ *	may apply has ports (RFC 4301 7): then that policy is returned, and the packet must be
+ *	dropped whatever the policy's action
  *
  * Context: RCU reader. Return: the policy, or NULL.
  */
@@ -210,13 +210,13 @@ static inline struct espah_template *espah_policy_tmpl(struct espah_policy *pol,
 }
 
 /*
- * The newest SA of a template for a packet of @flow, or NULL; Context: RCU reader. It may name the
- * VRF where the template does not, or the other way round, and in transport mode be of any source.
+ * The newest SA of a template for a packet of @flow, or NULL; Context: RCU reader. The SA may name
+ * the VRF while the template does not, or vice versa; in transport mode it may be for any source.
  */
 struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
 				   const struct espah_flow *flow);
 
-/* whether inbound @sa is one of those that a template asks for; Context: RCU reader */
+/* whether inbound @sa satisfies a template; Context: RCU reader */
 bool espah_template_admits(const struct espah_template *tmpl, const struct espah_sa *sa);
 
 #endif /* _ESPAH_SPD_H */

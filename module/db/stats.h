@@ -15,7 +15,7 @@ struct espah_net;
  * struct espah_counters - traffic, one instance per CPU
  * @packets: packets
  * @bytes: bytes of the plaintext packets, from the IP header on
- * @last: jiffies at the last one, if there was one
+ * @last: jiffies of the last packet; valid if @packets is not 0
  */
 struct espah_counters {
 	u64 packets;
@@ -27,7 +27,7 @@ struct espah_counters {
  * struct espah_drops - drops of one SA or policy by reason
  * @count: packets, by enum espah_drop
  *
- * Allocated when the first packet is dropped, so that a million idle SAs pay nothing for it.
+ * Allocated when the first packet is dropped, so that a million idle SAs need no memory for it.
  */
 struct espah_drops {
 	atomic64_t count[ESPAH_DROP_NUM];
@@ -45,11 +45,11 @@ struct espah_net_stats {
 
 /**
  * struct espah_counters_block - per-CPU memory for the counters of several SAs and policies
- * @link: among the blocks with free places
- * @free: bits of the free places
- * @counters: the places
+ * @link: in the list of blocks with free places
+ * @free: bitmap of the free places
+ * @counters: array of places
  *
- * The allocator of per-CPU memory searches, so it is asked once for many.
+ * The per-CPU allocator searches for free memory, so one allocation serves many counters.
  */
 struct espah_counters_block {
 	struct list_head link;
@@ -59,7 +59,7 @@ struct espah_counters_block {
 
 /**
  * espah_counters_alloc - counters for an SA or a policy, all 0
- * @block: set to what espah_counters_free() needs
+ * @block: set to the block, for espah_counters_free()
  *
  * Context: process. Return: the counters, or NULL.
  */
@@ -78,11 +78,11 @@ static inline void espah_count(struct espah_counters __percpu *counters, u32 pac
 	c->last = jiffies;
 }
 
-/* sums over CPUs */
+/* sums over all CPUs */
 struct espah_counters espah_counters_sum(const struct espah_counters __percpu *counters);
 void espah_net_stats_sum(const struct espah_net *en, struct espah_net_stats *sum);
 
-/* the counters behind @drops, or NULL if nothing was dropped; RCU or the owner's lifetime */
+/* the counters at @drops, or NULL if nothing was dropped; Context: RCU reader, or owner is kept */
 static inline const struct espah_drops *espah_drops_get(struct espah_drops *const *drops)
 {
 	return READ_ONCE(*drops);

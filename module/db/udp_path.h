@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Some routers quote the IP header and 8 bytes (RFC 792), which of ESP in UDP says no more than of
- * any other UDP: addresses and ports. As these are the same for all SAs with a peer, and who knows
- * them may lower the path MTU of any UDP flow, it is kept apart, and for few peers.
+ * Path MTUs of ESP in UDP from short ICMP quotations. Some routers quote only the IP header and 8
+ * bytes (RFC 792), which for ESP in UDP are the UDP header: addresses and ports, but no SPI. They
+ * are the same for all SAs with a peer, and an attacker who knows them can lower the path MTU of
+ * any UDP flow. So this path MTU is stored separately, and only for a few peers.
  */
 #ifndef _ESPAH_UDP_PATH_H
 #define _ESPAH_UDP_PATH_H
@@ -10,18 +11,18 @@
 #include <linux/seqlock.h>
 #include "sa.h"
 
-/* peers of which it is kept */
+/* number of peers for which a path MTU is stored */
 #define ESPAH_UDP_PATHS 8
 
 /**
- * struct espah_udp_path - what an ICMP error said that quotes no more than the UDP header
- * @src: address of ours
- * @dst: the peer's
- * @sport: our UDP port
- * @dport: the peer's
- * @family: AF_INET or AF_INET6; 0: nothing is kept here
+ * struct espah_udp_path - path MTU from an ICMP error that quotes only the UDP header
+ * @src: local address
+ * @dst: address of the peer
+ * @sport: local UDP port
+ * @dport: UDP port of the peer
+ * @family: AF_INET or AF_INET6; 0: the entry is empty
  * @mtu: path MTU, bytes
- * @expires: jiffies
+ * @expires: jiffies until which the entry is valid
  */
 struct espah_udp_path {
 	union espah_addr src;
@@ -34,10 +35,10 @@ struct espah_udp_path {
 };
 
 /**
- * struct espah_udp_paths - those of a network namespace
- * @learned: something was kept once
- * @lock: readers see whole entries
- * @at: by a hash of addresses and ports; under @lock
+ * struct espah_udp_paths - the path MTUs of a network namespace
+ * @learned: an entry was stored at least once
+ * @lock: makes readers see consistent entries
+ * @at: entries, by a hash of addresses and ports; under @lock
  */
 struct espah_udp_paths {
 	bool learned;
@@ -46,18 +47,18 @@ struct espah_udp_paths {
 };
 
 /**
- * espah_udp_path_learn - keep a path MTU, unless a smaller one is known
- * @paths: those of the namespace
- * @quoted: the flow of an answer to the quoted packet
+ * espah_udp_path_learn - store a path MTU, unless a smaller one is known
+ * @paths: the path MTUs of the namespace
+ * @quoted: the quoted flow, reversed
  * @mtu: bytes
- * @expires: jiffies until which it is believed
+ * @expires: jiffies until which the entry is valid
  *
  * Context: any but hard interrupts.
  */
 void espah_udp_path_learn(struct espah_udp_paths *paths, const struct espah_flow *quoted, u32 mtu,
 			  unsigned long expires);
 
-/* the path MTU that was told for an SA's path, or UINT_MAX; Context: any but hard interrupts */
+/* the stored path MTU of an SA's path, or UINT_MAX; Context: any but hard interrupts */
 unsigned int espah_udp_path_mtu(const struct espah_udp_paths *paths, const struct espah_path *path);
 
 #endif /* _ESPAH_UDP_PATH_H */
