@@ -10,10 +10,11 @@
 #include "privilege.h"
 
 /**
- * struct espah_account - what an owner of user namespaces has; there is one while he has anything
+ * struct espah_account - SAs and policies of an owner of user namespaces; exists while it has any
  * @link: in the list of accounts
  * @owner: the owner
- * @ns: if that is root, the outermost namespace, which those that are charged keep; else NULL
+ * @ns: if the owner is root: the outermost user namespace, kept alive by the network namespaces of
+ *	the charged objects; else NULL
  * @count: SAs and policies
  */
 struct espah_account {
@@ -48,7 +49,7 @@ static void set_owner(struct espah_account *account, const struct user_namespace
 	account->ns = uid_eq(ns->owner, GLOBAL_ROOT_UID) ? ns : NULL;
 }
 
-/* The account of the same owner, which may be @new itself from now on. */
+/* Returns the account of the owner of @new; adds @new if there is none. */
 static struct espah_account *find(struct espah_account *new)
 {
 	struct espah_account *account;

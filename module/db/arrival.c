@@ -4,7 +4,7 @@
 #include <net/route.h>
 #include "arrival.h"
 
-/* packets that come by several devices in turn do not replace it each time */
+/* jiffies: minimum time between replacements, for packets that arrive by alternating devices */
 #define KEEP_FOR HZ
 
 void espah_arrival_free(struct espah_arrival *arrival)
@@ -20,8 +20,8 @@ static void free_rcu(struct rcu_head *rcu)
 }
 
 /*
- * A route with a realm is made for each packet, and in no list of those that let go of their
- * device when it goes: it would hold the device for as long as the SA is there.
+ * A route with a realm is allocated per packet and is not on the lists of routes that release
+ * their device when it is unregistered: it would hold the device as long as the SA exists.
  */
 static bool is_listed(const struct dst_entry *dst)
 {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A rule lies in a cell, the list of all rules of one shape that agree in the
- * words that the shape masks; a cell lies in the hash table of its shape. The
- * shapes are in an array, sorted by the lowest rank (priority, then order) that
- * a rule in them may have: once a rule of lower rank is found, the rest of the
- * array cannot hold a better one.
+ * A rule is in a cell: the list of all rules of one shape with the same masked
+ * words. A cell is in the hash table of its shape. The shapes are in an array,
+ * sorted by a lower bound of the rank (priority, then order) of their rules:
+ * once a rule with a lower rank is found, the rest of the array cannot hold a
+ * better one.
  *
  * The table is not an rhashtable: rules change rarely and in process context,
- * so a table can be resized by its writer on the spot, without a worker that
- * lags behind, and a lookup need not look for a second table.
+ * so the writer can resize the table immediately, without a worker that lags
+ * behind, and a lookup need not check for a second table.
  */
 #include <linux/compiler.h>
 #include <linux/kernel.h>
@@ -22,15 +22,15 @@
 #include "compat/compiler.h"
 #include "shape.h"
 
-/* As many cells are compared faster than hashed: they share one bucket. */
+/* Up to this many cells share one bucket, because comparing them is faster than hashing. */
 #define FEW_CELLS 4
 
-/* The writers' way to read a pointer that readers follow */
+/* Reads an RCU pointer in a writer */
 #define writer(p) rcu_dereference_protected(p, true)
 
 /**
  * struct espah_entry - a place in the array of shapes
- * @bound: no rule in @shape has a lower rank; it is not raised when rules go
+ * @bound: no rule in @shape has a lower rank; not raised when rules are removed
  * @shape: the shape
  */
 struct espah_entry {
@@ -41,8 +41,8 @@ struct espah_entry {
 /**
  * struct espah_shapes - the shapes of a classifier; replaced as a whole
  * @rcu: defers the freeing
- * @ip4: so many are IPv4, and come first
- * @count: entries
+ * @ip4: number of IPv4 entries, which come first
+ * @count: number of entries
  * @entries: each family sorted by bound
  */
 struct espah_shapes {
@@ -112,7 +112,7 @@ static struct espah_cell *find_cell_of(const struct espah_shape *shape,
 	rcu_read_lock();
 	cell = espah_shape_find(shape, key, shape->words);
 	rcu_read_unlock();
-	return cell; /* which only a writer, the caller, frees */
+	return cell; /* only writers free cells, and the caller is the writer */
 }
 
 static struct espah_cell *alloc_cell(const struct espah_shape *shape,
@@ -170,9 +170,9 @@ static void resize(struct espah_shape *shape, u32 buckets)
 	u32 i;
 
 	if (!new)
-		return; /* the old one works too, and the next change tries again */
+		return; /* the old table still works, and the next change tries again */
 
-	/* The links about to be written chained the cells in the table before @old. */
+	/* The links written below were those of the table before @old. */
 	cond_synchronize_rcu(shape->resized);
 	for (i = 0; i <= old->mask; i++) {
 		for (cell = writer(old->heads[i]); cell; cell = writer(cell->next[old->link]))
@@ -184,7 +184,7 @@ static void resize(struct espah_shape *shape, u32 buckets)
 	kvfree_rcu(old, rcu);
 }
 
-/* gives the table a size that fits its cells: each resize is paid for by many changes */
+/* adapts the table size to the number of cells; the cost of a resize spreads over many changes */
 static void fit(struct espah_shape *shape)
 {
 	u32 buckets = writer(shape->cells)->mask + 1;
@@ -227,7 +227,7 @@ static struct espah_shape *alloc_shape(const struct espah_selector *sel)
 	return shape;
 }
 
-/* frees a shape without cells; readers may be in it */
+/* frees a shape without cells; readers may still use it */
 static void free_shape(struct espah_shape *shape)
 {
 	kvfree_rcu(writer(shape->cells), rcu);
@@ -245,13 +245,13 @@ static struct espah_entry *find_entry(struct espah_shapes *shapes, const struct 
 	return NULL;
 }
 
-/* whether @entry of @shapes comes before an entry of this family and bound */
+/* whether @entry sorts before an entry of this family and bound */
 static bool precedes(const struct espah_entry *entry, bool ip6, u64 bound)
 {
 	return entry->shape->ip6 != ip6 ? ip6 : entry->bound <= bound;
 }
 
-/* a copy of the array, without shapes that have no rules, and with @add in its place */
+/* copies the array without empty shapes, and with @add, if any, at its sorted place */
 static struct espah_shapes *copy_shapes(const struct espah_shapes *old,
 					const struct espah_entry *add)
 {
@@ -323,7 +323,7 @@ void espah_classifier_insert(struct espah_classifier *cls, struct espah_rule *ru
 	struct espah_rule *other;
 
 	count_proto(cls, rule, 1);
-	/* from the end, because the newest rule is the last of its priority */
+	/* search from the end, because a new rule is usually the last of its priority */
 	list_for_each_entry_reverse(other, &cell->rules, link)
 		if (espah_rule_rank(other) < espah_rule_rank(rule))
 			break;
@@ -382,7 +382,7 @@ void espah_classifier_del(struct espah_classifier *cls, struct espah_rule *rule)
 	struct espah_shapes *new = NULL, *old = writer(cls->shapes);
 	struct espah_shape *shape = find_entry(old, &rule->sel)->shape;
 
-	if (!list_empty(&rule->link)) { /* else it was never put in */
+	if (!list_empty(&rule->link)) { /* else it was only reserved */
 		list_del_rcu(&rule->link);
 		count_proto(cls, rule, -1);
 	}
@@ -400,7 +400,7 @@ void espah_classifier_del(struct espah_classifier *cls, struct espah_rule *rule)
 	if (cls->rules) {
 		new = copy_shapes(old, NULL);
 		if (!new)
-			return; /* the shape stays, empty, until the array next changes */
+			return; /* the empty shape stays until the next change of the array */
 	}
 	publish(cls, new);
 }
@@ -476,7 +476,7 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 	return best;
 }
 
-/* two functions, as each family's words fit the registers and both do not */
+/* one function per family: the words of one family fit into registers, those of both do not */
 static noinline struct espah_rule *classify_ip4(const struct espah_shapes *shapes,
 						const struct espah_flow *flow)
 {
@@ -496,7 +496,7 @@ static noinline struct espah_rule *classify_ip6(const struct espah_shapes *shape
 		      ESPAH_WORDS_IP6, flow);
 }
 
-/* Of the rules for the device and those for its VRF, the one that comes first. */
+/* The better match of a lookup with the device and a lookup with its VRF. */
 static noinline struct espah_rule *classify_vrf(const struct espah_shapes *shapes,
 						struct espah_flow flow)
 {

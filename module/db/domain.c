@@ -7,7 +7,7 @@
 #include "generation.h"
 #include "net.h"
 
-/* of struct espah_path's @domain: it was looked up; above it, at which espah_net.addresses */
+/* flag in espah_path.domain: valid; the upper 32 bits hold espah_net.addresses at the lookup */
 #define DOMAIN_KNOWN BIT_ULL(31)
 
 bool espah_domain_has(struct net *net, const union espah_addr *addr, u8 family,
@@ -18,7 +18,7 @@ bool espah_domain_has(struct net *net, const union espah_addr *addr, u8 family,
 	return ipv6_chk_addr(net, (const struct in6_addr *)addr, dev, 0);
 }
 
-/* The same for IPv6, also while the address is tentative: nobody tells when it is no longer. */
+/* The same for IPv6; accepts tentative addresses, as no event reports the end of that state. */
 static bool has_ip6(struct net *net, const struct in6_addr *addr, const struct net_device *dev,
 		    bool exactly)
 {
@@ -90,7 +90,7 @@ bool espah_domain_exists(struct net *net, u32 vrf)
 	return exists;
 }
 
-/* --- what changes domains --- */
+/* --- events that change domains --- */
 
 static void changed(const struct net *net)
 {
@@ -117,11 +117,11 @@ static int device_event(struct notifier_block *nb, unsigned long event, void *da
 {
 	const struct net_device *dev = netdev_notifier_info_to_dev(data);
 
-	/* a device that comes into a VRF goes down and up, which moves its addresses */
+	/* a device that enters a VRF goes down and up, which moves its addresses */
 	if (event == NETDEV_CHANGEUPPER || event == NETDEV_UNREGISTER || event == NETDEV_UP ||
 	    event == NETDEV_DOWN)
 		changed(dev_net(dev));
-	/* what was looked up of late does not name the VRF */
+	/* cached lookups do not include the VRF */
 	if (event == NETDEV_CHANGEUPPER)
 		espah_generation_end(&espah_pernet(dev_net(dev))->spd.changes);
 	return NOTIFY_DONE;

@@ -5,7 +5,7 @@
 #include "key_use.h"
 #include "sa.h"
 
-/* Fingerprints can be equal by chance; the keys themselves decide, in constant time. */
+/* Fingerprints can collide, so the keys themselves are compared, in constant time. */
 static int compare(struct rhashtable_compare_arg *arg, const void *obj)
 {
 	const struct espah_sa *wanted = container_of(arg->key, struct espah_sa, key_use.print);

@@ -7,7 +7,7 @@
 #define SOFT 0
 #define HARD 1
 
-/* The queue is in boot time, while the timer stands still when the machine sleeps. */
+/* jiffies: limits the delay, as the queue uses boot time, but the timer stops during suspend */
 #define MAX_DELAY (60 * HZ)
 
 static ktime_t last_used(const struct espah_sa *sa, ktime_t now)
@@ -22,7 +22,7 @@ s64 espah_life_last(const struct espah_sa *sa)
 	return div_s64(last_used(sa, ktime_get_boottime()) - sa->born, NSEC_PER_SEC);
 }
 
-/* When @at seconds of a limit are over. Before the first packet, those of use do not begin. */
+/* When @at seconds of a limit are over. ESPAH_LIMIT_USE starts with the first packet. */
 static ktime_t end_of(const struct espah_sa *sa, enum espah_limit limit, u64 at, ktime_t now)
 {
 	ktime_t start = sa->born;
@@ -30,7 +30,7 @@ static ktime_t end_of(const struct espah_sa *sa, enum espah_limit limit, u64 at,
 	if (limit == ESPAH_LIMIT_IDLE)
 		start = last_used(sa, now);
 	else if (limit == ESPAH_LIMIT_USE)
-		/* pairs with begin_use(): @first_used is there once the flag is gone */
+		/* pairs with begin_use(): @first_used is valid once the flag is cleared */
 		start = smp_load_acquire(&sa->watch) & ESPAH_WATCH_UNUSED ? now : sa->first_used;
 	return ktime_add_ns(start, at * NSEC_PER_SEC);
 }
@@ -44,7 +44,7 @@ u64 espah_life_used(const struct espah_sa *sa, enum espah_limit limit)
 	return div_u64(now - end_of(sa, limit, 0, now), NSEC_PER_SEC);
 }
 
-/* When a limit that was not reported yet is reached, as far as one can tell now. */
+/* When a limit is reached, as far as known now; KTIME_MAX: unknown, no limit, or reported. */
 static ktime_t due_at(const struct espah_sa *sa, int hard, enum espah_limit limit, ktime_t now)
 {
 	const struct espah_life *life = sa->life;
@@ -79,7 +79,7 @@ void espah_life_arm(struct espah_sa *sa)
 	for (i = ESPAH_LIMIT_PACKETS; i <= ESPAH_LIMIT_IDLE; i++)
 		due = min3(due, due_at(sa, SOFT, i, now), due_at(sa, HARD, i, now));
 	if (due < KTIME_MAX && !list_empty(&sa->link)) {
-		/* never early, and no more than one wake-up a second */
+		/* round up to full seconds: never early, and at most one wake-up a second */
 		if (due > now)
 			due = (div_u64(due, NSEC_PER_SEC) + 1) * NSEC_PER_SEC;
 		life->due.expires = due;
@@ -149,7 +149,7 @@ void espah_life_set(struct espah_sa *sa, const struct espah_limits *limits,
 	life->limits = *limits;
 	life->told = 0;
 	sa->life = life;
-	/* whoever sees that there are limits sees them */
+	/* a reader that sees ESPAH_WATCH_LIMITED also sees the limits */
 	smp_store_release(&sa->watch, (sa->watch & ESPAH_WATCH_UNUSED) | watch);
 	spin_unlock_bh(&sa->en->sad.clock.lock);
 	espah_life_arm(sa);
@@ -178,7 +178,7 @@ static bool take(struct espah_sa *sa, enum espah_limit limit, u32 n)
 	do {
 		if ((u64)old >= hard)
 			return false;
-		/* what does not fit takes the rest, so that nothing smaller slips in behind it */
+		/* a packet that does not fit uses up the rest, so no smaller packet can follow */
 		new = min_t(u64, old + n, hard);
 	} while (!atomic64_try_cmpxchg(&life->carried[limit], &old, new));
 	if (new >= hard || (old < soft && new >= soft))
@@ -188,7 +188,7 @@ static bool take(struct espah_sa *sa, enum espah_limit limit, u32 n)
 
 bool espah_life_charge(struct espah_sa *sa, u32 bytes)
 {
-	u8 watch = smp_load_acquire(&sa->watch); /* espah_life_set() stores limits before */
+	u8 watch = smp_load_acquire(&sa->watch); /* pairs with espah_life_set() */
 
 	if (watch & ESPAH_WATCH_UNUSED)
 		begin_use(sa);

@@ -4,7 +4,7 @@
 unsigned int espah_net_id;
 atomic64_t espah_generations = ATOMIC64_INIT(0);
 
-/* SAs are freed here, as a crypto driver may sleep while it forgets its key. */
+/* SAs are freed on this workqueue, because freeing a crypto transform may sleep. */
 struct workqueue_struct *espah_workqueue;
 
 int espah_workqueue_setup(void)
@@ -15,7 +15,7 @@ int espah_workqueue_setup(void)
 
 void espah_workqueue_teardown(void)
 {
-	/* callbacks that were queued before the last namespace went run our code */
+	/* RCU callbacks queued before the exit of the last namespace run module code */
 	rcu_barrier();
 	destroy_workqueue(espah_workqueue);
 }

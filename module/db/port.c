@@ -15,7 +15,7 @@ void espah_port_put(struct espah_net *en, __be16 port)
 	unsigned long users = xa_to_value(xa_load(&en->encap_ports, ntohs(port)));
 
 	lockdep_assert_held(&en->lock);
-	/* the entry is there already, so this needs no memory */
+	/* the entry exists, so the store needs no memory */
 	if (users > 1)
 		xa_store(&en->encap_ports, ntohs(port), xa_mk_value(users - 1),
 			 GFP_KERNEL_ACCOUNT);

@@ -10,7 +10,7 @@ MODULE_PARM_DESC(userns,
 
 int espah_permitted(const struct sk_buff *skb, struct netlink_ext_ack *extack)
 {
-	/* the family asks for CAP_NET_ADMIN over the network namespace in any case */
+	/* the family requires CAP_NET_ADMIN over the network namespace in any case */
 	if (espah_userns || espah_privileged(skb))
 		return 0;
 	NL_SET_ERR_MSG(extack, ESPAH_UNPRIVILEGED);

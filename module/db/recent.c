@@ -10,12 +10,12 @@
 
 /**
  * struct espah_recent - a lookup and its result; one cache line
- * @key: what was looked up
- * @changes: in which SPD, and in which state of it; 0: nothing is here
- * @policy: what was found, maybe NULL
+ * @key: lookup key
+ * @changes: espah_spd.changes at the lookup, which also identifies the SPD; 0: empty entry
+ * @policy: result, may be NULL
  *
- * A policy that is found here is still one for this reader: it is freed a grace period after
- * espah_spd.changes is another one.
+ * A policy found here is valid for the RCU reader, because it is freed a grace period after
+ * espah_spd.changes has changed.
  */
 struct espah_recent {
 	u64 key[KEY_WORDS];
@@ -24,7 +24,7 @@ struct espah_recent {
 };
 
 /**
- * struct espah_recents - those of a CPU; BH disabled there
+ * struct espah_recents - the cache of a CPU; used with BH disabled
  * @entries: by hash
  */
 struct espah_recents {
@@ -34,8 +34,9 @@ struct espah_recents {
 static struct espah_recents __percpu *recents;
 
 /*
- * The direction, and all of a flow without opaque ports. Each field is read as it was written:
- * a CPU that has to read two fields at once waits until both have reached its cache.
+ * The key holds the direction and all of a flow without opaque ports. Fields are read with the
+ * width with which they were written: a wider load would stall, because it cannot be forwarded
+ * from several pending stores.
  */
 static __always_inline void make_key(u64 *key, u8 dir, const struct espah_flow *flow, bool ip6)
 {

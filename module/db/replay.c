@@ -7,7 +7,7 @@
 #include <asm/barrier.h>
 #include "replay.h"
 
-/* half of the lower half's space: as far as a guess can be right in both directions */
+/* half of the 32-bit space: the largest distance at which a guess works in both directions */
 #define ESN_HALF BIT(31)
 
 static u32 ring_words(u32 window)
@@ -29,7 +29,7 @@ void espah_replay_init(struct espah_replay *replay, u32 window, u64 top)
 	replay->mask = words ? words - 1 : 0;
 	if (!words)
 		return;
-	/* what the ring holds of numbers before 1 is never asked for, and cleared in time */
+	/* bits of numbers below 1 are never checked, and are cleared before they are reused */
 	memset(replay->bits, 0xff, words * sizeof(replay->bits[0]));
 	replay->bits[(top / 64) & replay->mask] = GENMASK_ULL(top % 64, 0);
 }
@@ -44,15 +44,15 @@ enum espah_replay_verdict espah_replay_check(const struct espah_replay *replay, 
 		return ESPAH_REPLAY_OK;
 	if (top - seq >= replay->window)
 		return ESPAH_REPLAY_OLD;
-	/* Words up to @top have been cleared: with stale ones, a number would seem received that
-	 * is not. Pairs with the barrier in espah_replay_advance().
+	/* Read the bits after @top, so that all words up to @top are cleared: with a stale word,
+	 * a new number would seem received. Pairs with the barrier in espah_replay_advance().
 	 */
 	smp_rmb();
 	return READ_ONCE(replay->bits[(seq / 64) & replay->mask]) & BIT_ULL(seq % 64) ?
 	       ESPAH_REPLAY_SEEN : ESPAH_REPLAY_OK;
 }
 
-/* clears the words that lie between that of the old top and that of the new one */
+/* clears the words after that of the old top, up to that of the new top */
 static void enter_words(struct espah_replay *replay, u64 seq)
 {
 	u64 word = replay->top / 64;
@@ -93,11 +93,11 @@ u64 espah_esn_expand(u64 top, u32 window, u32 low)
 	u32 bottom = top_low - span;
 
 	if (top_low >= span) {
-		/* case A: the window lies within one subspace; what is left of it is ahead */
+		/* case A: the window lies in one subspace; numbers left of it belong to the next */
 		if (low < bottom && !++high)
 			return 0;
 	} else {
-		/* case B: it began in the subspace before */
+		/* case B: the window began in the previous subspace */
 		if (low >= bottom && !high--)
 			return 0;
 	}

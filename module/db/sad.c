@@ -13,7 +13,7 @@
 #include "replay.h"
 #include "sad.h"
 
-/* how many SPIs espah_sad_alloc_spi() tries */
+/* number of SPIs that espah_sad_alloc_spi() tries */
 #define SPI_TRIES 1024
 
 static inline bool same_id(const struct espah_sa_id *a, const struct espah_sa_id *b)
@@ -22,19 +22,19 @@ static inline bool same_id(const struct espah_sa_id *a, const struct espah_sa_id
 	       a->family == b->family && a->dir == b->dir && a->vrf == b->vrf;
 }
 
-/* espah_sa.state of what is no SA but a struct stand_in; not for user space */
+/* state of a struct stand_in in place of an SA; not for user space */
 #define STAND_IN 0xff
 
 /**
- * struct stand_in - takes an SA's new place in the table while the SA still has the old one
- * @node: as in struct espah_sa, and so are @id and @state, which lookups read
- * @id: the SA's next id
+ * struct stand_in - holds an SA's new place in the table while the SA still has the old one
+ * @node: at the same offset as in struct espah_sa, as are @id and @state, which lookups read
+ * @id: the SA's new id
  * @state: STAND_IN
  * @sa: the SA
  * @rcu: defers the freeing
  *
- * An SA has one node, so it cannot be found by two ids. And an insertion may need memory, but the
- * replacement of one node by another does not.
+ * An SA has one node, so it cannot be in the table with two ids. An insertion may need memory, but
+ * the replacement of one node by another does not.
  */
 struct stand_in {
 	struct rhash_head node;
@@ -165,7 +165,7 @@ static void free_path_rcu(struct rcu_head *rcu)
 	espah_path_free(container_of(rcu, struct espah_path, rcu));
 }
 
-/* Fills in what follows from the rest. */
+/* Sets the members that follow from the others. */
 static void complete_path(const struct espah_sa *sa, struct espah_path *path)
 {
 	path->encap_len = path->dport ? sizeof(struct udphdr) : 0;
@@ -192,8 +192,8 @@ static void free_sa(struct espah_sa *sa)
 		release_slot(sa->slot);
 		espah_queue_put(sa->queue);
 	}
-	kfree_sensitive(sa); /* the salt */
-	/* the waiter may free @live as soon as it is 0; waking up only uses its address */
+	kfree_sensitive(sa); /* holds the salt */
+	/* the waiter may free @live once it is 0; wake_up_var() uses only its address */
 	if (atomic_dec_and_test(live))
 		wake_up_var(live);
 }
@@ -203,7 +203,7 @@ static void free_later(struct work_struct *work)
 	free_sa(container_of(to_rcu_work(work), struct espah_sa, free_work));
 }
 
-/* Ends the SAD's reference, now that nobody can find the SA any more. */
+/* Drops the SAD's reference; no reader can find the SA any more. */
 static void retire_sa(struct work_struct *work)
 {
 	struct espah_sa *sa = container_of(to_rcu_work(work), struct espah_sa, retire);
@@ -263,7 +263,7 @@ struct espah_sa *espah_sad_find(struct espah_sad *sad, const struct espah_sa_id 
 	return sa && unlikely(READ_ONCE(sa->state) == STAND_IN) ? stood_in_for(sa) : sa;
 }
 
-/* The SA of a packet that came in a VRF, where none names the VRF. */
+/* The SA of a packet that arrived in a VRF, if no SA names the VRF. */
 static noinline struct espah_sa *find_unnamed(struct espah_sad *sad, struct espah_sa_id id)
 {
 	u32 domain = id.vrf;
@@ -291,9 +291,9 @@ struct espah_sa *espah_sad_find_in(struct espah_sad *sad, const struct espah_sa_
 }
 
 /*
- * What this CPU found last: PRE_ROUTING asks for the SA of a packet, LOCAL_IN asks again,
- * and the next packet is often of the same one. Good while nothing has left this SAD since,
- * which a reader that may still see the SA cannot miss.
+ * The last lookup result of this CPU: PRE_ROUTING looks up the SA of a packet, LOCAL_IN looks it
+ * up again, and the next packet often has the same SA. The entry is valid while no SA was removed
+ * from this SAD since. A reader that could still use a freed SA sees the removal.
  */
 struct espah_found {
 	struct espah_sa *sa;
@@ -328,7 +328,7 @@ struct espah_sa *espah_sad_find_recent(struct espah_net *en, const struct espah_
 	struct espah_found *found = this_cpu_ptr(&found_last);
 	u64 now = espah_generation(&en->sad.removals);
 
-	/* another one's SA may be freed by now */
+	/* compare the generation first: the SA of an older one may be freed */
 	if (likely(found->removals == now && same_id(&found->sa->id, id)))
 		return found->sa;
 	return find_anew(found, &en->sad, id, now);
@@ -336,12 +336,12 @@ struct espah_sa *espah_sad_find_recent(struct espah_net *en, const struct espah_
 
 static void changed(struct espah_sad *sad)
 {
-	/* 0 means to the dump code that there is no generation yet */
+	/* for the dump code, 0 means that there is no generation yet */
 	if (!++sad->generation)
 		sad->generation = 1;
 }
 
-/* Takes out all of an SA but its place in the hash table. */
+/* Removes an SA from everything except the hash table. */
 static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 {
 	espah_key_use_del(&sad->keys, sa);
@@ -408,9 +408,9 @@ err_slot:
 }
 
 /*
- * Lets an SA be found by another id: first by both, then by the new one alone. Or, without
- * memory, by the one that it has. Readers may be on the SA's node while it goes to another chain
- * of the table; they find the wrong end of a chain and look again.
+ * Changes the id of an SA: lookups find it by both ids first, then only by the new one. Without
+ * memory, the id stays unchanged. A reader may be at the SA's node while it moves to another chain
+ * of the table; such a reader finds the wrong end-of-chain marker and repeats the lookup.
  */
 static int change_id(struct espah_sad *sad, struct espah_sa *sa, const struct espah_sa_id *id)
 {
@@ -437,7 +437,7 @@ static int change_id(struct espah_sad *sad, struct espah_sa *sa, const struct es
 	return 0;
 }
 
-/* Ties an SA to another slot, among whose SAs it keeps its age. */
+/* Moves an SA to another slot, where the list stays sorted by age. */
 static void change_slot(struct espah_sad *sad, struct espah_sa *sa, struct espah_slot *slot)
 {
 	struct espah_slot *old = sa->slot;

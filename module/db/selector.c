@@ -27,7 +27,7 @@ bool espah_range_next(union espah_addr *first, const union espah_addr *last, u8 
 	u8 *end = (u8 *)first, bit;
 	int i;
 
-	/* shorten the prefix as long as it begins at @first and ends within the range */
+	/* shorten the prefix while it begins at @first and ends within the range */
 	for (*len = family == AF_INET ? 32 : 128; *len; --*len) {
 		i = (*len - 1) / 8;
 		bit = 0x80 >> (*len - 1) % 8;

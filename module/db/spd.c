@@ -29,7 +29,7 @@ static void set_rules(struct espah_policy *pol, const struct espah_selectors *se
 struct espah_policy *espah_policy_alloc(const struct espah_selectors *set, u32 priority,
 					const void *given, u16 given_len)
 {
-	/* all have ports, or none has */
+	/* either all selectors have ports, or none */
 	unsigned int nrules = espah_selector_has_ports(set->sel) ? 2 * set->n : set->n;
 	struct espah_policy *pol;
 
@@ -81,19 +81,19 @@ static void put_slots(struct espah_net *en, struct espah_policy *pol)
 
 void espah_policy_retire(struct espah_net *en, struct espah_policy *pol)
 {
-	/* slots outlive readers of @pol: they too are freed after a grace period */
+	/* slots are also freed after a grace period, so they outlive readers of @pol */
 	put_slots(en, pol);
 	call_rcu(&pol->rcu, free_policy_rcu);
 }
 
 static void changed(struct espah_spd *spd)
 {
-	/* 0 means to the dump code that there is no generation yet */
+	/* for the dump code, 0 means that there is no generation yet */
 	if (!++spd->generation)
 		spd->generation = 1;
 }
 
-/* Return: 0 or -ENOMEM, with nothing to undo but put_slots() */
+/* Return: 0 or -ENOMEM; put_slots() undoes it in both cases */
 static int get_slots(struct espah_net *en, struct espah_policy *pol)
 {
 	unsigned int i;
@@ -119,7 +119,7 @@ static struct espah_classifier *home(struct espah_spd *spd, const struct espah_p
 							    &spd->dir[pol->dir];
 }
 
-/* takes out the first @n rules */
+/* removes the first @n rules */
 static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned int n)
 {
 	while (n--)
@@ -172,7 +172,7 @@ static void replace_old(struct espah_spd *spd, struct espah_policy *old, struct 
 	/* both have the same selectors in the same order */
 	for (i = 0; i < pol->nrules; i++)
 		espah_classifier_replace(home(spd, pol, i), &old->rules[i], &pol->rules[i]);
-	/* the entry is there already, so this needs no memory */
+	/* the entry exists, so the store needs no memory */
 	xa_store(&spd->index, pol->id, pol, GFP_KERNEL_ACCOUNT);
 	espah_generation_end(&spd->changes);
 }
@@ -245,7 +245,7 @@ struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
 		flow->hidden = !other->sel.opaque;
 		rule = other;
 	}
-	/* extension headers may hide the protocol too (RFC 4301 4.4.1.1, OPAQUE) */
+	/* extension headers may also hide the protocol (RFC 4301 4.4.1.1, OPAQUE) */
 	if (flow->family == AF_INET6 && ipv6_ext_hdr(flow->proto) &&
 	    (READ_ONCE(spd->dir[dir].proto_rules) || READ_ONCE(spd->opaque[dir].proto_rules)))
 		flow->hidden = true;
@@ -260,7 +260,7 @@ static u32 slot_domain(struct espah_net *en, const struct espah_slot_id *id)
 	return id->vrf ?: espah_domain_of(en->net, local, id->family);
 }
 
-/* The SA of a slot that says, or does not say, which VRF @id is in; or for any source. */
+/* The SA of the slot that differs from @id in whether it names the VRF; @any: for any source. */
 static struct espah_sa *find_other(struct espah_net *en, struct espah_slot_id id, bool any)
 {
 	u32 domain = slot_domain(en, &id);
@@ -284,8 +284,9 @@ static struct espah_sa *find_other(struct espah_net *en, struct espah_slot_id id
 }
 
 /*
- * A template and an SA meet in one slot if both name the same VRF, or neither names one. Here are
- * those of which one names the VRF that the other's local address is in, and SAs for any source.
+ * A template and an SA share a slot if both name the same VRF, or neither names one. This function
+ * finds the other SAs: those where only one of the two names the VRF, which is the domain of the
+ * other's local address, and SAs for any source.
  */
 static noinline struct espah_sa *look_further(struct espah_net *en, const struct espah_slot_id *id)
 {
@@ -316,7 +317,7 @@ struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_temp
 	return likely(sa) ? sa : look_further(en, &id);
 }
 
-/* Whether an SA in another slot than the template's is one that look_further() finds. */
+/* Whether an SA in a slot other than the template's is one that look_further() finds. */
 static noinline bool admits_other(const struct espah_template *tmpl, const struct espah_sa *sa,
 				  const struct espah_slot_id *has)
 {

@@ -5,7 +5,7 @@
 
 #define BLOCK_PLACES BITS_PER_LONG
 
-static LIST_HEAD(blocks); /* those with free places */
+static LIST_HEAD(blocks); /* blocks with free places */
 static DEFINE_SPINLOCK(blocks_lock);
 
 static struct espah_counters_block *alloc_block(void)
