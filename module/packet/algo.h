@@ -11,32 +11,32 @@ struct netlink_ext_ack;
 
 /** enum espah_iv - where the IV of a packet comes from */
 enum espah_iv {
-	/** @ESPAH_IV_NONE: the suite has none */
+	/** @ESPAH_IV_NONE: the suite has no IV */
 	ESPAH_IV_NONE,
 	/**
-	 * @ESPAH_IV_SEQ: the sequence number XOR espah_sa.iv_mask. Unique is enough for counter
-	 * modes (RFC 4106 3.1, 4309 3.1, 3686 3.1, 7634 2), and XOR with a constant keeps it so
+	 * @ESPAH_IV_SEQ: the sequence number XOR espah_sa.iv_mask. Counter modes only need a unique
+	 * IV (RFC 4106 3.1, 4309 3.1, 3686 3.1, 7634 2); XOR with a constant keeps it unique
 	 */
 	ESPAH_IV_SEQ,
 	/** @ESPAH_IV_RANDOM: unpredictable (CBC, RFC 3602 section 3) */
 	ESPAH_IV_RANDOM,
-	/** @ESPAH_IV_IMPLICIT: the sequence number, which is not sent again (RFC 8750) */
+	/** @ESPAH_IV_IMPLICIT: the sequence number; no IV is sent (RFC 8750) */
 	ESPAH_IV_IMPLICIT,
 };
 
 /**
  * struct espah_algo - an algorithm suite
  * @name: IKE keyword, "aes256gcm16"
- * @proto: IPPROTO_ESP or IPPROTO_AH, which it is for
+ * @proto: protocol of the suite, IPPROTO_ESP or IPPROTO_AH
  * @aead: name in the crypto API without ESN
- * @aead_esn: the same with ESN; NULL: as @aead
- * @missing: module and config option to name if the kernel has no such transform
+ * @aead_esn: name in the crypto API with ESN; NULL: as @aead
+ * @missing: error text with module and config option, for a kernel without this transform
  * @enc_key_len: bytes of the encryption key without salt
  * @salt_len: bytes of salt or nonce behind it
  * @auth_key_len: bytes of the integrity key; 0 for combined modes
  * @iv_len: bytes of IV in the packet
  * @icv_len: bytes of ICV in the packet
- * @block_len: what the ciphertext's length is a multiple of, at least 4; AH: 1
+ * @block_len: the ciphertext length is a multiple of this, at least 4; AH: 1
  * @iv: where IVs come from
  */
 struct espah_algo {
@@ -62,23 +62,23 @@ static inline unsigned int espah_algo_key_len(const struct espah_algo *algo)
 	return algo->enc_key_len + algo->salt_len + algo->auth_key_len;
 }
 
-/* whether the salt is not for the transform, but ours to put before the IV */
+/* whether this module puts the salt before the IV itself, not the transform */
 static inline bool espah_algo_own_nonce(const struct espah_algo *algo)
 {
 	return algo->iv == ESPAH_IV_IMPLICIT || algo->proto == IPPROTO_AH;
 }
 
-/* whether packets whose key, salt and IV are the same show each other's plaintext */
+/* whether packets with the same key, salt and IV reveal each other's plaintext */
 static inline bool espah_algo_counts(const struct espah_algo *algo)
 {
 	return algo->iv == ESPAH_IV_SEQ || algo->iv == ESPAH_IV_IMPLICIT;
 }
 
-/* the suite of this name for a protocol, or NULL */
+/* the suite with this name for a protocol, or NULL */
 const struct espah_algo *espah_algo_find(const char *name, u8 proto);
 
 /**
- * espah_algo_alloc - a keyed transform of a suite
+ * espah_algo_alloc - allocate a keyed transform of a suite
  * @algo: the suite
  * @esn: with extended sequence numbers
  * @key: espah_algo_key_len() bytes in the order of ESPAH_SA_KEY
@@ -90,7 +90,7 @@ const struct espah_algo *espah_algo_find(const char *name, u8 proto);
 struct crypto_aead *espah_algo_alloc(const struct espah_algo *algo, bool esn, const u8 *key,
 				     struct netlink_ext_ack *extack);
 
-/* writes the name of the driver that this kernel would use into @driver; false if it has none */
+/* gets the name of the driver that this kernel would use; Return: false if there is none */
 bool espah_algo_driver(const struct espah_algo *algo, char *driver, size_t size);
 
 #endif /* _ESPAH_ALGO_H */

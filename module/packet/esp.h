@@ -6,10 +6,10 @@
 #include "db/reasons.h"
 #include "op.h"
 
-/* bytes of padding, trailer and ICV behind so many bytes of payload */
+/* bytes of padding, trailer and ICV behind @payload_len bytes of payload */
 unsigned int espah_esp_tail_len(const struct espah_sa *sa, unsigned int payload_len);
 
-/* appends all padding, pad length, next header, room for the ICV (RFC 4303 2.4 to 2.7) */
+/* appends padding, pad length, next header and room for the ICV (RFC 4303 2.4 to 2.7) */
 void espah_esp_put_trailer(const struct espah_sa *sa, struct sk_buff *skb, struct sk_buff *trailer,
 			   unsigned int payload_len, unsigned int tfc_len, u8 next_header);
 
@@ -29,7 +29,7 @@ enum espah_drop espah_esp_seal(struct espah_op *op);
  */
 enum espah_drop espah_esp_open(struct espah_op *op);
 
-/* puts the ESP header back in its place after either */
+/* moves the ESP header back to its place after encryption or decryption */
 void espah_esp_restore(struct espah_op *op);
 
 /**
@@ -39,7 +39,7 @@ void espah_esp_restore(struct espah_op *op);
  * @hdr_off: offset of the ESP header
  * @next_header: gets the next header
  *
- * Return: ESPAH_DROP_NONE, or why the packet has to go.
+ * Return: ESPAH_DROP_NONE, or the drop reason.
  */
 enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
 				unsigned int hdr_off, u8 *next_header);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* From a packet's headers to the flow that the SPD looks at. */
+/* Reads the flow, which the SPD matches, from a packet's headers. */
 #ifndef _ESPAH_FLOW_H
 #define _ESPAH_FLOW_H
 
@@ -11,31 +11,31 @@
 
 /**
  * espah_flow_dissect - read a packet's flow
- * @skb: the packet; its network header is set and may be followed by anything
+ * @skb: the packet; its network header is set, its contents need not be valid
  * @family: AF_INET or AF_INET6
- * @flow: filled in whole
+ * @flow: all members are set
  *
- * Reads within the packet's bounds only and changes nothing.
+ * Reads only within the packet's bounds and changes nothing.
  *
  * Return: offset of the upper-layer header from skb->data, or -1 if the IP
  * header or an IPv6 extension header is broken.
  */
 int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *flow);
 
-/* the same for a packet within the packet, whose IP header is so far from skb->data */
+/* the same for an inner packet with its IP header at offset @nhoff from skb->data */
 int espah_flow_dissect_at(const struct sk_buff *skb, int nhoff, u8 family, struct espah_flow *flow);
 
 /**
  * espah_skip_exthdr - find what follows the extension headers of an IPv6 packet
  * @skb: the packet
- * @off: of the first header from skb->data
- * @nexthdr: its type; gets the type of what follows
- * @frag_off: gets the offset and flags of a fragment header, or 0; a fragment that is not
+ * @off: offset of the first extension header from skb->data
+ * @nexthdr: type of that header; set to the type of the upper-layer header
+ * @frag_off: set to the offset and flags of a fragment header, or 0; a fragment other than
  *	the first ends the search
  *
  * AH counts as an upper layer (RFC 4301 4.4.1.1), unlike in the kernel's own function.
  *
- * Return: the offset of what follows, or -1 if a header is not all in the packet.
+ * Return: the offset of the upper-layer header, or -1 if a header is truncated.
  */
 int espah_skip_exthdr(const struct sk_buff *skb, int off, u8 *nexthdr, __be16 *frag_off);
 
@@ -46,15 +46,15 @@ static inline bool espah_flow_is_icmp(const struct espah_flow *flow)
 
 /**
  * espah_flow_quoted - read the flow that an ICMP error is about (RFC 4301 6.2)
- * @skb: the message
- * @flow: its own flow
- * @thoff: offset of its ICMP header
- * @quoted: gets the flow of the packet that it quotes, with addresses and ports
- *	reversed: that of an answer
+ * @skb: the ICMP error
+ * @flow: flow of the ICMP error
+ * @thoff: offset of the ICMP header
+ * @quoted: set to the flow of the quoted packet, with addresses and ports reversed, as for
+ *	an answer to it
  *
- * Redirects do not count: they are for this link only, and have no business in an SA.
+ * Redirects do not count: they are only for this link and must not be sent through an SA.
  *
- * Return: offset of the quoted upper-layer header, or -1 if it is no ICMP error or its
+ * Return: offset of the quoted upper-layer header, or -1 if @skb is no ICMP error or its
  * quotation is too short.
  */
 int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
@@ -62,25 +62,25 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 
 /**
  * espah_flow_redirected - read the flow that a redirect of ICMP or neighbour discovery is about
- * @skb: the message
- * @flow: its own flow
- * @thoff: offset of its ICMP header
- * @quoted: gets the flow of the packet that it quotes, in that packet's own direction
+ * @skb: the redirect
+ * @flow: flow of the redirect
+ * @thoff: offset of the ICMP header
+ * @quoted: set to the flow of the quoted packet, not reversed
  *
- * Return: false if it is no redirect, or quotes nothing that could be read.
+ * Return: false if @skb is no redirect, or its quotation is not readable.
  */
 bool espah_flow_redirected(const struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 			   struct espah_flow *quoted);
 
 /**
- * espah_spi_read - read the header of an ESP or AH packet, up to what its SA is found by
+ * espah_spi_read - read the SPI of an ESP or AH packet, and optionally its sequence number
  * @skb: the packet, or one that quotes it
  * @proto: IPPROTO_ESP or IPPROTO_AH
  * @off: offset of the header from skb->data
- * @words: gets the SPI, and the sequence number if @n is 2
- * @n: how many words
+ * @words: set to the SPI, and the sequence number if @n is 2
+ * @n: number of words
  *
- * Return: false if they are not all in the packet.
+ * Return: false if the packet is too short.
  */
 static inline bool espah_spi_read(const struct sk_buff *skb, u8 proto, int off, __be32 *words,
 				  unsigned int n)
@@ -94,8 +94,8 @@ static inline bool espah_spi_read(const struct sk_buff *skb, u8 proto, int off, 
 }
 
 /**
- * espah_sa_id_read - read what the SA of an ESP or AH packet to this host is found by
- * @id: filled
+ * espah_sa_id_read - read the SA lookup key of an ESP or AH packet to this host
+ * @id: set to the key
  * @skb: the packet, from its IP header on
  * @family: AF_INET or AF_INET6
  * @proto: IPPROTO_ESP or IPPROTO_AH
@@ -115,7 +115,7 @@ static inline bool espah_sa_id_read(struct espah_sa_id *id, const struct sk_buff
 	return espah_spi_read(skb, proto, off, &id->spi, 1);
 }
 
-/* whether an outbound packet is of this host's own making */
+/* whether an outbound packet was created by this host */
 static inline bool espah_is_local(const struct sk_buff *skb)
 {
 	if (skb->protocol == htons(ETH_P_IP) && IPCB(skb)->flags & IPSKB_FORWARDED)
@@ -124,7 +124,7 @@ static inline bool espah_is_local(const struct sk_buff *skb)
 	return !skb->skb_iif;
 }
 
-/* turns a flow into that of an answer */
+/* swaps source and destination: the flow of an answer */
 void espah_flow_reverse(struct espah_flow *flow);
 
 /* neighbour and router discovery (RFC 4861 with hop limit 255): never leaves the link */

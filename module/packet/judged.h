@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The mark of a packet that the PRE_ROUTING hook has judged. There are ways round that hook,
- * and what comes by one is judged at LOCAL_IN or FORWARD. What has passed PRE_ROUTING is not
- * judged there again: NAT without conntrack may have changed its addresses meanwhile, and of
- * what came out of an SA the metadata dst that says so is gone.
+ * The mark of a packet that the PRE_ROUTING hook has checked against the policies. Some packets
+ * bypass that hook; they are checked at LOCAL_IN or FORWARD. Packets that passed PRE_ROUTING must
+ * not be checked there again: NAT without conntrack may have changed their addresses meanwhile, and
+ * a packet that came by an SA no longer has the metadata dst that says so.
  *
- * The mark lies in the control block, behind the part that belongs to the IP layer. Nothing
- * else clears that place, so a mark is as good as a random secret that it holds, and says of
- * which header it speaks: a packet that is taken out of its tunnel, or has got another
- * destination from a lightweight tunnel, has none. A mark that gets lost costs a second
- * judgement.
+ * The mark lies in the control block, behind the part of the IP layer. Nothing clears that memory,
+ * so a mark is recognised by the random key that it holds. It also identifies the header that was
+ * checked: it is not valid for a packet that was decapsulated from a tunnel since, or got another
+ * destination from a lightweight tunnel. A lost mark only costs a second check.
  */
 #ifndef _ESPAH_JUDGED_H
 #define _ESPAH_JUDGED_H
@@ -23,7 +22,7 @@
 /**
  * struct espah_judged - the mark
  * @key: one of the two keys, and the network namespace
- * @header: the header that was judged
+ * @header: hash of the header that was checked
  * @sa: IPv6, exempt: number of the SA whose secpath was put aside, or 0; see secpath.h
  */
 struct espah_judged {
@@ -34,9 +33,9 @@ struct espah_judged {
 
 /**
  * struct espah_judged_keys - random numbers, drawn at load
- * @plain: the packet came in clear, and the policies let it
- * @exempt: it came out of an SA, or this host has sent it to itself
- * @hash: multipliers of what tells a header
+ * @plain: key for a packet that came in clear and that the policies let pass
+ * @exempt: key for a packet that came by an SA, or that this host sent to itself
+ * @hash: multipliers of the header hash
  */
 struct espah_judged_keys {
 	u32 plain;
@@ -46,7 +45,7 @@ struct espah_judged_keys {
 
 extern struct espah_judged_keys espah_judged_keys;
 
-/* draws these; at load */
+/* draws the random keys; at load */
 void espah_judged_setup(void);
 
 /* IPCB and IP6CB, which the IP layer clears, are shorter */
@@ -58,16 +57,16 @@ static inline struct espah_judged *espah_judged(const struct sk_buff *skb)
 	return (struct espah_judged *)(skb->cb + ESPAH_JUDGED_OFF);
 }
 
-/* Both offsets change alike when a buffer grows; the first alone when a header is removed. */
+/* Both offsets change by the same amount when a buffer grows, only the first on decapsulation. */
 static inline u32 espah_judged_where(const struct sk_buff *skb)
 {
 	return (u16)(skb->network_header - skb->mac_header);
 }
 
 /*
- * Tells one IP header from another by what no NAT changes, so that most packets that NAT has
- * changed keep their mark. For IPv6, whose destination segment routing changes in place, it is
- * the destination: it is found out otherwise whether that was NAT.
+ * Identifies an IP header. For IPv4 the hash covers fields that NAT does not change, so that most
+ * packets keep their mark after NAT. For IPv6 it covers the destination, because segment routing
+ * changes it in place; callers find out by other means whether NAT changed it.
  */
 static __always_inline u32 espah_judged_hash(const void *header, bool ip6)
 {
@@ -106,13 +105,13 @@ static inline void espah_judged_clear(struct sk_buff *skb)
 	espah_judged(skb)->header = 0;
 }
 
-/* whether it was marked as exempt, maybe with another header */
+/* whether the packet was marked as exempt, possibly with another header */
 static inline bool espah_judged_exempt(const struct sk_buff *skb, const struct net *net)
 {
 	return (espah_judged(skb)->key ^ net_hash_mix(net)) == espah_judged_keys.exempt;
 }
 
-/* whether it was marked, maybe with another header */
+/* whether the packet was marked, possibly with another header */
 static inline bool espah_judged_once(const struct sk_buff *skb, const struct net *net)
 {
 	u32 key = espah_judged(skb)->key ^ net_hash_mix(net);
@@ -120,7 +119,7 @@ static inline bool espah_judged_once(const struct sk_buff *skb, const struct net
 	return key == espah_judged_keys.plain || key == espah_judged_keys.exempt;
 }
 
-/* whether the packet as it is now passed PRE_ROUTING */
+/* whether the packet passed PRE_ROUTING with its current header */
 static __always_inline bool espah_judged_holds(const struct sk_buff *skb, const struct net *net,
 					       bool ip6)
 {
@@ -128,7 +127,7 @@ static __always_inline bool espah_judged_holds(const struct sk_buff *skb, const 
 	       espah_judged(skb)->header == espah_judged_header(skb, ip6);
 }
 
-/* whether the IP header follows that of the link, so that nothing was taken away before it */
+/* whether the IP header follows the link-layer header: no header between them was removed */
 static inline bool espah_judged_outermost(const struct sk_buff *skb)
 {
 	return espah_judged_where(skb) == skb->mac_len;

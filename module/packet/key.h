@@ -14,11 +14,11 @@ struct netlink_ext_ack;
  * @algo: the suite
  * @key: espah_algo_key_len() bytes
  * @window: replay window in packets (inbound)
- * @seq: where to start
+ * @seq: last sequence number used (outbound) or highest accepted (inbound)
  * @extack: gets a sentence on failure
  *
- * Context: process; may load modules; wants no lock.
- * Return: 0, or -errno with nothing to undo but espah_sa_put().
+ * Context: process, without locks; may load modules.
+ * Return: 0, or -errno: then the caller only has to call espah_sa_put().
  */
 int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *key, u32 window,
 		 u64 seq, struct netlink_ext_ack *extack);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The mark of what came out of an SA. */
+/* The mark of packets that came by an SA. */
 #ifndef _ESPAH_MARK_H
 #define _ESPAH_MARK_H
 
@@ -7,7 +7,7 @@
 #include "db/sa.h"
 
 /**
- * espah_mark - mark a packet as decapsulated, for PRE_ROUTING, nft, tc and eBPF to see
+ * espah_mark - mark a packet as decapsulated, visible to PRE_ROUTING, nft, tc and eBPF
  * @sa: the SA that it came by
  * @skb: the packet, without a route
  *
@@ -16,11 +16,11 @@
 bool espah_mark(struct espah_sa *sa, struct sk_buff *skb);
 
 /**
- * espah_marked - whether a packet came out of an SA of ours
+ * espah_marked - whether a packet came by an SA of this module
  * @skb: a packet at PRE_ROUTING
  *
- * The mark is a metadata dst. It lives until routing replaces it, and nobody
- * outside the kernel can make one that passes for ours.
+ * The mark is a metadata dst. It exists until routing replaces it, and cannot be forged from
+ * outside the kernel.
  */
 bool espah_marked(const struct sk_buff *skb);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Tunnel and transport mode: headers put on and taken off (RFC 4301 5.1.2, RFC 4303 3.1). */
+/* Tunnel and transport mode: adding and removing headers (RFC 4301 5.1.2, RFC 4303 3.1). */
 #ifndef _ESPAH_MODE_H
 #define _ESPAH_MODE_H
 
@@ -10,18 +10,18 @@
 struct espah_op;
 
 /**
- * struct espah_layout - how a packet is to be wrapped
- * @path: the SA's, while the packet is being wrapped
- * @head_len: bytes that all headers take which are put on
- * @hdr_len: bytes from skb->data on that stay in front of the ESP or AH header (transport)
+ * struct espah_layout - how a packet is wrapped
+ * @path: path of the SA, while the packet is being wrapped
+ * @head_len: bytes of all headers that are added
+ * @hdr_len: bytes from skb->data on that stay before the ESP or AH header (transport)
  * @nh_off: transport: offset of the field that names the upper-layer protocol
- * @pad_to: length up to which the packet is padded, to hide its own (RFC 4303 2.7)
- * @first_len: bytes before the first of several SAs wrapped it, or 0
- * @policy_id: the policy by which another SA follows; 0: none does
+ * @pad_to: length up to which the packet is padded, to hide its length (RFC 4303 2.7)
+ * @first_len: bytes of the packet before the first of several SAs wrapped it, or 0
+ * @policy_id: policy that requires another SA after this one; 0: none
  * @next_header: for the ESP trailer or AH
- * @depth: how many SAs were before
- * @nesting: how many emissions brought the packet here, see ESPAH_NESTING_MAX
- * @dummy: it carries nothing
+ * @depth: number of SAs applied before
+ * @nesting: number of nested emissions so far, see ESPAH_NESTING_MAX
+ * @dummy: the packet is a dummy
  */
 struct espah_layout {
 	struct espah_path *path;
@@ -37,16 +37,16 @@ struct espah_layout {
 	bool dummy;
 };
 
-/* finds out, from @layout->path; ESPAH_DROP_MALFORMED_OUT if headers are cut off */
+/* fills @layout, from @layout->path; Return: ESPAH_DROP_NONE, or the drop reason */
 enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb,
 				  struct espah_layout *layout);
 
 /**
  * espah_mode_header - write an IP header without options for a packet of an SA
  * @sa: the SA
- * @skb: the packet, which begins with the header; its protocol is set
- * @path: where it goes
- * @dst: by which route
+ * @skb: the packet, which begins with the header; sets skb->protocol
+ * @path: path of the SA
+ * @dst: route of the packet
  * @tos: traffic class
  * @df: IPv4: do not fragment
  *
@@ -56,9 +56,9 @@ void espah_mode_header(const struct espah_sa *sa, struct sk_buff *skb,
 		       const struct espah_path *path, const struct dst_entry *dst, u8 tos, bool df);
 
 /**
- * espah_mode_wrap - make way for ESP header and IV or AH, and write the headers before them
+ * espah_mode_wrap - make room for ESP header and IV or AH, and write the headers before them
  * @sa: the SA
- * @skb: the packet, with room in front; an ESP trailer is on already
+ * @skb: the packet, with headroom; an ESP trailer is already appended
  * @layout: from espah_mode_layout()
  * @dst: route of the outer packet
  *
@@ -70,12 +70,12 @@ unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
 			     const struct espah_layout *layout, const struct dst_entry *dst);
 
 /**
- * espah_mode_unwrap - take the outer headers off an authenticated packet
- * @op: the packet, a trailer already off
+ * espah_mode_unwrap - remove the outer headers of an authenticated packet
+ * @op: the packet, with a trailer already removed
  * @next_header: from the ESP trailer or AH
  *
- * Return: ESPAH_DROP_NONE, with skb->data, network header and protocol those of the inner
- * packet; or a reason.
+ * Return: ESPAH_DROP_NONE, with skb->data, network header and protocol of the inner packet; or
+ * the drop reason.
  */
 enum espah_drop espah_mode_unwrap(const struct espah_op *op, u8 next_header);
 

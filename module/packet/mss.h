@@ -6,7 +6,7 @@
 #include <linux/skbuff.h>
 #include "db/spd.h"
 
-/* whether a packet has a TCP header to be seen */
+/* whether a packet has a readable TCP header */
 static inline bool espah_mss_concerns(const struct espah_flow *flow)
 {
 	return flow->proto == IPPROTO_TCP && !flow->opaque;
@@ -14,15 +14,15 @@ static inline bool espah_mss_concerns(const struct espah_flow *flow)
 
 /**
  * espah_mss_clamp - lower the MSS option of a TCP SYN
- * @skb: the packet, which it concerns; its data begins with the IP header
+ * @skb: a packet of espah_mss_concerns(); its data begins with the IP header
  * @thoff: offset of the TCP header
  * @mss: highest value, bytes
  *
- * Return: false if memory ran out; true otherwise, also for what is not a SYN.
+ * Return: false if memory ran out; true otherwise, also if the packet is no SYN.
  */
 bool espah_mss_clamp(struct sk_buff *skb, int thoff, u16 mss);
 
-/* the MSS that fits packets of so many bytes */
+/* the MSS for packets of @mtu bytes */
 static inline u16 espah_mss_of_mtu(u8 family, unsigned int mtu)
 {
 	unsigned int headers = family == AF_INET ? 20 + 20 : 40 + 20;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What an SA adds to a packet, and what fits through it. Pure but for the route. */
+/* The overhead and the MTU of SAs. Pure except for the route lookup. */
 #ifndef _ESPAH_MTU_H
 #define _ESPAH_MTU_H
 
@@ -7,7 +7,7 @@
 
 struct espah_sa;
 
-/* most bytes that @sa adds to a packet, padding included; Context: as for espah_sa_path() */
+/* most bytes that @sa adds to a packet, including padding; Context: as for espah_sa_path() */
 unsigned int espah_sa_overhead(const struct espah_sa *sa);
 
 /**
@@ -24,9 +24,9 @@ unsigned int espah_sa_mtu(const struct espah_sa *sa, unsigned int pmtu, unsigned
 /**
  * espah_sas_mtu - the largest plaintext packet that fits through several SAs
  * @sas: outbound SAs, the innermost first
- * @n: how many, at least 1
- * @pmtu: path MTU to the destination of the last one, bytes
- * @hdr_len: as for espah_sa_mtu(), of the first one
+ * @n: number of SAs, at least 1
+ * @pmtu: path MTU to the destination of the last SA, bytes
+ * @hdr_len: as for espah_sa_mtu(), for the first SA
  *
  * Return: as espah_sa_mtu().
  */

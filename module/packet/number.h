@@ -6,16 +6,16 @@
 #include "db/sa.h"
 
 /*
- * So many packets are numbered and handled together at most. While a CPU uses up its numbers,
- * others send later ones, which the peer must still find in its replay window, 32 packets by
- * RFC 4303 3.4.3.
+ * packets: most that are numbered and handled together. While a CPU uses up its numbers, other CPUs
+ * send later numbers; the late packets must still lie in the replay window of the peer, which is at
+ * least 32 packets (RFC 4303 3.4.3).
  */
 #define ESPAH_BATCH 8u
 
 /*
- * Numbers of an SA without ESN end at 2^32 - 1 (RFC 4303 3.3.3). Those of one
- * with ESN end a little early, so that CPUs that reserve at the same moment
- * cannot wrap the counter.
+ * Without ESN, sequence numbers end at 2^32 - 1 (RFC 4303 3.3.3). With ESN they
+ * end a little early, so that CPUs that reserve numbers concurrently cannot wrap
+ * the counter.
  */
 static inline u64 espah_number_limit(const struct espah_sa *sa)
 {
@@ -25,10 +25,10 @@ static inline u64 espah_number_limit(const struct espah_sa *sa)
 /**
  * espah_number_take - take sequence numbers
  * @sa: outbound SA
- * @n: how many, ESPAH_BATCH at most
- * @first: gets the first of them
+ * @n: count, at most ESPAH_BATCH
+ * @first: set to the first number
  *
- * Return: how many of @n may be used; fewer only where the numbers end.
+ * Return: how many of the @n numbers may be used; fewer than @n only at the limit.
  */
 unsigned int espah_number_take(struct espah_sa *sa, unsigned int n, u64 *first);
 

@@ -15,37 +15,38 @@
 /**
  * struct espah_op - one packet on its way through the crypto API
  * @link: in espah_queue.ops
- * @work: in what a worker has to do, or among those that are free
+ * @work: in the list of a worker, or of free ops
  * @skb: the packet; owned
  * @sa: the SA
  * @dev: device held while the packet is in flight
- * @seq: its 64-bit sequence number
- * @err: what the driver answered; valid once @done
+ * @seq: 64-bit sequence number of the packet
+ * @err: result of the driver; valid once @done
  * @done: the driver has answered; under espah_queue.lock while @linked
- * @linked: it is in espah_queue.ops; under espah_queue.lock
- * @nsg: what espah_op_room() said
+ * @linked: the op is in espah_queue.ops; under espah_queue.lock
+ * @nsg: result of espah_op_room()
  * @next_header: output: for AH
- * @home: the CPU that allocated it
- * @size: bytes allocated for it
+ * @home: the CPU that allocated the op
+ * @size: bytes allocated for the op
  * @hdr_off: offset of the ESP or AH header from skb->data
  * @encap_len: bytes of the UDP header before it, or 0
  * @plain_len: output: length of the packet before it was wrapped
- * @first_len: output: the same, before the first of several SAs; 0: there was none before
- * @policy_id: output: the policy by which another SA follows; 0: none does
- * @depth: how many SAs the packet has been through before this one
- * @own: input: so many of these were all that a policy asked for the packet then
- * @nesting: output: how many emissions brought it here, see ESPAH_NESTING_MAX
- * @before: input: which they were, by espah_sa.index, the outermost first
+ * @first_len: output: the same, before the first of several SAs; 0: this is the first SA
+ * @policy_id: output: policy that requires another SA after this one; 0: none
+ * @depth: number of SAs that handled the packet before this one
+ * @own: input: number of these SAs, outermost first, that satisfied the policy of a packet outside
+ *	the current one
+ * @nesting: output: number of nested emissions so far, see ESPAH_NESTING_MAX
+ * @before: input: the SAs of @depth, by espah_sa.index, the outermost first
  * @ct_len: bytes of ciphertext without header, IV and ICV; AH: bytes that the ICV covers
- * @saved: the word before the ESP header, while the AAD of ESN covers it
- * @sg: the packet for the driver: @sg_few, or allocated when it has more parts
- * @sg_few: enough for most packets
- * @iv: as the driver wants it
- * @req: the request; the driver's own part follows, so it comes last
+ * @saved: the word before the ESP header, while the AAD of ESN overwrites it
+ * @sg: scatter list for the driver: @sg_few, or allocated if it needs more entries
+ * @sg_few: enough entries for most packets
+ * @iv: IV in the format of the driver
+ * @req: the request; last, because the driver's context follows it
  *
- * A driver that answers at once lets the CPU use the same op for each packet; one that
- * answers later, or a worker, keeps the op, and the CPU takes another. Ops go back to the
- * CPU that allocated them, so that after a while none allocates any more.
+ * With a driver that answers at once, a CPU uses the same op for each packet. A driver that answers
+ * later, or a worker, keeps the op, and the CPU uses another one. Ops return to the CPU that
+ * allocated them, so that after a while no CPU allocates any more.
  */
 struct espah_op {
 	struct list_head link;
@@ -88,16 +89,16 @@ void espah_op_cleanup(void);
 /**
  * espah_op_room - make a packet writable, with room around it
  * @skb: the packet, not shared; may be cloned, paged or a list of fragments
- * @head: bytes wanted before it
- * @tail: bytes wanted behind it
- * @trailer: gets the buffer that ends it
+ * @head: bytes of headroom needed
+ * @tail: bytes of tailroom needed
+ * @trailer: set to the last buffer of the packet
  *
- * Return: how many scatter entries it takes, or -ENOMEM.
+ * Return: number of scatter list entries needed, or -ENOMEM.
  */
 int espah_op_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
 		  struct sk_buff **trailer);
 
-/* why a packet is dropped whose crypto ended like this */
+/* the drop reason for an error of the crypto driver */
 static inline enum espah_drop espah_op_reason(int err)
 {
 	switch (err) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The route of an SA's packets, and its path MTU. */
+/* The route of an SA's packets, and the path MTU. */
 #ifndef _ESPAH_ROUTE_H
 #define _ESPAH_ROUTE_H
 
@@ -15,7 +15,7 @@
  */
 struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path);
 
-/* how large an ESP packet of @sa may be on @dst, bytes; Context: RCU reader */
+/* bytes: largest ESP or AH packet of @sa on @dst; Context: RCU reader */
 unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst);
 
 #endif /* _ESPAH_ROUTE_H */

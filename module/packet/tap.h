@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tap: a network device of kind "espah" on which packet sockets see what goes
- * into SAs ("outgoing") and what comes out of them ("to us"), in clear, each with
- * its SPI and the low 16 bits of its sequence number as link-layer address. It
- * copies, so that no packet is changed, and carries nothing itself. While no such
- * device is up, that costs the packet paths a look at a pointer on a line that they have
- * read; while nobody looks at it, nothing is copied. There is no static key, as a namespace
- * that flips one interrupts all CPUs.
+ * The tap: a network device of kind "espah" on which packet sockets see, in clear,
+ * the packets that enter SAs ("outgoing") and leave them ("to us"). The link-layer
+ * address is the SPI and the low 16 bits of the sequence number. The tap shows
+ * copies, so no packet is changed, and it carries no traffic itself. While no tap is
+ * up, the packet paths only read a pointer in a cache line that they use anyway; while
+ * no packet socket listens, nothing is copied. A static key is not used, because a
+ * namespace that flips it would interrupt all CPUs.
  */
 #ifndef _ESPAH_TAP_H
 #define _ESPAH_TAP_H
@@ -20,16 +20,16 @@ void espah_tap_teardown(void);
 
 void espah_tap_show(const struct espah_sa *sa, const struct sk_buff *skb, u64 seq);
 
-/* whether there may be anybody to show packets to */
+/* whether a tap is up */
 static inline bool espah_tap_looks(const struct espah_net *en)
 {
 	return unlikely(rcu_access_pointer(en->tap));
 }
 
 /**
- * espah_tap - show a packet to whoever looks
- * @sa: the SA that it goes into or came out of
- * @skb: the packet in clear, from its IP header on; stays as it is
+ * espah_tap - show a packet on the tap, if one is up
+ * @sa: the SA that the packet enters or leaves
+ * @skb: the packet in clear, from its IP header on; not changed
  * @seq: its sequence number in that SA
  *
  * Context: RCU reader, BH disabled.
