@@ -23,7 +23,7 @@ static enum espah_drop set_request(struct espah_op *op, bool out)
 	u8 *copy = (u8 *)op + sa->op_size - ESPAH_AH_COPY;
 	unsigned int payload_off = op->hdr_off + sa->hdr_len;
 	unsigned int aad_len = skb->len;
-	/* besides the payload: the copy, half a number, and the ICV */
+	/* besides the payload: the copy, the upper half of the number, and the ICV */
 	int nsg = op->nsg + 3, n = 0;
 
 	if (op->hdr_off > ESPAH_AH_HEADERS_MAX ||
@@ -61,7 +61,7 @@ static enum espah_drop set_request(struct espah_op *op, bool out)
 		memcpy(op->iv, sa->salt, sizeof(sa->salt));
 		memcpy(op->iv + sizeof(sa->salt), ah_hdr(op)->auth_data, sa->iv_len);
 	}
-	op->ct_len = aad_len; /* what is charged to the SA's lifetime (RFC 4301 4.4.2.1) */
+	op->ct_len = aad_len; /* charged to the SA's lifetime (RFC 4301 4.4.2.1) */
 	aead_request_set_tfm(&op->req, sa->aead);
 	aead_request_set_ad(&op->req, aad_len);
 	aead_request_set_crypt(&op->req, op->sg, op->sg, out ? 0 : sa->icv_len, op->iv);
@@ -91,7 +91,7 @@ enum espah_drop espah_ah_check(const struct espah_sa *sa, struct sk_buff *skb,
 	if (unlikely(!pskb_may_pull(skb, hdr_off + sa->hdr_len)))
 		return ESPAH_DROP_SHORT;
 	ah = (const struct ip_auth_hdr *)(skb->data + hdr_off);
-	/* no padding beyond what the alignment needs (RFC 4302 3.3.3.2.1) */
+	/* only the padding needed for alignment is allowed (RFC 4302 3.3.3.2.1) */
 	if (unlikely((ah->hdrlen + 2) * 4 != sa->hdr_len))
 		return ESPAH_DROP_LENGTH;
 	*seq = ntohl(ah->seq_no);

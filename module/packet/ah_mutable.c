@@ -11,7 +11,7 @@
 #define IP6_DST 24
 #define IP6_ADDR_LEN 16
 
-/* IPv4 options: those without a length, those that are immutable, and source routes */
+/* IPv4 options: options without a length, immutable options, and source routes */
 enum {
 	OPT_END = 0,
 	OPT_NOP = 1,
@@ -24,11 +24,11 @@ enum {
 	OPT_MULTI_DESTINATION = 149,
 };
 
-/* the option of IPv6 without a length, and the bit of those whose data may change */
+/* the IPv6 option without a length, and the bit of options with mutable data */
 #define OPT6_PAD1 0
 #define OPT6_MUTABLE 0x20
 
-/* A source route's pointer counts from 1 and lies behind the option when all is visited. */
+/* The pointer of a source route counts from 1; it exceeds the option length at the last hop. */
 static int end_route4(const u8 *opt, unsigned int len, u8 *dst)
 {
 	if (len < 3 || len % 4 != 3 || opt[2] < 4 || opt[2] % 4)
@@ -42,7 +42,7 @@ static int cover4(u8 *ip, unsigned int len, bool out)
 {
 	unsigned int i, opt_len;
 
-	/* the fragment offset and more fragments: AH takes whole packets only (3.3.4, 3.4.1) */
+	/* fragment offset and more-fragments bit: AH needs unfragmented packets (3.3.4, 3.4.1) */
 	if (len < IP4_LEN || (ip[0] & 15) * 4 != len || ip[6] & 0x3f || ip[7])
 		return -EINVAL;
 	ip[1] = 0; /* DSCP and ECN */
@@ -73,7 +73,7 @@ static int cover4(u8 *ip, unsigned int len, bool out)
 	return 0;
 }
 
-/* hop-by-hop and destination options: type and length stay (3.3.3.1.2.2) */
+/* hop-by-hop and destination options: type and length are kept (3.3.3.1.2.2) */
 static int zero_options6(u8 *hdr, unsigned int len)
 {
 	unsigned int i, opt_len;

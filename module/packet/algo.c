@@ -8,10 +8,11 @@
 #include "algo.h"
 
 /*
- * What RFC 8221 sections 5 and 6 list and do not forbid. Names are IKE keywords.
+ * The algorithms that RFC 8221 sections 5 and 6 list, except for those that it
+ * forbids. Names are IKE keywords.
  *
  * Combined modes: GCM RFC 4106, CCM RFC 4309, ChaCha20-Poly1305 RFC 7634, GMAC
- * RFC 4543; the three for which IANA has it also with implicit IV, RFC 8750.
+ * RFC 4543; with implicit IV, RFC 8750, the three that IANA registered.
  * Ciphers: CBC RFC 3602, CTR RFC 3686, NULL RFC 2410. Integrity: HMAC-SHA1
  * RFC 2404, HMAC-SHA2 RFC 4868, AES-XCBC RFC 3566, AES-CMAC RFC 4494.
  */
@@ -26,7 +27,7 @@
 
 #define COMBINED(ike, template, hint, key, salt, icv)                                              \
 	COMBINED_IV(ike, template, hint, key, salt, icv, 8, ESPAH_IV_SEQ)
-/* not the templates for IPsec: those want an IV in the packet, behind the ESP header */
+/* not the IPsec templates, which need an IV in the packet, behind the ESP header */
 #define IMPLICIT(ike, template, hint, key, salt, icv)                                              \
 	COMBINED_IV(ike "iiv", template, hint, key, salt, icv, 0, ESPAH_IV_IMPLICIT)
 
@@ -43,7 +44,7 @@
 #define CCM(bits) AES_ICVS(bits, "ccm", "rfc4309(ccm(aes))", CCM_HINT, 3)
 #define GCM_IIV(bits) IMPLICIT("aes" #bits "gcm16", "gcm(aes)", GCM_HINT, bits / 8, 4, 16)
 #define CCM_IIV(bits) IMPLICIT("aes" #bits "ccm8", "ccm(aes)", CCM_HINT, bits / 8, 3, 8)
-/* in AH, too, the IV travels, ahead of the ICV (RFC 4543 section 4) */
+/* AH carries the IV as well, before the ICV (RFC 4543 section 4) */
 #define GMAC(bits)                                                                                 \
 	COMBINED("aes" #bits "gmac", "rfc4543(gcm(aes))", GCM_HINT, bits / 8, 4, 16),              \
 	{                                                                                          \
@@ -114,7 +115,7 @@ const struct espah_algo *espah_algo_find(const char *name, u8 proto)
 	return NULL;
 }
 
-/* authenc() wants its two keys in one blob, behind an attribute that says where they meet. */
+/* authenc() needs both keys in one blob, behind an attribute with the encryption key's length. */
 static int set_paired_key(struct crypto_aead *aead, const struct espah_algo *algo, const u8 *key)
 {
 	unsigned int enc_len = algo->enc_key_len + algo->salt_len;

@@ -40,7 +40,7 @@ static enum espah_drop set_request(struct espah_op *op, unsigned int crypt_len)
 
 	/*
 	 * With ESN the AAD is SPI, upper half, lower half. The packet has no
-	 * room for the upper half, so the SPI moves one word ahead until the
+	 * room for the upper half, so the SPI moves one word forward until the
 	 * driver has answered (RFC 4303 2.2.1).
 	 */
 	if (espah_sa_esn(sa)) {
@@ -53,7 +53,7 @@ static enum espah_drop set_request(struct espah_op *op, unsigned int crypt_len)
 		off -= sizeof(__be32);
 	}
 	if (likely(nsg == 1 && !skb_is_nonlinear(op->skb))) {
-		/* it was made a list once, see espah_op_get() */
+		/* the op pool initialised the list, see alloc_op() in op.c */
 		sg_set_buf(op->sg, op->skb->data + off, aad_len + crypt_len);
 		sg_mark_end(op->sg);
 	} else {
@@ -137,7 +137,7 @@ void espah_esp_restore(struct espah_op *op)
 	words[0] = op->saved;
 }
 
-/* apart, for the room that it takes on the stack */
+/* noinline, because of its stack usage */
 static noinline enum espah_drop check_padding(struct sk_buff *skb, unsigned int off,
 					      unsigned int pad_len)
 {
@@ -162,7 +162,7 @@ enum espah_drop espah_esp_strip(const struct espah_sa *sa, struct sk_buff *skb,
 	const u8 *tail;
 	u8 buf[2];
 
-	/* before: payload_off + 2 <= end */
+	/* the caller has checked that payload_off + 2 <= end */
 	tail = skb_header_pointer(skb, end - 2, 2, buf);
 	if (!tail)
 		return ESPAH_DROP_PADDING;

@@ -11,7 +11,7 @@
 #include "db/domain.h"
 #include "flow.h"
 
-/* ICMP type and code, or the type of a mobility header (RFC 6275 6.1.1) */
+/* reads ICMP type and code, or the type of a mobility header (RFC 6275 6.1.1) */
 static void read_type(const struct sk_buff *skb, int thoff, struct espah_flow *flow)
 {
 	enum espah_fields fields = espah_proto_fields(flow->proto);
@@ -125,7 +125,7 @@ static int dissect_ip6(const struct sk_buff *skb, int nhoff, struct espah_flow *
 	return thoff;
 }
 
-/* field by field, as the compiler would do all at once by a slow string instruction */
+/* clears single fields: for the whole struct, the compiler emits a slow string instruction */
 static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, u32 ifindex,
 				  u32 vrf)
 {
@@ -144,8 +144,8 @@ static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, 
 }
 
 /*
- * Behind PRE_ROUTING, what came into a VRF has the VRF for its device, and the one by which it
- * came in its control block, where both families have it.
+ * After PRE_ROUTING, the device of a packet that arrived in a VRF is the VRF. The index of the
+ * arrival device is in the control block, at the same offset for both families.
  */
 static noinline void set_vrf(struct espah_flow *flow, const struct sk_buff *skb)
 {
@@ -200,10 +200,10 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 	if (!type || !is_error(flow->family, *type))
 		return -1;
 	clear(quoted, flow->family, flow->mark, flow->ifindex, flow->vrf);
-	off = thoff + sizeof(struct icmphdr); /* that of ICMPv6 is as long */
+	off = thoff + sizeof(struct icmphdr); /* the ICMPv6 header has the same length */
 	if (flow->family == AF_INET) {
 		off = dissect_ip4(skb, off, quoted);
-		quoted->opaque = false; /* nor does the stack ask whether it was a fragment */
+		quoted->opaque = false; /* the stack ignores, too, whether it was a fragment */
 	} else {
 		off = dissect_ip6(skb, off, quoted);
 	}
@@ -214,7 +214,7 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 	return off;
 }
 
-/* Offset of the packet that neighbour discovery's redirect quotes (RFC 4861 4.5, 4.6.3), or -1. */
+/* Offset of the packet quoted in a neighbour discovery redirect (RFC 4861 4.5, 4.6.3), or -1. */
 static int redirected_off(const struct sk_buff *skb, int thoff)
 {
 	unsigned int off = thoff + sizeof(struct rd_msg);
@@ -223,7 +223,7 @@ static int redirected_off(const struct sk_buff *skb, int thoff)
 
 	while ((opt = skb_header_pointer(skb, off, sizeof(buf), buf)) && opt[1]) {
 		if (opt[0] == ND_OPT_REDIRECT_HDR)
-			return off + 8; /* type, length and what is reserved */
+			return off + 8; /* type, length and reserved bytes */
 		off += opt[1] * 8;
 	}
 	return -1;

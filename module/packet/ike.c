@@ -13,10 +13,10 @@
 #include "compat/udp.h"
 #include "ike.h"
 
-/* sockets: a SO_REUSEPORT group with more of them is not looked through, and not exempt */
+/* sockets: a larger SO_REUSEPORT group is not searched, and not exempt */
 #define GROUP_MAX 16
 
-/* Whether a packet looks like IKE by the port of this host and by what follows the UDP header. */
+/* Whether a packet looks like IKE by the local port and the bytes after the UDP header. */
 static bool is_ike(const struct sk_buff *skb, u16 own, int thoff)
 {
 	const __be32 *marker;
@@ -35,22 +35,22 @@ static bool is_ike(const struct sk_buff *skb, u16 own, int thoff)
 }
 
 /*
- * Whether credentials hold CAP_NET_ADMIN over a user namespace: what cap_capable() decides, with
- * which the kernel would ask other security modules, too; they may sleep or log.
+ * Whether credentials have CAP_NET_ADMIN over a user namespace, by the rules of cap_capable(). The
+ * kernel's own functions would also ask other security modules, which may sleep or log.
  */
 static bool administers(const struct cred *cred, const struct user_namespace *ns)
 {
 	for (; ns != cred->user_ns; ns = ns->parent) {
 		if (ns->level <= cred->user_ns->level)
 			return false;
-		/* who made a namespace may do everything in it */
+		/* the creator of a namespace has all capabilities in it */
 		if (ns->parent == cred->user_ns && uid_eq(ns->owner, cred->euid))
 			return true;
 	}
 	return cap_raised(cred->cap_effective, CAP_NET_ADMIN);
 }
 
-/* Sockets of the kernel, and those that their process has closed, have no file. */
+/* Kernel sockets, and sockets that their process has closed, have no file. */
 static bool has_privilege(struct sock *sk)
 {
 	bool privileged;
@@ -73,7 +73,7 @@ static bool selects(const struct xfrm_selector *sel, const struct espah_flow *fl
 	       (!sel->ifindex || sel->ifindex == flow->ifindex);
 }
 
-/* Whether a socket has a policy of its own by which XFRM would let the packet pass in clear. */
+/* Whether a socket has its own XFRM policy that lets the packet pass in clear. */
 static bool has_bypass(const struct sock *sk, const struct espah_flow *flow, u8 dir)
 {
 	const struct xfrm_policy *pol;
@@ -99,7 +99,7 @@ static bool is_exempt(struct sock *sk, const struct sk_buff *skb, const struct e
 
 	if (sk->sk_protocol != IPPROTO_UDP)
 		return false;
-	/* source NAT may have lent the port to a socket on another */
+	/* source NAT may have mapped a socket on another port to this port */
 	return (inet_sk(sk)->inet_num == own && is_ike(skb, own, thoff) && has_privilege(sk)) ||
 	       has_bypass(sk, flow, dir);
 }
@@ -111,7 +111,7 @@ bool espah_ike_sends(struct sock *sk, const struct sk_buff *skb, const struct es
 	       is_exempt(sk, skb, flow, thoff, ESPAH_DIR_OUT);
 }
 
-/* The socket that gets a packet, which may come by a VRF, or by a device of one. */
+/* The socket that receives a packet, which may have arrived by a VRF or by a device of a VRF. */
 static struct sock *find_socket(struct net *net, const struct sk_buff *skb,
 				const struct espah_flow *flow)
 {
@@ -142,12 +142,12 @@ bool espah_ike_receives(struct net *net, const struct sk_buff *skb,
 
 	if (flow->proto != IPPROTO_UDP || !flow->has_ports)
 		return false;
-	/* a BPF program at tc's ingress may have chosen, or the stack, on the way to LOCAL_IN */
+	/* a BPF program at tc ingress, or the stack before LOCAL_IN, may have set the socket */
 	if (likely(!sk))
 		sk = find_socket(net, skb, flow);
 	if (!sk || !sk_fullsock(sk) || !is_exempt(sk, skb, flow, thoff, ESPAH_DIR_IN))
 		return false;
-	/* any socket of the same user may have joined its group, and get the packet */
+	/* any socket of the same user may join the group and receive the packet */
 	group = rcu_dereference(sk->sk_reuseport_cb);
 	if (likely(!group))
 		return true;

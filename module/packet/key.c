@@ -42,7 +42,7 @@ int espah_sa_key(struct espah_sa *sa, const struct espah_algo *algo, const u8 *k
 		sa->hdr_len = sizeof(struct ip_esp_hdr) + algo->iv_len;
 	}
 	if (espah_algo_own_nonce(algo)) {
-		/* CCM's salt has 3 bytes; before it, its nonce says that its counter has 3 + 1 */
+		/* CCM: the byte before the 3-byte salt encodes the counter length, 3 + 1 bytes */
 		sa->salt[0] = 3;
 		memcpy(sa->salt + sizeof(sa->salt) - algo->salt_len, key + algo->enc_key_len,
 		       algo->salt_len);

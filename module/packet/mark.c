@@ -3,7 +3,7 @@
 #include "compat/netdev.h"
 #include "mark.h"
 
-/* Never called: its address tells our metadata dst from everybody else's. */
+/* Never called: its address identifies the metadata dst of this module. */
 static int mark_output(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	kfree_skb(skb);

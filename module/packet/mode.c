@@ -26,14 +26,14 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 		layout->next_header = ip4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 		return ESPAH_DROP_NONE;
 	}
-	/* RFC 4303 3.3.4: only whole datagrams; a socket may refuse to have them reassembled */
+	/* RFC 4303 3.3.4: only whole datagrams; a socket may turn reassembly off */
 	if (ip4) {
 		if (unlikely(ip_is_fragment(ip_hdr(skb))))
 			return ESPAH_DROP_FRAGMENT_OUT;
 		layout->hdr_len = ip_hdrlen(skb);
 		layout->nh_off = offsetof(struct iphdr, protocol);
 	} else {
-		/* behind what routers on the way look at (RFC 4303 3.1.1) */
+		/* after the headers that routers on the path process (RFC 4303 3.1.1) */
 		u8 *nexthdr;
 		int len = ip6_find_1stfragopt(skb, &nexthdr);
 
@@ -90,7 +90,7 @@ void espah_mode_header(const struct espah_sa *sa, struct sk_buff *skb,
 	} else {
 		struct ipv6hdr *ip6h = ipv6_hdr(skb);
 
-		/* copied, inner flow labels would collide (RFC 4301 5.1.2.2 note 8) */
+		/* copied inner flow labels could collide (RFC 4301 5.1.2.2 note 8) */
 		ip6_flow_hdr(ip6h, tos, 0);
 		ip6h->nexthdr = path->ip_proto;
 		ip6h->hop_limit = sa->ttl ?: ip6_dst_hoplimit((struct dst_entry *)dst);
@@ -100,7 +100,7 @@ void espah_mode_header(const struct espah_sa *sa, struct sk_buff *skb,
 	}
 }
 
-/* puts an outer header on: the packet begins with the inner IP header */
+/* adds an outer header; the packet begins with the inner IP header */
 static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 			const struct espah_layout *layout, const struct dst_entry *dst)
 {
@@ -112,7 +112,7 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 	espah_mode_header(sa, skb, layout->path, dst, tos, df);
 }
 
-/* moves the IP header ahead: the packet begins with it before and after */
+/* moves the IP header forward; the packet begins with it before and after */
 static void wrap_transport(struct sk_buff *skb, const struct espah_layout *layout)
 {
 	__skb_push(skb, layout->head_len);
@@ -139,12 +139,12 @@ unsigned int espah_mode_wrap(const struct espah_sa *sa, struct sk_buff *skb,
 	return ip_len + layout->path->encap_len;
 }
 
-/* the currently unused combinations of RFC 6040 4.2, a bit each: inner ECN * 4 + outer ECN */
+/* bitmap of the unused combinations of RFC 6040 4.2; bit number: inner ECN * 4 + outer ECN */
 #define ECN_ODD (BIT(INET_ECN_ECT_0) | BIT(INET_ECN_ECT_1) | BIT(INET_ECN_CE) |		\
 		 BIT(INET_ECN_ECT_1 << 2 | INET_ECN_ECT_0) |				\
 		 BIT(INET_ECN_CE << 2 | INET_ECN_ECT_1))
 
-/* What the inner traffic class takes over from one that differs: ECN (RFC 6040 4.2) and DSCP. */
+/* Merges a differing outer traffic class into the inner one: ECN (RFC 6040 4.2) and DSCP. */
 static enum espah_drop merge_tos(struct espah_sa *sa, struct sk_buff *skb, u8 outer, u8 inner)
 {
 	if (sa->tos_take & INET_ECN_MASK) {
@@ -162,7 +162,7 @@ static enum espah_drop merge_tos(struct espah_sa *sa, struct sk_buff *skb, u8 ou
 	return ESPAH_DROP_NONE;
 }
 
-/* The link-layer header moves along, since GRO compares it and packet sockets show it. */
+/* The link-layer header is moved, too, because GRO compares it and packet sockets show it. */
 static enum espah_drop unwrap_tunnel(struct espah_sa *sa, struct sk_buff *skb,
 				     unsigned int payload_off, u8 next_header)
 {
@@ -192,12 +192,12 @@ static enum espah_drop unwrap_tunnel(struct espah_sa *sa, struct sk_buff *skb,
 		skb->protocol = htons(ETH_P_IPV6);
 		inner = ipv6_get_dsfield(ipv6_hdr(skb));
 	}
-	/* what lies behind the packet hides its length (RFC 4303 2.7) */
+	/* bytes behind the packet are padding that hides its length (RFC 4303 2.7) */
 	if (len > skb->len)
 		return ESPAH_DROP_INNER;
 	if (pskb_trim(skb, len))
 		return ESPAH_DROP_NOMEM;
-	/* where they are equal, nothing is to be done in any case of RFC 6040 4.2 */
+	/* equal traffic classes need no action in any case of RFC 6040 4.2 */
 	if (unlikely((outer ^ inner) & sa->tos_take) && merge_tos(sa, skb, outer, inner))
 		return ESPAH_DROP_ECN;
 

@@ -36,7 +36,7 @@ bool espah_mss_clamp(struct sk_buff *skb, int thoff, u16 mss)
 
 			if (old > mss) {
 				put_unaligned_be16(mss, &opt[i + 2]);
-				/* it may lie at an odd offset: sum whole words (RFC 1624) */
+				/* at an odd offset, swap bytes for the checksum (RFC 1624) */
 				inet_proto_csum_replace2(&tcp->check, skb,
 							 i & 1 ? htons(swab16(old)) : htons(old),
 							 i & 1 ? htons(swab16(mss)) : htons(mss),

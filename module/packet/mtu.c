@@ -5,14 +5,14 @@
 #include "mtu.h"
 #include "route.h"
 
-/* bytes that travel with each packet whatever its length: headers, IV, ICV */
+/* bytes that an SA adds to each packet regardless of its length: headers, IV, ICV */
 static unsigned int fixed_len(const struct espah_sa *sa)
 {
 	return espah_sa_path(sa)->encap_len + sa->hdr_len +
 	       (espah_sa_is_ah(sa) ? 0 : sa->icv_len);
 }
 
-/* ESP's trailer besides padding */
+/* bytes of the ESP trailer without padding */
 static unsigned int trailer_len(const struct espah_sa *sa)
 {
 	return espah_sa_is_ah(sa) ? 0 : 2;
@@ -25,7 +25,7 @@ static unsigned int outer_len(const struct espah_sa *sa)
 
 unsigned int espah_sa_overhead(const struct espah_sa *sa)
 {
-	/* up to a block less one of padding (RFC 4303 2.4) */
+	/* padding is at most one byte less than a block (RFC 4303 2.4) */
 	return outer_len(sa) + fixed_len(sa) + trailer_len(sa) + sa->block_len - 1;
 }
 
@@ -47,7 +47,7 @@ unsigned int espah_sas_mtu(struct espah_sa *const *sas, unsigned int n, unsigned
 	unsigned int i, inside;
 
 	while (n--) {
-		/* a header that a tunnel puts on is what transport mode finds behind it */
+		/* after a tunnel, the header that transport mode keeps is the tunnel's */
 		for (i = n, inside = 0; i-- && !inside;)
 			inside = outer_len(sas[i]);
 		pmtu = espah_sa_mtu(sas[n], pmtu, inside ?: hdr_len);

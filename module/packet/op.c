@@ -2,14 +2,14 @@
 #include <linux/slab.h>
 #include "op.h"
 
-/* a CPU keeps as many ops as may have been in flight at once, but no more than this */
+/* ops: most that a CPU keeps; below that it keeps the most that were in flight at once */
 #define POOL_MAX 2048
 
 /**
- * struct espah_op_pool - the ops of a CPU that are free
- * @free: chained by espah_op.work; BH disabled on this CPU
- * @back: given back by other CPUs
- * @count: ops that this CPU allocated, free or not
+ * struct espah_op_pool - the free ops of a CPU
+ * @free: list by espah_op.work; used with BH disabled on this CPU
+ * @back: ops returned by other CPUs
+ * @count: ops that this CPU allocated, free or in use
  */
 struct espah_op_pool {
 	struct llist_node *free;
@@ -35,7 +35,7 @@ static noinline struct espah_op *alloc_op(struct espah_op_pool *pool, u32 size)
 static void free_op(struct espah_op *op)
 {
 	atomic_dec(&per_cpu(op_pool, op->home).count);
-	kfree_sensitive(op); /* nonce, and what the driver derived from the key */
+	kfree_sensitive(op); /* holds the nonce and data that the driver derived from the key */
 }
 
 struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
@@ -113,8 +113,8 @@ int espah_op_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
 		return 1;
 	}
 	/*
-	 * One reallocation for both ends; a clone gets a head of its own by it.
-	 * Room behind that nobody needs is not taken along: it would often
+	 * One reallocation for headroom and tailroom, which also gives a clone
+	 * its own head. Unneeded tailroom is not kept, because it would often
 	 * double the buffer.
 	 */
 	if (skb_cloned(skb) || skb_headroom(skb) < head || skb_tailroom(skb) < (int)tail) {
@@ -129,8 +129,8 @@ int espah_op_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
 		}
 	}
 	/*
-	 * Pages and fragments may belong to others too (page cache, socket
-	 * queues): what is shared is copied here, never overwritten.
+	 * Pages and fragments may be shared (page cache, socket queues): shared
+	 * data are copied here, never overwritten.
 	 */
 	return skb_cow_data(skb, tail, trailer);
 }

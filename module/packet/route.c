@@ -15,7 +15,7 @@ static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_p
 	u32 domain = espah_path_domain(sa, path);
 	struct dst_entry *dst;
 
-	/* without this, the packets would leave in the main domain */
+	/* without this check, the packets would leave in the main domain */
 	if (unlikely(sa->id.vrf && !espah_domain_exists(net, domain)))
 		return NULL;
 	if (path->family == AF_INET) {
@@ -24,7 +24,7 @@ static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_p
 			.daddr = path->dst.ip4,
 			.flowi4_l3mdev = domain,
 			.flowi4_proto = path->ip_proto,
-			/* who sends what is forwarded is not this host */
+			/* forwarded packets have a source address that is not local */
 			.flowi4_flags = sa->mode == ESPAH_MODE_TRANSPORT ? FLOWI_FLAG_ANYSRC : 0,
 			.fl4_sport = path->sport,
 			.fl4_dport = path->dport,
@@ -35,8 +35,8 @@ static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_p
 			return NULL;
 		dst = &rt->dst;
 		/*
-		 * Where XFRM has a policy for it and no SA yet, it is a black hole for this one
-		 * packet, on the namespace's lo, which could not go before the SA did.
+		 * If XFRM has a policy but no SA yet, the route is a black hole for one packet. It
+		 * is on the namespace's lo; a cached route would keep lo as long as the SA.
 		 */
 		if (likely(dst->obsolete != DST_OBSOLETE_DEAD))
 			dst_cache_set_ip4(&path->dst_cache, dst, fl4.saddr);
@@ -50,7 +50,7 @@ static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_p
 
 		memcpy(&fl6.saddr, &path->src, sizeof(fl6.saddr));
 		memcpy(&fl6.daddr, &path->dst, sizeof(fl6.daddr));
-		/* without a device, the first link of all would do */
+		/* without a device, the route lookup would take any link */
 		if (unlikely(ipv6_addr_type(&fl6.daddr) & (IPV6_ADDR_LINKLOCAL |
 							   IPV6_ADDR_MULTICAST)))
 			fl6.flowi6_oif = espah_domain_link(net, &fl6.saddr);
@@ -71,7 +71,7 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 
 	if (likely(dst && READ_ONCE(path->routed) == addresses))
 		return dst;
-	/* another device may have the local address now, in another domain */
+	/* the local address may now be on another device, in another domain */
 	dst_release(dst);
 	if (READ_ONCE(path->routed) != addresses) {
 		dst_cache_reset(&path->dst_cache);
@@ -80,7 +80,7 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 	return look_up_route(sa, path);
 }
 
-/* The MTU of a route or its link, without what ICMP made of it. */
+/* The MTU of a route or its link, without changes by ICMP. */
 static unsigned int configured_mtu(const struct dst_entry *dst)
 {
 	unsigned int mtu, link = READ_ONCE(dst->dev->mtu);
@@ -88,7 +88,7 @@ static unsigned int configured_mtu(const struct dst_entry *dst)
 	if (dst->ops->family == AF_INET) {
 		mtu = dst_metric_raw(dst, RTAX_MTU);
 	} else {
-		/* where ICMP changed an IPv6 route, the one that it was made from tells */
+		/* if ICMP changed an IPv6 route, the original FIB entry has the MTU */
 		const struct rt6_info *rt = (const struct rt6_info *)dst;
 		const struct fib6_info *from = rcu_dereference(rt->from);
 
@@ -100,10 +100,10 @@ static unsigned int configured_mtu(const struct dst_entry *dst)
 }
 
 /*
- * The path MTU that the IP layer keeps in a route is not ours: it believes ICMP about
- * packets that anybody can make up (UDP, say), and in transport mode it is what we
- * told the sender of the plaintext. So the link's counts, and what routers said
- * about packets of this SA (RFC 4301 8.2).
+ * The path MTU that the IP layer keeps in a route is not used: it accepts ICMP errors about
+ * packets that anybody can forge (such as UDP), and in transport mode it is the value that
+ * this module reported to the sender of the plaintext. The MTU is that of the link, lowered by
+ * ICMP errors about packets of this SA (RFC 4301 8.2).
  */
 unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst)
 {

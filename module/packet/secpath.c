@@ -8,10 +8,10 @@
 #if IS_ENABLED(CONFIG_XFRM)
 
 /*
- * A state for rules to look at. Transport mode, whatever the SA's: XFRM drops what came by a
- * tunnel that none of its policies asks for, and asks the type of that state, which this one has
- * not, what it says to that. One with users is of the kind that XFRM itself makes
- * for others (IPComp), and satisfies no template that must be there.
+ * Makes an XFRM state for firewall rules to match. The mode is transport, whatever the SA's mode:
+ * XFRM drops packets from a tunnel that none of its policies requires, and would call the type of
+ * that state, but this state has no type. A state with tunnel_users is of the kind that XFRM
+ * makes internally (for IPComp), and satisfies no mandatory template.
  */
 static struct xfrm_state *make_state(const struct espah_sa *sa, const struct espah_path *path)
 {
@@ -19,7 +19,7 @@ static struct xfrm_state *make_state(const struct espah_sa *sa, const struct esp
 
 	if (!x)
 		return NULL;
-	x->km.state = XFRM_STATE_DEAD; /* as is expected of what is freed */
+	x->km.state = XFRM_STATE_DEAD; /* required when the state is freed */
 	atomic_set(&x->tunnel_users, 1);
 	x->id.spi = sa->id.spi;
 	x->id.proto = sa->id.proto;
@@ -32,7 +32,7 @@ static struct xfrm_state *make_state(const struct espah_sa *sa, const struct esp
 	return x;
 }
 
-/* The extension is made on a packet of its own, as the kernel has no other function for that. */
+/* The extension is made on a temporary packet: the kernel exports no other way to allocate it. */
 static struct skb_ext *make(const struct espah_sa *sa, const struct espah_path *path)
 {
 	struct sk_buff *skb = alloc_skb(0, GFP_ATOMIC | __GFP_NOWARN);
@@ -68,12 +68,12 @@ bool espah_secpath_filtered(const struct net_device *dev)
 	const struct net_device *master = l3mdev_master_dev_rcu(dev);
 	struct in_device *in_dev;
 
-	/* routing asks the VRF that a device belongs to */
+	/* routing uses the setting of the VRF that a device belongs to */
 	in_dev = __in_dev_get_rcu(master ?: dev);
 	return in_dev && IN_DEV_RPFILTER(in_dev);
 }
 
-/* XFRM's interface has what comes by it with a secpath judged by policies of its own. */
+/* XFRM interfaces check packets with a secpath against their own policies. */
 static noinline bool is_xfrms(const struct net_device *dev)
 {
 	return dev->rtnl_link_ops && !strcmp(dev->rtnl_link_ops->kind, "xfrm");
@@ -110,7 +110,7 @@ bool espah_secpath_give(struct espah_sa *sa, struct sk_buff *skb)
 
 void espah_secpath_aside(const struct net *net, struct sk_buff *skb)
 {
-	/* one that has others besides keeps it, as it could not come back */
+	/* with other extensions, the packet keeps its secpath, which could not be restored */
 	if (skb->active_extensions != 1 << SKB_EXT_SEC_PATH || !espah_secpath_ours(skb) ||
 	    !espah_judged_exempt(skb, net) || unlikely(!espah_secpath_xfrm_idle(net)))
 		return;

@@ -34,7 +34,7 @@ struct sk_buff *espah_segment_gso(struct sk_buff *skb)
 	return segs;
 }
 
-/* the fragments that were cut from a packet on this CPU until now; BH disabled */
+/* the fragments of the packet being cut on this CPU; used with BH disabled */
 static DEFINE_PER_CPU(struct sk_buff_head, pieces);
 
 static int collect(struct net *net, struct sock *sk, struct sk_buff *skb)
@@ -62,7 +62,7 @@ struct sk_buff *espah_segment_cut(struct net *net, struct sk_buff *skb, unsigned
 		most = &IP6CB(skb)->frag_max_size;
 		mtu = min(max_t(unsigned int, mtu, IPV6_MIN_MTU), ip6_skb_dst_mtu(skb));
 	}
-	/* no larger than they came, so that the destination may know of its path (RFC 791 3.2) */
+	/* no larger than received: the size tells the destination about its path (RFC 791 3.2) */
 	if (!*most || *most > mtu)
 		*most = mtu;
 	if (skb->protocol == htons(ETH_P_IP))

@@ -9,14 +9,14 @@
 #include "db/privilege.h"
 #include "tap.h"
 
-/* Never called: its address tells the copies that we made from what others send here. */
+/* Never called: its address tells copies of this module from packets that others send here. */
 static int tap_output(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	kfree_skb(skb);
 	return 0;
 }
 
-/* A copy, with its address in a metadata dst, which nothing on its way touches. */
+/* Copies a packet; a metadata dst, which nothing on the path changes, holds its address. */
 static struct sk_buff *copy(const struct espah_sa *sa, const struct sk_buff *skb, u64 seq,
 			    struct net_device *dev)
 {
@@ -59,7 +59,7 @@ void espah_tap_show(const struct espah_sa *sa, const struct sk_buff *skb, u64 se
 	}
 }
 
-/* Packet sockets have seen it by now; the rest of the stack shall not. */
+/* Packet sockets have seen the packet by now; the rest of the stack must not. */
 static rx_handler_result_t swallow(struct sk_buff **skb)
 {
 	consume_skb(*skb);
@@ -81,12 +81,12 @@ static int tap_open(struct net_device *dev)
 	struct espah_net *en = espah_pernet(dev_net(dev));
 
 	if (rtnl_dereference(en->tap))
-		return -EBUSY; /* one is enough for all who look */
+		return -EBUSY; /* one tap serves all packet sockets */
 	rcu_assign_pointer(en->tap, dev);
 	return 0;
 }
 
-/* Readers may still hold the device, which a grace period keeps from going. */
+/* Readers may still use the device; it is freed only after a grace period. */
 static int tap_stop(struct net_device *dev)
 {
 	RCU_INIT_POINTER(espah_pernet(dev_net(dev))->tap, NULL);
@@ -108,7 +108,7 @@ static const struct net_device_ops tap_ops = {
 	.ndo_start_xmit = tap_xmit,
 };
 
-/* Six bytes, since tcpdump prints no address of another length. */
+/* The address has six bytes, because tcpdump prints no other length. */
 static int parse(const struct sk_buff *skb, unsigned char *haddr)
 {
 	const struct metadata_dst *md = skb_metadata_dst(skb);
@@ -133,7 +133,7 @@ static void tap_setup(struct net_device *dev)
 {
 	dev->netdev_ops = &tap_ops;
 	dev->header_ops = &tap_header_ops;
-	/* no link-layer header; to libpcap it is "cooked", which shows direction and address */
+	/* no link-layer header; libpcap uses "cooked" capture, with direction and address */
 	dev->type = ARPHRD_PPP;
 	dev->flags = IFF_NOARP;
 	dev->priv_flags |= IFF_NO_QUEUE;

@@ -21,7 +21,7 @@ void espah_encap_put(const struct espah_path *path, struct sk_buff *skb)
 
 void espah_encap_finish(struct sk_buff *skb)
 {
-	/* IPv4 has none (RFC 3948 2.1), IPv6 needs one (RFC 8200 8.1) */
+	/* IPv4 has no checksum (RFC 3948 2.1), IPv6 needs one (RFC 8200 8.1) */
 	if (skb->protocol == htons(ETH_P_IPV6))
 		udp6_set_csum(false, skb, &ipv6_hdr(skb)->saddr, &ipv6_hdr(skb)->daddr,
 			      skb->len - skb_transport_offset(skb));
@@ -69,9 +69,9 @@ bool espah_encap_fix_checksum(struct sk_buff *skb, const struct espah_flow *flow
 	if (flow->proto == IPPROTO_UDP && !*check)
 		return true;
 	/*
-	 * The sender's checksum covers addresses that are not in this packet any
-	 * more. As a partial one it passes here, the ICV having said that the data
-	 * is as it was sent, and is computed should the packet be sent on.
+	 * The sender's checksum covers addresses that NAT has replaced. The ICV has
+	 * verified the data, so the checksum becomes a partial one: it is accepted
+	 * on this host, and computed if the packet is forwarded.
 	 */
 	if (flow->family == AF_INET)
 		*check = ~csum_tcpudp_magic(flow->src.ip4, flow->dst.ip4, len, flow->proto, 0);
