@@ -51,12 +51,12 @@ int espah_answer(struct genl_info *info, size_t size,
 	return genlmsg_reply(skb, info);
 }
 
-/* where a dump keeps that it is refused; the first is where it goes on */
+/* index in cb->args of the error of a refused dump; args[0] is the position of the dump */
 #define DUMP_REFUSED 1
 
 /*
- * The sender of a request is known here alone: who reads the socket later may be another one. The
- * text has to wait for the dump, as 6.1 loses those of genl_ops.start.
+ * Only here is the sender of the request known: another process may read the socket later. The
+ * error text is set in the dump, because Linux 6.1 loses texts of genl_ops.start.
  */
 int espah_start_dump(struct netlink_callback *cb)
 {

@@ -6,13 +6,13 @@
 #include "db/domain.h"
 #include "netlink.h"
 
-/* A sentence that says what is accepted and, where the kernel can, what was given. */
+/* Sets a sentence that says what is accepted and, if the kernel can format it, what was given. */
 #define got(extack, attr, accepted, fmt, args...) \
 	espah_err_fmt(extack, attr, accepted, accepted ", got " fmt, ##args)
 
 /*
- * Each row makes a check: its name, the type that netlink has found the attribute to have, when its
- * value is right, how what was given is printed, and the sentence.
+ * Each row defines a check: its name, the type of the attribute, which netlink has checked, the
+ * condition for a valid value, the format of the given value, and the sentence.
  */
 #define INTEGER(name, type, is_right, fmt, accepted)					\
 static int check_##name(const struct nlattr *attr, struct netlink_ext_ack *extack)	\
@@ -121,7 +121,7 @@ static int check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return 0;
 }
 
-/* --- what is checked of which attribute --- */
+/* --- the checks of each attribute --- */
 
 static const espah_check sa_checks[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_DIR] = check_dir,
@@ -201,13 +201,13 @@ static const espah_check *checks_of(u8 cmd)
 }
 
 /**
- * espah_check_attrs - refuse attributes whose value is wrong, or that come twice
- * @head: the first of a stream of attributes, which netlink has found to have their types
+ * espah_check_attrs - refuse attributes that have a wrong value or appear twice
+ * @head: the first of a stream of attributes, whose types netlink has checked
  * @len: bytes of the stream
  * @checks: by type; NULL: none
  * @extack: gets a sentence on failure
  *
- * Of two, netlink itself would silently take the last one.
+ * Netlink itself would silently use the last of two attributes.
  *
  * Return: 0 or -EINVAL.
  */
@@ -218,7 +218,7 @@ int espah_check_attrs(const struct nlattr *head, int len, const espah_check *che
 	u64 seen = 0;
 	int rem, err;
 
-	/* a validated type is below the number of bits: the largest enumeration is an SA's */
+	/* a validated type is below the number of bits; SA attributes are the largest enum */
 	BUILD_BUG_ON(ESPAH_SA_MAX >= 64 || ESPAH_POLICY_MAX >= 64 || ESPAH_SEL_MAX >= 64);
 	nla_for_each_attr(attr, head, len, rem) {
 		u64 bit = BIT_ULL(nla_type(attr) & 63);
@@ -226,7 +226,7 @@ int espah_check_attrs(const struct nlattr *head, int len, const espah_check *che
 		err = checks && checks[nla_type(attr)] ? checks[nla_type(attr)](attr, extack) : 0;
 		if (err)
 			return err;
-		if (!nla_len(attr)) /* a flag, or what aligns the next one */
+		if (!nla_len(attr)) /* a flag, or padding */
 			continue;
 		if (seen & bit) {
 			NL_SET_ERR_MSG_ATTR(extack, attr, "the attribute may come only once");
@@ -238,7 +238,7 @@ int espah_check_attrs(const struct nlattr *head, int len, const espah_check *che
 }
 
 /**
- * espah_check_message - the same for all attributes of a request
+ * espah_check_message - espah_check_attrs() for all attributes of a request
  * @nlh: the request
  * @extack: gets a sentence on failure
  *
@@ -255,7 +255,7 @@ int espah_check_message(const struct nlmsghdr *nlh, struct netlink_ext_ack *exta
 /**
  * espah_get_addr - read an address
  * @attr: validated by check_addr()
- * @addr: is set; what IPv4 does not use is zeroed
+ * @addr: set to the address; bytes that IPv4 does not use are zeroed
  *
  * Return: the family.
  */
@@ -275,13 +275,13 @@ static bool is_broadcast(const union espah_addr *addr, u8 family)
  * espah_get_endpoints - read the two addresses of an SA or of a template
  * @src_attr: source address
  * @dst_attr: destination address
- * @src: is set; without @src_attr, it stays
- * @dst: is set; without @dst_attr, it stays
- * @family: is set; what it was counts for an address that stays
+ * @src: set to the source; unchanged without @src_attr
+ * @dst: set to the destination; unchanged without @dst_attr
+ * @family: set to the family; on entry, the family of an address that stays unchanged
  * @loose: transport mode: the source may be 0, for any, and the destination a group
  * @extack: gets a sentence on failure
  *
- * Return: 0, or -EINVAL if the families differ or an address is not a host's.
+ * Return: 0, or -EINVAL if the families differ or an address is not allowed.
  */
 int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_attr,
 			union espah_addr *src, union espah_addr *dst, u8 *family, bool loose,
@@ -316,9 +316,9 @@ int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_
 }
 
 /**
- * espah_known_vrf - check that there is a VRF
+ * espah_known_vrf - check that a VRF exists
  * @net: network namespace
- * @attr: its index, or NULL
+ * @attr: index of the VRF, or NULL
  * @extack: gets a sentence on failure
  *
  * Return: 0 or -EINVAL.

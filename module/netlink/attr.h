@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How attributes are checked and read. Netlink knows them by their type, so that CTRL_CMD_GETPOLICY
- * tells it, and refuses what has another length. All else is checked here, by sentences that tell
- * what an attribute takes and what it got: netlink's own checks have none, and a function in the
- * policy of an integer makes the kernel warn when it tells of that policy.
+ * Checking and reading of attributes. The netlink policies only have the types of attributes, which
+ * CTRL_CMD_GETPOLICY shows, so netlink refuses a wrong length. Everything else is checked here: the
+ * sentences say which values an attribute accepts and what was given. Netlink's own checks have no
+ * such texts, and a validation function in the policy of an integer makes the kernel warn when the
+ * policy is dumped.
  */
 #ifndef _ESPAH_NETLINK_ATTR_H
 #define _ESPAH_NETLINK_ATTR_H
@@ -11,7 +12,7 @@
 #include "compat/netlink.h"
 #include "db/sad.h"
 
-/* what else than its type is asked of an attribute; Return: 0 or -EINVAL with a sentence */
+/* checks the value of an attribute; Return: 0 or -EINVAL with a sentence */
 typedef int (*espah_check)(const struct nlattr *attr, struct netlink_ext_ack *extack);
 
 extern const espah_check espah_selector_checks[ESPAH_SEL_MAX + 1];
@@ -22,7 +23,7 @@ int espah_check_attrs(const struct nlattr *head, int len, const espah_check *che
 int espah_check_message(const struct nlmsghdr *nlh, struct netlink_ext_ack *extack);
 
 /*
- * parses a nest, whose attributes netlink has found to have their types;
+ * parses a nest, of whose attributes netlink has checked the types;
  * Return: 0 or -errno with a sentence
  */
 static inline int espah_parse_nest(struct nlattr **attrs, int max, const struct nlattr *nest,
@@ -32,7 +33,7 @@ static inline int espah_parse_nest(struct nlattr **attrs, int max, const struct 
 	       espah_check_attrs(nla_data(nest), nla_len(nest), checks, extack);
 }
 
-/* -EINVAL with a sentence, unless the attribute is there */
+/* -EINVAL with a sentence if a required attribute is missing, else 0 */
 #define espah_need(extack, attrs, type)					\
 ({									\
 	bool __missing = !(attrs)[type];				\
@@ -44,7 +45,7 @@ static inline int espah_parse_nest(struct nlattr **attrs, int max, const struct 
 	__missing ? -EINVAL : 0;					\
 })
 
-/* -EINVAL with a sentence if an attribute is there for which @why holds */
+/* -EINVAL with the sentence "attribute @why" if the attribute is present, else 0 */
 #define espah_refuse(extack, attrs, type, why)				\
 ({									\
 	bool __present = (attrs)[type];					\
@@ -65,26 +66,26 @@ static inline u32 espah_get_u32(const struct nlattr *attr, u32 absent)
 	return attr ? nla_get_u32(attr) : absent;
 }
 
-/* reads an address, zeroing what it does not use; returns its family */
+/* reads an address and zeroes the bytes that IPv4 does not use; Return: the family */
 u8 espah_get_addr(const struct nlattr *attr, union espah_addr *addr);
 
 /**
  * espah_get_endpoints - read the two addresses of an SA or of a template
  * @src_attr: source address
  * @dst_attr: destination address
- * @src: is set; without @src_attr, it stays
- * @dst: is set; without @dst_attr, it stays
- * @family: is set; what it was counts for an address that stays
+ * @src: set to the source; unchanged without @src_attr
+ * @dst: set to the destination; unchanged without @dst_attr
+ * @family: set to the family; on entry, the family of an address that stays unchanged
  * @loose: transport mode: the source may be 0, for any, and the destination a group
  * @extack: gets a sentence on failure
  *
- * Return: 0, or -EINVAL if the families differ or an address is not a host's.
+ * Return: 0, or -EINVAL if the families differ or an address is not allowed.
  */
 int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_attr,
 			union espah_addr *src, union espah_addr *dst, u8 *family, bool loose,
 			struct netlink_ext_ack *extack);
 
-/* checks that a VRF has the index that an attribute says; 0 or -EINVAL with a sentence */
+/* checks that a VRF has the index in an attribute; Return: 0 or -EINVAL with a sentence */
 int espah_known_vrf(struct net *net, const struct nlattr *attr, struct netlink_ext_ack *extack);
 
 #endif /* _ESPAH_NETLINK_ATTR_H */

@@ -64,7 +64,7 @@ static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netli
 	return 0;
 }
 
-/* A device that belongs to a VRF; Context: RCU reader. */
+/* Sets the VRF of the flow's device. Context: RCU reader. */
 static void set_vrf(struct net *net, struct espah_flow *flow)
 {
 	const struct net_device *dev = dev_get_by_index_rcu(net, flow->ifindex);
@@ -73,12 +73,12 @@ static void set_vrf(struct net *net, struct espah_flow *flow)
 		flow->vrf = espah_domain(dev);
 }
 
-/* Why packets of a flow pass whatever the policies say, or NULL; @partly: not all of them do. */
+/* Why packets of a flow bypass the policies, or NULL; @partly: only some packets do. */
 static const char *exemption(struct espah_net *en, u8 dir, const struct espah_flow *flow,
 			     bool *partly)
 {
 	bool out = dir == ESPAH_DIR_OUT;
-	/* without a device, in the domain of the address that would be this host's */
+	/* without a device: the domain of the local address of the flow */
 	u32 device = flow->ifindex ?: espah_domain_of(en->net, out ? &flow->src : &flow->dst,
 						      flow->family);
 	const struct net_device *dev = dev_get_by_index_rcu(en->net, device);
@@ -131,7 +131,7 @@ static int put_sizes(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 		overhead += espah_sa_overhead(sas[n]);
 	if (nla_put_u32(skb, ESPAH_EXPLAIN_OVERHEAD, overhead))
 		return -EMSGSIZE;
-	/* 0: there is no route now */
+	/* @mtu is 0 without a route */
 	if (mtu <= ip_len + sizeof(struct tcphdr))
 		return 0;
 	return nla_put_u32(skb, ESPAH_EXPLAIN_MTU, mtu) ?:
@@ -153,7 +153,7 @@ static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 	return n && sas[0]->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sas, n, flow) : 0;
 }
 
-/* ESPAH_DROP_NONE, or why the SAs of a policy do not take a packet. */
+/* ESPAH_DROP_NONE, or why the SAs of a policy cannot be applied to a packet. */
 static enum espah_drop resolve(const struct espah_policy *pol, struct espah_sa **sas,
 			       unsigned int n, const struct espah_flow *flow)
 {
@@ -183,7 +183,7 @@ static int put_request(struct sk_buff *skb, struct nlattr **attrs)
 	return err;
 }
 
-/* Context: espah_net.lock, which keeps the policy and the SA, and RCU reader. */
+/* Context: RCU reader, and espah_net.lock, which keeps policies and SAs. */
 static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct espah_flow *flow)
 {
 	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
@@ -239,7 +239,7 @@ static u32 why_not(const struct espah_policy *pol, const struct espah_flow *flow
 	return least;
 }
 
-/* What is told first: what nearly matches, then what comes first. */
+/* Order of the answer: fewest mismatching fields first, then rank. */
 static bool nearer(const struct passed *a, const struct passed *b)
 {
 	u32 fields = hweight32(a->why), others = hweight32(b->why);

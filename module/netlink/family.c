@@ -9,13 +9,13 @@
 #include "report/put.h"
 #include "sa_read.h"
 
-/* for commands without attributes: 6.1 would ignore them if there were no policy */
+/* for commands without attributes: without a policy, Linux 6.1 would ignore attributes */
 static const struct nla_policy no_attrs[] = { {}, { .type = NLA_REJECT } };
 
 /*
- * Keys and topology are nobody's business, so all commands ask for the privilege: for the one over
- * the network namespace here, for that of the initial user namespace in check_request() and
- * espah_check_dump().
+ * Keys and topology are confidential, so all commands need CAP_NET_ADMIN: over the network
+ * namespace, checked here, and without userns=1 also in the initial user namespace, checked in
+ * check_request() and espah_start_dump().
  */
 #define ESPAH_OP(command, attr_policy)		\
 	.cmd = ESPAH_CMD_##command,		\
@@ -44,8 +44,8 @@ static const struct genl_ops ops[] = {
 };
 
 /*
- * Whoever has the privilege over a network namespace may listen. What events tell, and it is never
- * a key, that one sees in the namespace's packets, too.
+ * Listeners need CAP_NET_ADMIN over the network namespace. Events never hold keys, and the
+ * administrator of the namespace can see their contents in its packets, too.
  */
 static const struct genl_multicast_group groups[] = {
 	[ESPAH_MCGRP_INDEX_SA] = { ESPAH_MCGRP_SA, GENL_MCAST_CAP_NET_ADMIN },
@@ -63,15 +63,15 @@ static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,
 	int err = espah_permitted(skb, info->extack) ?:
 		  espah_check_message(info->nlhdr, info->extack);
 
-	/* the command will not be reached */
+	/* the command, which would zero the keys, is not called */
 	if (err && info->genlhdr->cmd == ESPAH_CMD_SA_NEW)
 		espah_forget_keys(info->nlhdr);
 	return err;
 }
 
 /*
- * Before a request is answered, offloaded connections end that it made stale. If no answer is
- * asked for and other messages lie behind this one, it is left to them, or to the next request.
+ * Ends offloaded connections that a request made stale, before the request is answered. If no
+ * answer was requested and more messages follow in the buffer, this is left to a later request.
  */
 static void end_request(const struct espah_genl_ops *op, struct sk_buff *skb,
 			struct genl_info *info)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The generic-netlink family: what its files share with each other and with the packet path. */
+/* The generic-netlink family: declarations shared by its files and with the rest of the module. */
 #ifndef _ESPAH_NETLINK_H
 #define _ESPAH_NETLINK_H
 
@@ -7,19 +7,19 @@
 #include <linux/espah.h>
 #include "db/net.h"
 
-/* bytes of an algorithm's name with its NUL */
+/* bytes of an algorithm name with its NUL */
 #define ESPAH_NAME_MAX 64
-/* smallest and largest MSS that a policy may clamp to */
+/* bytes: smallest and largest MSS that a policy may clamp to */
 #define ESPAH_MSS_MIN 64
 #define ESPAH_MSS_MAX 65495
 
 int espah_netlink_setup(void);
-/* waits for requests that are being served */
+/* waits for requests in progress */
 void espah_netlink_teardown(void);
 
 /*
- * --- commands; Context: process, no lock; Return: 0 or -errno. Dumps fill one message, go on from
- * where cb->args[0] says, and return bytes, 0 at the end ---
+ * --- commands; Context: process, no lock; Return: 0 or -errno. Dumps fill one message, continue
+ * at cb->args[0], and return the number of bytes, 0 at the end ---
  */
 
 extern const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1];
@@ -58,7 +58,7 @@ int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info);
 /**
  * espah_get_selectors - read a POLICY_SELECTOR
  * @nest: the attribute
- * @set: is set; the caller frees it with espah_selectors_free()
+ * @set: set to the selectors; the caller frees it with espah_selectors_free()
  * @extack: gets a sentence on failure
  *
  * Return: 0; -EINVAL; -ENOMEM. On failure there is nothing to free.
@@ -69,7 +69,7 @@ int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
 extern const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1];
 int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info);
 
-/* changes those @limits that SA_SOFT and SA_HARD name; Return: 0 or -EINVAL with a sentence */
+/* changes the @limits that SA_SOFT and SA_HARD name; Return: 0 or -EINVAL with a sentence */
 int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 		     struct netlink_ext_ack *extack);
 

@@ -32,7 +32,7 @@ const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_PFP] = { .type = NLA_U32 },
 	[ESPAH_POLICY_QUEUE] = { .type = NLA_U32 },
 	[ESPAH_POLICY_UNREACH] = { .type = NLA_FLAG },
-	/* so that what POLICY_GET answers is taken; nobody reads them */
+	/* ignored; POLICY_NEW accepts an answer of POLICY_GET */
 	[ESPAH_POLICY_ID] = { .type = NLA_U32 },
 	[ESPAH_POLICY_PACKETS] = { .type = NLA_U64 },
 	[ESPAH_POLICY_BYTES] = { .type = NLA_U64 },
@@ -55,7 +55,7 @@ const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1] = {
 
 /* --- answers --- */
 
-/* @request: that is answered; @cb: if it is one for a dump, else NULL */
+/* @request: the request to answer; @cb: callback of a dump, else NULL */
 static int put_message(struct sk_buff *skb, u32 portid, const struct nlmsghdr *request,
 		       struct netlink_callback *cb, struct espah_policy *pol)
 {
@@ -66,7 +66,7 @@ static int put_message(struct sk_buff *skb, u32 portid, const struct nlmsghdr *r
 
 /* --- selectors and templates of requests --- */
 
-/* What a transport template takes over from the one inside of it. */
+/* Copies the addresses of the template inside a transport template. */
 static int get_inside_addrs(struct espah_slot_id *tmpl, const struct nlattr *nest,
 			    const struct espah_slot_id *inside, struct netlink_ext_ack *extack)
 {
@@ -116,13 +116,13 @@ static int get_template_addrs(struct espah_slot_id *tmpl, const struct nlattr *n
 }
 
 /**
- * get_template - read one of nested templates
+ * get_template - read one of several nested templates
  * @net: network namespace
  * @nest: the attribute
- * @tmpl: filled in
- * @inside: the one that it is nested in: its SA takes the packet before; or NULL
- * @pol: the policy, with @dir and rules
- * @outer: gets what is nested in it, or NULL
+ * @tmpl: set to the template
+ * @inside: template whose SA is applied before, and in which this one is nested; or NULL
+ * @pol: the policy, with @dir and rules set
+ * @outer: set to the attribute nested in this template, or NULL
  * @extack: gets a sentence on failure
  *
  * Return: 0 or -EINVAL.
@@ -185,7 +185,7 @@ static int get_templates(struct net *net, const struct nlattr *nest, struct espa
 
 /* --- requests --- */
 
-/* What only protect policies have. */
+/* Reads the attributes that only protect policies have. */
 static int get_protection(struct net *net, struct espah_policy *pol, struct nlattr **attrs,
 			  struct netlink_ext_ack *extack)
 {
@@ -299,7 +299,7 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 		nlmsg_free(answer);
 	} else if (answer) {
 		espah_flowtable_settle(en, false);
-		genlmsg_reply(answer, info); /* lost if the socket is full, which it is told */
+		genlmsg_reply(answer, info); /* a full socket loses it and gets ENOBUFS */
 	}
 	return err;
 
@@ -385,7 +385,7 @@ int espah_cmd_policy_get(struct sk_buff *skb, struct genl_info *info)
 	return espah_answer(info, ESPAH_POLICY_SIZE, put_found);
 }
 
-/* Not genl_ops.start, whose texts 6.1 loses. */
+/* Called from the dump, because Linux 6.1 loses error texts of genl_ops.start. */
 static int check_dump(struct netlink_callback *cb, struct nlattr **attrs)
 {
 	return espah_check_dump(cb) ?:

@@ -11,10 +11,10 @@
 #include "report/put.h"
 #include "sa_read.h"
 
-/* SPIs of SA_ALLOC_SPI lie here unless it says otherwise: away from small ones that people type */
+/* default SPI range of SA_ALLOC_SPI, away from the small SPIs of manual configurations */
 #define ALLOC_SPI_MIN 0xc0000000
 #define ALLOC_SPI_MAX 0xcfffffff
-/* seconds that a reserved SPI waits for its keys */
+/* seconds: how long a reserved SPI waits for its keys */
 #define LARVAL_LIFETIME 60
 
 #define IDENTITY_POLICY						\
@@ -24,7 +24,7 @@
 	[ESPAH_SA_DST] = { .type = NLA_BINARY },			\
 	[ESPAH_SA_VRF] = { .type = NLA_U32 }
 
-/* what SA_SET changes too */
+/* attributes that SA_SET can change, too */
 #define SETTABLE_POLICY						\
 	[ESPAH_SA_DF] = { .type = NLA_U8 },				\
 	[ESPAH_SA_SOFT] = NLA_POLICY_NESTED(espah_limit_policy), \
@@ -50,7 +50,7 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_TTL] = { .type = NLA_U8 },
 	[ESPAH_SA_LABEL] = { .type = NLA_NUL_STRING },
 	SETTABLE_POLICY,
-	/* so that what SA_GET answers is taken; nobody reads them */
+	/* ignored; SA_NEW accepts an answer of SA_GET */
 	[ESPAH_SA_ID] = { .type = NLA_U32 },
 	[ESPAH_SA_STATE] = { .type = NLA_U8 },
 	[ESPAH_SA_DRIVER] = { .type = NLA_NUL_STRING },
@@ -106,7 +106,7 @@ const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
 
 /* --- answers --- */
 
-/* @request: that is answered; @cb: if it is one for a dump, else NULL */
+/* @request: the request to answer; @cb: callback of a dump, else NULL */
 static int put_message(struct sk_buff *skb, u32 portid, const struct nlmsghdr *request,
 		       struct netlink_callback *cb, struct espah_sa *sa, bool keys)
 {
@@ -135,14 +135,14 @@ static struct espah_sa *find_sa(struct espah_net *en, struct genl_info *info)
 	return ERR_PTR(-ENOENT);
 }
 
-/* Refuses a key that others have or can guess, unless that is asked for. Larval SAs have none. */
+/* Refuses a reused or all-zero key, unless the request allows it. Larval SAs have no key. */
 static int check_key_use(struct espah_sa *sa, const struct nlattr *key,
 			 struct netlink_ext_ack *extack)
 {
 	const struct espah_sa *other = espah_sad_find(&sa->en->sad, &sa->id);
 	bool implicit;
 
-	/* espah_sa_add() refuses an id that is taken, and says so */
+	/* espah_sa_add() refuses an id that is in use, with its own sentence */
 	if (!sa->algo || !espah_algo_counts(sa->algo) ||
 	    (other && other->state != ESPAH_SA_STATE_LARVAL))
 		return 0;
@@ -163,7 +163,7 @@ static int check_key_use(struct espah_sa *sa, const struct nlattr *key,
 	return -EKEYREJECTED;
 }
 
-/* Makes an SA effective, or gives it up; under espah_net.lock. */
+/* Adds an SA to the SAD, or drops it on failure. Context: espah_net.lock. */
 static int add_sa(struct espah_sa *sa, struct nlattr **attrs, bool tell,
 		  struct netlink_ext_ack *extack)
 {
@@ -175,7 +175,7 @@ static int add_sa(struct espah_sa *sa, struct nlattr **attrs, bool tell,
 	return err;
 }
 
-/* Memory for an SA that a request is to have. Return: it or ERR_PTR(). */
+/* Charges and allocates an SA for a request. Return: the SA or ERR_PTR(). */
 static struct espah_sa *alloc_sa(struct espah_net *en, const struct sk_buff *skb,
 				 struct netlink_ext_ack *extack)
 {
@@ -194,12 +194,12 @@ static struct espah_sa *alloc_sa(struct espah_net *en, const struct sk_buff *skb
 		return ERR_PTR(-ENOMEM);
 	}
 	sa->account = account;
-	/* what others may not ask for is not done for them unasked either; see check_cpus() */
+	/* 1 for unprivileged users, who may not set another value; see check_cpus() */
 	sa->cpus = espah_net_foreign(en->net) && !espah_privileged(skb);
 	return sa;
 }
 
-/* Only the machine's administrator lets other CPUs work for an SA. */
+/* Only an administrator of the host may let other CPUs work for an SA. */
 static int check_cpus(const struct sk_buff *skb, struct nlattr **attrs,
 		      struct netlink_ext_ack *extack)
 {
@@ -242,7 +242,7 @@ out:
 	return err;
 }
 
-/* Gives an SA the addresses and ports that a request names. Context: espah_net.lock. */
+/* Moves an SA to the addresses and ports in a request. Context: espah_net.lock. */
 static int move_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
 	struct nlattr *src_attr = attrs[ESPAH_SA_NEW_SRC], *dst_attr = attrs[ESPAH_SA_NEW_DST];
@@ -278,7 +278,7 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 	      espah_sa_change_prepare(sa, &change, info->extack);
 	if (err)
 		goto out;
-	/* all that can fail first, since a move is not taken back */
+	/* everything else that can fail is done: a move cannot be undone */
 	err = move_sa(sa, info->attrs, info->extack);
 	if (err) {
 		espah_sa_change_cancel(&change);
@@ -307,7 +307,7 @@ int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* Whether keys are asked for, and may be shown to anybody. Return: 1, 0 or -EPERM */
+/* Whether keys are requested; kernel lockdown may forbid it. Return: 1, 0 or -EPERM */
 static int want_keys(struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
 	if (!attrs[ESPAH_SA_SHOW_KEYS])
@@ -344,7 +344,7 @@ static u32 get_spi(const struct nlattr *attr, u32 absent)
 	return attr ? ntohl(nla_get_be32(attr)) : absent;
 }
 
-/* Answers SA_ALLOC_SPI, or takes the SA back. Context: espah_net.lock. */
+/* Answers SA_ALLOC_SPI, or deletes the SA on failure. Context: espah_net.lock. */
 static int tell_spi(struct espah_sa *sa, struct sk_buff *answer, struct genl_info *info)
 {
 	int err = put_message(answer, info->snd_portid, info->nlhdr, NULL, sa, false);
@@ -429,9 +429,9 @@ err_sa:
 	return err;
 }
 
-/* --- many SAs at once --- */
+/* --- dump and flush --- */
 
-/* Whether an SA is among those that a dump or flush is about. */
+/* Whether an SA matches the filter attributes of a dump or flush. */
 static bool wanted(const struct espah_sa *sa, struct nlattr **attrs)
 {
 	union espah_addr addr;

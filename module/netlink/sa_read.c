@@ -26,7 +26,7 @@ int espah_read_sa_id(struct nlattr **attrs, struct espah_sa_id *id, struct netli
 	return 0;
 }
 
-/* The SA that a request names. Context: espah_net.lock. */
+/* Reads the replay window; 0 is the default for an SA for any source. */
 static int get_window(struct espah_sa *sa, struct nlattr **attrs, u32 *window,
 		      struct netlink_ext_ack *extack)
 {
@@ -76,7 +76,7 @@ static int check_outer(const struct espah_sa *sa, struct nlattr **attrs,
 	       espah_refuse(extack, attrs, ESPAH_SA_TTL, OUTER_WHY);
 }
 
-/* Reads what a tunnel does to the fields that routers look at. */
+/* Reads how a tunnel sets TTL, DSCP and ECN. */
 static int get_tunnel(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
 	u8 ecn = sa->flags & ESPAH_SA_F_NOECN ? 0 : INET_ECN_MASK;

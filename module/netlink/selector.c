@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Selectors, from the attributes of a request. */
+/* Reading of selectors from the attributes of a request. */
 #include <linux/slab.h>
 #include "attr.h"
 #include "compat/unaligned.h"
@@ -29,7 +29,7 @@ const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
 	[ESPAH_SEL_IFINDEX] = { .type = NLA_U32 },
 };
 
-/* Reads one of the two prefixes; the family must be that of the other, if it is known. */
+/* Reads a prefix; its family must be *@family, if that is known. */
 static int get_prefix(const struct nlattr *attr, const struct nlattr *len_attr,
 		      union espah_addr *addr, u8 *len, u8 *family, struct netlink_ext_ack *extack)
 {
@@ -76,10 +76,10 @@ static int get_ports(const struct nlattr *min_attr, const struct nlattr *max_att
 /**
  * struct list - an attribute that lists ranges
  * @type: the attribute
- * @single: the one that holds a single value instead, or 0
- * @fields: what the protocol must have
- * @dst: it is about the destination, or an ICMP code
- * @size: of a value, bytes; 0: that of an address
+ * @single: the attribute for a single value or range, or 0
+ * @fields: fields that the protocol must have
+ * @dst: the list is for the destination, or for an ICMP code
+ * @size: bytes of a value; 0: those of an address
  */
 struct list {
 	u8 type;
@@ -104,7 +104,7 @@ static u16 number(const void *value, unsigned int size)
 	return size == 1 ? *(const u8 *)value : get_unaligned_be16(value);
 }
 
-/* Gives each of the first @base rules the range: as prefixes, if it is one of addresses. */
+/* Combines the first @base rules with a range; a range of addresses becomes prefixes. */
 static bool add_values(struct espah_selectors *set, unsigned int base, const struct list *list,
 		       const void *low, const void *high, unsigned int size)
 {
@@ -138,7 +138,7 @@ static bool add_values(struct espah_selectors *set, unsigned int base, const str
 	return true;
 }
 
-/* Multiplies the rules by the values of a list. Return: NULL, or what is wrong with it. */
+/* Combines the rules with each range of a list. Return: NULL, or an error text. */
 static const char *multiply(struct espah_selectors *set, const struct nlattr *attr,
 			    const struct list *list, const struct nlattr *single)
 {
