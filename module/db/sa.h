@@ -224,7 +224,7 @@ struct espah_dummy {
  * @block_len: bytes of padding granularity
  * @iv: enum espah_iv
  * @tfc: outbound tunnels: length up to which packets are padded; 0: no padding
- * @salt: implicit IV: the part of a nonce before the sequence number
+ * @salt: implicit IV, or AH with GMAC: the start of the nonce, before the sequence number or IV
  * @watch: ESPAH_WATCH_*: why packets are counted; mostly 0
  * @flags: ESPAH_SA_F_*
  * @ttl: outbound tunnels: TTL of the outer header; 0: the route's
@@ -239,7 +239,7 @@ struct espah_dummy {
  * @path: never NULL; see espah_sa_path()
  * @op_size: bytes of a struct espah_op with the driver's part, and for AH a copy of headers
  * @iv_mask: outbound, ESPAH_IV_SEQ: random; the IV is the sequence number XOR @iv_mask, so that an
- *	SA with a reused key does not repeat IVs
+ *	SA with a reused key does not start with the same IVs again
  * @seq: outbound: last sequence number used
  * @lock: inbound: guards @replay
  * @replay: inbound: the receive window

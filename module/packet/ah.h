@@ -25,7 +25,7 @@ unsigned int espah_ah_len(const struct espah_sa *sa);
  */
 enum espah_drop espah_ah_seal(struct espah_op *op);
 
-/* checks the length of AH, makes it linear and gets the lower half of the sequence number */
+/* checks the length of AH, makes it linear and reads the lower half of the sequence number */
 enum espah_drop espah_ah_check(const struct espah_sa *sa, struct sk_buff *skb,
 			       unsigned int hdr_off, u32 *seq);
 

@@ -26,7 +26,7 @@ int espah_flow_dissect(const struct sk_buff *skb, u8 family, struct espah_flow *
 int espah_flow_dissect_at(const struct sk_buff *skb, int nhoff, u8 family, struct espah_flow *flow);
 
 /**
- * espah_skip_exthdr - find what follows the extension headers of an IPv6 packet
+ * espah_skip_exthdr - skip the extension headers of an IPv6 packet
  * @skb: the packet
  * @off: offset of the first extension header from skb->data
  * @nexthdr: type of that header; set to the type of the upper-layer header

@@ -34,11 +34,10 @@
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
  *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS]
- *     Changes an SA in place. Keys, sequence numbers, replay window, counters and
- *     limits that the request does not name stay unchanged; a limit of 0 removes the
- *     limit. Soft limits that were already reported are reported again. SA_NEW_DST
- *     changes the identity of the SA. Policies that name the old addresses have to be
- *     replaced.
+ *     Changes an SA in place. Keys, sequence numbers, replay window and counters stay
+ *     unchanged, as do limits that the request does not name; 0 removes a limit. Soft
+ *     limits that were already reported are reported again. SA_NEW_DST changes the
+ *     identity of the SA. Policies that name the old addresses have to be replaced.
  * ESPAH_CMD_SA_DEL       (identity)
  * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS]
  *     do: answers with the attributes of SA_NEW and the read-only attributes; SA_KEY
@@ -55,8 +54,8 @@
  *     (identity) is SA_DIR SA_SPI SA_DST [SA_PROTO] [SA_VRF].
  *     SA_SOFT and SA_HARD nest [LIMIT_PACKETS] [LIMIT_BYTES] [LIMIT_TIME]
  *     [LIMIT_USE] [LIMIT_IDLE] (RFC 4301 4.4.2.1). Soft: one ESPAH_CMD_EXPIRE event
- *     reports that the SA should be replaced. Hard: the SA is deleted; packets that its
- *     policies protect are dropped until there is another SA.
+ *     reports that the SA should be replaced. Hard: the SA is deleted; packets of its
+ *     policies are dropped until there is another SA.
  *
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
@@ -94,7 +93,7 @@
  *     the last message is an NLMSG_NOOP, which netlink itself answers. If no other request
  *     follows, the walk runs within a second.
  *
- * ESPAH_CMD_ALGO_GET     dump: one message an algorithm, ESPAH_ALGO_*
+ * ESPAH_CMD_ALGO_GET     dump: one message per algorithm, ESPAH_ALGO_*
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
  * ESPAH_CMD_CONFIG_GET   do: one message, ESPAH_CONFIG_*
  * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT] [CONFIG_ICMP] [CONFIG_SECPATH]
