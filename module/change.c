@@ -140,7 +140,7 @@ int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union 
 	struct espah_sa *other;
 
 	if (espah_sa_is_ah(sa) && family != id.family) {
-		NL_SET_ERR_MSG(extack, "AH differs over another IP version: make a new SA");
+		NL_SET_ERR_MSG(extack, "AH cannot move to another IP version: make a new SA");
 		return -EINVAL;
 	}
 	id.dst = *dst;

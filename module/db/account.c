@@ -28,17 +28,17 @@ static LIST_HEAD(accounts);
 static DEFINE_SPINLOCK(accounts_lock);
 
 static const char *const net_texts[] = {
-	[ESPAH_ACCOUNT_SA] = "a network namespace of a user namespace may have "
-			     __stringify(ESPAH_ACCOUNT_NET) " SAs, and has them",
-	[ESPAH_ACCOUNT_POLICY] = "a network namespace of a user namespace may have "
-				 __stringify(ESPAH_ACCOUNT_NET) " policies, and has them",
+	[ESPAH_ACCOUNT_SA] = "this network namespace of a user namespace already has "
+			     __stringify(ESPAH_ACCOUNT_NET) " SAs, the maximum",
+	[ESPAH_ACCOUNT_POLICY] = "this network namespace of a user namespace already has "
+				 __stringify(ESPAH_ACCOUNT_NET) " policies, the maximum",
 };
 
 static const char *const owner_texts[] = {
-	[ESPAH_ACCOUNT_SA] = "all user namespaces of one owner may have "
-			     __stringify(ESPAH_ACCOUNT_OWNER) " SAs, and have them",
-	[ESPAH_ACCOUNT_POLICY] = "all user namespaces of one owner may have "
-				 __stringify(ESPAH_ACCOUNT_OWNER) " policies, and have them",
+	[ESPAH_ACCOUNT_SA] = "all user namespaces of this owner together already have "
+			     __stringify(ESPAH_ACCOUNT_OWNER) " SAs, the maximum",
+	[ESPAH_ACCOUNT_POLICY] = "all user namespaces of this owner together already have "
+				 __stringify(ESPAH_ACCOUNT_OWNER) " policies, the maximum",
 };
 
 static void set_owner(struct espah_account *account, const struct user_namespace *ns)

@@ -15,7 +15,7 @@ extern bool espah_userns;
 
 /* error text for all other users */
 #define ESPAH_UNPRIVILEGED \
-	"espah is for CAP_NET_ADMIN of the initial user namespace, unless it is loaded with userns=1"
+	"espah needs CAP_NET_ADMIN in the initial user namespace, unless it is loaded with userns=1"
 
 /* whether a network namespace belongs to a user namespace other than the initial one */
 static inline bool espah_net_foreign(const struct net *net)

@@ -114,8 +114,8 @@ const char *espah_selector_check(const struct espah_selector *sel)
 	if (sel->mark & ~sel->mark_mask)
 		return "the mark has bits set beyond its mask";
 	if (espah_selector_has_ports(sel) && sel->opaque)
-		return "opaque ports are not known, so they cannot be given";
+		return "opaque ports are unknown, so no ports can be given";
 	if (espah_selector_has_ports(sel) && !espah_proto_has_ports(sel->proto))
-		return "ports need a protocol that has them: tcp, udp, sctp, dccp or udplite";
+		return "ports need a protocol with ports: tcp, udp, sctp, dccp or udplite";
 	return NULL;
 }

@@ -45,9 +45,9 @@ INTEGER(window, u32, !value || (value >= ESPAH_WINDOW_MIN && value <= ESPAH_WIND
 INTEGER(dummy, u32, !value || (value >= 1000 && value <= 3600000000U), "%u",
 	"an interval is 0 (none) or 1000 to 3600000000 microseconds")
 INTEGER(ifindex, u32, value && value <= INT_MAX, "%u", "the index of a device is 1 to 2147483647")
-INTEGER(queue, u32, value && value <= ESPAH_QUEUE_MAX, "%u", "a queue is of 1 to 64 packets")
+INTEGER(queue, u32, value && value <= ESPAH_QUEUE_MAX, "%u", "a queue holds 1 to 64 packets")
 INTEGER(pfp, u32, value && !(value & ~ESPAH_PFP_ALL), "%#x",
-	"populate-from-packet flags are of 0x1f")
+	"populate-from-packet flags are bits of 0x1f")
 INTEGER(sa_flags, u32, !(value & ~ESPAH_SA_F_ALL), "%#x",
 	"flags are 1 (ESN), 2 (no ECN), 4 (DSCP inward), 8 (reuse key)")
 
@@ -81,7 +81,7 @@ static int check_label(const struct nlattr *attr, struct netlink_ext_ack *extack
 	for (c = nla_data(attr); *c; c++) {
 		if (isascii(*c) && isprint(*c))
 			continue;
-		got(extack, attr, "a label is of printable ASCII", "the byte %#04x", (u8)*c);
+		got(extack, attr, "a label takes printable ASCII only", "the byte %#04x", (u8)*c);
 		return -EINVAL;
 	}
 	return 0;
@@ -109,7 +109,7 @@ static int check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	int len = nla_len(attr), i;
 
 	if (len != 1 && len != ESPAH_DSCP_NUM) {
-		got(extack, attr, "DSCPs come as 1 byte (for all) or 64 bytes (a map)", "%d", len);
+		got(extack, attr, "a DSCP is 1 byte (for all packets) or 64 bytes (a map)", "%d", len);
 		return -EINVAL;
 	}
 	for (i = 0; i < len; i++) {
@@ -229,7 +229,7 @@ int espah_check_attrs(const struct nlattr *head, int len, const espah_check *che
 		if (!nla_len(attr)) /* a flag, or padding */
 			continue;
 		if (seen & bit) {
-			NL_SET_ERR_MSG_ATTR(extack, attr, "the attribute may come only once");
+			NL_SET_ERR_MSG_ATTR(extack, attr, "the attribute is given twice; it is allowed only once");
 			return -EINVAL;
 		}
 		seen |= bit;
@@ -299,12 +299,12 @@ int espah_get_endpoints(const struct nlattr *src_attr, const struct nlattr *dst_
 	if (espah_addr_is_group(src, *family) || is_broadcast(src, *family) ||
 	    (espah_addr_any(src) && !loose)) {
 		NL_SET_ERR_MSG_ATTR(extack, src_attr,
-				    "the source must be a host's address, not multicast or broadcast; 0, for any, is for new SAs and templates in transport mode");
+				    "the source must be a host's address, not multicast or broadcast; only a new SA or a template in transport mode may have source 0 (any)");
 		return -EINVAL;
 	}
 	if (espah_addr_is_group(dst, *family) && !loose) {
 		NL_SET_ERR_MSG_ATTR(extack, dst_attr,
-				    "the destination must be a host's address; a multicast group is for transport mode");
+				    "the destination must be a host's address; only transport mode takes a multicast group");
 		return -EINVAL;
 	}
 	if (espah_addr_any(dst) || is_broadcast(dst, *family)) {

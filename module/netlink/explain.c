@@ -46,13 +46,13 @@ static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netli
 	fields = espah_proto_fields(flow->proto);
 	if ((sport || dport) && fields != ESPAH_FIELDS_PORTS) {
 		NL_SET_ERR_MSG_ATTR(extack, sport ?: dport,
-				    "ports need ESPAH_EXPLAIN_PROTO to be TCP, UDP, SCTP, DCCP or UDP-Lite");
+				    "ports need a protocol with ports: ESPAH_EXPLAIN_PROTO TCP, UDP, SCTP, DCCP or UDP-Lite");
 		return -EINVAL;
 	}
 	if ((type && fields != ESPAH_FIELDS_ICMP && fields != ESPAH_FIELDS_MH) ||
 	    (code && fields != ESPAH_FIELDS_ICMP)) {
 		NL_SET_ERR_MSG_ATTR(extack, type ?: code,
-				    "types and codes are of ICMP, ICMPv6 or (types) mobility headers");
+				    "types need ICMP, ICMPv6 or mobility headers; codes need ICMP or ICMPv6");
 		return -EINVAL;
 	}
 	flow->opaque = attrs[ESPAH_EXPLAIN_FRAGMENT];
@@ -93,16 +93,16 @@ static const char *exemption(struct espah_net *en, u8 dir, const struct espah_fl
 		return "neighbour discovery passes, but no other ICMPv6";
 	case ESPAH_EXEMPT_IKE:
 		return (out ? flow->sport : flow->dport) == ESPAH_IKE_PORT ?
-		       "IKE, of sockets opened with CAP_NET_ADMIN" :
-		       "IKE, of sockets opened with CAP_NET_ADMIN, but not all of UDP port 4500";
+		       "IKE of sockets opened with CAP_NET_ADMIN" :
+		       "IKE of sockets opened with CAP_NET_ADMIN, but not all of UDP port 4500";
 	case ESPAH_EXEMPT_IPSEC:
 		*partly = false;
-		return flow->proto == IPPROTO_AH ? "AH to this host, whose SPI leads to the SA" :
-						   "ESP to this host, whose SPI leads to the SA";
+		return flow->proto == IPPROTO_AH ? "AH to this host: its SPI selects the SA" :
+						   "ESP to this host: its SPI selects the SA";
 	case ESPAH_EXEMPT_MADE:
 		return flow->proto == IPPROTO_AH ?
-		       "what espah and XFRM made, but not AH of other programs" :
-		       "what espah and XFRM made, but not ESP of other programs";
+		       "AH packets that espah or XFRM made, but not AH of other programs" :
+		       "ESP packets that espah or XFRM made, but not ESP of other programs";
 	case ESPAH_EXEMPT_NONE:
 		break;
 	}

@@ -74,7 +74,7 @@ static int get_inside_addrs(struct espah_slot_id *tmpl, const struct nlattr *nes
 	    (tmpl->family != inside->family || !espah_addr_equal(&tmpl->src, &inside->src) ||
 	     !espah_addr_equal(&tmpl->dst, &inside->dst))) {
 		NL_SET_ERR_MSG_ATTR(extack, nest,
-				    "transport mode keeps the addresses, so an outer transport template has those of the template inside of it, or none");
+				    "transport mode keeps the addresses, so an outer transport template must have the addresses of the template inside it, or none");
 		return -EINVAL;
 	}
 	tmpl->family = inside->family;
@@ -109,7 +109,7 @@ static int get_template_addrs(struct espah_slot_id *tmpl, const struct nlattr *n
 		return err;
 	if (tmpl->mode == ESPAH_MODE_TRANSPORT && tmpl->family != family) {
 		NL_SET_ERR_MSG_ATTR(extack, nest,
-				    "a transport template has the family of the selector");
+				    "a transport template must have the family of the selector");
 		return -EINVAL;
 	}
 	return 0;
@@ -209,7 +209,7 @@ static int get_protection(struct net *net, struct espah_policy *pol, struct nlat
 		err = espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE, "is for outbound policies");
 	else if (attrs[ESPAH_POLICY_PFP])
 		err = espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE,
-				   "does not go with ESPAH_POLICY_PFP, whose SAs are of other policies");
+				   "cannot be combined with ESPAH_POLICY_PFP: its SAs belong to other policies");
 	if (err)
 		return err;
 	pol->queue = espah_get_u32(attrs[ESPAH_POLICY_QUEUE], 0);
@@ -222,7 +222,7 @@ static int get_protection(struct net *net, struct espah_policy *pol, struct nlat
 	}
 	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) && pol->rules->sel.opaque) {
 		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_POLICY_PFP],
-				    "opaque ports are not known, so the packet cannot tell them");
+				    "opaque ports are unknown, so they cannot be taken from the packet");
 		return -EINVAL;
 	}
 	pol->mss = attrs[ESPAH_POLICY_MSS] ? nla_get_u16(attrs[ESPAH_POLICY_MSS]) : ESPAH_MSS_AUTO;
@@ -316,11 +316,11 @@ static struct espah_policy *find_by_id(struct espah_net *en, struct genl_info *i
 	u32 id = nla_get_u32(attrs[ESPAH_POLICY_ID]);
 	struct espah_policy *pol;
 	int err = espah_refuse(info->extack, attrs, ESPAH_POLICY_DIR,
-			       "does not go with ESPAH_POLICY_ID") ?:
+			       "cannot be combined with ESPAH_POLICY_ID") ?:
 		  espah_refuse(info->extack, attrs, ESPAH_POLICY_SELECTOR,
-			       "does not go with ESPAH_POLICY_ID") ?:
+			       "cannot be combined with ESPAH_POLICY_ID") ?:
 		  espah_refuse(info->extack, attrs, ESPAH_POLICY_PRIORITY,
-			       "does not go with ESPAH_POLICY_ID");
+			       "cannot be combined with ESPAH_POLICY_ID");
 
 	if (err)
 		return ERR_PTR(err);
@@ -389,9 +389,9 @@ int espah_cmd_policy_get(struct sk_buff *skb, struct genl_info *info)
 static int check_dump(struct netlink_callback *cb, struct nlattr **attrs)
 {
 	return espah_check_dump(cb) ?:
-	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_ID, "is not for dumps") ?:
-	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_PRIORITY, "is not for dumps") ?:
-	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_SELECTOR, "is not for dumps");
+	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_ID, "is not allowed in dumps") ?:
+	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_PRIORITY, "is not allowed in dumps") ?:
+	       espah_refuse(cb->extack, attrs, ESPAH_POLICY_SELECTOR, "is not allowed in dumps");
 }
 
 static bool wanted(const struct espah_policy *pol, struct nlattr **attrs)

@@ -151,15 +151,15 @@ static int check_key_use(struct espah_sa *sa, const struct nlattr *key,
 		return 0;
 	if (!memchr_inv(sa->key, 0, sa->algo->enc_key_len))
 		NL_SET_ERR_MSG_ATTR(extack, key,
-				    "the cipher key is all zero, which anybody can guess");
+				    "the cipher key is all zeros, so anybody can guess it");
 	else if (!espah_key_used(&sa->en->sad.keys, sa))
 		return 0;
 	else if (implicit)
 		NL_SET_ERR_MSG_ATTR(extack, key,
-				    "another SA has this key and salt; with implicit IVs (RFC 8750) that exposes plaintext");
+				    "another SA has this key and salt; with implicit IVs (RFC 8750) the reuse exposes plaintext");
 	else
 		NL_SET_ERR_MSG_ATTR(extack, key,
-				    "another SA has this key and salt: each SA needs its own; the flag 8 (reuse-key) allows it");
+				    "another SA has this key and salt: each SA needs its own; flag 8 (reuse-key) allows the reuse");
 	return -EKEYREJECTED;
 }
 
@@ -208,7 +208,7 @@ static int check_cpus(const struct sk_buff *skb, struct nlattr **attrs,
 	if (!cpus || nla_get_u16(cpus) == 1 || espah_privileged(skb))
 		return 0;
 	NL_SET_ERR_MSG_ATTR(extack, cpus,
-			    "for SAs of a user namespace, no other CPUs work: ESPAH_SA_CPUS takes 1");
+			    "SAs of a user namespace cannot use other CPUs: ESPAH_SA_CPUS must be 1");
 	return -EPERM;
 }
 

@@ -35,15 +35,15 @@ static int get_window(struct espah_sa *sa, struct nlattr **attrs, u32 *window,
 	*window = espah_get_u32(attrs[ESPAH_SA_WINDOW], any ? 0 : ESPAH_WINDOW_DEFAULT);
 	if (sa->id.dir == ESPAH_DIR_IN && any && (*window || espah_sa_esn(sa))) {
 		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_WINDOW] ?: attrs[ESPAH_SA_FLAGS],
-				    "an SA for any source has neither replay window nor ESN: each sender counts for itself (RFC 4303 2.2)");
+				    "an SA for any source has neither replay window nor ESN: each sender has its own sequence numbers (RFC 4303 2.2)");
 		return -EINVAL;
 	}
 	if (sa->id.dir == ESPAH_DIR_OUT)
 		return espah_refuse(extack, attrs, ESPAH_SA_WINDOW,
-				    "is for inbound SAs: there is no replay window for outbound ones");
+				    "is for inbound SAs: outbound SAs have no replay window");
 	if (espah_sa_esn(sa) && !*window) {
 		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_WINDOW],
-				    "ESN needs a replay window, of 32 to 32768 packets (RFC 4303 3.3.3)");
+				    "ESN needs a replay window of 32 to 32768 packets (RFC 4303 3.3.3)");
 		return -EINVAL;
 	}
 	return 0;
@@ -56,17 +56,17 @@ static int get_seq(struct espah_sa *sa, struct nlattr **attrs, u64 *seq,
 	if (*seq <= U32_MAX || espah_sa_esn(sa))
 		return 0;
 	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_SEQ],
-			    "ESPAH_SA_SEQ goes up to 4294967295 without ESN");
+			    "ESPAH_SA_SEQ is at most 4294967295 without ESN");
 	return -ERANGE;
 }
 
-#define OUTER_WHY "is for outbound tunnels: other SAs make no outer header"
+#define OUTER_WHY "is for outbound tunnels: other SAs add no outer header"
 
 static int check_outer(const struct espah_sa *sa, struct nlattr **attrs,
 		       struct netlink_ext_ack *extack)
 {
 	if (sa->id.proto != IPPROTO_ESP &&
-	    espah_refuse(extack, attrs, ESPAH_SA_TFC, "is for ESP: AH hides nothing"))
+	    espah_refuse(extack, attrs, ESPAH_SA_TFC, "is for ESP: AH does not encrypt, so padding hides nothing"))
 		return -EINVAL;
 	if (sa->id.dir == ESPAH_DIR_OUT && sa->mode == ESPAH_MODE_TUNNEL)
 		return 0;
@@ -88,7 +88,7 @@ static int get_tunnel(struct espah_sa *sa, struct nlattr **attrs, struct netlink
 	if (sa->flags & ESPAH_SA_F_DSCP_IN) {
 		if (sa->id.dir == ESPAH_DIR_OUT || sa->mode != ESPAH_MODE_TUNNEL) {
 			NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_FLAGS],
-					    "the flag 4 (DSCP inward) is for inbound tunnels");
+					    "flag 4 (DSCP inward) is for inbound tunnels");
 			return -EINVAL;
 		}
 		sa->tos_take |= (u8)~INET_ECN_MASK;
@@ -116,7 +116,7 @@ static int check_dummy(const struct espah_sa *sa, struct nlattr **attrs,
 	    !espah_sa_any(sa))
 		return 0;
 	NL_SET_ERR_MSG_ATTR(extack, steady ?: random,
-			    "dummies are for outbound ESP with a source, and either steady or random");
+			    "dummy packets need an outbound ESP SA with a source; their rate is either steady or random");
 	return -EINVAL;
 }
 
@@ -148,12 +148,12 @@ int espah_read_ports(struct nlattr **attrs, u8 proto, __be16 *sport, __be16 *dpo
 		return 0;
 	if (proto == IPPROTO_AH) {
 		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
-				    "AH does not pass a NAT, which changes what it covers: only ESP goes in UDP");
+				    "AH cannot pass a NAT, because a NAT changes addresses that AH protects: only ESP goes in UDP");
 		return -EINVAL;
 	}
 	if (!src || !dst || !nla_get_be16(src) != !nla_get_be16(dst)) {
 		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
-				    "ESPAH_SA_ENCAP_SPORT and _DPORT come together, as ports from 1 to 65535");
+				    "ESPAH_SA_ENCAP_SPORT needs ESPAH_SA_ENCAP_DPORT and vice versa, each from 1 to 65535");
 		return -EINVAL;
 	}
 	*sport = nla_get_be16(src);
@@ -180,14 +180,14 @@ static const struct espah_algo *get_algo(struct nlattr **attrs, u8 proto,
 
 	if (!algo && espah_algo_find(name, proto == IPPROTO_AH ? IPPROTO_ESP : IPPROTO_AH)) {
 		espah_err_text(extack, attrs[ESPAH_SA_ALG], proto == IPPROTO_AH ?
-			       "the algorithm is for ESP; AH takes integrity, such as sha256" :
-			       "the algorithm is for AH; ESP takes a cipher too, such as null-sha256");
+			       "the algorithm is for ESP; AH takes an integrity algorithm, such as sha256" :
+			       "the algorithm is for AH; ESP also needs a cipher, such as null in null-sha256");
 		return ERR_PTR(-EINVAL);
 	}
 	if (!algo) {
 		espah_err_fmt(extack, attrs[ESPAH_SA_ALG],
-			      "unknown algorithm; `espah algo' lists those that there are",
-			      "unknown algorithm '%.16s'; `espah algo' lists those that there are",
+			      "unknown algorithm; 'espah algo' lists the known algorithms",
+			      "unknown algorithm '%.16s'; 'espah algo' lists the known algorithms",
 			      name);
 		return ERR_PTR(-EINVAL);
 	}
@@ -196,13 +196,13 @@ static const struct espah_algo *get_algo(struct nlattr **attrs, u8 proto,
 		return algo;
 	if (algo->salt_len)
 		espah_err_fmt(extack, attrs[ESPAH_SA_KEY],
-			      "the key has not the length that `espah algo' tells, salt included",
+			      "the key has the wrong length; 'espah algo' lists the length, salt included",
 			      "%s needs a key of %u bytes (%u of key and %u of salt), got %d",
 			      algo->name, espah_algo_key_len(algo),
 			      algo->enc_key_len + algo->auth_key_len, algo->salt_len, len);
 	else
 		espah_err_fmt(extack, attrs[ESPAH_SA_KEY],
-			      "the key has not the length that `espah algo' tells",
+			      "the key has the wrong length; 'espah algo' lists the length",
 			      "%s needs a key of %u bytes (cipher %u, integrity %u), got %d",
 			      algo->name, espah_algo_key_len(algo), algo->enc_key_len,
 			      algo->auth_key_len, len);

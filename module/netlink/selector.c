@@ -38,7 +38,7 @@ static int get_prefix(const struct nlattr *attr, const struct nlattr *len_attr,
 	if (!attr) {
 		if (!len_attr)
 			return 0;
-		NL_SET_ERR_MSG_ATTR(extack, len_attr, "a prefix length needs its address");
+		NL_SET_ERR_MSG_ATTR(extack, len_attr, "a prefix length needs an address");
 		return -EINVAL;
 	}
 	own = espah_get_addr(attr, addr);
@@ -65,7 +65,7 @@ static int get_ports(const struct nlattr *min_attr, const struct nlattr *max_att
 	if (!min_attr) {
 		if (!max_attr)
 			return 0;
-		NL_SET_ERR_MSG_ATTR(extack, max_attr, "a highest port needs its lowest one");
+		NL_SET_ERR_MSG_ATTR(extack, max_attr, "a highest port needs a lowest port");
 		return -EINVAL;
 	}
 	*min = ntohs(nla_get_be16(min_attr));
@@ -147,9 +147,9 @@ static const char *multiply(struct espah_selectors *set, const struct nlattr *at
 	const u8 *low = nla_data(attr);
 
 	if (single)
-		return "a part of a selector is one range or a list, not both";
+		return "a selector field takes one range or a list, not both";
 	if (list->fields && set->sel->opaque)
-		return "opaque ports are not known, so they cannot be given";
+		return "opaque ports are unknown, so no ports or types can be given";
 	if (list->fields && list->fields != espah_proto_fields(set->sel->proto))
 		return "the protocol has no such field (tcp, udp: ports; icmp, mobility: types)";
 	if (!left || left % (2 * size) || left / (2 * size) > ESPAH_LIST_MAX)
@@ -157,7 +157,7 @@ static const char *multiply(struct espah_selectors *set, const struct nlattr *at
 	for (set->n = 0; left; left -= 2 * size, low += 2 * size) {
 		if (memcmp(low, low + size, size) > 0 ||
 		    (set->n && memcmp(low - size, low, size) >= 0))
-			return "the ranges of a list ascend and do not overlap";
+			return "the ranges of a list must ascend and must not overlap";
 		if (!add_values(set, base, list, low, low + size, size))
 			return "the lists make more than 1024 combinations; split the policy";
 	}
@@ -195,7 +195,7 @@ static int get_selector(struct espah_selector *sel, struct nlattr **attrs,
 	}
 	if (attrs[ESPAH_SEL_MARK_MASK] && !attrs[ESPAH_SEL_MARK]) {
 		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SEL_MARK_MASK],
-				    "a mask needs its ESPAH_SEL_MARK");
+				    "ESPAH_SEL_MARK_MASK needs ESPAH_SEL_MARK");
 		return -EINVAL;
 	}
 	wrong = espah_selector_check(sel);

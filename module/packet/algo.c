@@ -153,7 +153,7 @@ struct crypto_aead *espah_algo_alloc(const struct espah_algo *algo, bool esn, co
 		if (PTR_ERR(aead) == -ENOENT && extack)
 			extack->_msg = algo->missing;
 		else
-			NL_SET_ERR_MSG(extack, "the kernel could not set the algorithm up");
+			NL_SET_ERR_MSG(extack, "the kernel could not set up the algorithm");
 		return aead;
 	}
 	if (algo->auth_key_len)
