@@ -89,7 +89,7 @@ static int read_fields(struct args *args, struct flow *flow)
 		for (i = 0; i < FIELDS && strcmp(word, fields[i].word); i++)
 			;
 		if (i == FIELDS && (*word < '0' || *word > '9')) {
-			error("'%s' is not a word of explain, or stands too late: a protocol comes right after the destination (see 'espah explain --help')",
+			error("'%s' is not a word of explain, or is in the wrong place: a protocol comes right after the destination (see 'espah explain --help')",
 			      word);
 			return -1;
 		}
@@ -210,7 +210,7 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 	struct selector sel;
 
 	if (!tb[ESPAH_EXPLAIN_POLICY]) {
-		printf("No %s policy matches, so the default action counts: %s.\n", dir,
+		printf("No %s policy matches, so the default action applies: %s.\n", dir,
 		       word_of(WORD_ACTION, action));
 	} else {
 		attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
@@ -235,11 +235,11 @@ static void print_hook(const struct nlattr **tb, const struct flow *flow)
 	const char *hook = attr_string(tb[ESPAH_EXPLAIN_HOOK], NULL);
 
 	if (!hook)
-		puts("espah has no hooks here: there is neither policy nor SA.");
+		puts("espah has no hooks here, because there is neither a policy nor an SA.");
 	else if (flow->dir == ESPAH_DIR_OUT)
-		printf("The hook is %s, behind source NAT.\n", hook);
+		printf("The hook is %s, after source NAT.\n", hook);
 	else
-		printf("The hook is %s, behind defragmentation and before destination NAT; ESP and AH are taken in LOCAL_IN, behind INPUT rules.\n",
+		printf("The hook is %s, after defragmentation and before destination NAT; ESP and AH are processed in LOCAL_IN, after INPUT rules.\n",
 		       hook);
 }
 
@@ -266,8 +266,8 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 		sa_line(sa, line, sizeof(line));
 		squeeze(line);
 		if (i)
-			printf("%s this one: %s.\n", out ? "What comes of that, through" :
-			       "inside of", line);
+			printf("%s this one: %s.\n", out ? "The result leaves through" :
+			       "It must be inside", line);
 		else
 			printf("%s this SA: %s.\n", out ? "It leaves through" :
 			       "It is accepted only through", line);
@@ -276,10 +276,10 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 		printf("The SA%s at most %u bytes.\n", i > 1 ? "s add" : " adds",
 		       attr_u32(tb[ESPAH_EXPLAIN_OVERHEAD], 0));
 	if (tb[ESPAH_EXPLAIN_MTU])
-		printf("Packets of up to %u bytes need no fragment",
+		printf("Packets of up to %u bytes need no fragmentation",
 		       attr_u32(tb[ESPAH_EXPLAIN_MTU], 0));
 	if (tb[ESPAH_EXPLAIN_MTU] && tb[ESPAH_EXPLAIN_MSS])
-		printf("; a TCP MSS of %u fits that", attr_u32(tb[ESPAH_EXPLAIN_MSS], 0));
+		printf("; a TCP MSS of %u fits", attr_u32(tb[ESPAH_EXPLAIN_MSS], 0));
 	if (tb[ESPAH_EXPLAIN_MTU])
 		puts(".");
 }
@@ -294,7 +294,8 @@ static const struct {
 	{ ESPAH_PFP_PROTO, "proto", "protocol" },
 	{ ESPAH_PFP_SPORT, "sport", "source port or type" },
 	{ ESPAH_PFP_DPORT, "dport", "destination port or code" },
-	{ ESPAH_WHY_OPAQUE, "opaque", "being for fragments" }, { ESPAH_WHY_MARK, "mark", "mark" },
+	{ ESPAH_WHY_OPAQUE, "opaque", "opaque ports (fragments)" },
+	{ ESPAH_WHY_MARK, "mark", "mark" },
 	{ ESPAH_WHY_IFINDEX, "dev", "device" },
 };
 
@@ -308,7 +309,7 @@ static void print_passed(const struct nlmsghdr *nlh, uint32_t count, bool clear)
 		if (mnl_attr_get_type(attr) != ESPAH_EXPLAIN_PASSED)
 			continue;
 		attr_nest(attr, tb, ESPAH_PASSED_ATTR_MAX);
-		printf("Policy %u (priority %u) comes first, but differs in",
+		printf("Policy %u (priority %u) is checked earlier, but differs in",
 		       attr_u32(tb[ESPAH_PASSED_POLICY_ID], 0),
 		       attr_u32(tb[ESPAH_PASSED_PRIORITY], 0));
 		for (i = 0, before = " "; i < ARRAY_SIZE(whys); i++) {
@@ -318,12 +319,12 @@ static void print_passed(const struct nlmsghdr *nlh, uint32_t count, bool clear)
 			before = ", ";
 		}
 		puts(clear && attr_u32(tb[ESPAH_PASSED_WHY], 0) == ESPAH_PFP_SRC ?
-		     ". If source NAT has made this source, exempt by address what the policy is for ('man espah', Masquerading)." :
+		     ". If source NAT has made this source, exempt the policy's traffic by address ('man espah', Masquerading)." :
 		     ".");
 		told++;
 	}
 	if (told < count)
-		printf("So do %u more.\n", count - told);
+		printf("Further such policies, not listed: %u.\n", count - told);
 }
 
 static json_t *passed_json(const struct nlmsghdr *nlh)
@@ -361,10 +362,10 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 	print_sas(tb, sas, flow);
 	if (tb[ESPAH_EXPLAIN_SECPATH])
 		puts(attr_u8(tb[ESPAH_EXPLAIN_SECPATH], 0) ?
-		     "Rules of the firewall know it as IPsec ('meta ipsec exists')." :
-		     "Rules of the firewall do not know it as IPsec: 'meta ipsec exists' matches after 'espah config secpath on'.");
+		     "Firewall rules see the packet as IPsec ('meta ipsec exists')." :
+		     "Firewall rules do not see the packet as IPsec: 'meta ipsec exists' matches after 'espah config secpath on'.");
 	if (in && !tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_EXEMPT])
-		puts("There is no SA yet that would bring it in.");
+		puts("No SA exists yet through which it could arrive.");
 	if (tb[ESPAH_EXPLAIN_DROP])
 		printf("%s would be DROPPED, reason %s%s%s%s\n",
 		       tb[ESPAH_EXPLAIN_EXEMPT] ? "Otherwise it" : in ? "In the clear it" : "It",
