@@ -72,7 +72,7 @@
 	X(POLICY, "policy", XFRM_POLICY,                                                           \
 	  "no policy lets this inner packet arrive through this SA")                               \
 	X(BUNDLE, "bundle", XFRM_POLICY,                                                           \
-	  "the packet did not arrive through all SAs of its policy, in order")                     \
+	  "the packet did not arrive through exactly the SAs of its policy, in order")             \
 	X(DELIVER, "deliver", CPU_BACKLOG,                                                         \
 	  "more than net.core.netdev_max_backlog packets wait for delivery")                       \
 	/* input, plaintext */                                                                     \

@@ -90,7 +90,7 @@ int batch_split(char *line, char ***words, int *count, size_t *size)
 		(*words)[*count] = at;
 		at = unquote(at);
 		if (!at) {
-			error("a quote is opened in this line, but not closed");
+			error("this line opens a quote, but does not close it");
 			return -1;
 		}
 		(*count)++;
@@ -104,7 +104,7 @@ static int run_line(struct cli *cli, char *line, size_t len, char ***words, size
 	int status = STATUS_USAGE;
 
 	if (strlen(line) != len) {
-		error("this line holds a byte 0, so it is not text");
+		error("this line contains a zero byte, so it is not text");
 	} else if (batch_split(line, words, &args.count, size) == 0) {
 		if (!args.count)
 			return STATUS_OK;

@@ -168,7 +168,7 @@ int cmd_capture(struct cli *cli, struct args *args)
 		}
 	}
 	if (cli->json) {
-		error("capture prints no JSON; -w FILE writes what other programs read");
+		error("capture prints no JSON; -w FILE writes packets for other programs");
 		return STATUS_USAGE;
 	}
 	status = queue_barrier(cli);

@@ -180,14 +180,14 @@ static const struct command *find(const struct command *table, const char *word,
 		if (strncmp(row->name, word, strlen(word)))
 			continue;
 		if (found) {
-			error("'%s' may mean %s or %s; type more of it", word, found->name,
+			error("'%s' is ambiguous: it may mean %s or %s; type more of it", word, found->name,
 			      row->name);
 			return NULL;
 		}
 		found = row;
 	}
 	if (found && *word && same(found->name, "flush")) {
-		error("'%s' may mean flush, which deletes all there is; type it in full", word);
+		error("'%s' may mean flush, which deletes everything; type it in full", word);
 		return NULL;
 	}
 	if (found && *word)

@@ -65,8 +65,8 @@ static int find_key(const char *word)
 		if (!strcmp(keys[i].name, word))
 			return i;
 	near = suggest(word, key_name);
-	error("'config' cannot be '%s'; %s%s%sit is: secpath", word, near ? "did you mean '" : "",
-	      near ? near : "", near ? "'? " : "");
+	error("'%s' is not a setting of config; %s%s%sthe only setting is secpath", word,
+	      near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
 	return -1;
 }
 
@@ -87,7 +87,7 @@ static int read_settings(struct args *args, int value[KEYS])
 			return -1;
 		}
 		if (value[key] >= 0) {
-			error("'%s' comes a second time", keys[key].name);
+			error("'%s' is given twice", keys[key].name);
 			return -1;
 		}
 		value[key] = !strcmp(word, "on");

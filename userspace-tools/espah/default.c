@@ -93,7 +93,7 @@ static int find_key(const char *word)
 		if (!strcmp(keys[i].name, word))
 			return i;
 	near = suggest(word, key_name);
-	error("'default' cannot be '%s'; %s%s%sit is one of: in, out, icmp", word,
+	error("'%s' is not a word of default; %s%s%suse one of: in, out, icmp", word,
 	      near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
 	return -1;
 }
@@ -117,7 +117,7 @@ static int read_actions(struct args *args, int action[DEFAULT_NUM])
 			return -1;
 		}
 		if (action[key] >= 0) {
-			error("'%s' comes a second time", keys[key].name);
+			error("'%s' is given twice", keys[key].name);
 			return -1;
 		}
 		action[key] = value;

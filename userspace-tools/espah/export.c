@@ -144,7 +144,7 @@ const char *wireshark_line(const struct nlattr **tb, char *buf, size_t size)
 	cut = integrity ? integrity->key_len : 0;
 	if (len > ESPAH_KEY_MAX || len < cut || !attr_addr(tb[ESPAH_SA_SRC], &src) ||
 	    !attr_addr(tb[ESPAH_SA_DST], &dst))
-		return "what the module says of it is not understood";
+		return "the module's description of it cannot be understood";
 	snprintf(buf, size, "\"%s\",\"%s\",\"%s\",\"0x%08x\",\"%s\",\"%s\",\"%s\",\"%s\"\n",
 		 family_text(src.family), addr_text(&src, src_text), addr_text(&dst, dst_text),
 		 ntohl(attr_u32(tb[ESPAH_SA_SPI], 0)), cipher->wireshark,
@@ -177,7 +177,7 @@ static int write_line(const struct nlmsghdr *nlh, void *data)
 		return 0;
 	}
 	if (attr_u32(tb[ESPAH_SA_FLAGS], 0) & ESPAH_SA_F_ESN)
-		warning("%s: Wireshark decrypts it, but cannot verify its ICVs, for want of ESN",
+		warning("%s: Wireshark can decrypt it, but cannot verify its ICVs, because it does not support ESN",
 			name);
 	fputs(line, file->stream);
 	explicit_bzero(line, sizeof(line));
@@ -281,14 +281,14 @@ int cmd_export(struct cli *cli, struct args *args)
 	int status;
 
 	if (!args_take(args, "wireshark")) {
-		error("export needs to know for whom: 'espah export wireshark FILE --show-keys'");
+		error("export needs a format: 'espah export wireshark FILE --show-keys'");
 		return STATUS_USAGE;
 	}
 	file = args_value(args, "wireshark");
 	if (!file)
 		return STATUS_USAGE;
 	if (file[0] == '-' && file[1]) {
-		error("'%s' is not a file; it comes right after 'wireshark' ('-': standard output)",
+		error("'%s' is not a file; a file name comes right after 'wireshark' ('-' is standard output)",
 		      file);
 		return STATUS_USAGE;
 	}
@@ -297,7 +297,7 @@ int cmd_export(struct cli *cli, struct args *args)
 	if (status)
 		return status;
 	if (!(sa.given & SA_SHOW_KEYS)) {
-		error("the table holds keys, and who has it can read the traffic; say --show-keys if that is meant");
+		error("the table holds keys, and anybody who has it can read the traffic; add --show-keys to write it");
 		return STATUS_USAGE;
 	}
 	status = queue_ready(cli);

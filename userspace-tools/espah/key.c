@@ -59,7 +59,7 @@ int key_read_text(const char *what, const char *text, size_t size, struct key *k
 			goto fail;
 		}
 		if (digits / 2 >= sizeof(key->byte)) {
-			error("%s is longer than %zu bytes, the longest that any algorithm takes",
+			error("%s is longer than %zu bytes, the longest key of any algorithm",
 			      what, sizeof(key->byte));
 			goto fail;
 		}
@@ -67,11 +67,11 @@ int key_read_text(const char *what, const char *text, size_t size, struct key *k
 		digits++;
 	}
 	if (!digits) {
-		error("%s is empty; it holds hexadecimal digits", what);
+		error("%s is empty; it must hold hexadecimal digits", what);
 		goto fail;
 	}
 	if (digits & 1) {
-		error("%s has %zu hexadecimal digits; a byte takes two, so one is missing or too many",
+		error("%s has %zu hexadecimal digits; a byte takes two, so one digit is missing or extra",
 		      what, digits);
 		goto fail;
 	}
@@ -98,7 +98,7 @@ int key_read_word(char *word, struct key *key, bool seen)
 	memset(word, '*', strlen(word));
 	__asm__ volatile("" : : "r"(word) : "memory");
 	if (!ret && seen)
-		warning("a key on the command line is visible in the process list and the shell's history; key-file or key-stdin keeps it from there");
+		warning("a key on the command line is visible in the process list and the shell's history; use key-file or key-stdin instead");
 	return ret;
 }
 
@@ -159,7 +159,7 @@ int key_read_file(const char *file, struct key *key)
 		return -1;
 	}
 	if (!is_stdin && !fstat(fd, &st) && who_reads(&st))
-		warning("key file %s can be read by %s; chmod 600 mends that", file,
+		warning("key file %s can be read by %s; run chmod 600 on it", file,
 			who_reads(&st));
 	ret = slurp(fd, what, text, &size);
 	if (!ret)

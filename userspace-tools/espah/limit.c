@@ -77,7 +77,7 @@ int limits_read(struct args *args, const char *word, struct limits *limits)
 		return -1;
 	while (name) {
 		if (limits->given & 1U << limit) {
-			error("'%s %s' comes a second time", word, name);
+			error("'%s %s' is given twice", word, name);
 			return -1;
 		}
 		amount = args_value(args, name);

@@ -174,7 +174,7 @@ int link_open(struct link *link)
 	mnl_socket_close(sock);
 	if (!err)
 		return STATUS_OK;
-	error("the device on which packets are seen cannot be made: %s",
+	error("the capture device cannot be created: %s",
 	      err == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
 	      err == EOPNOTSUPP ? "the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)" :
 	      strerror(err));

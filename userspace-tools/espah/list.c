@@ -172,7 +172,7 @@ static int parse_one_addr(const char *what, char *word, struct list *one)
 	list_set_addr(one, &prefix.addr, prefix.len);
 	if (one->size)
 		return 0;
-	error("the %s lists '%s', which matches all addresses and stands alone", what, word);
+	error("the %s lists '%s', which matches all addresses, so it must stand alone", what, word);
 	return -1;
 }
 
@@ -205,10 +205,10 @@ static int parse(const char *what, const char *word, uint8_t size, struct list *
 		if (ret)
 			break;
 		if (list->size && list->size != one.size) {
-			error("the %s mixes IPv4 and IPv6; that takes two policies", what);
+			error("the %s mixes IPv4 and IPv6; use two policies", what);
 			ret = -1;
 		} else if (list->count == ESPAH_LIST_MAX) {
-			error("the list for %s is too long; it is at most %u ranges", what,
+			error("the list for %s is too long; it may have at most %u ranges", what,
 			      ESPAH_LIST_MAX);
 			ret = -1;
 		} else {

@@ -44,7 +44,7 @@ static const char usage_tail[] =
 	"  -V, --version      of this command\n"
 	"  -h, --help         this; after a command: more about it, with an example\n"
 	"\n"
-	"Exit status: 0 done, 1 the kernel or a file refused, 2 typed wrong.\n"
+	"Exit status: 0 done, 1 the kernel or a file refused, 2 usage error.\n"
 	"\n"
 	"Example: a tunnel between two sites, at one end\n"
 	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file in.key reqid 7\n"
@@ -95,7 +95,7 @@ static int enter_netns(const char *netns)
 	if (setns(fd, CLONE_NEWNET)) {
 		error("the network namespace '%s' cannot be entered: %s", netns,
 		      errno == EPERM ? "it needs CAP_SYS_ADMIN; run it as root" :
-		      errno == EINVAL ? "this is no network namespace" : strerror(errno));
+		      errno == EINVAL ? "this is not a network namespace" : strerror(errno));
 		close(fd);
 		return -1;
 	}

@@ -162,7 +162,7 @@ static void dropped(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *
 		{ ESPAH_AUDIT_SEQ, "seq", "  seq %u" },
 		{ ESPAH_AUDIT_FLOW_LABEL, "flow_label", "  flow label %#x" },
 		{ ESPAH_AUDIT_POLICY_ID, "policy", "  policy %u" },
-		{ ESPAH_AUDIT_MISSED, "missed", "  (and %u before that were not told)" },
+		{ ESPAH_AUDIT_MISSED, "missed", "  (%u earlier ones were not reported)" },
 	};
 	const struct nlattr *tb[ESPAH_AUDIT_MAX + 1];
 	char text[SELECTOR_TEXT_MAX] = "?", spi[16];
@@ -284,7 +284,7 @@ static int join(struct cli *cli, struct args *args)
 		for (i = 0; i < ARRAY_SIZE(groups) && strcmp(groups[i], word); i++)
 			;
 		if (i == ARRAY_SIZE(groups)) {
-			error("'%s' is no kind of event; they are sa, policy, acquire, expire, mapping, drop and audit",
+			error("'%s' is not a kind of event; the kinds are sa, policy, acquire, expire, mapping, drop and audit",
 			      word);
 			return STATUS_USAGE;
 		}

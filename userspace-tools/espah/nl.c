@@ -65,7 +65,7 @@ static int find_family(struct nl *nl)
 		error("the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)");
 		return -1;
 	}
-	return nl_result_tell("a look for the family 'espah'", &result) ? -1 : 0;
+	return nl_result_tell("the lookup of the family 'espah'", &result) ? -1 : 0;
 }
 
 /**
@@ -302,7 +302,7 @@ int nl_join(struct nl *nl, const char *group)
 	uint32_t id = family_group(&nl->family, group);
 
 	if (!id) {
-		error("the loaded module has no event group '%s'; is it older than this command?",
+		error("the loaded module has no event group '%s'; is the module older than this command?",
 		      group);
 		return -1;
 	}

@@ -147,13 +147,13 @@ int nl_result_tell(const char *what, const struct nl_result *result)
 		break;
 	case ENOENT:
 	case ESRCH:
-		error("the kernel refused %s: nothing like that exists", what);
+		error("the kernel refused %s: no such object exists", what);
 		break;
 	case EEXIST:
-		error("the kernel refused %s: one like that exists already", what);
+		error("the kernel refused %s: such an object exists already", what);
 		break;
 	case EOPNOTSUPP:
-		error("the kernel refused %s: the loaded module does not know it; is it older than this command?",
+		error("the kernel refused %s: the loaded module does not know this request; is the module older than this command?",
 		      what);
 		break;
 	default:

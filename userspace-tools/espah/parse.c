@@ -88,7 +88,7 @@ int parse_spi(const char *what, const char *word, uint32_t *spi)
 		*spi = n;
 		return 0;
 	}
-	error("'%s' cannot be '%s'; it is a number from %u to 0xffffffff, decimal or 0x and hexadecimal (RFC 4303 reserves those below)",
+	error("'%s' cannot be '%s'; it is a number from %u to 0xffffffff, decimal or 0x and hexadecimal (RFC 4303 reserves lower numbers)",
 	      what, word, ESPAH_SPI_MIN);
 	return -1;
 }
@@ -139,7 +139,7 @@ int parse_addr(const char *what, const char *word, struct addr *addr)
 	if (addr_read(word, addr))
 		return 0;
 	if (strchr(word, '%'))
-		error("'%s' cannot be '%s'; an address has no interface behind it here", what,
+		error("'%s' cannot be '%s'; no interface may follow the address here", what,
 		      word);
 	else if (strchr(word, '/'))
 		error("'%s' cannot be '%s'; it is one address, not a prefix", what, word);

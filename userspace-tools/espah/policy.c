@@ -143,7 +143,7 @@ static void take_back(struct cli *cli, const struct nlmsghdr *added)
 				     mnl_attr_get_payload(attr));
 	}
 	if (!nl_ask(cli->nl, nlh, NULL, NULL, &result) && result.error)
-		nl_result_tell("to remove the other one of both again", &result);
+		nl_result_tell("the removal of the other policy of the pair", &result);
 }
 
 /* @job is the second of two. Half of a pair is worse than none: undo what was added. */
@@ -171,7 +171,7 @@ static int done_both(struct cli *cli, struct job *job)
 	if (good->undo)
 		take_back(cli, good->nlh);
 	else
-		warning("the other one was carried out: %s", good->what);
+		warning("the other command was carried out: %s", good->what);
 	return status;
 }
 

@@ -115,7 +115,7 @@ static int read_template(struct args *args, struct template *tmpl)
 	}
 	word = args_next(args);
 	if (!word || !word_value(WORD_MODE, word, &tmpl->mode)) {
-		error("after '%s' comes tunnel ADDR ADDR or transport, not %s%s%s", after,
+		error("'%s' needs tunnel ADDR ADDR or transport after it, not %s%s%s", after,
 		      word ? "'" : "", word ? word : "the end", word ? "'" : "");
 		return -1;
 	}
@@ -124,14 +124,14 @@ static int read_template(struct args *args, struct template *tmpl)
 		return 0;
 	word = args_next(args);
 	if (!word || keyword(word)) {
-		error("after 'tunnel' come two addresses, the outer source and the outer destination");
+		error("'tunnel' needs two addresses after it, the outer source and the outer destination");
 		return -1;
 	}
 	if (parse_addr("outer source", word, &tmpl->src))
 		return -1;
 	word = args_next(args);
 	if (!word || keyword(word)) {
-		error("after the outer source %s comes a second address, the outer destination",
+		error("the outer destination is missing after the outer source %s",
 		      args->word[args->at - (word ? 2 : 1)]);
 		return -1;
 	}
@@ -301,7 +301,7 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		return -1;
 	}
 	if (with_action && !(policy->given & POLICY_ACTION)) {
-		error("%s also needs what to do: bypass, discard, protect tunnel ADDR ADDR, or protect transport",
+		error("%s also needs an action: bypass, discard, protect tunnel ADDR ADDR, or protect transport",
 		      command);
 		return -1;
 	}
@@ -315,11 +315,11 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		return -1;
 	}
 	if (policy->given & POLICY_QUEUE && policy->given & POLICY_PFP) {
-		error("'queue' does not go with 'pfp', as the SA is one of another policy");
+		error("'queue' cannot be combined with 'pfp', because the SA belongs to another policy");
 		return -1;
 	}
 	if (policy->given & outbound && policy->dir == ESPAH_DIR_IN) {
-		error("'%s' is for out or both", policy->given & POLICY_QUEUE ? "queue" : "unreach");
+		error("'%s' is only for out or both", policy->given & POLICY_QUEUE ? "queue" : "unreach");
 		return -1;
 	}
 	if (policy->given & POLICY_UNREACH && policy->action == ESPAH_ACTION_BYPASS) {
@@ -386,7 +386,7 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 			return STATUS_USAGE;
 		}
 		if (bit & policy->given) {
-			error("'%s' comes a second time (or contradicts an earlier word)", word);
+			error("'%s' is given twice (or contradicts an earlier word)", word);
 			return STATUS_USAGE;
 		}
 		policy->given |= bit;

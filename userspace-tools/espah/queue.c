@@ -142,7 +142,7 @@ static int collect(struct cli *cli)
 		if (left < 0 && errno == EINTR)
 			continue;
 		if (left < 0) {
-			error("the kernel's answer cannot be read: %s; what was asked for may have been done",
+			error("the kernel's answer cannot be read: %s; the request may have been carried out",
 			      strerror(errno));
 			return -1;
 		}
@@ -182,7 +182,7 @@ static int settle(struct cli *cli, const char *file)
 	}
 	if (done_later && !cli->force) {
 		error_place(file, line);
-		error("the batch stops here, but %u later command%s up to line %u had been sent along already and %s carried out",
+		error("the batch stops here, but %u later command%s up to line %u had already been sent and %s carried out",
 		      done_later, done_later == 1 ? "" : "s", last_line,
 		      done_later == 1 ? "was" : "were");
 	}

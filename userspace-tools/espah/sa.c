@@ -202,7 +202,7 @@ static int set(struct cli *cli, struct args *args)
 
 	status = sa_read(cli, args, "sa set", IDENTITY | SA_VRF | changes, IDENTITY, &sa);
 	if (!status && !(sa.given & changes)) {
-		error("sa set also needs what to change (see 'espah sa set --help')");
+		error("sa set also needs an option to change (see 'espah sa set --help')");
 		return STATUS_USAGE;
 	}
 	return status ? status : change(cli, ESPAH_CMD_SA_SET, "sa set", &sa);

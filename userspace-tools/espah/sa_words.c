@@ -83,7 +83,7 @@ static int read_key(struct cli *cli, struct args *args, const char *word, struct
 			return STATUS_USAGE;
 		if (!strcmp(word, "key")) {
 			if (cli->batch_readers)
-				warning("the batch holds keys, and can be read by %s; chmod 600 mends that",
+				warning("the batch holds keys and can be read by %s; run chmod 600 on it",
 					cli->batch_readers);
 			cli->batch_readers = NULL;
 			return key_read_word(value, &sa->key, !cli->batch) ? STATUS_USAGE : STATUS_OK;
@@ -91,7 +91,7 @@ static int read_key(struct cli *cli, struct args *args, const char *word, struct
 		file = value;
 	}
 	if (cli->batch_stdin && !strcmp(file, "-")) {
-		error("standard input holds the batch, so it cannot hold the key too; key-file names a file");
+		error("standard input holds the batch, so it cannot hold the key, too; use key-file");
 		return STATUS_USAGE;
 	}
 	return key_read_file(file, &sa->key) ? STATUS_REFUSED : STATUS_OK;
@@ -206,7 +206,7 @@ static int read_alg(struct args *args, struct sa *sa)
 	if (!next || keyword(next))
 		return 0;
 	if (strlen(next) > 63) {
-		error("the algorithm '%.20s...' is too long a name; 'espah algo' lists them all",
+		error("the algorithm name '%.20s...' is too long; 'espah algo' lists them all",
 		      next);
 		return -1;
 	}
@@ -315,7 +315,7 @@ int sa_read(struct cli *cli, struct args *args, const char *command, uint32_t ta
 			return STATUS_USAGE;
 		}
 		if (bit & sa->given & ~(SA_SOFT | SA_HARD)) {
-			error("'%s' comes a second time (or contradicts an earlier word)", word);
+			error("'%s' is given twice (or contradicts an earlier word)", word);
 			return STATUS_USAGE;
 		}
 		sa->given |= bit;

@@ -45,7 +45,7 @@ int selector_check(const char *command, const struct selector *sel)
 		return -1;
 	}
 	if (!sel->family) {
-		error("%s does not say whether IPv4 or IPv6 is meant by 'any any'; add inet or inet6, or write any4 or any6",
+		error("%s needs to know whether 'any any' is IPv4 or IPv6; add inet or inet6, or write any4 or any6",
 		      command);
 		return -1;
 	}
@@ -64,7 +64,7 @@ int selector_check(const char *command, const struct selector *sel)
 	}
 	if (sel->opaque && (sel->sport.size || sel->dport.size || sel->type.size ||
 			    sel->code.size)) {
-		error("'opaque' means that ports and types cannot be known, so none can be given");
+		error("'opaque' is for packets whose ports and types cannot be known, so no ports or types can be given");
 		return -1;
 	}
 	return 0;

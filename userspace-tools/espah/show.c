@@ -65,7 +65,7 @@ static int show_text(struct cli *cli, struct listing *listing, const uint8_t act
 
 	if (status)
 		return status;
-	printf("%s: in %s, out %s\n", listing->table.rows ? "what no policy matches" :
+	printf("%s: in %s, out %s\n", listing->table.rows ? "packets that no policy matches" :
 	       "no policies; the default",
 	       word_of(WORD_ACTION, action[ESPAH_DIR_IN]),
 	       word_of(WORD_ACTION, action[ESPAH_DIR_OUT]));

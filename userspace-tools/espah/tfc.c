@@ -52,7 +52,7 @@ static int read_rate(const char *word, uint32_t *interval)
 		*interval = us + 0.5;
 		return 0;
 	}
-	error("the rate of dummies cannot be '%s'; it is such as 10/s, 6/m or 1/h, from 1/h to 1000/s",
+	error("the rate of dummy packets cannot be '%s'; it is a rate from 1/h to 1000/s, such as 10/s, 6/m or 1/h",
 	      word);
 	return -1;
 }

@@ -46,7 +46,7 @@ void test_batch(void)
 
 	test_begin("batch lines: an open quote is refused");
 	CHECK(split("a 'b\n") == -1);
-	CHECK(told_of("a quote is opened"));
+	CHECK(told_of("opens a quote"));
 	CHECK(split("a \"b\\\"") == -1);
 	test_end();
 	free(word);

@@ -56,20 +56,20 @@ expect 2 "-f goes with -b" -f show
 expect 1 "/run/netns/no-such-name" -n no-such-name show
 expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
-expect 2 "needs what to change" sa set in spi 0x1001 dst 192.0.2.1
+expect 2 "needs an option to change" sa set in spi 0x1001 dst 192.0.2.1
 expect 2 "comes right after the destination" explain 10.1.0.1 10.2.0.1 mark 1 tcp 443
 expect 2 "'spi' cannot be 'x'" capture spi x
 expect 2 "capture prints no JSON" -j capture
-expect 2 "for whom" export
-expect 2 "for whom" export tshark "$dir/table"
+expect 2 "needs a format" export
+expect 2 "needs a format" export tshark "$dir/table"
 expect 2 "a value must follow" export wireshark
 expect 2 "comes right after 'wireshark'" export wireshark --show-keys "$dir/table"
-expect 2 "say --show-keys" export wireshark "$dir/table" in
+expect 2 "add --show-keys" export wireshark "$dir/table" in
 expect 2 "is not a word of export" export wireshark "$dir/table" both
 expect 2 "did you mean 'icmp'?" default icpm discard
 expect 2 "one of: in, out, icmp" default both discard
 expect 2 "a default action is bypass or discard" default icmp protect
-expect 2 "'icmp' comes a second time" default icmp discard icmp bypass
+expect 2 "'icmp' is given twice" default icmp discard icmp bypass
 
 printf '# nothing\n\n   # here\n' >"$dir/empty"
 expect 0 '' -b "$dir/empty"
@@ -77,9 +77,9 @@ printf '\n\nsa list spi 5\nfoo\n' >"$dir/batch"
 expect 2 "$dir/batch:3: 'spi' cannot be '5'" -b "$dir/batch"
 expect 1 "$dir/batch:4: 'foo' is not a command" -f -b "$dir/batch"
 printf 'sa list "open\n' >"$dir/batch"
-expect 2 "$dir/batch:1: a quote is opened" -b "$dir/batch"
+expect 2 "$dir/batch:1: this line opens a quote" -b "$dir/batch"
 printf 'sa list\0\nfoo\n' >"$dir/batch"
-expect 2 "a byte 0" -b "$dir/batch"
+expect 2 "a zero byte" -b "$dir/batch"
 expect 1 "$dir/batch:2: 'foo' is not a command" -f -b "$dir/batch"
 printf 'sa add in spi 0x1001 dst 192.0.2.1 key 01\n' >"$dir/batch"
 chmod 644 "$dir/batch"

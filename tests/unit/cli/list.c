@@ -49,7 +49,7 @@ static void parsing(void)
 	CHECK(!strcmp(addrs("10.0.0.1-10.0.0"), "?") && told_of("a range is two addresses"));
 	CHECK(!strcmp(addrs("10.0.0.1-10.0.0.2-10.0.0.3"), "?") && told_of("a range is two"));
 	CHECK(!strcmp(addrs("10.0.0.1,2001:db8::1"), "?") && told_of("mixes IPv4 and IPv6"));
-	CHECK(!strcmp(addrs("10.0.0.1,any"), "?") && told_of("stands alone"));
+	CHECK(!strcmp(addrs("10.0.0.1,any"), "?") && told_of("must stand alone"));
 	CHECK(!strcmp(addrs("10.0.0.1,"), "?") && told_of("it is an address"));
 	CHECK(!strcmp(addrs(","), "?") && told_of("it is an address"));
 	CHECK(!strcmp(addrs("10.0.0.1/16,10.0.0.2"), "?") && told_of("probably 10.0.0.0/16"));

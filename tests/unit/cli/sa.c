@@ -93,7 +93,7 @@ static void encoding(void)
 	CHECK(has_u8(&at, ESPAH_SA_PROTO, 51));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	CHECK(add("ah esp") == STATUS_USAGE);
-	CHECK(told_of("'esp' comes a second time (or contradicts"));
+	CHECK(told_of("'esp' is given twice (or contradicts"));
 	test_end();
 
 	test_begin("sa list: show-keys is a flag, window 0 is sent");
@@ -203,7 +203,7 @@ static void lifetimes(void)
 	CHECK(!limit("hard time 4294967296", ESPAH_SA_HARD));
 	CHECK(!limit("hard time 49711d", ESPAH_SA_HARD));
 	CHECK(!limit("soft time 1 time 2", ESPAH_SA_SOFT));
-	CHECK(told_of("'soft time' comes a second time"));
+	CHECK(told_of("'soft time' is given twice"));
 	CHECK(!limit("soft time 1 hard use 5 soft time 2", ESPAH_SA_SOFT));
 	told();
 	CHECK(!limit("soft time 2 hard time 1", ESPAH_SA_SOFT));
@@ -275,7 +275,7 @@ static void refusals(void)
 	CHECK(add("in spi 256 src 192.0.2.1 dst 192.0.2.2 tunnel key 00") == STATUS_USAGE);
 	CHECK(told_of("also needs an algorithm after the mode"));
 	CHECK(add("in out") == STATUS_USAGE);
-	CHECK(told_of("'out' comes a second time"));
+	CHECK(told_of("'out' is given twice"));
 	CHECK(add("tunnel x transport y") == STATUS_USAGE);
 	CHECK(add("spi") == STATUS_USAGE);
 	CHECK(told_of("'spi' is the last word"));
@@ -296,7 +296,7 @@ static void refusals(void)
 	CHECK(told_of("sa add does not take 'min'"));
 	CHECK(add("tunnel aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") ==
 	      STATUS_USAGE);
-	CHECK(told_of("too long a name"));
+	CHECK(told_of("...' is too long"));
 	CHECK(sa_read(&cli, words("min 0x500 max 0x400"), "sa alloc", SA_MIN | SA_MAX, 0, &sa) ==
 	      STATUS_USAGE);
 	CHECK(told_of("min 0x500 is above max 0x400"));
