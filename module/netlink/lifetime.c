@@ -31,7 +31,7 @@ int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 			if (i <= ESPAH_LIMIT_BYTES || limits->at[hard][i] <= U32_MAX)
 				continue;
 			NL_SET_ERR_MSG_ATTR(extack, tb[i],
-					    "a limit in seconds is up to 4294967295");
+					    "a limit in seconds may be up to 4294967295");
 			return -EINVAL;
 		}
 	}
@@ -39,7 +39,7 @@ int espah_get_limits(struct nlattr **attrs, struct espah_limits *limits,
 		if (!limits->at[1][i] || limits->at[0][i] <= limits->at[1][i])
 			continue;
 		NL_SET_ERR_MSG_ATTR(extack, nests[0] ?: nests[1],
-				    "a soft limit must not be above the hard one of its kind");
+				    "a soft limit must not be above the hard limit of the same kind");
 		return -EINVAL;
 	}
 	return 0;

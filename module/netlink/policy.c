@@ -166,7 +166,7 @@ static int get_templates(struct net *net, const struct nlattr *nest, struct espa
 
 	while (!err && nest) {
 		if (pol->nouter == ESPAH_BUNDLE_MAX - 1) {
-			NL_SET_ERR_MSG_ATTR(extack, nest, "a policy asks for at most "
+			NL_SET_ERR_MSG_ATTR(extack, nest, "a policy can require at most "
 					    __stringify(ESPAH_BUNDLE_MAX) " SAs");
 			return -EINVAL;
 		}
@@ -194,13 +194,13 @@ static int get_protection(struct net *net, struct espah_policy *pol, struct nlat
 	pol->mss = ESPAH_MSS_OFF;
 	if (pol->action != ESPAH_ACTION_PROTECT)
 		return espah_refuse(extack, attrs, ESPAH_POLICY_TEMPLATE,
-				    "goes with the action protect only") ?:
+				    "is for the action protect only") ?:
 		       espah_refuse(extack, attrs, ESPAH_POLICY_PFP,
-				    "goes with the action protect only") ?:
+				    "is for the action protect only") ?:
 		       espah_refuse(extack, attrs, ESPAH_POLICY_QUEUE,
-				    "goes with the action protect only") ?:
+				    "is for the action protect only") ?:
 		       espah_refuse(extack, attrs, ESPAH_POLICY_MSS,
-				    "goes with the action protect only");
+				    "is for the action protect only");
 	err = espah_need(extack, attrs, ESPAH_POLICY_TEMPLATE) ?:
 	      get_templates(net, attrs[ESPAH_POLICY_TEMPLATE], pol, extack);
 	if (err)
@@ -217,7 +217,7 @@ static int get_protection(struct net *net, struct espah_policy *pol, struct nlat
 	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) && !(pol->pfp & ESPAH_PFP_PROTO) &&
 	    !pol->rules->sel.proto) {
 		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_POLICY_PFP],
-				    "ports from the packet need a protocol, in the selector or from the packet");
+				    "ports taken from the packet need a protocol, in the selector or from the packet");
 		return -EINVAL;
 	}
 	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT) && pol->rules->sel.opaque) {

@@ -153,7 +153,7 @@ int espah_read_ports(struct nlattr **attrs, u8 proto, __be16 *sport, __be16 *dpo
 	}
 	if (!src || !dst || !nla_get_be16(src) != !nla_get_be16(dst)) {
 		NL_SET_ERR_MSG_ATTR(extack, src ?: dst,
-				    "ESPAH_SA_ENCAP_SPORT needs ESPAH_SA_ENCAP_DPORT and vice versa, each from 1 to 65535");
+				    "ESPAH_SA_ENCAP_SPORT and ESPAH_SA_ENCAP_DPORT are both needed, each from 1 to 65535");
 		return -EINVAL;
 	}
 	*sport = nla_get_be16(src);

@@ -222,7 +222,7 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 		       policy_verdict(policy, verdict, sizeof(verdict)));
 	}
 	if (tb[ESPAH_EXPLAIN_EXEMPT])
-		printf("It passes whatever the policy says: %s.\n",
+		printf("It passes regardless of the policy: %s.\n",
 		       attr_string(tb[ESPAH_EXPLAIN_EXEMPT], "?"));
 	else if (action == ESPAH_ACTION_BYPASS && !tb[ESPAH_EXPLAIN_DROP])
 		printf("It %s in the clear.\n", flow->dir == ESPAH_DIR_OUT ? "leaves" :
@@ -319,7 +319,7 @@ static void print_passed(const struct nlmsghdr *nlh, uint32_t count, bool clear)
 			before = ", ";
 		}
 		puts(clear && attr_u32(tb[ESPAH_PASSED_WHY], 0) == ESPAH_PFP_SRC ?
-		     ". If source NAT has made this source, exempt the policy's traffic by address ('man espah', Masquerading)." :
+		     ". If source NAT changed the source to this address, exempt the policy's traffic by address ('man espah', Masquerading)." :
 		     ".");
 		told++;
 	}

@@ -183,7 +183,7 @@ static int run(struct cli *cli, struct args *args)
 		return STATUS_USAGE;
 	}
 	if (cli->force && !options.batch) {
-		error("-f goes with -b FILE");
+		error("-f needs -b FILE");
 		return STATUS_USAGE;
 	}
 	if (!options.batch && !args_peek(args)) {

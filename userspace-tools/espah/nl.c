@@ -291,7 +291,7 @@ int nl_dump(struct nl *nl, struct nlmsghdr *nlh, const char *what, uint16_t id_a
 	if (ret)
 		return ret < 0 ? STATUS_REFUSED : ret;
 	if (interrupted && id_attr)
-		warning("%s: the list kept changing while it was read, so an entry may be missing",
+		warning("%s: the list changed while it was read, so an entry may be missing",
 			what);
 	return nl_result_tell(what, &result);
 }

@@ -139,7 +139,7 @@ int parse_addr(const char *what, const char *word, struct addr *addr)
 	if (addr_read(word, addr))
 		return 0;
 	if (strchr(word, '%'))
-		error("'%s' cannot be '%s'; no interface may follow the address here", what,
+		error("'%s' cannot be '%s'; no interface may follow the address", what,
 		      word);
 	else if (strchr(word, '/'))
 		error("'%s' cannot be '%s'; it is one address, not a prefix", what, word);
@@ -269,7 +269,7 @@ int parse_dev(const char *word, uint32_t *index)
 	if (*index)
 		return 0;
 	if (!number_read(word, &n)) {
-		error("there is no network device '%s' here", word);
+		error("there is no network device '%s' in this network namespace", word);
 		return -1;
 	}
 	if (parse_number("dev", word, 1, INT32_MAX, &n))

@@ -245,7 +245,7 @@ static int read_outer(struct args *args, struct policy *policy)
 	unsigned int n = template_count(policy->tmpl);
 
 	if (n == ESPAH_BUNDLE_MAX) {
-		error("a policy asks for at most %u SAs", ESPAH_BUNDLE_MAX);
+		error("a policy can require at most %u SAs", ESPAH_BUNDLE_MAX);
 		return -1;
 	}
 	args->at--;
@@ -306,7 +306,7 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		return -1;
 	}
 	if (with_action && protect_only && policy->action != ESPAH_ACTION_PROTECT) {
-		error("'%s' goes with protect, not with %s",
+		error("'%s' needs the action protect, not %s",
 		      protect_only & POLICY_REQID ? "reqid" :
 		      protect_only & POLICY_MSS ? "mss" :
 		      protect_only & POLICY_PFP ? "pfp" :
@@ -323,7 +323,7 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		return -1;
 	}
 	if (policy->given & POLICY_UNREACH && policy->action == ESPAH_ACTION_BYPASS) {
-		error("'unreach' goes with discard or protect, not with bypass");
+		error("'unreach' needs the action discard or protect, not bypass");
 		return -1;
 	}
 	if (family && policy->sel.family && family != policy->sel.family) {

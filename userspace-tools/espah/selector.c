@@ -55,11 +55,11 @@ int selector_check(const char *command, const struct selector *sel)
 		return -1;
 	}
 	if (sel->type.size && !icmp && sel->proto != IPPROTO_MH) {
-		error("'type' goes with icmp, icmpv6 or mh");
+		error("'type' needs icmp, icmpv6 or mh");
 		return -1;
 	}
 	if (sel->code.size && !icmp) {
-		error("'code' goes with icmp or icmpv6");
+		error("'code' needs icmp or icmpv6");
 		return -1;
 	}
 	if (sel->opaque && (sel->sport.size || sel->dport.size || sel->type.size ||

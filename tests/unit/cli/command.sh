@@ -52,7 +52,7 @@ expect 2 "'-z' is not an option" -z
 expect 2 "did you mean '--json'?" --jsn
 expect 2 "a value must follow" -n
 expect 2 "cannot follow -b" -b x show
-expect 2 "-f goes with -b" -f show
+expect 2 "-f needs -b" -f show
 expect 1 "/run/netns/no-such-name" -n no-such-name show
 expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
