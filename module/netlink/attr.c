@@ -109,7 +109,8 @@ static int check_dscp(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	int len = nla_len(attr), i;
 
 	if (len != 1 && len != ESPAH_DSCP_NUM) {
-		got(extack, attr, "a DSCP is 1 byte (for all packets) or 64 bytes (a map)", "%d", len);
+		got(extack, attr, "a DSCP is 1 byte (for all packets) or 64 bytes (a map)", "%d",
+		    len);
 		return -EINVAL;
 	}
 	for (i = 0; i < len; i++) {
@@ -229,7 +230,8 @@ int espah_check_attrs(const struct nlattr *head, int len, const espah_check *che
 		if (!nla_len(attr)) /* a flag, or padding */
 			continue;
 		if (seen & bit) {
-			NL_SET_ERR_MSG_ATTR(extack, attr, "the attribute is given twice; it is allowed only once");
+			NL_SET_ERR_MSG_ATTR(extack, attr,
+					    "the attribute is given twice; it is allowed only once");
 			return -EINVAL;
 		}
 		seen |= bit;

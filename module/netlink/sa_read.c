@@ -66,7 +66,8 @@ static int check_outer(const struct espah_sa *sa, struct nlattr **attrs,
 		       struct netlink_ext_ack *extack)
 {
 	if (sa->id.proto != IPPROTO_ESP &&
-	    espah_refuse(extack, attrs, ESPAH_SA_TFC, "is for ESP: AH does not encrypt, so padding hides nothing"))
+	    espah_refuse(extack, attrs, ESPAH_SA_TFC,
+			 "is for ESP: AH does not encrypt, so padding hides nothing"))
 		return -EINVAL;
 	if (sa->id.dir == ESPAH_DIR_OUT && sa->mode == ESPAH_MODE_TUNNEL)
 		return 0;

@@ -180,8 +180,8 @@ static const struct command *find(const struct command *table, const char *word,
 		if (strncmp(row->name, word, strlen(word)))
 			continue;
 		if (found) {
-			error("'%s' is ambiguous: it may mean %s or %s; type more of it", word, found->name,
-			      row->name);
+			error("'%s' is ambiguous: it may mean %s or %s; type more of it", word,
+			      found->name, row->name);
 			return NULL;
 		}
 		found = row;

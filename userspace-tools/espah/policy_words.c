@@ -319,7 +319,8 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		return -1;
 	}
 	if (policy->given & outbound && policy->dir == ESPAH_DIR_IN) {
-		error("'%s' is only for out or both", policy->given & POLICY_QUEUE ? "queue" : "unreach");
+		error("'%s' is only for out or both",
+		      policy->given & POLICY_QUEUE ? "queue" : "unreach");
 		return -1;
 	}
 	if (policy->given & POLICY_UNREACH && policy->action == ESPAH_ACTION_BYPASS) {
