@@ -37,7 +37,7 @@ static const struct {
 	{ "confirm", "Check 'conntrack -S' and the kernel log: the table may be full, or a helper refuses the packets." },
 	{ "udp", "A device on the path alters UDP: compare 'tcpdump -vv' at both ends." },
 	{ "keepalive", "Nothing to check: a NAT keepalive has served its purpose once it arrives." },
-	{ "encap", "One end has 'encap udp' and the other has not; 'espah sa get' shows it." },
+	{ "encap", "One end uses 'encap udp' and the other does not: compare 'espah sa get' at both ends." },
 	{ "short", "The packets are broken or forged, or the ends use different algorithms." },
 	{ "reserved_spi", "No SA may have such an SPI: the packets are forged, or are not ESP." },
 	{ "no_spi", "Check that 'espah sa list in' shows the SPI with this destination and protocol. If the peer has restarted, or deletes SAs early, rekey." },
