@@ -3,6 +3,7 @@
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 #include "key_use.h"
+#include "net.h"
 #include "sa.h"
 
 /* Fingerprints can collide, so the keys themselves are compared, in constant time. */
@@ -50,6 +51,7 @@ static struct espah_sa *find(struct espah_keys *keys, struct espah_sa *sa)
 
 bool espah_key_used(struct espah_keys *keys, struct espah_sa *sa)
 {
+	lockdep_assert_held(&sa->en->lock);
 	return sa->key_use.len && find(keys, sa);
 }
 
@@ -57,6 +59,7 @@ int espah_key_use_add(struct espah_keys *keys, struct espah_sa *sa)
 {
 	struct espah_sa *first;
 
+	lockdep_assert_held(&sa->en->lock);
 	if (!sa->key_use.len)
 		return 0;
 	first = find(keys, sa);
@@ -70,6 +73,7 @@ void espah_key_use_del(struct espah_keys *keys, struct espah_sa *sa)
 {
 	struct espah_sa *next;
 
+	lockdep_assert_held(&sa->en->lock);
 	if (!sa->key_use.len)
 		return;
 	next = list_first_entry(&sa->key_use.sharers, struct espah_sa, key_use.sharers);

@@ -39,6 +39,7 @@ u64 espah_life_used(const struct espah_sa *sa, enum espah_limit limit)
 {
 	ktime_t now = ktime_get_boottime();
 
+	lockdep_assert_held(&sa->en->lock);
 	if (limit <= ESPAH_LIMIT_BYTES)
 		return atomic64_read(&sa->life->carried[limit]);
 	return div_u64(now - end_of(sa, limit, 0, now), NSEC_PER_SEC);
@@ -71,6 +72,7 @@ void espah_life_arm(struct espah_sa *sa)
 	ktime_t now = ktime_get_boottime(), due = KTIME_MAX;
 	int i;
 
+	lockdep_assert_held(&sa->en->lock);
 	if (!life)
 		return;
 	spin_lock_bh(&clock->lock);
@@ -108,6 +110,7 @@ struct espah_sa *espah_life_next(struct espah_clock *clock)
 
 bool espah_life_reached(const struct espah_sa *sa, bool hard, enum espah_limit limit, ktime_t now)
 {
+	lockdep_assert_held(&sa->en->lock);
 	return due_at(sa, hard, limit, now) <= now;
 }
 
@@ -134,6 +137,7 @@ void espah_life_set(struct espah_sa *sa, const struct espah_limits *limits,
 	const u64 *soft = limits->at[SOFT], *hard = limits->at[HARD];
 	u8 watch = 0;
 
+	lockdep_assert(espah_sa_stands(sa));
 	if (sa->life)
 		life = sa->life;
 	else

@@ -70,6 +70,11 @@ static const struct rhashtable_params slot_params = {
 
 /* --- slots --- */
 
+static inline struct espah_net *net_of(struct espah_sad *sad)
+{
+	return container_of(sad, struct espah_net, sad);
+}
+
 struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slot_id *id)
 {
 	return rhashtable_lookup(&sad->slots, id, slot_params);
@@ -79,6 +84,7 @@ struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot
 {
 	struct espah_slot *slot = rhashtable_lookup_fast(&sad->slots, id, slot_params);
 
+	lockdep_assert_held(&net_of(sad)->lock);
 	if (slot) {
 		slot->users++;
 		return slot;
@@ -113,6 +119,7 @@ void espah_queue_put(struct espah_queue *queue)
 
 void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot)
 {
+	lockdep_assert_held(&net_of(sad)->lock);
 	if (--slot->users)
 		return;
 	rhashtable_remove_fast(&sad->slots, &slot->node, slot_params);
@@ -505,6 +512,7 @@ int espah_sad_alloc_spi(struct espah_sad *sad, struct espah_sa_id *id, u32 min, 
 	u32 start = mul_u64_u32_shr(range, get_random_u32(), 32);
 	u32 i, offset;
 
+	lockdep_assert_held(&net_of(sad)->lock);
 	for (i = 0; i < min_t(u64, range, SPI_TRIES); i++) {
 		if (range <= SPI_TRIES)
 			offset = (start + i) % (u32)range;

@@ -230,6 +230,7 @@ struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 	struct espah_classifier *cls = set->sel->opaque ? &spd->opaque[dir] : &spd->dir[dir];
 	struct espah_rule *rule = NULL;
 
+	lockdep_assert_held(&container_of(spd, struct espah_net, spd)->lock);
 	do {
 		rule = espah_classifier_find(cls, set->sel, priority, rule);
 	} while (rule && !has_selectors(rule->policy, set));

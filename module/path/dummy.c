@@ -149,6 +149,7 @@ void espah_dummy_set(struct espah_sa *sa, u32 interval, bool random, struct espa
 {
 	bool stopped;
 
+	lockdep_assert(espah_sa_stands(sa));
 	if (sa->dummy) {
 		dummy = sa->dummy;
 	} else {

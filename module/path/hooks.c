@@ -416,6 +416,7 @@ int espah_hooks_register(struct espah_net *en)
 {
 	int err = nf_register_net_hooks(en->net, hooks, ARRAY_SIZE(hooks));
 
+	lockdep_assert_held(&en->lock);
 	if (err)
 		return err;
 	en->hooked = true;

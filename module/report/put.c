@@ -232,6 +232,7 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	struct espah_counters sum = espah_counters_sum(sa->counters);
 	const struct espah_path *path = espah_sa_path(sa);
 
+	lockdep_assert_held(&sa->en->lock);
 	if (nla_put_u8(skb, ESPAH_SA_DIR, sa->id.dir) ||
 	    nla_put_u8(skb, ESPAH_SA_PROTO, sa->id.proto) ||
 	    nla_put_u8(skb, ESPAH_SA_MODE, sa->mode) ||
