@@ -13,14 +13,6 @@
 #include "policy.h"
 #include "sa.h"
 
-/* main.c's, which is not part of it */
-int cli_dispatch(struct cli *cli, struct args *args)
-{
-	(void)cli;
-	(void)args;
-	return STATUS_OK;
-}
-
 /* --- keys: what is left of the text without comments, blanks and 0x is hexadecimal --- */
 
 static void key(const char *text, size_t size)

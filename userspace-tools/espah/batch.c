@@ -98,7 +98,8 @@ int batch_split(char *line, char ***words, int *count, size_t *size)
 }
 
 /* Goes on with --force after any error. Return: the status with which to stop, or STATUS_OK */
-static int run_line(struct cli *cli, char *line, size_t len, char ***words, size_t *size)
+static int run_line(struct cli *cli, char *line, size_t len, char ***words, size_t *size,
+		    int (*run)(struct cli *cli, struct args *args))
 {
 	struct args args = { 0 };
 	int status = STATUS_USAGE;
@@ -109,7 +110,7 @@ static int run_line(struct cli *cli, char *line, size_t len, char ***words, size
 		if (!args.count)
 			return STATUS_OK;
 		args.word = *words;
-		status = cli_dispatch(cli, &args);
+		status = run(cli, &args);
 	}
 	if (status)
 		cli->failed = true;
@@ -120,10 +121,11 @@ static int run_line(struct cli *cli, char *line, size_t len, char ***words, size
  * batch_run() - carry out the commands in a file
  * @cli: state
  * @file: its name; "-" is standard input
+ * @run: carries out one command; returns a STATUS_*
  *
  * Return: a STATUS_*.
  */
-int batch_run(struct cli *cli, const char *file)
+int batch_run(struct cli *cli, const char *file, int (*run)(struct cli *cli, struct args *args))
 {
 	/* stdio keeps what it reads in a buffer, so in one that we can wipe */
 	static char buffer[32768];
@@ -151,7 +153,7 @@ int batch_run(struct cli *cli, const char *file)
 	cli->batch_readers = !fstat(fileno(in), &st) ? who_reads(&st) : NULL;
 	while (!status && (len = getline(&line, &room, in)) >= 0) {
 		error_place(is_stdin ? "standard input" : file, ++number);
-		status = run_line(cli, line, len, &words, &words_size);
+		status = run_line(cli, line, len, &words, &words_size, run);
 		explicit_bzero(line, len);
 	}
 	if (!status && ferror(in)) {

@@ -13,7 +13,7 @@
 #define STATUS_OK 0
 /** STATUS_REFUSED - exit status: the kernel or a file refused */
 #define STATUS_REFUSED 1
-/** STATUS_USAGE - exit status: typed wrong */
+/** STATUS_USAGE - exit status: usage error */
 #define STATUS_USAGE 2
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -111,8 +111,7 @@ extern const char stats_help[];
 extern const char monitor_help[], capture_help[], algo_help[], explain_help[], flush_help[];
 extern const char export_help[], version_help[];
 
-int cli_dispatch(struct cli *cli, struct args *args);
-int batch_run(struct cli *cli, const char *file);
+int batch_run(struct cli *cli, const char *file, int (*run)(struct cli *cli, struct args *args));
 int batch_split(char *line, char ***words, int *count, size_t *size);
 
 #endif /* ESPAH_CLI_H */

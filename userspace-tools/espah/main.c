@@ -66,8 +66,7 @@ static void write_usage(void)
 	snprintf(usage + used, sizeof(usage) - used, "%s", usage_tail);
 }
 
-/** cli_dispatch() - carry out one command. Return: a STATUS_* */
-int cli_dispatch(struct cli *cli, struct args *args)
+static int run_command(struct cli *cli, struct args *args)
 {
 	return command_run(commands, "espah", usage, cli, args);
 }
@@ -192,7 +191,7 @@ static int run(struct cli *cli, struct args *args)
 	}
 	if (options.netns && enter_netns(options.netns))
 		return STATUS_REFUSED;
-	return options.batch ? batch_run(cli, options.batch) : cli_dispatch(cli, args);
+	return options.batch ? batch_run(cli, options.batch, run_command) : run_command(cli, args);
 }
 
 int main(int argc, char **argv)

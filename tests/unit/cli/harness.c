@@ -11,14 +11,6 @@ static int failures, tests;
 static FILE *errors;
 static char told_text[65536];
 
-/* main.c's, which is not part of the test */
-int cli_dispatch(struct cli *cli, struct args *args)
-{
-	(void)cli;
-	(void)args;
-	return STATUS_OK;
-}
-
 void test_begin(const char *test)
 {
 	name = test;
