@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah algo: which algorithms there are, and what this kernel has for them. */
+/* espah algo: the supported algorithms, and the drivers that this kernel has for them. */
 #include <netinet/in.h>
 
 #include <linux/espah.h>
@@ -19,7 +19,7 @@ const char algo_help[] =
 	"  espah algo\n"
 	"  (umask 077; head -c 36 /dev/urandom | od -An -v -tx1 >site-b.out)\n";
 
-/* bits of the encryption key: what neither the salt nor the integrity key takes */
+/* bits of the encryption key: the key material without salt and integrity key */
 static uint32_t key_bits(const struct nlattr **tb)
 {
 	return 8 * (attr_u32(tb[ESPAH_ALGO_KEY_LEN], 0) - attr_u32(tb[ESPAH_ALGO_SALT_LEN], 0) -

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Netlink attributes to and from our types; nothing that arrives is trusted. */
+/* Conversion between netlink attributes and our types. Received attributes are not trusted. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -10,8 +10,8 @@
 /**
  * attr_table() - sort the attributes of a message by type
  * @nlh: a generic-netlink message
- * @tb: result, @max + 1 pointers; NULL: absent. Unknown types are left out, so
- *      that a newer module can say more than we know.
+ * @tb: result, @max + 1 pointers; NULL: absent. Unknown types are skipped, so
+ *      that a newer module may send more attributes than we know.
  * @max: highest type
  */
 void attr_table(const struct nlmsghdr *nlh, const struct nlattr **tb, unsigned int max)
@@ -44,7 +44,7 @@ static bool fits(const struct nlattr *attr, size_t size)
 	return attr && mnl_attr_get_payload_len(attr) == size;
 }
 
-/** attr_u8() - Return: the value; @missing if it is absent or has another size */
+/** attr_u8() - Return: the value; @missing if @attr is absent or has another size */
 uint8_t attr_u8(const struct nlattr *attr, uint8_t missing)
 {
 	return fits(attr, 1) ? mnl_attr_get_u8(attr) : missing;
@@ -74,7 +74,7 @@ uint64_t attr_u64(const struct nlattr *attr, uint64_t missing)
 	return fits(attr, 8) ? mnl_attr_get_u64(attr) : missing;
 }
 
-/** attr_string() - Return: the string; @missing if it is absent or has no end */
+/** attr_string() - Return: the string; @missing if @attr is absent or not terminated */
 const char *attr_string(const struct nlattr *attr, const char *missing)
 {
 	if (!attr || !memchr(mnl_attr_get_payload(attr), '\0', mnl_attr_get_payload_len(attr)))
@@ -82,7 +82,7 @@ const char *attr_string(const struct nlattr *attr, const char *missing)
 	return mnl_attr_get_str(attr);
 }
 
-/** attr_addr() - Return: whether there is an address; in any case *@addr is set */
+/** attr_addr() - Return: whether @attr is an address; *@addr is always set */
 bool attr_addr(const struct nlattr *attr, struct addr *addr)
 {
 	memset(addr, 0, sizeof(*addr));
@@ -98,13 +98,13 @@ bool attr_addr(const struct nlattr *attr, struct addr *addr)
 
 /**
  * msg_start() - begin a generic-netlink request
- * @buf: where
- * @type: the family's number
- * @flags: NLM_F_* beside NLM_F_REQUEST
- * @seq: number that its answers will carry
+ * @buf: buffer for the request
+ * @type: ID of the family
+ * @flags: NLM_F_* in addition to NLM_F_REQUEST
+ * @seq: sequence number of the request and its answers
  * @cmd: command of the family
  *
- * Return: the message, which attributes can be put to.
+ * Return: the message, ready for attributes.
  */
 struct nlmsghdr *msg_start(void *buf, uint16_t type, uint16_t flags, uint32_t seq, uint8_t cmd)
 {
@@ -120,13 +120,13 @@ struct nlmsghdr *msg_start(void *buf, uint16_t type, uint16_t flags, uint32_t se
 	return nlh;
 }
 
-/** put_port() - put a port, which is in host order here */
+/** put_port() - add a port attribute; @port is in host order */
 void put_port(struct nlmsghdr *nlh, uint16_t type, uint16_t port)
 {
 	mnl_attr_put_u16(nlh, type, htons(port));
 }
 
-/** put_addr() - put an address, if there is one */
+/** put_addr() - add an address attribute unless @addr is empty */
 void put_addr(struct nlmsghdr *nlh, uint16_t type, const struct addr *addr)
 {
 	if (addr_size(addr->family))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Netlink attributes to and from our types; nothing that arrives is trusted. */
+/* Conversion between netlink attributes and our types. Received attributes are not trusted. */
 #ifndef ESPAH_ATTR_H
 #define ESPAH_ATTR_H
 

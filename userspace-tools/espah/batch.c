@@ -9,10 +9,10 @@
 #include "key.h"
 #include "queue.h"
 
-/* Room for a line with a key, so that none is moved, which leaves a copy. */
+/* bytes: buffer for a line with a key. A buffer that grows leaves a copy of the key behind. */
 #define LINE_ROOM 4096
 
-/* Characters that are not just part of a word, but divide words or keep such from dividing. */
+/* Character classes: part of a word, separator, quote or backslash, end of the line. */
 enum { PART, BLANK, KEEPS, END };
 
 static const uint8_t kinds[256] = {
@@ -30,7 +30,7 @@ static bool blank(char c)
 	return kind(c) == BLANK;
 }
 
-/* Ends a word, and takes its quotes away. Return: what follows it, NULL: a quote has no end. */
+/* Terminates a word and removes its quotes. Return: the text after it; NULL: unclosed quote. */
 static char *unquote(char *from)
 {
 	char quote = 0, *to;
@@ -58,13 +58,13 @@ static char *unquote(char *from)
 }
 
 /**
- * batch_split() - divide a line into words, in place
- * @line: the line; blanks divide, quotes and backslashes keep, # begins a comment
+ * batch_split() - split a line into words, in place
+ * @line: the line; blanks separate words unless quoted or escaped, # starts a comment
  * @words: array that grows as needed; freed by the caller
- * @count: result: how many words
- * @size: room in @words
+ * @count: result: number of words
+ * @size: capacity of @words
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int batch_split(char *line, char ***words, int *count, size_t *size)
 {
@@ -97,7 +97,7 @@ int batch_split(char *line, char ***words, int *count, size_t *size)
 	}
 }
 
-/* Goes on with --force after any error. Return: the status with which to stop, or STATUS_OK */
+/* With --force, ignores errors. Return: STATUS_OK to continue, else the status to stop with */
 static int run_line(struct cli *cli, char *line, size_t len, char ***words, size_t *size,
 		    int (*run)(struct cli *cli, struct args *args))
 {
@@ -118,16 +118,16 @@ static int run_line(struct cli *cli, char *line, size_t len, char ***words, size
 }
 
 /**
- * batch_run() - carry out the commands in a file
+ * batch_run() - execute the commands in a file
  * @cli: state
- * @file: its name; "-" is standard input
- * @run: carries out one command; returns a STATUS_*
+ * @file: file name; "-" is standard input
+ * @run: executes one command; returns a STATUS_*
  *
  * Return: a STATUS_*.
  */
 int batch_run(struct cli *cli, const char *file, int (*run)(struct cli *cli, struct args *args))
 {
-	/* stdio keeps what it reads in a buffer, so in one that we can wipe */
+	/* stdio buffers keys: use our own buffer, so that we can wipe it */
 	static char buffer[32768];
 	bool is_stdin = !strcmp(file, "-");
 	FILE *in = is_stdin ? stdin : fopen(file, "re");
@@ -160,7 +160,7 @@ int batch_run(struct cli *cli, const char *file, int (*run)(struct cli *cli, str
 		error("the batch %s cannot be read: %s", file, strerror(errno));
 		status = STATUS_REFUSED;
 	}
-	/* what was typed before the error is carried out */
+	/* commands before the error are still executed */
 	later = queue_flush(cli);
 	error_place(NULL, 0);
 	free(words);

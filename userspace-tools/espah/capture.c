@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah capture: tcpdump, on a device that shows packets in clear. */
+/* espah capture: runs tcpdump on a device that shows plaintext packets. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static void pass_on(int sig)
 static const int passed[] = { SIGINT, SIGTERM, SIGHUP };
 static struct sigaction before[ARRAY_SIZE(passed)];
 
-/* SIGINT from a terminal reaches tcpdump as well, which then counts what it has seen. */
+/* A SIGINT from the terminal also reaches tcpdump, which then prints its packet counts. */
 static void handle_signals(void)
 {
 	struct sigaction action = { .sa_handler = pass_on };
@@ -52,7 +52,7 @@ static void handle_signals(void)
 		sigaction(passed[i], &action, &before[i]);
 }
 
-/* A batch goes on after a capture. */
+/* Restores the signal handlers, because a batch continues after a capture. */
 static void restore_signals(void)
 {
 	unsigned int i;
@@ -66,7 +66,7 @@ static int run_tcpdump(char **argv)
 	sigset_t all, mask;
 	int status;
 
-	/* a signal now would go to nobody, and the device would stay */
+	/* block signals until the child exists: an earlier one is lost, and the device stays */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &mask);
 	handle_signals();
@@ -89,7 +89,7 @@ static int run_tcpdump(char **argv)
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? STATUS_OK : STATUS_REFUSED;
 }
 
-/* Whether the value of an option of tcpdump is the next word: that of "-w" and "-vw", not "-wFILE". */
+/* Whether the value of a tcpdump option is the next word: after "-w" and "-vw", not "-wFILE". */
 static bool takes_value(const char *option)
 {
 	static const char *const full[] = {
@@ -107,10 +107,10 @@ static bool takes_value(const char *option)
 	return *option && !option[1];
 }
 
-/* our own options, -Q in, the filter on the SPI with its parentheses, and the NULL */
+/* number of words for our own options, -Q in, the SPI filter with its parentheses, and NULL */
 #define EXTRA_WORDS 16
 
-/* Puts @args behind what makes tcpdump show our device; an SPI becomes a part of the filter. */
+/* Builds the tcpdump command: options for our device, then @args; the filter includes the SPI. */
 static void write_argv(char **argv, const struct link *link, const char *dir, const char *spi,
 		       struct args *args)
 {
@@ -161,7 +161,7 @@ int cmd_capture(struct cli *cli, struct args *args)
 			word = args_value(args, "spi");
 			if (!word || parse_spi("spi", word, &spi))
 				return STATUS_USAGE;
-			/* of a cooked header, bytes 6 on are the link-layer address */
+			/* the link-layer address begins at byte 6 of the cooked header */
 			snprintf(spi_filter, sizeof(spi_filter), "link[6:4] = %u", spi);
 		} else {
 			break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Words, tables of commands, and the way errors are told. */
+/* Argument words, tables of commands, and error output. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,9 @@ static struct {
 } place;
 
 /**
- * error_place() - say which line of a batch the next errors are about
- * @file: its name, NULL: not in a batch; must stay valid
- * @line: counted from 1
+ * error_place() - set the batch line that the next errors are about
+ * @file: name of the batch file, NULL outside a batch; must stay valid
+ * @line: line number, counted from 1
  */
 void error_place(const char *file, unsigned int line)
 {
@@ -22,13 +22,13 @@ void error_place(const char *file, unsigned int line)
 	place.line = line;
 }
 
-/** error_line() - Return: the line that error_place() was told */
+/** error_line() - Return: the line set by error_place() */
 unsigned int error_line(void)
 {
 	return place.line;
 }
 
-/** error_file() - Return: the file that error_place() was told, or NULL */
+/** error_file() - Return: the file set by error_place(), or NULL */
 const char *error_file(void)
 {
 	return place.file;
@@ -45,7 +45,7 @@ static void tell(const char *kind, const char *fmt, va_list ap)
 	fputc('\n', stderr);
 }
 
-/** error() - one sentence on stderr; the caller returns the status */
+/** error() - print one sentence on stderr; the caller returns the status */
 void error(const char *fmt, ...)
 {
 	va_list ap;
@@ -55,7 +55,7 @@ void error(const char *fmt, ...)
 	va_end(ap);
 }
 
-/** warning() - one sentence on stderr that changes no exit status */
+/** warning() - print one sentence on stderr; the exit status does not change */
 void warning(const char *fmt, ...)
 {
 	va_list ap;
@@ -65,7 +65,7 @@ void warning(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Edits (insert, delete, change, swap neighbours) from a to b, both short. */
+/* Number of edits (insert, delete, change, swap neighbours) from a to b, both short. */
 static unsigned int distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b), i, j;
@@ -95,11 +95,11 @@ static unsigned int distance(const char *a, const char *b)
 }
 
 /**
- * suggest() - the known word that was probably meant
- * @word: what was typed
- * @name: gives the i-th known word, NULL after the last
+ * suggest() - find the known word that the user probably meant
+ * @word: the word that was typed
+ * @name: returns the i-th known word, NULL after the last
  *
- * Return: the nearest word if it is near enough, else NULL.
+ * Return: the nearest known word if it is near enough, else NULL.
  */
 const char *suggest(const char *word, const char *(*name)(unsigned int i))
 {
@@ -116,19 +116,19 @@ const char *suggest(const char *word, const char *(*name)(unsigned int i))
 	return found;
 }
 
-/** args_peek() - Return: the next word, left where it is, or NULL */
+/** args_peek() - Return: the next word without consuming it, or NULL */
 char *args_peek(const struct args *args)
 {
 	return args->at < args->count ? args->word[args->at] : NULL;
 }
 
-/** args_next() - Return: the next word, or NULL */
+/** args_next() - consume the next word. Return: the word, or NULL */
 char *args_next(struct args *args)
 {
 	return args->at < args->count ? args->word[args->at++] : NULL;
 }
 
-/** args_take() - Return: whether the next word was @word; it is taken then */
+/** args_take() - consume the next word if it is @word. Return: whether it was */
 bool args_take(struct args *args, const char *word)
 {
 	char *next = args_peek(args);
@@ -139,7 +139,7 @@ bool args_take(struct args *args, const char *word)
 	return true;
 }
 
-/** args_value() - Return: the word after @keyword; NULL, and told, if there is none */
+/** args_value() - Return: the word after @keyword; NULL after printing an error */
 char *args_value(struct args *args, const char *keyword)
 {
 	char *value = args_next(args);
@@ -149,7 +149,7 @@ char *args_value(struct args *args, const char *keyword)
 	return value;
 }
 
-/** args_end() - Return: STATUS_OK, or STATUS_USAGE, and told, if words are left over */
+/** args_end() - Return: STATUS_OK; STATUS_USAGE after printing an error if words are left */
 int args_end(const struct args *args, const char *command)
 {
 	char *word = args_peek(args);
@@ -212,14 +212,14 @@ static bool is_help(const char *word)
 }
 
 /**
- * command_run() - find the next word in a table of commands and carry it out
+ * command_run() - find the next word in a table of commands and execute that command
  * @table: the commands
- * @parent: what leads to them, such as "espah sa"
- * @intro: help of the table itself
+ * @parent: words before the command, such as "espah sa"
+ * @intro: help text of the table itself
  * @cli: state
  * @args: the words; the command is next
  *
- * Full names win, then unambiguous beginnings of them, but for flush.
+ * A full name wins over an unambiguous prefix. flush has no abbreviation.
  *
  * Return: a STATUS_*.
  */
@@ -241,7 +241,7 @@ int command_run(const struct command *table, const char *parent, const char *int
 	row = find(table, word, parent);
 	if (!row)
 		return STATUS_USAGE;
-	/* "help" may be a file's or a command's word further on, "--help" may not */
+	/* "help" counts only as the last word: it may be a file name. "--help" counts anywhere. */
 	for (i = args->at; row->help && i < args->count; i++) {
 		if (asks_help(args->word[i]) ||
 		    (i == args->at && i == args->count - 1 && is_help(args->word[i]))) {

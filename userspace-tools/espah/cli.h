@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What every part of the command shares: its state, its words, its errors. */
+/* Shared by all parts of the command: state, argument words, error output. */
 #ifndef ESPAH_CLI_H
 #define ESPAH_CLI_H
 
@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/** STATUS_OK - exit status: done */
+/** STATUS_OK - exit status: success */
 #define STATUS_OK 0
-/** STATUS_REFUSED - exit status: the kernel or a file refused */
+/** STATUS_REFUSED - exit status: the kernel refused the request, or a file failed */
 #define STATUS_REFUSED 1
 /** STATUS_USAGE - exit status: usage error */
 #define STATUS_USAGE 2
@@ -22,15 +22,16 @@ struct nl;
 struct queue;
 
 /**
- * struct cli - what the options said, and the connection to the kernel
- * @nl: the netlink socket, NULL until something needs it
- * @queue: requests on their way, NULL until something needs it
+ * struct cli - global options and the connection to the kernel
+ * @nl: the netlink socket, NULL until first use
+ * @queue: requests in progress, NULL until first use
  * @json: print JSON
- * @batch: commands come from a file: requests are collected, not sent singly
- * @force: a batch goes on after an error
+ * @batch: commands come from a file; requests are collected and sent together
+ * @force: continue a batch after an error
  * @batch_stdin: the batch is read from standard input
- * @batch_readers: who may read the batch beside its owner, until that is told; or NULL
- * @failed: a burst of requests was not carried out in full
+ * @batch_readers: users other than the owner that may read the batch file, as text; NULL if
+ *      there are none or after the warning was printed
+ * @failed: at least one request of a burst failed
  */
 struct cli {
 	struct nl *nl;
@@ -44,10 +45,10 @@ struct cli {
 };
 
 /**
- * struct args - the words of a command that are still to be read
+ * struct args - the words of a command, with a read position
  * @word: all words
- * @count: how many
- * @at: the next one
+ * @count: number of words
+ * @at: index of the next word to read
  */
 struct args {
 	char **word;
@@ -56,11 +57,11 @@ struct args {
 };
 
 /**
- * struct command - a row in a table of commands, which ends with a NULL name
- * @name: the word
- * @run: carries it out, returns a STATUS_*
- * @summary: one line
- * @help: syntax and example; NULL: @run prints its own
+ * struct command - a row in a table of commands; the last row has a NULL name
+ * @name: name of the command
+ * @run: executes the command, returns a STATUS_*
+ * @summary: one-line description
+ * @help: syntax and example; NULL: @run prints its own help
  */
 struct command {
 	const char *name;
@@ -85,7 +86,7 @@ unsigned int error_line(void);
 const char *error_file(void);
 const char *suggest(const char *word, const char *(*name)(unsigned int i));
 
-/* strcmp() for tables of words, most of which begin with another letter */
+/* String equality for table lookups: most words already differ in the first letter. */
 static inline bool same(const char *a, const char *b)
 {
 	return *a == *b && !strcmp(a, b);

@@ -19,7 +19,7 @@ const char config_help[] =
 	"Example:\n"
 	"  espah config secpath off\n";
 
-/* what is on or off */
+/* settings that are on or off */
 static const struct {
 	const char *name;
 	uint16_t attr;

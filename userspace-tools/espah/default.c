@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah default: what happens to packets that no policy matches. */
+/* espah default: the action for packets that match no policy. */
 #include <string.h>
 
 #include <linux/espah.h>
@@ -42,7 +42,7 @@ static int take(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-/** default_ask() - ask for the default actions, as in 'keys', for @what. Return: a STATUS_* */
+/** default_ask() - query the default actions in the order of 'keys'. Return: a STATUS_* */
 int default_ask(struct cli *cli, const char *what, uint8_t action[DEFAULT_NUM])
 {
 	char buf[NL_REQUEST_MAX];

@@ -69,7 +69,7 @@ static int read_map(const char *word, struct dscp *dscp)
 	return 0;
 }
 
-/** dscp_parse() - what 'dscp' says. Return: 0, or -1 and told */
+/** dscp_parse() - parse the value of 'dscp'. Return: 0, or -1 after printing an error */
 int dscp_parse(const char *word, struct dscp *dscp)
 {
 	memset(dscp, 0, sizeof(*dscp));
@@ -91,7 +91,7 @@ static const char *value_text(uint8_t value, char buf[4])
 	return buf;
 }
 
-/* Pairs that the map needs if what is not among them becomes @rest; below 0: stays as it is. */
+/* Pairs that the text of the map needs if else=@rest covers the others; @rest below 0: no else. */
 static unsigned int cost(const uint8_t *map, int rest)
 {
 	unsigned int i, n = rest >= 0;
@@ -121,7 +121,7 @@ static const char *map_text(const uint8_t *map, char buf[DSCP_TEXT_MAX])
 	return *buf ? buf : "copy";
 }
 
-/** dscp_text() - Return: ESPAH_SA_DSCP, as it would be typed; may lie in @buf */
+/** dscp_text() - Return: ESPAH_SA_DSCP as a user types it; may point into @buf */
 const char *dscp_text(const struct nlattr *attr, char buf[DSCP_TEXT_MAX])
 {
 	unsigned int i, len = attr ? mnl_attr_get_payload_len(attr) : 0;

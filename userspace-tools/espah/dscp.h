@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The DSCP of outer headers: one for all, or a map from the inner one. */
+/* The DSCP of outer headers: a fixed value, or a map from the inner DSCP. */
 #ifndef ESPAH_DSCP_H
 #define ESPAH_DSCP_H
 
@@ -7,13 +7,13 @@
 #include <linux/espah.h>
 #include <stdint.h>
 
-/** DSCP_TEXT_MAX - room for any map in text */
+/** DSCP_TEXT_MAX - bytes: buffer size for any map in text */
 #define DSCP_TEXT_MAX 1024
 
 /**
- * struct dscp - what the outer header gets
- * @len: 0: a copy of the inner one; 1: @byte[0]; ESPAH_DSCP_NUM: @byte at the inner one's place
- * @byte: as ESPAH_SA_DSCP has them
+ * struct dscp - rule for the DSCP of the outer header
+ * @len: 0: copy the inner DSCP; 1: use @byte[0]; ESPAH_DSCP_NUM: use @byte[inner DSCP]
+ * @byte: values in the format of ESPAH_SA_DSCP
  */
 struct dscp {
 	uint8_t len;

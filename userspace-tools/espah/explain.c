@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah explain: what would happen to a packet, and why. */
+/* espah explain: what the module would do with a packet, and why. */
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 #include <stdlib.h>
@@ -33,13 +33,13 @@ const char explain_help[] =
 	"  espah explain reason no_spi\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n";
 
-/** struct field - a number of a flow, if @set; or just that */
+/** struct field - a field of a flow; @value is unused for fields without a number */
 struct field {
 	bool set;
 	uint32_t value;
 };
 
-/* What of a flow is a number of @size bytes, or, if that is 0, a word alone. */
+/* Optional fields of a flow: a number of @size bytes, or a word without a value if @size is 0. */
 enum { SPORT, DPORT, TYPE, CODE, FRAGMENT, MARK, DEV, FIELDS };
 
 static const struct {
@@ -133,7 +133,7 @@ static int read_flow(struct args *args, struct flow *flow)
 	word = args_peek(args);
 	if (!word)
 		return 0;
-	/* what need not come behind a protocol */
+	/* mark and dev may follow without a protocol */
 	flow->has_proto = strcmp(word, fields[MARK].word) && strcmp(word, fields[DEV].word);
 	if (flow->has_proto && parse_proto(args_next(args), &flow->proto))
 		return -1;
@@ -163,7 +163,7 @@ static void put_flow(struct nlmsghdr *nlh, const struct flow *flow)
 	}
 }
 
-/* The answer is kept, as the next question (for the reason's sentence) reuses the buffer. */
+/* A copy of the answer. The next request (for the drop reason) reuses the receive buffer. */
 struct answer {
 	struct nlmsghdr *nlh;
 };
@@ -201,7 +201,7 @@ static void print_flow(const struct flow *flow)
 	putchar('\n');
 }
 
-/* Which policy, and what that means. */
+/* Prints the policy that matches, and the consequence. */
 static void print_policy(const struct nlattr **tb, const struct flow *flow, uint8_t action)
 {
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1];
@@ -229,7 +229,7 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 		       "is accepted");
 }
 
-/* Where that is decided, and what stands before. */
+/* Prints the netfilter hook that decides, and its position. */
 static void print_hook(const struct nlattr **tb, const struct flow *flow)
 {
 	const char *hook = attr_string(tb[ESPAH_EXPLAIN_HOOK], NULL);
@@ -243,7 +243,7 @@ static void print_hook(const struct nlattr **tb, const struct flow *flow)
 		       hook);
 }
 
-/* Columns are for lists, not for sentences. */
+/* Removes the padding of columns, because the text becomes part of a sentence. */
 static void squeeze(char *text)
 {
 	char *to = text;
@@ -284,7 +284,7 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 		puts(".");
 }
 
-/* What a policy passed over differs in. */
+/* Reasons why a policy did not match: the fields that differ. */
 static const struct {
 	uint32_t bit;
 	const char *name;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah export: SAs in the words of other programs. */
+/* espah export: SAs in the formats of other programs. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -30,9 +30,9 @@ const char export_help[] =
 #define NO_CHECK_96 "ANY 96 bit authentication [no checking]"
 
 /**
- * struct cipher - what Wireshark calls the part of a keyword before the dash, or all of it
+ * struct cipher - Wireshark's name for the part of a keyword before the dash, or the whole keyword
  * @name: keyword, with N for the length of the key
- * @wireshark: its name there; NULL: it lacks this one
+ * @wireshark: Wireshark's name; NULL: Wireshark does not know this cipher
  */
 struct cipher {
 	const char *name;
@@ -49,10 +49,10 @@ static const struct cipher ciphers[] = {
 };
 
 /**
- * struct integrity - what Wireshark calls the part of a keyword behind the dash
+ * struct integrity - Wireshark's name for the part of a keyword after the dash
  * @name: keyword
- * @wireshark: its name there
- * @key_len: bytes at the end of the key material
+ * @wireshark: Wireshark's name
+ * @key_len: bytes of the integrity key, at the end of the key material
  */
 struct integrity {
 	const char *name;
@@ -115,12 +115,12 @@ static const char *hex(const uint8_t *byte, unsigned int len, char buf[2 * ESPAH
 }
 
 /**
- * wireshark_line() - an SA as a line of Wireshark's table "esp_sa"
- * @tb: its attributes
- * @buf: result, with the key: to be wiped
+ * wireshark_line() - format an SA as a line of Wireshark's table "esp_sa"
+ * @tb: attributes of the SA
+ * @buf: result; it contains the key, so the caller wipes it
  * @size: of @buf, at least WIRESHARK_LINE_MAX
  *
- * Return: NULL, or why there is no line.
+ * Return: NULL, or the reason why there is no line.
  */
 const char *wireshark_line(const struct nlattr **tb, char *buf, size_t size)
 {
@@ -155,7 +155,7 @@ const char *wireshark_line(const struct nlattr **tb, char *buf, size_t size)
 	return NULL;
 }
 
-/* Where the table goes, and how many lines it has. */
+/* The output stream of the table, and the number of lines written. */
 struct table_file {
 	FILE *stream;
 	unsigned int lines;
@@ -193,7 +193,7 @@ static int write_table(struct cli *cli, const struct sa *sa, FILE *stream)
 	struct nlmsghdr *nlh;
 	int status;
 
-	/* stdio keeps what it writes in a buffer, so in one that we can wipe */
+	/* stdio buffers keys: use our own buffer, so that we can wipe it */
 	fflush(stream);
 	setvbuf(stream, buffer, _IOFBF, sizeof(buffer));
 	fputs("# Wireshark's table of ESP SAs, by espah: it holds keys\n", stream);
@@ -217,7 +217,7 @@ static int cannot_write(const char *name)
 	return STATUS_REFUSED;
 }
 
-/* A device or a pipe stays what it is. */
+/* Writes into a device or pipe, which must not be replaced by a file. */
 static int write_through(struct cli *cli, const struct sa *sa, const char *name)
 {
 	FILE *stream = fopen(name, "we");
@@ -229,7 +229,7 @@ static int write_through(struct cli *cli, const struct sa *sa, const char *name)
 	return fclose(stream) && !status ? cannot_write(name) : status;
 }
 
-/* Through a new file, which nobody else could open, in the place of the old one. */
+/* Writes a new file, readable by its owner only, and renames it over the old one. */
 static int write_anew(struct cli *cli, const struct sa *sa, const char *name,
 		      const struct stat *old)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What generic netlink says of our family: its number and its multicast groups. */
+/* The generic netlink family of the module: its ID and its multicast groups. */
 #include <stdio.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ void family_read(const struct nlmsghdr *nlh, struct family *family)
 	}
 }
 
-/** family_group() - Return: the number of a multicast group, 0 if there is none of that name */
+/** family_group() - Return: the ID of a multicast group, 0 if no group has that name */
 uint32_t family_group(const struct family *family, const char *name)
 {
 	unsigned int i;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What generic netlink says of our family: its number and its multicast groups. */
+/* The generic netlink family of the module: its ID and its multicast groups. */
 #ifndef ESPAH_FAMILY_H
 #define ESPAH_FAMILY_H
 
 #include "attr.h"
 
-/** FAMILY_GROUPS_MAX - multicast groups that are remembered */
+/** FAMILY_GROUPS_MAX - number of multicast groups that are stored */
 #define FAMILY_GROUPS_MAX 8
 
 /**
- * struct family - a family of generic netlink
- * @id: its number; 0: there is none
+ * struct family - a generic netlink family
+ * @id: ID of the family; 0: the family does not exist
  * @groups: multicast groups by name
  */
 struct family {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah flush: away with everything. */
+/* espah flush: delete all SAs and policies. */
 #include <linux/espah.h>
 
 #include "queue.h"
@@ -20,7 +20,7 @@ static int flush(struct cli *cli, uint8_t cmd, const char *what)
 
 	if (queue_add(cli, cmd, what, 0))
 		status = queue_commit(cli);
-	/* policies go only when the SAs are gone, also within a batch */
+	/* in a batch too, delete the policies only after the SAs were deleted */
 	return status ? status : queue_flush(cli);
 }
 

@@ -10,17 +10,17 @@
 #include "key.h"
 #include "parse.h"
 
-/* Comments and blanks may surround the digits; more than this is not a key. */
+/* bytes: largest accepted key file, including comments and blanks */
 #define KEY_TEXT_MAX 8192
 
 /**
- * key_read_text() - hexadecimal digits to bytes
- * @what: where the text is from, for errors (which never show any of it)
- * @text: digits; blanks, colons, one leading 0x and lines that begin with # do not count
+ * key_read_text() - convert hexadecimal digits to bytes
+ * @what: source of the text, for errors (which never show the text itself)
+ * @text: digits; blanks, colons, one leading 0x and lines that begin with # are ignored
  * @size: bytes of @text
  * @key: result, wiped on error
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int key_read_text(const char *what, const char *text, size_t size, struct key *key)
 {
@@ -83,12 +83,12 @@ fail:
 }
 
 /**
- * key_read_word() - a key among the words of a command
+ * key_read_word() - read a key from a word of the command
  * @word: hexadecimal digits; overwritten, so that "ps" stops showing them
  * @key: result
- * @seen: they were typed on the command line, which deserves a warning; not in a batch
+ * @seen: the key was typed on the command line (not in a batch), which causes a warning
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int key_read_word(char *word, struct key *key, bool seen)
 {
@@ -102,7 +102,7 @@ int key_read_word(char *word, struct key *key, bool seen)
 	return ret;
 }
 
-/* read(2), not stdio: no copy stays behind in a buffer that is not ours. */
+/* Uses read(2): stdio would leave a copy of the key in its buffer. */
 static int slurp(int fd, const char *what, char *text, size_t *size)
 {
 	ssize_t got;
@@ -125,10 +125,10 @@ static int slurp(int fd, const char *what, char *text, size_t *size)
 }
 
 /**
- * who_reads() - who may read a file beside its owner
- * @st: what is known of it
+ * who_reads() - name the users other than the owner that may read a file
+ * @st: status of the file
  *
- * Return: in words, or NULL: nobody.
+ * Return: a description, or NULL if only the owner may.
  */
 const char *who_reads(const struct stat *st)
 {
@@ -138,11 +138,11 @@ const char *who_reads(const struct stat *st)
 }
 
 /**
- * key_read_file() - a key from a file
- * @file: its name; "-" is standard input
+ * key_read_file() - read a key from a file
+ * @file: file name; "-" is standard input
  * @key: result
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int key_read_file(const char *file, struct key *key)
 {

@@ -9,7 +9,7 @@
 
 #include <linux/espah.h>
 
-/** struct key - key material; key_wipe() it */
+/** struct key - key material; its owner calls key_wipe() after use */
 struct key {
 	uint8_t byte[ESPAH_KEY_MAX];
 	size_t len;

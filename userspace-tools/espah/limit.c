@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Lifetimes of an SA: from words to a request, from an answer to text. */
+/* Lifetimes of an SA: words to a request, answer to text. */
 #include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static bool counted(unsigned int limit)
 	return limit <= ESPAH_LIMIT_BYTES;
 }
 
-/* What a letter behind a number multiplies it by; 0: nothing that is known. */
+/* The factor for the unit letter after a number; 0: unknown letter. */
 static uint64_t unit(unsigned int limit, char letter)
 {
 	static const char *const letters[] = { "kmgt", "smhd" };
@@ -25,7 +25,7 @@ static uint64_t unit(unsigned int limit, char letter)
 	return letter && found ? times[!counted(limit)][found - letters[!counted(limit)]] : 0;
 }
 
-/* A number and a unit; of times there may be several, as in 1h30m. */
+/* Reads a number with a unit. A time may have several parts, as in 1h30m. */
 static bool read_amount(unsigned int limit, const char *word, uint64_t *value)
 {
 	uint64_t max = counted(limit) ? UINT64_MAX : UINT32_MAX, n, times;
@@ -61,12 +61,12 @@ static int parse_amount(const char *word, unsigned int limit, const char *name, 
 }
 
 /**
- * limits_read() - read what stands behind soft or hard: LIMIT AMOUNT, once or several times
+ * limits_read() - read the words after soft or hard: LIMIT AMOUNT, once or several times
  * @args: the words
  * @word: "soft" or "hard", for errors
- * @limits: result, may hold others already
+ * @limits: result; limits that it already holds stay
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int limits_read(struct args *args, const char *word, struct limits *limits)
 {
@@ -92,7 +92,7 @@ int limits_read(struct args *args, const char *word, struct limits *limits)
 	return 0;
 }
 
-/** limits_check() - no soft limit beyond the hard one. Return: 0, or -1 and told */
+/** limits_check() - refuse a soft limit above the hard one. Return: 0, or -1 (error printed) */
 int limits_check(const struct limits *soft, const struct limits *hard)
 {
 	unsigned int i;
@@ -107,7 +107,7 @@ int limits_check(const struct limits *soft, const struct limits *hard)
 	return 0;
 }
 
-/** limits_put() - put what was given to a request */
+/** limits_put() - add the given limits to a request */
 void limits_put(struct nlmsghdr *nlh, uint16_t type, const struct limits *limits)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
@@ -137,11 +137,11 @@ static uint64_t left(const struct nlattr *at, const struct nlattr *used)
 }
 
 /**
- * limits_text() - limits and what is left of them
+ * limits_text() - format limits and the remaining amounts
  * @at: ESPAH_SA_SOFT or ESPAH_SA_HARD, or NULL
  * @used: ESPAH_SA_USED
- * @whole: with the limits themselves, not only what is left
- * @buf: result; empty if there are none
+ * @whole: also print the limits themselves, not only the remaining amounts
+ * @buf: result; empty if there are no limits
  *
  * Return: @buf.
  */

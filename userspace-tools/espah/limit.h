@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Lifetimes of an SA: from words to a request, from an answer to text. */
+/* Lifetimes of an SA: words to a request, answer to text. */
 #ifndef ESPAH_LIMIT_H
 #define ESPAH_LIMIT_H
 
@@ -9,13 +9,13 @@
 #include "attr.h"
 #include "cli.h"
 
-/** LIMIT_TEXT_MAX - room for all limits of a kind in text */
+/** LIMIT_TEXT_MAX - bytes: buffer size for all soft or all hard limits in text */
 #define LIMIT_TEXT_MAX 320
 
 /**
- * struct limits - the soft or the hard limits that were typed
- * @given: 1 << ESPAH_LIMIT_* bits
- * @at: by ESPAH_LIMIT_*; 0: none
+ * struct limits - the soft or the hard limits of a command
+ * @given: bit mask, 1 << ESPAH_LIMIT_*
+ * @at: limit, indexed by ESPAH_LIMIT_*; 0: no limit
  */
 struct limits {
 	uint32_t given;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The network device of kind "espah". Captures share it: the last one that ends
- * deletes it, if it was made by a capture, which its alias tells.
+ * The network device of kind "espah". Captures share it. The last capture to end
+ * deletes the device if a capture created it. The alias of the device records that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #define KIND "espah"
 #define ALIAS "made by espah capture"
 
-/* Held while we look: the file is the network namespace, the lock is shared among captures. */
+/* The file of the network namespace. Each capture holds a shared lock on it until it ends. */
 static int lock = -1;
 
 static int see(const struct nlmsghdr *nlh, void *data)
@@ -34,7 +34,7 @@ static int see(const struct nlmsghdr *nlh, void *data)
 		if (mnl_attr_get_type(attr) <= IFLA_MAX)
 			tb[mnl_attr_get_type(attr)] = attr;
 	attr_nest(tb[IFLA_LINKINFO], kind, IFLA_INFO_MAX);
-	/* one that is up is the one that shows packets */
+	/* prefer a device that is up: it is the one that shows packets */
 	if (strcmp(attr_string(kind[IFLA_INFO_KIND], ""), KIND) || link->up)
 		return MNL_CB_OK;
 	link->index = info->ifi_index;
@@ -100,7 +100,7 @@ static int add(struct mnl_socket *sock)
 	return ask(sock, nlh, NULL);
 }
 
-/* Sets it up and, if it is new, says who made it. */
+/* Sets the device up. If it is new, also sets the alias that marks it as created by a capture. */
 static int set(struct mnl_socket *sock, const struct link *link, bool made)
 {
 	char buf[256];
@@ -146,10 +146,10 @@ static void unlock(void)
 }
 
 /**
- * link_open() - find the device, or make it, and set it up
+ * link_open() - find or create the device, and set it up
  * @link: result
  *
- * Return: a STATUS_*; when it is STATUS_OK, link_close() is due.
+ * Return: a STATUS_*. After STATUS_OK the caller must call link_close().
  */
 int link_open(struct link *link)
 {
@@ -182,7 +182,7 @@ int link_open(struct link *link)
 	return STATUS_REFUSED;
 }
 
-/** link_close() - delete the device, if captures alone have used it and this was the last */
+/** link_close() - delete the device if a capture created it and this capture is the last one */
 void link_close(void)
 {
 	struct mnl_socket *sock = NULL;

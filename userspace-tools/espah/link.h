@@ -8,10 +8,10 @@
 
 /**
  * struct link - a device of kind "espah"
- * @index: 0: there is none
- * @name: such as espah0
- * @up: it is up
- * @ours: 'espah capture' made it
+ * @index: interface index; 0: no such device
+ * @name: name, such as espah0
+ * @up: the device is up
+ * @ours: 'espah capture' created the device
  */
 struct link {
 	int index;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Lists of ranges: of addresses, ports, ICMP types. */
+/* Lists of ranges of addresses, ports or ICMP types. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ static uint16_t number(const uint8_t *value, uint8_t size)
 	return size == 2 ? value[0] << 8 | value[1] : value[0];
 }
 
-/** list_set_addr() - make a list of one prefix; no family: of any address */
+/** list_set_addr() - make a list of one prefix; without a family it matches any address */
 void list_set_addr(struct list *list, const struct addr *addr, unsigned int len)
 {
 	uint8_t beyond = 0xff >> len % 8;
@@ -48,7 +48,7 @@ void list_set_numbers(struct list *list, uint8_t size, uint16_t low, uint16_t hi
 	set_number(list->range->high, size, high);
 }
 
-/** list_family() - Return: of the addresses in a list; AF_UNSPEC: any address */
+/** list_family() - Return: family of the addresses in a list; AF_UNSPEC: any address */
 uint8_t list_family(const struct list *list)
 {
 	return list->size == 4 ? AF_INET : list->size == 16 ? AF_INET6 : AF_UNSPEC;
@@ -62,7 +62,7 @@ static bool range_prefix(const struct range *range, uint8_t size, struct prefix 
 		i++;
 	len = i * 8;
 	if (i < size) {
-		/* what low and high differ in must be the last bits, all 0 and all 1 */
+		/* low and high may differ in trailing bits only: all 0 in low, all 1 in high */
 		free = range->low[i] ^ range->high[i];
 		if (free & (free + 1) || range->low[i] & free)
 			return false;
@@ -78,7 +78,7 @@ static bool range_prefix(const struct range *range, uint8_t size, struct prefix 
 	return true;
 }
 
-/** list_prefix() - Return: whether a list is one prefix, or any address; it is in *@prefix then */
+/** list_prefix() - Return: whether a list is one prefix or any address; stored in *@prefix */
 bool list_prefix(const struct list *list, struct prefix *prefix)
 {
 	memset(prefix, 0, sizeof(*prefix));
@@ -87,7 +87,7 @@ bool list_prefix(const struct list *list, struct prefix *prefix)
 	return list->count == 1 && range_prefix(list->range, list->size, prefix);
 }
 
-/** list_numbers() - Return: whether a list is one range of numbers, then in *@low and *@high */
+/** list_numbers() - Return: whether a list is one range of numbers; stored in *@low, *@high */
 bool list_numbers(const struct list *list, uint16_t *low, uint16_t *high)
 {
 	if (list->count != 1)
@@ -106,7 +106,7 @@ static int compare(const void *a, const void *b)
 	return memcmp(x->low, y->low, sizeof(x->low));
 }
 
-/* Whether nothing lies between the end of @a and the beginning of @b, which is not lower. */
+/* Whether @a and @b overlap or are adjacent. @b does not begin below @a. */
 static bool touch(const struct range *a, const struct range *b, uint8_t size)
 {
 	uint8_t next[16];
@@ -120,7 +120,7 @@ static bool touch(const struct range *a, const struct range *b, uint8_t size)
 	return !memcmp(next, b->low, size);
 }
 
-/* Sorts the ranges and unites those that overlap or touch, as the kernel wants them. */
+/* Sorts the ranges and merges overlapping or adjacent ones, as the kernel requires. */
 static void tidy(struct list *list)
 {
 	unsigned int i, n = 0;
@@ -137,7 +137,7 @@ static void tidy(struct list *list)
 	list->count = n + 1;
 }
 
-/* ADDR-ADDR. Return: 0, or -1 and told. */
+/* Parses ADDR-ADDR. Return: 0, or -1 after printing an error. */
 static int parse_addr_range(const char *what, char *word, struct list *one)
 {
 	char *dash = strchr(word, '-');
@@ -191,7 +191,7 @@ static int parse_one_number(const char *what, const char *word, uint8_t size, st
 	return 0;
 }
 
-/* Numbers of a size, or addresses: 0. */
+/* Parses a list. @size: bytes of a number, or 0 for addresses. */
 static int parse(const char *what, const char *word, uint8_t size, struct list *list)
 {
 	char *copy = strdup(word), *rest = copy, *item;
@@ -223,13 +223,13 @@ static int parse(const char *what, const char *word, uint8_t size, struct list *
 }
 
 /**
- * list_parse_addrs() - addresses, prefixes and ranges with commas between them, or any
+ * list_parse_addrs() - parse a comma-separated list of addresses, prefixes and ranges, or "any"
  * @what: "source" or "destination", for the error
- * @word: what was typed
+ * @word: the word that was typed
  * @list: result
- * @family: set by all of them but "any"
+ * @family: result; unchanged for "any"
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int list_parse_addrs(const char *what, const char *word, struct list *list, uint8_t *family)
 {
@@ -248,13 +248,13 @@ int list_parse_addrs(const char *what, const char *word, struct list *list, uint
 }
 
 /**
- * list_parse_numbers() - numbers and ranges with commas between them
- * @what: the keyword they belong to, for the error
- * @word: what was typed
+ * list_parse_numbers() - parse a comma-separated list of numbers and ranges
+ * @what: the keyword before the list, for the error
+ * @word: the word that was typed
  * @size: bytes of a number: 1 or 2
  * @list: result
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int list_parse_numbers(const char *what, const char *word, uint8_t size, struct list *list)
 {
@@ -263,7 +263,7 @@ int list_parse_numbers(const char *what, const char *word, uint8_t size, struct 
 
 /* --- attributes ------------------------------------------------------------------------ */
 
-/** list_put() - put a list as an attribute */
+/** list_put() - add a list to a message as an attribute */
 void list_put(struct nlmsghdr *nlh, uint16_t type, const struct list *list)
 {
 	uint8_t data[2 * 16 * ESPAH_LIST_MAX], *to = data;
@@ -319,7 +319,7 @@ static void range_text(const struct range *range, uint8_t size, char buf[RANGE_T
 		 addr_text(&high, high_text));
 }
 
-/** list_text() - Return: the list as it is typed; the end of a long one is "...", "any" if all */
+/** list_text() - Return: the list as a user types it; a long list ends in "..." */
 const char *list_text(const struct list *list, char buf[LIST_TEXT_MAX])
 {
 	static const char dots[] = ",...";
@@ -350,7 +350,7 @@ static json_t *range_json(const struct range *range, uint8_t size)
 	return json_string(text);
 }
 
-/** list_json() - Return: a string or number, or an array of them if there are several */
+/** list_json() - Return: a string or number; an array if the list has several ranges */
 json_t *list_json(const struct list *list)
 {
 	json_t *array;

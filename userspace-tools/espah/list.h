@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Lists of ranges: of addresses, ports, ICMP types. */
+/* Lists of ranges of addresses, ports or ICMP types. */
 #ifndef ESPAH_LIST_H
 #define ESPAH_LIST_H
 
@@ -9,19 +9,19 @@
 
 #include "parse.h"
 
-/** LIST_TEXT_MAX - room for as much of a list as is printed for people */
+/** LIST_TEXT_MAX - bytes: buffer size for a list in text; longer lists are shortened */
 #define LIST_TEXT_MAX 112
 
-/** struct range - from one value to another, both included; in network order */
+/** struct range - a range of values, both ends included; in network order */
 struct range {
 	uint8_t low[16];
 	uint8_t high[16];
 };
 
 /**
- * struct list - ranges that ascend and do not touch
- * @size: of a value, bytes: 1 (types), 2 (ports), 4 or 16 (addresses); 0: any value
- * @count: of @range
+ * struct list - ranges in ascending order that do not touch
+ * @size: bytes of a value: 1 (types), 2 (ports), 4 or 16 (addresses); 0: any value
+ * @count: number of ranges in @range
  * @range: the ranges
  */
 struct list {
@@ -30,7 +30,7 @@ struct list {
 	struct range range[ESPAH_LIST_MAX];
 };
 
-/** list_clear() - make a list of any value; ranges beyond its @count are nobody's */
+/** list_clear() - make a list that matches any value; ranges beyond @count are never read */
 static inline void list_clear(struct list *list)
 {
 	list->size = 0;

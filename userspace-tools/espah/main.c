@@ -71,7 +71,7 @@ static int run_command(struct cli *cli, struct args *args)
 	return command_run(commands, "espah", usage, cli, args);
 }
 
-/* Enters a namespace by path, name, or process id. Return: 0, or -1 and told. */
+/* Enters a namespace by path, name, or process id. Return: 0, or -1 after printing an error. */
 static int enter_netns(const char *netns)
 {
 	char name[256];
@@ -129,7 +129,7 @@ static int unknown_option(const char *word)
 
 /**
  * struct options - the words before the command
- * @netns: where to, or NULL
+ * @netns: network namespace to enter, or NULL
  * @batch: file of commands, or NULL
  */
 struct options {
@@ -137,7 +137,7 @@ struct options {
 	const char *batch;
 };
 
-/* Return: a STATUS_*, or -1: everything is done. */
+/* Return: a STATUS_*; -1: nothing more to do, exit with success. */
 static int read_options(struct cli *cli, struct args *args, struct options *options)
 {
 	const char *word;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah monitor: events as they happen, a line each. */
+/* espah monitor: events as they happen, one line each. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
@@ -207,7 +207,7 @@ static void dropped(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *
 	}
 }
 
-/* What the event is about, as text and, if @object is there, as its members. */
+/* Describes an event as text and, if @object is not NULL, as members of @object. */
 static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t size,
 		     json_t *object)
 {
@@ -291,7 +291,7 @@ static int join(struct cli *cli, struct args *args)
 		if (!nl_get(cli) || nl_join(cli->nl, word))
 			return STATUS_REFUSED;
 	}
-	/* but audit events, which are among those of drops */
+	/* all groups except audit, whose events are also among the drop events */
 	for (i = 0; all && i < ARRAY_SIZE(groups) - 1; i++)
 		if (!nl_get(cli) || nl_join(cli->nl, groups[i]))
 			return STATUS_REFUSED;

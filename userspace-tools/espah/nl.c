@@ -36,7 +36,7 @@ static int open_socket(struct nl *nl)
 	set_option(nl, NETLINK_CAP_ACK);
 	set_option(nl, NETLINK_GET_STRICT_CHK);
 	fd = mnl_socket_get_fd(nl->sock);
-	/* the first needs privilege in the initial user namespace, the second does not */
+	/* SO_RCVBUFFORCE needs privilege in the initial user namespace, SO_RCVBUF does not */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &want, sizeof(want)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
 	nl->rcvbuf = 0;
@@ -69,10 +69,10 @@ static int find_family(struct nl *nl)
 }
 
 /**
- * nl_get() - the connection to the module, made at the first call
- * @cli: where it is kept
+ * nl_get() - get the connection to the module; the first call opens it
+ * @cli: state, which keeps the connection
  *
- * Return: it, or NULL and told.
+ * Return: the connection, or NULL after printing an error.
  */
 struct nl *nl_get(struct cli *cli)
 {
@@ -114,7 +114,7 @@ struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags)
 	return msg_start(buf, nl->family.id, flags, ++nl->seq, cmd);
 }
 
-/** nl_send() - hand bytes to the kernel. Return: 0, or -1 and told */
+/** nl_send() - send bytes to the kernel. Return: 0, or -1 after printing an error */
 int nl_send(struct nl *nl, const void *buf, size_t size)
 {
 	ssize_t sent;
@@ -129,17 +129,17 @@ int nl_send(struct nl *nl, const void *buf, size_t size)
 }
 
 /**
- * nl_receive() - wait for messages, which are in nl->rx then
+ * nl_receive() - wait for messages and store them in nl->rx
  * @nl: connection
  *
- * Return: their bytes; -1 and errno; ENOBUFS: messages were lost; EINTR: a signal.
+ * Return: bytes received; -1 and errno, where ENOBUFS: messages were lost; EINTR: a signal.
  */
 ssize_t nl_receive(struct nl *nl)
 {
 	return mnl_socket_recvfrom(nl->sock, nl->rx, RX_SIZE);
 }
 
-/* Reads answers until the request is done. Return: 0, -1 told, or the callback's status. */
+/* Reads answers until the request is done. Return: 0, -1 (error printed), or @cb's status. */
 static int read_answer(struct nl *nl, const struct nlmsghdr *request, nl_cb cb, void *data,
 		       struct nl_result *result, bool *interrupted)
 {
@@ -176,12 +176,12 @@ static int read_answer(struct nl *nl, const struct nlmsghdr *request, nl_cb cb, 
 /**
  * nl_ask() - send a request and wait until it is done
  * @nl: connection
- * @nlh: the request, with NLM_F_ACK or NLM_F_DUMP; wiped, as it may hold keys
- * @cb: takes the messages of the answer; may be NULL
+ * @nlh: the request, with NLM_F_ACK or NLM_F_DUMP; wiped, because it may hold keys
+ * @cb: handles the messages of the answer; may be NULL
  * @data: for @cb
- * @result: what the kernel said at the end
+ * @result: final result from the kernel
  *
- * Return: 0; -1 and told: no answer came; else what @cb returned.
+ * Return: 0; -1 if no answer came (an error was printed); else what @cb returned.
  */
 int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_cb cb, void *data, struct nl_result *result)
 {
@@ -196,7 +196,7 @@ int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_cb cb, void *data, struct nl_
 	return ret;
 }
 
-/** nl_do() - nl_ask(), telling a refusal of @what. Return: a STATUS_* */
+/** nl_do() - nl_ask(), and print an error about @what on refusal. Return: a STATUS_* */
 int nl_do(struct nl *nl, struct nlmsghdr *nlh, const char *what, nl_cb cb, void *data)
 {
 	struct nl_result result;
@@ -209,8 +209,8 @@ int nl_do(struct nl *nl, struct nlmsghdr *nlh, const char *what, nl_cb cb, void 
 }
 
 /*
- * Which objects a dump has shown. If the databases change meanwhile, the kernel
- * says so and the dump is asked for again; what was printed is not printed twice.
+ * The objects that a dump has already shown. If the databases change during a dump,
+ * the kernel reports it and we repeat the dump, but do not print an object twice.
  */
 struct seen {
 	uint16_t attr;
@@ -255,15 +255,15 @@ static int see(const struct nlmsghdr *nlh, void *data)
 }
 
 /**
- * nl_dump() - ask for a list
+ * nl_dump() - request a list of objects
  * @nl: connection
  * @nlh: the request, with NLM_F_DUMP
  * @what: the command, for errors
- * @id_attr: u32 attribute that tells objects apart; 0: the list never changes
- * @cb: takes each object, once, as it arrives
+ * @id_attr: u32 attribute that identifies an object; 0: the list never changes
+ * @cb: handles each object once, as it arrives
  * @data: for @cb
  *
- * A dump that a change interrupts is repeated.
+ * A dump that was interrupted by a change is repeated.
  *
  * Return: a STATUS_*.
  */
@@ -296,7 +296,7 @@ int nl_dump(struct nl *nl, struct nlmsghdr *nlh, const char *what, uint16_t id_a
 	return nl_result_tell(what, &result);
 }
 
-/** nl_join() - receive the events of a multicast group. Return: 0, or -1 and told */
+/** nl_join() - receive the events of a multicast group. Return: 0, or -1 after printing an error */
 int nl_join(struct nl *nl, const char *group)
 {
 	uint32_t id = family_group(&nl->family, group);

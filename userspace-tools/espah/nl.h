@@ -6,16 +6,16 @@
 #include "cli.h"
 #include "family.h"
 
-/** NL_REQUEST_MAX - more than any request of ours takes, bytes */
+/** NL_REQUEST_MAX - bytes: buffer size for any request */
 #define NL_REQUEST_MAX 8192
 
 /**
- * struct nl - a socket that speaks to the family
- * @sock: libmnl's
- * @family: its number and groups
- * @seq: of the last request
- * @rcvbuf: bytes of answers that the kernel may queue for us
- * @rx: where messages arrive
+ * struct nl - a socket connected to the family
+ * @sock: socket of libmnl
+ * @family: ID and groups of the family
+ * @seq: sequence number of the last request
+ * @rcvbuf: bytes of answers that the kernel may queue for the socket
+ * @rx: receive buffer
  */
 struct nl {
 	struct mnl_socket *sock;
@@ -28,14 +28,14 @@ struct nl {
 /**
  * struct nl_result - how a request ended
  * @error: 0 or an errno
- * @text: the kernel's sentence, or empty
+ * @text: the kernel's error message, or empty
  */
 struct nl_result {
 	int error;
 	char text[256];
 };
 
-/** nl_cb - takes a message of an answer; not 0 ends the reading with that status */
+/** nl_cb - handles one message of an answer; a nonzero result stops reading with that status */
 typedef int (*nl_cb)(const struct nlmsghdr *nlh, void *data);
 
 struct nl *nl_get(struct cli *cli);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From the kernel's refusal to a sentence. */
+/* Error messages for requests that the kernel refused. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "nl.h"
 #include "words.h"
 
-/* The word that put the attribute which lies @offset into @request, or NULL. */
+/* The command word of the attribute at @offset in @request, or NULL. */
 static const char *culprit(const struct nlmsghdr *request, uint32_t offset)
 {
 	const struct nlattr *attr, *inner;
@@ -37,8 +37,8 @@ static const char *culprit(const struct nlmsghdr *request, uint32_t offset)
 }
 
 /*
- * The kernel names attributes as programs do, such as ESPAH_SA_DF. People typed
- * "df": what follows the second underscore, in small letters.
+ * The kernel names attributes by their constants, such as ESPAH_SA_DF. The user typed
+ * "df": the part after the second underscore, in lower case.
  */
 static void say_words(char *text)
 {
@@ -100,7 +100,7 @@ static void read_extack(const struct nlattr *first, size_t size, const struct nl
 /**
  * nl_result_read() - read an acknowledgement
  * @ack: a message of type NLMSG_ERROR or NLMSG_DONE
- * @request: what it answers, to name the attribute at fault; NULL if it is gone
+ * @request: the request, to name the attribute at fault; NULL if it is not available
  * @result: result
  */
 void nl_result_read(const struct nlmsghdr *ack, const struct nlmsghdr *request,
@@ -113,7 +113,7 @@ void nl_result_read(const struct nlmsghdr *ack, const struct nlmsghdr *request,
 	result->text[0] = '\0';
 	if (size < sizeof(int))
 		return;
-	/* a dump may end with a length, which is no error */
+	/* a dump may end with a positive length, which is not an error */
 	result->error = err->error < 0 ? -err->error : 0;
 	if (ack->nlmsg_type == NLMSG_ERROR) {
 		skip = sizeof(*err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Numbers, addresses, prefixes and ports: text to value and back. */
+/* Numbers, addresses, prefixes, marks, devices and ports: text to value and back. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <net/if.h>
@@ -12,11 +12,11 @@
 #include "words.h"
 
 /**
- * number_read() - decimal, or hexadecimal after 0x; no sign, no blank, nothing behind it
- * @word: what was typed
+ * number_read() - read a decimal number, or hexadecimal after 0x; no sign, blank or trailing text
+ * @word: the word that was typed
  * @value: result
  *
- * Return: whether it is one.
+ * Return: whether @word is a number.
  */
 bool number_read(const char *word, uint64_t *value)
 {
@@ -35,14 +35,14 @@ bool number_read(const char *word, uint64_t *value)
 }
 
 /**
- * parse_number() - a number within bounds
- * @what: the keyword it belongs to, for the error
- * @word: what was typed
- * @min: smallest that is accepted
- * @max: largest that is accepted
+ * parse_number() - read a number within bounds
+ * @what: the keyword before the number, for the error
+ * @word: the word that was typed
+ * @min: smallest accepted value
+ * @max: largest accepted value
  * @value: result
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int parse_number(const char *what, const char *word, uint64_t min, uint64_t max, uint64_t *value)
 {
@@ -64,7 +64,7 @@ int parse_u32(const char *what, const char *word, uint32_t *value)
 	return 0;
 }
 
-/** parse_label() - printable ASCII, as the kernel takes it */
+/** parse_label() - check a label: printable ASCII, as the kernel accepts */
 int parse_label(const char *word, const char **label)
 {
 	size_t len = strlen(word), i;
@@ -79,7 +79,7 @@ int parse_label(const char *word, const char **label)
 	return -1;
 }
 
-/** parse_spi() - an SPI that RFC 4303 2.1 does not reserve */
+/** parse_spi() - read an SPI; refuses those that RFC 4303 2.1 reserves */
 int parse_spi(const char *what, const char *word, uint32_t *spi)
 {
 	uint64_t n;
@@ -93,7 +93,7 @@ int parse_spi(const char *what, const char *word, uint32_t *spi)
 	return -1;
 }
 
-/** addr_read() - Return: whether @word is an IP address, which is in *@addr then */
+/** addr_read() - Return: whether @word is an IP address; stored in *@addr */
 bool addr_read(const char *word, struct addr *addr)
 {
 	memset(addr, 0, sizeof(*addr));
@@ -104,7 +104,7 @@ bool addr_read(const char *word, struct addr *addr)
 	return false;
 }
 
-/** addr_text() - Return: @addr in text, "any" if it is none; may lie in @buf */
+/** addr_text() - Return: @addr in text, "any" if it is empty; may point into @buf */
 const char *addr_text(const struct addr *addr, char buf[ADDR_TEXT_MAX])
 {
 	if (!addr_size(addr->family))
@@ -113,7 +113,7 @@ const char *addr_text(const struct addr *addr, char buf[ADDR_TEXT_MAX])
 	return buf;
 }
 
-/** prefix_text() - Return: @prefix in text; no length where all bits count */
+/** prefix_text() - Return: @prefix in text; a host address without its length */
 const char *prefix_text(const struct prefix *prefix, char buf[ADDR_TEXT_MAX])
 {
 	size_t used;
@@ -133,7 +133,7 @@ const char *family_text(uint8_t family)
 	return family == AF_INET ? "IPv4" : family == AF_INET6 ? "IPv6" : "?";
 }
 
-/** parse_addr() - an address; names are not resolved. Return: 0, or -1 and told */
+/** parse_addr() - read an address; names are not resolved. Return: 0, or -1 (error printed) */
 int parse_addr(const char *what, const char *word, struct addr *addr)
 {
 	if (addr_read(word, addr))
@@ -149,7 +149,7 @@ int parse_addr(const char *what, const char *word, struct addr *addr)
 	return -1;
 }
 
-/* Clears the bits behind the first @len. Return: whether one was set. */
+/* Clears the bits after the first @len bits. Return: whether any of them was set. */
 static bool mask(struct addr *addr, unsigned int len)
 {
 	uint8_t beyond = 0xff >> len % 8, was_set = 0;
@@ -163,13 +163,13 @@ static bool mask(struct addr *addr, unsigned int len)
 }
 
 /**
- * parse_prefix() - ADDR, ADDR/LEN, any, any4 or any6
+ * parse_prefix() - read ADDR, ADDR/LEN, any, any4 or any6
  * @what: "source" or "destination", for the error
- * @word: what was typed
- * @prefix: result; any: without a family
- * @family: set by all of them but "any"
+ * @word: the word that was typed
+ * @prefix: result; AF_UNSPEC for any, any4 and any6
+ * @family: result; unchanged for "any"
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint8_t *family)
 {
@@ -213,7 +213,7 @@ int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint
 	return 0;
 }
 
-/** parse_proto() - an upper-layer protocol by name or number. Return: 0, or -1 and told */
+/** parse_proto() - read a protocol name or number. Return: 0, or -1 after printing an error */
 int parse_proto(const char *word, uint8_t *proto)
 {
 	uint64_t n;
@@ -226,7 +226,7 @@ int parse_proto(const char *word, uint8_t *proto)
 	return 0;
 }
 
-/** parse_mark() - a mark, or MARK/MASK. Return: 0, or -1 and told */
+/** parse_mark() - read MARK or MARK/MASK. Return: 0, or -1 after printing an error */
 int parse_mark(const char *word, struct mark *mark)
 {
 	const char *slash = strchr(word, '/');
@@ -260,7 +260,7 @@ const char *mark_text(const struct mark *mark, char buf[24])
 	return buf;
 }
 
-/** parse_dev() - a network device by name or number. Return: 0, or -1 and told */
+/** parse_dev() - read a device name or index. Return: 0, or -1 after printing an error */
 int parse_dev(const char *word, uint32_t *index)
 {
 	uint64_t n;
@@ -278,7 +278,7 @@ int parse_dev(const char *word, uint32_t *index)
 	return 0;
 }
 
-/** dev_text() - Return: @buf with the device's name, or its number if there is none now */
+/** dev_text() - Return: @buf with the device name, or its index if the device is gone */
 const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX])
 {
 	if (!if_indextoname(index, buf))
@@ -286,7 +286,7 @@ const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX])
 	return buf;
 }
 
-/** ports_read() - A or A-B. Return: whether it is that, not whether A is lower */
+/** ports_read() - read A or A-B. Return: whether the syntax is right; A may exceed B */
 bool ports_read(const char *word, struct ports *ports)
 {
 	const char *dash = strchr(word, '-');
@@ -306,7 +306,7 @@ bool ports_read(const char *word, struct ports *ports)
 	return true;
 }
 
-/** parse_ports() - A or A-B. Return: 0, or -1 and told */
+/** parse_ports() - read A or A-B. Return: 0, or -1 after printing an error */
 int parse_ports(const char *what, const char *word, struct ports *ports)
 {
 	if (!ports_read(word, ports)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Numbers, addresses, prefixes, ports and keys: text to value and back. */
+/* Numbers, addresses, prefixes, marks, devices and ports: text to value and back. */
 #ifndef ESPAH_PARSE_H
 #define ESPAH_PARSE_H
 
@@ -8,29 +8,29 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/** ADDR_TEXT_MAX - room for any address or prefix in text */
+/** ADDR_TEXT_MAX - bytes: buffer size for any address or prefix in text */
 #define ADDR_TEXT_MAX 56
 
 /**
  * struct addr - an IP address
  * @family: AF_INET, AF_INET6, or AF_UNSPEC if there is none
- * @byte: network order; 4 or 16 of them
+ * @byte: the address in network order; 4 or 16 bytes
  */
 struct addr {
 	uint8_t family;
 	uint8_t byte[16];
 };
 
-/** struct prefix - an address and how many of its bits count; no family: any */
+/** struct prefix - an address and the length of its prefix, bits; AF_UNSPEC: any address */
 struct prefix {
 	struct addr addr;
 	uint8_t len;
 };
 
-/** DEV_TEXT_MAX - room for the name of a network device */
+/** DEV_TEXT_MAX - bytes: buffer size for the name of a network device */
 #define DEV_TEXT_MAX 17
 
-/** struct mark - a packet's mark, in the bits of @mask; no mask: any */
+/** struct mark - a packet mark, compared in the bits of @mask; @mask 0: any mark */
 struct mark {
 	uint32_t value;
 	uint32_t mask;
@@ -43,7 +43,7 @@ struct ports {
 	uint16_t max;
 };
 
-/** addr_size() - Return: bytes of an address of @family, 0 for others */
+/** addr_size() - Return: bytes of an address of @family, 0 for an unknown family */
 static inline size_t addr_size(uint8_t family)
 {
 	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;

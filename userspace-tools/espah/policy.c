@@ -125,7 +125,7 @@ static int done_one(struct cli *cli, struct job *job)
 	return nl_result_tell(job->what, &job->result);
 }
 
-/* Takes away again what a request has added. */
+/* Deletes the policy that a request has added. */
 static void take_back(struct cli *cli, const struct nlmsghdr *added)
 {
 	const struct nlattr *attr;
@@ -146,7 +146,7 @@ static void take_back(struct cli *cli, const struct nlmsghdr *added)
 		nl_result_tell("the removal of the other policy of the pair", &result);
 }
 
-/* @job is the second of two. Half of a pair is worse than none: undo what was added. */
+/* @job is the second of a pair. If only one of the two succeeded, deletes the added policy. */
 static int done_both(struct cli *cli, struct job *job)
 {
 	struct job *first = job - 1, *good;
@@ -188,7 +188,7 @@ static int queue_one(struct cli *cli, uint8_t cmd, const char *what,
 		job->reply = keep;
 	}
 	job->done = pair ? done_both : done_one;
-	/* what was there before cannot be put back: a new policy beats a hole */
+	/* after a replacement the old policy is lost: keeping the new one beats having none */
 	job->undo = cmd == ESPAH_CMD_POLICY_NEW && !policy->replace;
 	return queue_commit(cli);
 }
@@ -291,7 +291,7 @@ static int get(struct cli *cli, struct args *args)
 	return status;
 }
 
-/* The words of list and flush. Return: a STATUS_* */
+/* Reads the words of list and flush. Return: a STATUS_* */
 static int read_dir(struct args *args, const char *command, uint8_t *dir, bool *given)
 {
 	const char *word = args_next(args);

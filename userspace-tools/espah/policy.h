@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A policy: from words to a request, from an answer to text. */
+/* Policies: words to a request, answer to text. */
 #ifndef ESPAH_POLICY_H
 #define ESPAH_POLICY_H
 
@@ -9,7 +9,7 @@
 #include "print.h"
 #include "selector.h"
 
-/** enum policy_word - what words can say of a policy; bits of the masks below */
+/** enum policy_word - bits for the parts of a policy that a command can specify */
 enum policy_word {
 	POLICY_DIR = 1 << 0,
 	POLICY_SRC = 1 << 1,
@@ -36,11 +36,11 @@ enum policy_word {
 };
 
 /**
- * struct policy - what a command said of a policy
+ * struct policy - a policy as described by a command
  * @given: enum policy_word bits
- * @both: this one, which is outbound, and its mirror image
- * @replace: take the place of an equal one
- * The rest are the values of ESPAH_POLICY_* of the same names.
+ * @both: configure this outbound policy and its inbound mirror image
+ * @replace: replace an equal policy
+ * The other members are the values of the ESPAH_POLICY_* attributes of the same names.
  */
 struct policy {
 	uint32_t given;
@@ -58,10 +58,10 @@ struct policy {
 	struct selector sel;
 };
 
-/** PFP_WORDS - entries of pfp_words */
+/** PFP_WORDS - number of entries of pfp_words */
 #define PFP_WORDS 7
 
-/** pfp_words - what a packet can tell of a selector; types and codes stand where ports do */
+/** pfp_words - selector fields that can be taken from the packet; types and codes use port bits */
 extern const struct pfp_word {
 	const char *word;
 	uint32_t bit;
@@ -76,7 +76,7 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy);
 void policy_line(const struct nlattr **tb, char *buf, size_t size);
 const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size);
 json_t *policy_json(const struct nlattr **tb);
-/** policy_listing - policies */
+/** policy_listing - list of policies */
 extern const struct listing_kind policy_listing;
 
 #endif /* ESPAH_POLICY_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A policy: from a netlink answer to text and JSON. */
+/* Policies: netlink answer to text and JSON. */
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "policy.h"
 #include "words.h"
 
-/* Whether the word is the one for this policy: ports and types have the same flags. */
+/* Whether the word applies to this policy: ports and ICMP types share the same flags. */
 static bool pfp_has(const struct pfp_word *word, const struct nlattr **tb)
 {
 	const struct nlattr *sel[ESPAH_SEL_MAX + 1];
@@ -23,7 +23,7 @@ static bool pfp_has(const struct pfp_word *word, const struct nlattr **tb)
 	       (is_type == types || word->bit & ~(ESPAH_PFP_SPORT | ESPAH_PFP_DPORT));
 }
 
-/** policy_verdict() - Return: @buf with what the policy does, such as "bypass" */
+/** policy_verdict() - Return: @buf with the action of the policy, such as "bypass" */
 const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 {
 	uint8_t action = attr_u8(tb[ESPAH_POLICY_ACTION], 0xff);
@@ -38,7 +38,7 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 		return buf;
 	}
 	template_get(tb[ESPAH_POLICY_TEMPLATE], tmpl);
-	/* shown only where it is not what one would expect */
+	/* the automatic value is not shown */
 	if (mss == ESPAH_MSS_OFF)
 		snprintf(clamp, sizeof(clamp), " mss off");
 	else if (mss != ESPAH_MSS_AUTO)
@@ -58,7 +58,7 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 	return buf;
 }
 
-/** policy_line() - one line that tells a policy from others */
+/** policy_line() - format one line that identifies a policy */
 void policy_line(const struct nlattr **tb, char *buf, size_t size)
 {
 	char text[SELECTOR_TEXT_MAX], verdict[SELECTOR_TEXT_MAX + 40];

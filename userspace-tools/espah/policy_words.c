@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A policy: from words to a netlink request. */
+/* Policies: words to a netlink request. */
 #include <netinet/in.h>
 #include <string.h>
 
@@ -78,7 +78,7 @@ static int read_mss(const char *word, uint16_t *mss)
 	return 0;
 }
 
-/* src,dst,proto,sport,dport,type,code: any of them */
+/* Reads a comma-separated list of src, dst, proto, sport, dport, type, code. */
 static int read_pfp(const char *list, uint32_t *pfp)
 {
 	size_t len;
@@ -101,7 +101,7 @@ static int read_pfp(const char *list, uint32_t *pfp)
 	return -1;
 }
 
-/* [esp|ah] tunnel ADDR ADDR | [esp|ah] transport [ADDR ADDR] */
+/* Reads [esp|ah] tunnel ADDR ADDR | [esp|ah] transport [ADDR ADDR] */
 static int read_template(struct args *args, struct template *tmpl)
 {
 	const char *word, *next, *after = "protect";
@@ -145,7 +145,7 @@ static int read_template(struct args *args, struct template *tmpl)
 	return 0;
 }
 
-/* the SA that was named last */
+/* The last template that the command has named. */
 static struct template *last_template(struct policy *policy)
 {
 	unsigned int n = template_count(policy->tmpl);
@@ -153,7 +153,7 @@ static struct template *last_template(struct policy *policy)
 	return &policy->tmpl[n ? n - 1 : 0];
 }
 
-/* Return: 0, or -1 and told. */
+/* Return: 0, or -1 after printing an error. */
 static int read_keyword(struct args *args, const char *word, uint32_t bit, struct policy *policy)
 {
 	struct template *tmpl;
@@ -220,7 +220,7 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 	return -1;
 }
 
-/* The name of a protocol may stand without the word proto. */
+/* The keyword proto may be omitted before the name of a protocol. */
 static bool is_proto(const char *word, uint8_t *proto)
 {
 	return (*word < '0' || *word > '9') && !same(word, "any") &&
@@ -228,8 +228,8 @@ static bool is_proto(const char *word, uint8_t *proto)
 }
 
 /*
- * Whether a template begins with this word, after another one. Behind a template, esp and ah
- * without a mode are half of one, never the protocol that the policy is about.
+ * Whether this word begins a further template. After a template, esp and ah always begin
+ * another template; they are never the protocol of the selector.
  */
 static bool is_outer(const char *word, const struct policy *policy)
 {
@@ -239,7 +239,7 @@ static bool is_outer(const char *word, const struct policy *policy)
 				       word_value(WORD_MODE, word, &value));
 }
 
-/* Another SA, which takes what the last one has made. Return: 0, or -1 and told. */
+/* Reads a further template; its SA protects the packets of the previous SA. Return: 0, or -1. */
 static int read_outer(struct args *args, struct policy *policy)
 {
 	unsigned int n = template_count(policy->tmpl);
@@ -253,11 +253,11 @@ static int read_outer(struct args *args, struct policy *policy)
 	return read_template(args, &policy->tmpl[n]);
 }
 
-/* A word that is no keyword: source, then destination. */
+/* Reads a word that is not a keyword: first the source, then the destination. */
 static int read_side(const char *word, const char *command, uint8_t *family,
 		     struct policy *policy)
 {
-	/* a slow look, that most words of a long batch do not need */
+	/* suggest() is slow: skip it for words that look like addresses */
 	const char *near = strpbrk(word, ".:/,-") ? NULL : suggest(word, keyword_name);
 
 	if (policy->given & POLICY_DST || near) {
@@ -276,7 +276,7 @@ static int read_side(const char *word, const char *command, uint8_t *family,
 	return list_parse_addrs("destination", word, &policy->sel.dst, family);
 }
 
-/* what only outbound policies have */
+/* options of outbound policies only */
 static const uint32_t outbound = POLICY_QUEUE | POLICY_UNREACH;
 
 static int check(const char *command, bool with_action, uint8_t family, struct policy *policy)
@@ -339,12 +339,12 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 
 /**
  * policy_read() - read the words that describe a policy
- * @args: the words; all are read
- * @command: such as "policy add", for errors
- * @with_action: it also says what to do; otherwise it may be just "id N"
+ * @args: the words; all are consumed
+ * @command: command, such as "policy add", for errors
+ * @with_action: the words include an action; otherwise they may be just "id N"
  * @policy: result
  *
- * Source and destination are the words that are no keywords, in this order.
+ * The words that are not keywords are the source and the destination, in this order.
  *
  * Return: STATUS_OK or STATUS_USAGE.
  */
@@ -397,7 +397,7 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 	return check(command, with_action, family, policy) ? STATUS_USAGE : STATUS_OK;
 }
 
-/* Sides are swapped, but types and codes are of no side. */
+/* Swaps source and destination flags. Flags of ICMP types and codes stay. */
 static uint32_t pfp_mirror(uint32_t pfp, uint8_t proto)
 {
 	uint32_t ports = ESPAH_PFP_SPORT | ESPAH_PFP_DPORT, sides = ESPAH_PFP_SRC | ESPAH_PFP_DST;
@@ -411,7 +411,7 @@ static uint32_t pfp_mirror(uint32_t pfp, uint8_t proto)
 	return pfp;
 }
 
-/** policy_mirror() - turn a policy into the one for the answers to its packets */
+/** policy_mirror() - turn a policy into the policy for the reverse traffic */
 void policy_mirror(struct policy *policy)
 {
 	policy->dir = policy->dir == ESPAH_DIR_OUT ? ESPAH_DIR_IN : ESPAH_DIR_OUT;
@@ -422,7 +422,7 @@ void policy_mirror(struct policy *policy)
 	template_mirror(policy->tmpl);
 }
 
-/** policy_put() - put what was given to a request */
+/** policy_put() - add the given parts of a policy to a request */
 void policy_put(struct nlmsghdr *nlh, const struct policy *policy)
 {
 	if (policy->given & POLICY_ID) {

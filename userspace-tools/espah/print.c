@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tables for people, JSON for programs. */
+/* Output: tables for users, JSON for programs. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static void add_cell(struct table *table, char *text)
 /**
  * table_start() - begin a table
  * @table: result
- * @headings: of the columns, then NULL; a leading ">" makes one right-aligned
+ * @headings: headings of the columns, then NULL; a leading ">" right-aligns a column
  */
 void table_start(struct table *table, const char *const *headings)
 {
@@ -84,13 +84,13 @@ static void next_cell(struct table *table, char *text)
 	}
 }
 
-/** table_text() - the next cell, row by row */
+/** table_text() - add the next cell, row by row */
 void table_text(struct table *table, const char *text)
 {
 	next_cell(table, strdup(text));
 }
 
-/** table_cell() - the next cell, from a format as printf() has it */
+/** table_cell() - add the next cell from a printf() format */
 void table_cell(struct table *table, const char *fmt, ...)
 {
 	char *text = NULL;
@@ -103,7 +103,7 @@ void table_cell(struct table *table, const char *fmt, ...)
 	next_cell(table, text);
 }
 
-/** table_end() - print what waits; a table without rows prints nothing */
+/** table_end() - print the stored rows; a table without rows prints nothing */
 void table_end(struct table *table)
 {
 	unsigned int i;
@@ -117,11 +117,11 @@ void table_end(struct table *table)
 	table->count = 0;
 }
 
-/* Marks a string that stands for a number which jansson's signed 64 bits do not hold. */
+/* Prefix of a string that represents a number too large for jansson's signed 64 bits. */
 #define BIG_MARK "\x01"
 #define BIG_ESCAPED "\"\\u0001"
 
-/** json_u64() - Return: a number, right up to 2^64 - 1, if printed by json_print() */
+/** json_u64() - Return: a number up to 2^64 - 1; print it with json_print() */
 json_t *json_u64(uint64_t value)
 {
 	char text[24];
@@ -158,7 +158,7 @@ void json_print(json_t *value)
 	putchar('\n');
 }
 
-/** json_list_start() - begin an array; its elements are printed as they come */
+/** json_list_start() - begin an array; its elements are printed immediately */
 void json_list_start(struct json_list *list)
 {
 	list->any = false;
@@ -181,7 +181,7 @@ void json_list_end(struct json_list *list, bool last)
 		putchar('\n');
 }
 
-/** listing_start() - begin an array, or what people see instead */
+/** listing_start() - begin a JSON array, or a table for users */
 void listing_start(struct listing *listing, const struct listing_kind *kind, bool json)
 {
 	listing->kind = kind;
@@ -192,7 +192,7 @@ void listing_start(struct listing *listing, const struct listing_kind *kind, boo
 		table_start(&listing->table, kind->headings);
 }
 
-/** listing_add() - the object of a message; a nl_cb */
+/** listing_add() - add the object of a message to the list; a nl_cb */
 int listing_add(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nlattr *tb[LISTING_ATTRS + 1];
@@ -207,7 +207,7 @@ int listing_add(const struct nlmsghdr *nlh, void *data)
 	return ferror(stdout) ? STATUS_REFUSED : 0;
 }
 
-/** listing_end() - end it; @last: nothing follows an array in the document */
+/** listing_end() - end the list; @last: nothing follows the array in the document */
 void listing_end(struct listing *listing, bool last)
 {
 	if (listing->json)
@@ -216,7 +216,7 @@ void listing_end(struct listing *listing, bool last)
 		table_end(&listing->table);
 }
 
-/** json_set() - set a member; @value is taken over */
+/** json_set() - set a member; takes ownership of @value */
 void json_set(json_t *object, const char *name, json_t *value)
 {
 	if (json_object_set_new(object, name, value)) {
@@ -242,7 +242,7 @@ json_t *json_addr(const struct addr *addr)
 	return addr_size(addr->family) ? json_string(addr_text(addr, buf)) : json_null();
 }
 
-/** json_prefix() - Return: a prefix as a string, "any" if all match */
+/** json_prefix() - Return: a prefix as a string, "any" if it matches all addresses */
 json_t *json_prefix(const struct prefix *prefix)
 {
 	char buf[ADDR_TEXT_MAX];
@@ -250,7 +250,7 @@ json_t *json_prefix(const struct prefix *prefix)
 	return json_string(prefix_text(prefix, buf));
 }
 
-/** age_text() - Return: how long ago @added was, such as "3m12s" */
+/** age_text() - Return: the time since @added, such as "3m12s" */
 const char *age_text(uint64_t added, char buf[24])
 {
 	uint64_t now = time(NULL);
@@ -258,7 +258,7 @@ const char *age_text(uint64_t added, char buf[24])
 	return added ? seconds_text(now > added ? now - added : 0, buf) : "-";
 }
 
-/** seconds_text() - Return: a span of time that is easy to read, such as "3m12s" */
+/** seconds_text() - Return: a duration in readable form, such as "3m12s" */
 const char *seconds_text(uint64_t s, char buf[24])
 {
 	if (s < 60)
@@ -283,7 +283,7 @@ const char *time_text(uint64_t when, char buf[32])
 	return buf;
 }
 
-/** bytes_text() - Return: a byte count that is easy to read, such as "1.4 MB" */
+/** bytes_text() - Return: a byte count in readable form, such as "1.4 MB" */
 const char *bytes_text(uint64_t bytes, char buf[24])
 {
 	static const char *const unit[] = { "kB", "MB", "GB", "TB", "PB", "EB" };
@@ -339,7 +339,7 @@ static void list_drop(const char *name, uint64_t count, const char *text, void *
 	json_array_append_new(drops->list, entry);
 }
 
-/** drops_json() - Return: an array of {name, count, text}; @zeros: also what never happened */
+/** drops_json() - Return: an array of {name, count, text}; @zeros: include zero counts */
 json_t *drops_json(const struct nlattr *drops, bool zeros)
 {
 	struct drops_list list = { .list = json_array(), .zeros = zeros };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Tables for people, JSON for programs. */
+/* Output: tables for users, JSON for programs. */
 #ifndef ESPAH_PRINT_H
 #define ESPAH_PRINT_H
 
@@ -12,20 +12,20 @@
 
 #include "parse.h"
 
-/** TABLE_COLUMNS - most columns of a table */
+/** TABLE_COLUMNS - maximum number of columns of a table */
 #define TABLE_COLUMNS 16
-/** TABLE_ROWS - rows that are looked at before the widths are chosen */
+/** TABLE_ROWS - number of rows that determine the column widths */
 #define TABLE_ROWS 256
 
 /**
- * struct table - columns that align, without holding more than TABLE_ROWS rows
- * @columns: how many
- * @right: right-aligned ones
- * @width: of each
- * @cell: texts that wait, the headings first
- * @count: how many of them
- * @streaming: widths are chosen, rows are printed as they come
- * @rows: complete rows so far, without the headings
+ * struct table - a table with aligned columns that stores at most TABLE_ROWS rows
+ * @columns: number of columns
+ * @right: whether a column is right-aligned
+ * @width: characters: width of each column
+ * @cell: texts not printed yet, the headings first
+ * @count: number of texts in @cell
+ * @streaming: the widths are fixed, rows are printed immediately
+ * @rows: number of complete rows so far, without the headings
  */
 struct table {
 	unsigned int columns;
@@ -51,15 +51,15 @@ void json_list_start(struct json_list *list);
 void json_list_add(struct json_list *list, json_t *object);
 void json_list_end(struct json_list *list, bool last);
 
-/** LISTING_ATTRS - highest attribute of what is listed */
+/** LISTING_ATTRS - highest attribute type of a listed object */
 #define LISTING_ATTRS 63
 
 /**
- * struct listing_kind - what is listed, and how
- * @max: its highest attribute
- * @json: an element of the array
- * @row: prints it for people, as a row of the table if there are @headings
- * @headings: of the table; may be NULL
+ * struct listing_kind - a kind of object, and how to list it
+ * @max: highest attribute type of the object
+ * @json: returns the object as an element of the array
+ * @row: prints the object for users, as a row of the table if @headings is set
+ * @headings: headings of the table; may be NULL
  */
 struct listing_kind {
 	uint16_t max;
@@ -68,7 +68,7 @@ struct listing_kind {
 	const char *const *headings;
 };
 
-/** struct listing - objects as they come */
+/** struct listing - state of a list that is printed object by object */
 struct listing {
 	const struct listing_kind *kind;
 	bool json;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests that change something. Outside a batch each is sent at once. In a
- * batch they are collected: one system call hands some hundreds to the kernel,
- * which has carried all of them out when it returns; then the answers are read:
- * only the last request asks for one, others are answered if they are refused.
+ * Requests that change something. Outside a batch, each request is sent at once. In a
+ * batch they are collected: one system call passes several hundred requests to the kernel,
+ * which has executed all of them when the call returns. Then the answers are read. Only
+ * the last request asks for an answer; the kernel answers others only if it refuses them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 
 #include "queue.h"
 
-/* Less than the default socket send buffer, which bounds a message. */
+/* bytes: less than the default socket send buffer, which limits the size of a message */
 #define BURST_BYTES (96 * 1024)
 #define BURST_JOBS 512
-/* What the answers to one request may occupy in the receive buffer: bookkeeping included. */
+/* bytes of the receive buffer, with kernel overhead, for the answers to one request */
 #define ANSWER_BYTES 8192
 
 struct queue {
@@ -45,7 +45,7 @@ static struct queue *queue_get(struct cli *cli)
 		free(queue);
 		return NULL;
 	}
-	/* answers that do not fit into the receive buffer would be lost */
+	/* limit the burst, because answers that exceed the receive buffer are lost */
 	queue->limit = nl->rcvbuf / ANSWER_BYTES;
 	if (queue->limit > BURST_JOBS)
 		queue->limit = BURST_JOBS;
@@ -62,12 +62,12 @@ static int flush(struct cli *cli, bool more);
  * @cli: state
  * @cmd: command of the family
  * @what: the command, for errors; must stay valid
- * @pair: 0; or 1, then 2: both go into the same burst
+ * @pair: 0: single request; 1, then 2: a pair, sent in the same burst
  *
- * The caller puts attributes to job->nlh, sets the callbacks, then calls
- * queue_commit(). An earlier burst may have to be sent first.
+ * The caller adds attributes to job->nlh, sets the callbacks, then calls
+ * queue_commit(). If the burst is full, queue_add() sends it first.
  *
- * Return: the job, or NULL and told: stop.
+ * Return: the job; NULL after printing an error: the caller stops.
  */
 struct job *queue_add(struct cli *cli, uint8_t cmd, const char *what, unsigned int pair)
 {
@@ -94,12 +94,12 @@ struct job *queue_add(struct cli *cli, uint8_t cmd, const char *what, unsigned i
 }
 
 /**
- * queue_commit() - the request begun by queue_add() is complete
+ * queue_commit() - complete the request begun by queue_add()
  * @cli: state
  *
- * The first of a pair only waits for the second.
+ * The first request of a pair is not sent before the second.
  *
- * Return: a STATUS_*; within a batch mostly STATUS_OK, as the answer comes later.
+ * Return: a STATUS_*; in a batch STATUS_OK, because the answer comes later.
  */
 int queue_commit(struct cli *cli)
 {
@@ -130,7 +130,7 @@ static void take(struct cli *cli, const struct nlmsghdr *nlh)
 	}
 }
 
-/* Requests are carried out in their order: the answer to the last one ends them all. */
+/* Reads answers. Requests are executed in order, so the last request's answer ends the burst. */
 static int collect(struct cli *cli)
 {
 	const struct job *last = &cli->queue->job[cli->queue->count - 1];
@@ -153,7 +153,7 @@ static int collect(struct cli *cli)
 	return 0;
 }
 
-/* Tells how each job ended, in their order; without --force the first error only. */
+/* Reports the result of each job in order; without --force only the first error. */
 static int settle(struct cli *cli, const char *file)
 {
 	struct queue *queue = cli->queue;
@@ -190,8 +190,8 @@ static int settle(struct cli *cli, const char *file)
 }
 
 /*
- * Ends a burst that another one follows. The module leaves it to the last request of a message to
- * go through offloaded connections, and this is none: netlink itself answers it.
+ * Ends a burst that is followed by another one. The module walks the offloaded connections at the
+ * last request of a message. This no-op avoids that walk, because netlink itself answers it.
  */
 static void add_noop(struct cli *cli)
 {
@@ -205,7 +205,7 @@ static void add_noop(struct cli *cli)
 	mnl_nlmsg_batch_next(queue->batch);
 }
 
-/* @more: another burst follows. Return: a STATUS_*; errors have been told with their lines. */
+/* @more: another burst follows. Return: a STATUS_*; errors were printed with line numbers. */
 static int flush(struct cli *cli, bool more)
 {
 	struct queue *queue = cli->queue;
@@ -226,7 +226,7 @@ static int flush(struct cli *cli, bool more)
 		status = settle(cli, file);
 	for (i = 0; i < queue->count; i++)
 		json_decref(queue->job[i].json);
-	/* there may be keys in it */
+	/* the buffer may hold keys */
 	explicit_bzero(queue->buf, mnl_nlmsg_batch_size(queue->batch));
 	mnl_nlmsg_batch_reset(queue->batch);
 	queue->count = 0;
@@ -236,10 +236,10 @@ static int flush(struct cli *cli, bool more)
 }
 
 /**
- * queue_flush() - send what waits, and wait until the kernel has answered
+ * queue_flush() - send the collected requests, and wait until the kernel has answered
  * @cli: state
  *
- * Return: a STATUS_*; errors have been told with their lines.
+ * Return: a STATUS_*; errors have been printed with their line numbers.
  */
 int queue_flush(struct cli *cli)
 {
@@ -247,10 +247,10 @@ int queue_flush(struct cli *cli)
 }
 
 /**
- * queue_barrier() - before a command that must see what earlier ones did
+ * queue_barrier() - complete earlier requests before a command that depends on them
  * @cli: state
  *
- * Return: STATUS_OK: go on; else the batch stops.
+ * Return: STATUS_OK to continue; otherwise the batch stops.
  */
 int queue_barrier(struct cli *cli)
 {
@@ -260,10 +260,10 @@ int queue_barrier(struct cli *cli)
 }
 
 /**
- * queue_ready() - before a command that asks the module: a barrier, and a connection
+ * queue_ready() - prepare a command that queries the module: a barrier, and a connection
  * @cli: state
  *
- * Return: STATUS_OK, or a STATUS_* and told.
+ * Return: STATUS_OK, or another STATUS_* after printing an error.
  */
 int queue_ready(struct cli *cli)
 {
@@ -274,7 +274,7 @@ int queue_ready(struct cli *cli)
 	return nl_get(cli) ? STATUS_OK : STATUS_REFUSED;
 }
 
-/** queue_free() - forget what waits; @queue may be NULL */
+/** queue_free() - free the queue and unsent requests; @queue may be NULL */
 void queue_free(struct queue *queue)
 {
 	if (!queue)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Requests that change something: sent in bursts, their answers read afterwards. */
+/* Requests that change something: sent in bursts, with the answers read afterwards. */
 #ifndef ESPAH_QUEUE_H
 #define ESPAH_QUEUE_H
 
@@ -8,19 +8,18 @@
 #include "nl.h"
 
 /**
- * struct job - a request on its way
- * @nlh: its message, to put attributes to
+ * struct job - a request in progress
+ * @nlh: message of the request, to which the caller adds attributes
  * @what: the command, for errors
- * @line: of the batch
- * @pair: of two that belong together, this is the first (1) or second (2)
- * @undo: if the other one of a pair fails, this one is removed again
- * @answered: its acknowledgement came
- * @result: how it ended
- * @reply: takes a message of its answer; may be NULL
- * @done: tells how it ended, after all of the burst; NULL: only an error is told.
- *        With @pair the first one's @done is not called, and the second one's is
- *        called with the second.
- * @json: what @reply made of the answer, freed afterwards
+ * @line: line number in the batch
+ * @pair: 0: single request; 1 or 2: first or second request of a pair
+ * @undo: undo this request if the other one of the pair fails
+ * @answered: the acknowledgement was received
+ * @result: result of the request
+ * @reply: handles a message of the answer; may be NULL
+ * @done: reports the result after the whole burst; NULL: only an error is printed.
+ *        Of a pair, only @done of the second job is called.
+ * @json: JSON that @reply made from the answer; freed after @done
  */
 struct job {
 	struct nlmsghdr *nlh;

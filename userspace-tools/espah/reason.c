@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah explain reason: what to look at when packets are dropped. The kernel says what it means. */
+/* espah explain reason: what to check when packets are dropped. The kernel explains the reason. */
 #include <string.h>
 
 #include "cli.h"

@@ -217,7 +217,7 @@ static int del(struct cli *cli, struct args *args)
 	return status ? status : change(cli, ESPAH_CMD_SA_DEL, "sa del", &sa);
 }
 
-/* Flushes are not reordered with, or run after, something that failed. */
+/* A flush waits for the earlier requests, and does not run if one of them failed. */
 static int flush(struct cli *cli, struct args *args)
 {
 	struct sa sa;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A security association: from words to a request, from an answer to text. */
+/* Security associations: words to a request, answer to text. */
 #ifndef ESPAH_SA_H
 #define ESPAH_SA_H
 
@@ -13,7 +13,7 @@
 #include "print.h"
 #include "tfc.h"
 
-/** enum sa_word - what words can say of an SA; bits of the masks below */
+/** enum sa_word - bits for the parts of an SA that a command can specify */
 enum sa_word {
 	SA_DIR = 1 << 0,
 	SA_SPI = 1 << 1,
@@ -49,11 +49,12 @@ enum sa_word {
 };
 
 /**
- * struct sa - what a command said of an SA; sa_wipe() it
+ * struct sa - an SA as described by a command; its owner calls sa_wipe() after use
  * @given: enum sa_word bits
  * @sport: UDP source port of SA_ENCAP; 0: no UDP encapsulation
- * @dport: its destination port
- * The rest are the values of ESPAH_SA_* of the same names, SPIs in host order.
+ * @dport: UDP destination port of SA_ENCAP
+ * The other members are the values of the ESPAH_SA_* attributes of the same names.
+ * SPIs are in host order.
  */
 struct sa {
 	uint32_t given;
@@ -96,7 +97,7 @@ void sa_wipe(struct sa *sa);
 void sa_print(const struct nlattr **tb);
 void sa_line(const struct nlattr **tb, char *buf, size_t size);
 json_t *sa_json(const struct nlattr **tb);
-/** sa_listing - SAs, a line each */
+/** sa_listing - list of SAs, one line each */
 extern const struct listing_kind sa_listing;
 
 #endif /* ESPAH_SA_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A security association: from a netlink answer to text and JSON. */
+/* Security associations: netlink answer to text and JSON. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
@@ -30,8 +30,8 @@ static bool larval(const struct nlattr **tb)
 }
 
 /**
- * sa_line() - the one line that tells an SA from others
- * @tb: its attributes, absent ones are left out
+ * sa_line() - format one line that identifies an SA
+ * @tb: attributes of the SA; absent ones are omitted
  * @buf: result
  * @size: of @buf
  */
@@ -81,7 +81,7 @@ static void print_hex(const char *what, const struct nlattr *key)
 	putchar('\n');
 }
 
-/** sa_print() - print an SA as a block of lines, everything that is known */
+/** sa_print() - print an SA with all its attributes, as a block of lines */
 void sa_print(const struct nlattr **tb)
 {
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
@@ -106,7 +106,7 @@ void sa_print(const struct nlattr **tb)
 	fputs("   ", stdout);
 	if (tb[ESPAH_SA_DF])
 		printf(" df %s ", word_of(WORD_DF, attr_u8(tb[ESPAH_SA_DF], 0xff)));
-	/* 0: nothing was sent yet */
+	/* 0: no packet was sent yet */
 	if (attr_u32(tb[ESPAH_SA_PMTU], 0))
 		printf(" pmtu %u ", attr_u32(tb[ESPAH_SA_PMTU], 0));
 	if (flags & ESPAH_SA_F_ESN)
@@ -167,7 +167,7 @@ static json_t *hex(const struct nlattr *key)
 	return value;
 }
 
-/** sa_json() - Return: an SA as an object; read-only attributes only if they are there */
+/** sa_json() - Return: an SA as an object; absent read-only attributes are omitted */
 json_t *sa_json(const struct nlattr **tb)
 {
 	static const struct {

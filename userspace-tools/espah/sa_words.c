@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A security association: from words to a netlink request. */
+/* Security associations: words to a netlink request. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static const struct {
 	{ "vrf", SA_VRF },
 };
 
-/* What a missing one is called, in the order in which one would type them. */
+/* Names of required words for errors, in the order in which users type them. */
 static const struct {
 	uint32_t bit;
 	const char *text;
@@ -132,7 +132,7 @@ static int read_cpus(const char *value, uint16_t *cpus)
 	return 0;
 }
 
-/* Return: 0, or -1 and told. */
+/* Return: 0, or -1 after printing an error. */
 static int read_value(const char *word, const char *value, uint32_t bit, struct sa *sa)
 {
 	switch (bit) {
@@ -174,7 +174,7 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 	return -1;
 }
 
-/* "udp SPORT DPORT", or "off" where that is taken. */
+/* Reads "udp SPORT DPORT", or "off" if the command accepts it. */
 static int read_encap(struct args *args, uint32_t takes, struct sa *sa)
 {
 	const char *kind = args_value(args, "encap"), *value;
@@ -198,7 +198,7 @@ static int read_encap(struct args *args, uint32_t takes, struct sa *sa)
 	return 0;
 }
 
-/* The word after the mode, unless it is a keyword: the kernel knows which exist. */
+/* Reads the algorithm: the word after the mode, unless it is a keyword. The kernel checks it. */
 static int read_alg(struct args *args, struct sa *sa)
 {
 	const char *next = args_peek(args);
@@ -286,11 +286,11 @@ static int check(const char *command, uint32_t needs, const struct sa *sa)
 /**
  * sa_read() - read the words that describe an SA, in any order
  * @cli: state
- * @args: the words; all are read
+ * @args: the words; all are consumed
  * @command: such as "sa add", for errors
- * @takes: enum sa_word bits that it takes; "esp" and "ah" always
- * @needs: those that it cannot do without
- * @sa: result, to be wiped
+ * @takes: enum sa_word bits that the command accepts; "esp" and "ah" are always accepted
+ * @needs: enum sa_word bits that the command requires
+ * @sa: result; the caller wipes it
  *
  * Return: a STATUS_*.
  */
@@ -326,7 +326,7 @@ int sa_read(struct cli *cli, struct args *args, const char *command, uint32_t ta
 	return check(command, needs, sa);
 }
 
-/** sa_put() - put what was given to a request */
+/** sa_put() - add the given parts of an SA to a request */
 void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 {
 	uint32_t flags = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Selectors and templates: from words to attributes, from attributes to text. */
+/* Selectors and templates: words to attributes, attributes to text. */
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "selector.h"
 #include "words.h"
 
-/** selector_clear() - make a selector that any packet matches; ranges in its lists are not touched */
+/** selector_clear() - make a selector that matches any packet; ranges in its lists stay */
 void selector_clear(struct selector *sel)
 {
 	list_clear(&sel->src);
@@ -28,11 +28,11 @@ void selector_clear(struct selector *sel)
 }
 
 /**
- * selector_check() - see that the parts of a selector fit together
+ * selector_check() - check that the parts of a selector are consistent
  * @command: such as "policy add", for errors
- * @sel: @family is AF_UNSPEC if no word told it
+ * @sel: @family is AF_UNSPEC if no word specified it
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int selector_check(const char *command, const struct selector *sel)
 {
@@ -70,7 +70,7 @@ int selector_check(const char *command, const struct selector *sel)
 	return 0;
 }
 
-/** selector_mirror() - turn a selector into that of the other direction */
+/** selector_mirror() - turn a selector into the selector of the other direction */
 void selector_mirror(struct selector *sel)
 {
 	struct list list = sel->src;
@@ -104,14 +104,14 @@ static void put_ports(struct nlmsghdr *nlh, uint16_t min, uint16_t max, uint16_t
 	}
 }
 
-/** selector_put() - put a selector as a nest of type @type */
+/** selector_put() - add a selector to a message as a nest of type @type */
 void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *sel)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
 	struct prefix src, dst;
 	bool src_lists = !list_prefix(&sel->src, &src), dst_lists = !list_prefix(&sel->dst, &dst);
 
-	/* lists do not tell the family by themselves */
+	/* lists do not carry the address family */
 	if (src_lists || dst_lists || (!src.addr.family && !dst.addr.family))
 		mnl_attr_put_u8(nlh, ESPAH_SEL_FAMILY, sel->family);
 	if (src_lists)
@@ -197,7 +197,7 @@ void selector_get(const struct nlattr *nest, struct selector *sel)
 	sel->dev = attr_u32(tb[ESPAH_SEL_IFINDEX], 0);
 }
 
-/* "any" alone would not tell the family, and these words can be typed again. */
+/* Text of one side. "any4" and "any6" keep the family, and the command accepts them as input. */
 static const char *side_text(const struct selector *sel, const struct list *list,
 			     char buf[LIST_TEXT_MAX])
 {
@@ -206,7 +206,7 @@ static const char *side_text(const struct selector *sel, const struct list *list
 	return sel->family == AF_INET6 ? "any6" : "any4";
 }
 
-/* What a selector says beside addresses; these are its keywords as well. */
+/* Fields of a selector other than addresses. The names are also keywords of the command. */
 static const struct {
 	const char *word;
 	size_t offset;
@@ -220,7 +220,7 @@ static const struct list *field(const struct selector *sel, unsigned int i)
 	return (const struct list *)((const char *)sel + fields[i].offset);
 }
 
-/** selector_traffic() - Return: all but addresses, such as "tcp dport 443", "any" if all */
+/** selector_traffic() - Return: all but addresses, such as "tcp dport 443"; "any" if empty */
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX])
 {
 	char proto[8], text[LIST_TEXT_MAX], mark[24], dev[DEV_TEXT_MAX];
@@ -252,7 +252,7 @@ const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MA
 	return buf;
 }
 
-/** selector_text() - Return: "SRC -> DST", then protocol and ports unless all match */
+/** selector_text() - Return: "SRC -> DST", then protocol and ports if restricted */
 const char *selector_text(const struct selector *sel, char buf[SELECTOR_TEXT_MAX])
 {
 	char traffic[SELECTOR_TEXT_MAX];
@@ -287,7 +287,7 @@ void selector_json(const struct selector *sel, json_t *object)
 		json_set(object, "dev", json_string(dev_text(sel->dev, text)));
 }
 
-/** template_count() - Return: how many templates there are */
+/** template_count() - Return: the number of templates */
 unsigned int template_count(const struct template *tmpl)
 {
 	unsigned int n = 0;
@@ -297,7 +297,7 @@ unsigned int template_count(const struct template *tmpl)
 	return n;
 }
 
-/** template_mirror() - turn templates into those of the other direction */
+/** template_mirror() - turn templates into the templates of the other direction */
 void template_mirror(struct template *tmpl)
 {
 	unsigned int i;
@@ -310,7 +310,7 @@ void template_mirror(struct template *tmpl)
 	}
 }
 
-/** template_put() - put templates as a nest of type @type, each nested in the one before */
+/** template_put() - add templates as nests of type @type, each inside the previous one */
 void template_put(struct nlmsghdr *nlh, uint16_t type, const struct template *tmpl)
 {
 	unsigned int i, n = template_count(tmpl);
@@ -352,7 +352,7 @@ void template_get(const struct nlattr *nest, struct template *tmpl)
 	} while (nest && ++tmpl < end);
 }
 
-/** template_text() - Return: such as "esp tunnel 192.0.2.1 -> 198.51.100.7 reqid 7" */
+/** template_text() - Return: text such as "esp tunnel 192.0.2.1 -> 198.51.100.7 reqid 7" */
 const char *template_text(const struct template *tmpl, char buf[SELECTOR_TEXT_MAX])
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], vrf[DEV_TEXT_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Selectors and templates: from words to attributes, from attributes to text. */
+/* Selectors and templates: words to attributes, attributes to text. */
 #ifndef ESPAH_SELECTOR_H
 #define ESPAH_SELECTOR_H
 
@@ -10,22 +10,22 @@
 #include "attr.h"
 #include "list.h"
 
-/** SELECTOR_TEXT_MAX - room for a selector or template in text */
+/** SELECTOR_TEXT_MAX - bytes: buffer size for a selector or templates in text */
 #define SELECTOR_TEXT_MAX 640
 
 /**
- * struct selector - which packets
+ * struct selector - the packets that a policy matches
  * @family: AF_INET or AF_INET6
  * @src: source
  * @dst: destination
  * @proto: upper-layer protocol, 0: any
- * @sport: source ports, any unless listed
+ * @sport: source ports; an empty list matches any port
  * @dport: destination ports
  * @type: types of ICMP messages or mobility headers
  * @code: codes of ICMP messages
- * @opaque: only fragments whose ports cannot be known
- * @mark: of the packet
- * @dev: index of the device by which it leaves or came, 0: any
+ * @opaque: match only fragments whose ports are unknown
+ * @mark: mark of the packet
+ * @dev: index of the outgoing or incoming device, 0: any
  */
 struct selector {
 	uint8_t family;
@@ -42,14 +42,15 @@ struct selector {
 };
 
 /**
- * struct template - which SAs; of several, in an array, each takes what the one before has made
+ * struct template - the SA that a policy requires
+ * In an array of templates, each SA protects the packet of the SA before it.
  * @proto: IPPROTO_ESP or IPPROTO_AH; 0 ends an array that is not full
  * @mode: enum espah_mode
  * @src: outer source address, or none
  * @dst: outer destination address, or none
  * @has_reqid: @reqid was given
- * @reqid: as the SA's
- * @vrf: index of the VRF that the SA is in; 0: where its local address is
+ * @reqid: reqid of the SA
+ * @vrf: interface index of the VRF of the SA; 0: the VRF of its local address
  */
 struct template {
 	uint8_t proto;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah show: everything on one screen, for people. */
+/* espah show: everything on one screen, for users. */
 #include <string.h>
 
 #include <linux/espah.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah stats: counters of the network namespace, drop reasons with their sentences. */
+/* espah stats: counters of the network namespace, drop reasons with explanations. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -21,7 +21,7 @@ const char stats_help[] =
 /**
  * stats_ask() - ask for the statistics
  * @cli: state, connected
- * @cb: takes the answer
+ * @cb: handles the answer
  * @data: for @cb
  *
  * Return: a STATUS_*.
@@ -58,7 +58,7 @@ static int find_reason(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-/** stats_reason() - the sentence of a drop reason, empty if unknown. Return: a STATUS_* */
+/** stats_reason() - get the explanation of a drop reason, empty if unknown. Return: a STATUS_* */
 int stats_reason(struct cli *cli, const char *name, char *buf, size_t size)
 {
 	struct reason reason = { name, buf, size };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counters and settings of the network namespace, as other commands need them. */
+/* Counters and settings of the network namespace, for use by other commands. */
 #ifndef ESPAH_STATS_H
 #define ESPAH_STATS_H
 
@@ -10,9 +10,9 @@
 int stats_ask(struct cli *cli, nl_cb cb, void *data);
 int stats_reason(struct cli *cli, const char *name, char *buf, size_t size);
 
-/** DEFAULT_ICMP - index of ESPAH_CONFIG_ICMP, behind the two directions */
+/** DEFAULT_ICMP - index of ESPAH_CONFIG_ICMP, after the two directions */
 #define DEFAULT_ICMP 2
-/** DEFAULT_NUM - how many default actions there are */
+/** DEFAULT_NUM - number of default actions */
 #define DEFAULT_NUM 3
 
 int default_ask(struct cli *cli, const char *what, uint8_t action[DEFAULT_NUM]);

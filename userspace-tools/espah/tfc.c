@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What hides lengths and amount of traffic: TFC padding and dummies, RFC 4303 2.6 and 2.7. */
+/* Traffic flow confidentiality: TFC padding (RFC 4303 2.7) and dummy packets (RFC 4303 2.6). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 #include "tfc.h"
 
-/** tfc_read() - mtu, off or a length. Return: 0, or -1 and told */
+/** tfc_read() - read "mtu", "off" or a length. Return: 0, or -1 after printing an error */
 int tfc_read(const char *word, uint16_t *tfc)
 {
 	uint64_t n = 0;
@@ -23,7 +23,7 @@ int tfc_read(const char *word, uint16_t *tfc)
 	return 0;
 }
 
-/** tfc_text() - Return: as one would type it */
+/** tfc_text() - Return: the setting as a user types it */
 const char *tfc_text(uint16_t tfc, char buf[TFC_TEXT_MAX])
 {
 	if (tfc == ESPAH_TFC_MTU)
@@ -32,7 +32,7 @@ const char *tfc_text(uint16_t tfc, char buf[TFC_TEXT_MAX])
 	return buf;
 }
 
-/* The microseconds in which a rate counts, by its letter. */
+/* microseconds of the unit of a rate, by its letter */
 static const struct {
 	char letter;
 	double us;
@@ -47,7 +47,7 @@ static int read_rate(const char *word, uint32_t *interval)
 	for (i = 0; i < ARRAY_SIZE(units); i++)
 		if (end != word && end[0] == '/' && end[1] == units[i].letter && !end[2] && n > 0)
 			us = units[i].us / n;
-	/* half a microsecond is as good as none */
+	/* the bounds include values that round to a whole microsecond in range */
 	if (us > 999.5 && us < 3600000000.5) {
 		*interval = us + 0.5;
 		return 0;
@@ -58,11 +58,11 @@ static int read_rate(const char *word, uint32_t *interval)
 }
 
 /**
- * dummies_read() - steady RATE, random RATE or off
- * @args: the words behind "dummy"
+ * dummies_read() - read steady RATE, random RATE or off
+ * @args: the words after "dummy"
  * @dummies: result
  *
- * Return: 0, or -1 and told.
+ * Return: 0, or -1 after printing an error.
  */
 int dummies_read(struct args *args, struct dummies *dummies)
 {
@@ -82,7 +82,7 @@ int dummies_read(struct args *args, struct dummies *dummies)
 	return rate ? read_rate(rate, &dummies->interval) : -1;
 }
 
-/** dummies_text() - Return: as one would type it; empty if there are none */
+/** dummies_text() - Return: the setting as a user types it; empty without dummies */
 const char *dummies_text(const struct nlattr *steady, const struct nlattr *random,
 			 char buf[TFC_TEXT_MAX])
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What hides lengths and amount of traffic: TFC padding and dummies, RFC 4303 2.6 and 2.7. */
+/* Traffic flow confidentiality: TFC padding (RFC 4303 2.7) and dummy packets (RFC 4303 2.6). */
 #ifndef ESPAH_TFC_H
 #define ESPAH_TFC_H
 
 #include "attr.h"
 #include "cli.h"
 
-/** TFC_TEXT_MAX - room for either in text */
+/** TFC_TEXT_MAX - bytes: buffer size for either setting in text */
 #define TFC_TEXT_MAX 32
 
-/** struct dummies - dummies that were asked for; @interval in microseconds, 0: none */
+/** struct dummies - requested dummy packets; @interval in microseconds, 0: no dummies */
 struct dummies {
 	bool random;
 	uint32_t interval;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah version: of this command and of the module. */
+/* espah version: versions of this command and of the module. */
 #include <linux/espah.h>
 
 #include "print.h"

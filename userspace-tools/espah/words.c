@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* One table that ties the numbers of the netlink family to words, both ways. */
+/* The words of the command and the netlink constants that they stand for. */
 #include <netinet/in.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "cli.h"
 #include "words.h"
 
-/* The first word of a value is the one that is printed; more may be typed. */
+/* A value may have several input words. The first one is printed. */
 static const struct {
 	enum word_kind kind;
 	uint8_t value;
@@ -74,7 +74,7 @@ const char *word_of(enum word_kind kind, unsigned int value)
 	return "?";
 }
 
-/** word_value() - Return: whether @word is one of @kind; its value is in *@value then */
+/** word_value() - Return: whether @word is one of @kind; its value is stored in *@value */
 bool word_value(enum word_kind kind, const char *word, uint8_t *value)
 {
 	unsigned int i;
@@ -121,20 +121,20 @@ static int refuse(enum word_kind kind, const char *what, const char *word)
 }
 
 /**
- * word_parse() - the value of a word that must be one of @kind
- * @kind: what it stands for
- * @what: the keyword before it, for the error
- * @word: what was typed
+ * word_parse() - get the value of a word that must be one of @kind
+ * @kind: kind of the word
+ * @what: the keyword before the word, for the error
+ * @word: the word that was typed
  * @value: result
  *
- * Return: 0, or -1 and an error that lists what would be accepted.
+ * Return: 0, or -1 after printing an error that lists the accepted words.
  */
 int word_parse(enum word_kind kind, const char *what, const char *word, uint8_t *value)
 {
 	return word_value(kind, word, value) ? 0 : refuse(kind, what, word);
 }
 
-/** word_proto() - Return: the name or, written into @buf, the number of a protocol */
+/** word_proto() - Return: the name of a protocol, or its number written into @buf */
 const char *word_proto(uint8_t proto, char buf[8])
 {
 	const char *word = word_of(WORD_PROTO, proto);
@@ -194,7 +194,7 @@ static const char *at(const char *const *table, size_t count, uint16_t type)
 	return type < count ? table[type] : NULL;
 }
 
-/** word_attr() - Return: the word that gave the request an attribute, or NULL */
+/** word_attr() - Return: the command word for an attribute of a request, or NULL */
 const char *word_attr(uint8_t cmd, uint16_t type)
 {
 	if (cmd >= ESPAH_CMD_SA_NEW && cmd <= ESPAH_CMD_SA_ALLOC_SPI)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One table that ties the numbers of the netlink family to words, both ways. */
+/* The words of the command and the netlink constants that they stand for. */
 #ifndef ESPAH_WORDS_H
 #define ESPAH_WORDS_H
 

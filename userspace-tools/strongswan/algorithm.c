@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From what IKE negotiated (RFC 7296 3.3.2) to the names of the module's algorithms. */
+/* Maps the algorithms that IKE negotiated (RFC 7296 3.3.2) to the module's names. */
 #include "backend.h"
 
 #include <stdio.h>
 
-/* @salt: bytes that IKE's key material has behind the key itself */
+/* @salt: bytes after the key itself in the key material of IKE */
 static const struct {
 	uint16_t id;
 	uint8_t salt;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The backend: kernel_ipsec_t, as charon calls it. */
+/* The backend: the implementation of kernel_ipsec_t that charon calls. */
 #include "backend.h"
 
-/* KERNEL_SA_USE_TIME of strongSwan 6: query_sa() knows when an SA was used; unused before */
+/* KERNEL_SA_USE_TIME of strongSwan 6: query_sa() reports the time of last use; unused before 6 */
 #define SA_USE_TIME (1 << 5)
 
 struct backend {
@@ -76,7 +76,7 @@ METHOD(kernel_ipsec_t, add_policy, status_t, struct backend *this, kernel_ipsec_
 METHOD(kernel_ipsec_t, query_policy, status_t, struct backend *this,
        kernel_ipsec_policy_id_t *id, kernel_ipsec_query_policy_t *data, time_t *used)
 {
-	*used = 0; /* query_sa() knows */
+	*used = 0; /* query_sa() reports it */
 	return SUCCESS;
 }
 
@@ -93,7 +93,7 @@ METHOD(kernel_ipsec_t, flush_policies, status_t, struct backend *this)
 
 METHOD(kernel_ipsec_t, bypass_socket, bool, struct backend *this, int fd, int family)
 {
-	return TRUE; /* the module exempts IKE by itself */
+	return TRUE; /* the module itself exempts IKE */
 }
 
 METHOD(kernel_ipsec_t, enable_udp_decap, bool, struct backend *this, int fd, int family,

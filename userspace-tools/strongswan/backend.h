@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the parts of the backend share. */
+/* Shared by all parts of the backend. */
 #ifndef KERNEL_ESPAH_BACKEND_H
 #define KERNEL_ESPAH_BACKEND_H
 
@@ -10,33 +10,33 @@
 struct policies;
 struct events;
 
-/* refuse.c: a backend that logs @why at each call and fails */
+/* refuse.c: a backend whose calls all fail and log @why */
 kernel_ipsec_t *refusing_backend(const char *why);
 
 /* backend.c: the backend; never NULL */
 kernel_ipsec_t *espah_backend(void);
 
-/* algorithm.c: the name that the module gives to what IKE negotiated; NULL: it has no such */
+/* algorithm.c: the module's name for the algorithms that IKE negotiated; NULL: not supported */
 const char *algorithm_name(uint8_t proto, uint16_t enc, size_t enc_key_len, uint16_t integ,
 			   char *buf, size_t size);
 
 /*
- * label.c: marks what is ours, with the peer's identity; and, when charon begins, takes away
- * what an earlier one has left behind. Others' SAs and policies stay.
+ * label.c: labels our SAs and policies with the peer's identity. When charon starts, deletes the
+ * SAs and policies that an earlier charon left behind. SAs and policies of others stay.
  */
 void label_put(struct nlmsghdr *nlh, uint16_t type);
 void label_clear_all(struct nl *nl);
 
-/* selector.c: between the traffic selectors of IKE and those of the module */
+/* selector.c: conversion between traffic selectors of IKE and selectors of the module */
 void selector_put(struct nlmsghdr *nlh, uint16_t type, traffic_selector_t *src,
 		  traffic_selector_t *dst);
-/* either side of the flow that an event is about; NULL if it makes no sense */
+/* source or destination side of the flow of an event; NULL if it is invalid */
 traffic_selector_t *selector_side(const struct nlattr *nest, bool src);
-/* how much of all packets it leaves out, for priorities: 0 to SELECTOR_WEIGHT_MAX */
+/* how specific a selector is, for priorities: 0 to SELECTOR_WEIGHT_MAX */
 unsigned int selector_weight(traffic_selector_t *src, traffic_selector_t *dst);
 #define SELECTOR_WEIGHT_MAX 0x1ffff
 
-/* sa.c: SAs, as kernel_ipsec_t has them */
+/* sa.c: the SA methods of kernel_ipsec_t */
 status_t sa_get_spi(struct nl *nl, host_t *src, host_t *dst, uint8_t proto, uint32_t *spi);
 status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data);
 status_t sa_update(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_update_sa_t *data);
@@ -44,7 +44,7 @@ status_t sa_query(struct nl *nl, kernel_ipsec_sa_id_t *id, uint64_t *bytes, uint
 		  time_t *time);
 status_t sa_del(struct nl *nl, kernel_ipsec_sa_id_t *id);
 
-/* policy.c: policies, each with those CHILD_SAs that use it */
+/* policy.c: policies, each with the CHILD_SAs that use it */
 struct policies *policies_create(struct nl *nl);
 void policies_destroy(struct policies *this);
 status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
@@ -52,17 +52,17 @@ status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
 status_t policy_del(struct policies *this, kernel_ipsec_policy_id_t *id,
 		    kernel_ipsec_manage_policy_t *data);
 
-/* route.c: the routes of outbound policies; a reference for each user */
+/* route.c: the routes of outbound policies, reference-counted */
 struct route;
 struct routes;
 struct routes *routes_create(void);
 void routes_destroy(struct routes *this);
-/* NULL: none is needed, or possible */
+/* NULL: no route is needed, or none is possible */
 struct route *route_get(struct routes *this, kernel_ipsec_policy_id_t *id,
 			kernel_ipsec_manage_policy_t *data);
 void route_put(struct routes *this, struct route *route);
 
-/* event.c: what the module reports, told to charon; NULL: it cannot be heard */
+/* event.c: passes events of the module to charon; NULL and @why: no events can be received */
 struct events *events_create(char *why, size_t size);
 void events_destroy(struct events *this);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the module reports, told to charon. */
+/* Passes events of the module to charon. */
 #include "backend.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ static void expire(const struct nlmsghdr *nlh)
 	attr_table(nlh, tb, ESPAH_EXPIRE_MAX);
 	attr_nest(tb[ESPAH_EXPIRE_SA], sa, ESPAH_SA_MAX);
 	dst = nl_host(sa[ESPAH_SA_DST], 0);
-	/* an SPI that was reserved and got no keys is nobody's */
+	/* charon has no SA for a reserved SPI that never got keys */
 	if (dst && attr_u8(sa[ESPAH_SA_STATE], 0) == ESPAH_SA_STATE_VALID)
 		charon->kernel->expire(charon->kernel, attr_u8(sa[ESPAH_SA_PROTO], 0),
 				       attr_u32(sa[ESPAH_SA_SPI], 0), dst,

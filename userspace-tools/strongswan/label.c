@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Labels: "charon" and, once it is known, the peer's identity. They tell a user whose an SA or
- * policy is, and us what a charon that was killed has left behind.
+ * Labels: "charon" and, once it is known, the peer's identity. They show the administrator who
+ * created an SA or policy, and show us which ones a killed charon left behind.
  */
 #include "backend.h"
 
@@ -11,7 +11,7 @@
 #define OURS "charon"
 #define LABEL_MAX 63
 
-/* What identifies an SA, or a policy by its id. */
+/* Identifies an SA (direction, protocol, SPI), or a policy by its ID. */
 struct leftover {
 	bool policy;
 	uint8_t dir, proto;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Requests to the netlink family, and its events. */
+/* Requests to the netlink family, and events from it. */
 #include "nl.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ void nl_put_host(struct nlmsghdr *nlh, uint16_t type, host_t *host)
 
 struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags)
 {
-	memset(buf, 0, NL_REQUEST_MAX); /* padding too: requests are compared */
+	memset(buf, 0, NL_REQUEST_MAX); /* clear padding too, because requests are compared */
 	return msg_start(buf, nl->family.id, NLM_F_ACK | flags, 0, cmd);
 }
 
@@ -54,7 +54,7 @@ static int read_ack(const struct nlmsghdr *ack, char **why)
 		return -err->error;
 	*why = NULL;
 	if (ack->nlmsg_type == NLMSG_ERROR)
-		skip = sizeof(*err); /* the request itself is not sent back: NETLINK_CAP_ACK */
+		skip = sizeof(*err); /* NETLINK_CAP_ACK: the request is not echoed */
 	attr = (const void *)((const char *)err + skip);
 	for (; ack->nlmsg_flags & NLM_F_ACK_TLVS && mnl_attr_ok(attr, end - (const char *)attr);
 	     attr = mnl_attr_next(attr))
@@ -65,7 +65,7 @@ static int read_ack(const struct nlmsghdr *ack, char **why)
 	return -err->error;
 }
 
-/* Takes one batch of messages. Return: whether the request is done, with its errno in *error */
+/* Processes received messages. Return: whether the request is done, with its errno in *error */
 static bool take(struct nl *nl, int len, nl_cb cb, void *data, int *error, char **why)
 {
 	const struct nlmsghdr *nlh = (const void *)nl->rx;
@@ -115,7 +115,7 @@ static void remember_family(const struct nlmsghdr *nlh, void *data)
 	family_read(nlh, data);
 }
 
-/* Whether we may configure: what the kernel says to a request for its counters. */
+/* Looks up the family, and checks our privilege with a request for the counters. */
 static int find_family(struct nl *nl, char *why, size_t size)
 {
 	char buf[NL_REQUEST_MAX];

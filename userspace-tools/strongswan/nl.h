@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Requests to the netlink family, and its events. */
+/* Requests to the netlink family, and events from it. */
 #ifndef KERNEL_ESPAH_NL_H
 #define KERNEL_ESPAH_NL_H
 
@@ -7,19 +7,19 @@
 #include <linux/espah.h>
 #include "../espah/family.h"
 
-/** NL_REQUEST_MAX - more than any request of ours takes, bytes */
+/** NL_REQUEST_MAX - bytes: buffer size for any request */
 #define NL_REQUEST_MAX 8192
 
-/** struct nl - a socket that speaks to the family; any thread may ask through it */
+/** struct nl - a socket connected to the family; any thread may send requests through it */
 struct nl;
 
-/** nl_cb - takes a message of an answer, or an event */
+/** nl_cb - handles a message of an answer, or an event */
 typedef void (*nl_cb)(const struct nlmsghdr *nlh, void *data);
 
 /**
  * nl_open() - connect to the module
- * @why: gets a sentence if that fails
- * @size: of @why, bytes
+ * @why: result: error message on failure
+ * @size: bytes: size of @why
  *
  * Return: the connection, or NULL.
  */
@@ -32,10 +32,10 @@ struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags)
 /**
  * nl_ask() - send a request and wait until it is done
  * @nl: connection
- * @nlh: from nl_start(); wiped, as it may hold keys
- * @cb: takes the messages of the answer; may be NULL
+ * @nlh: from nl_start(); wiped, because it may hold keys
+ * @cb: handles the messages of the answer; may be NULL
  * @data: for @cb
- * @why: NULL, or gets the kernel's sentence if it refuses
+ * @why: NULL, or result: the kernel's error message on refusal
  *
  * Return: 0 or an errno.
  */
@@ -44,13 +44,13 @@ int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_cb cb, void *data, char **why
 /** nl_join() - receive the events of a multicast group from now on. Return: 0 or an errno */
 int nl_join(struct nl *nl, const char *group);
 
-/** nl_fd() - for poll(2) */
+/** nl_fd() - Return: the file descriptor, for poll(2) */
 int nl_fd(const struct nl *nl);
 
-/** nl_events() - hand events that wait to @cb; Return: 0 or an errno; ENOBUFS: some were lost */
+/** nl_events() - pass pending events to @cb. Return: 0 or an errno; ENOBUFS: some were lost */
 int nl_events(struct nl *nl, nl_cb cb, void *data);
 
-/** nl_host() - an address, with a port; NULL if there is none */
+/** nl_host() - Return: an address attribute with a port, as a host_t; NULL if it is absent */
 host_t *nl_host(const struct nlattr *attr, uint16_t port);
 void nl_put_host(struct nlmsghdr *nlh, uint16_t type, host_t *host);
 

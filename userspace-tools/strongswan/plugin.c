@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The plugin. charon asks none for its version, while the structures that they share change
- * from one release to the next: so this looks at the version itself, and refuses.
+ * The plugin. charon does not check the version of a plugin, although the shared structures change
+ * from one release to the next. So the plugin checks the version itself, and refuses a mismatch.
  */
 #include "backend.h"
 
 #include <ctype.h>
 #include <plugins/plugin.h>
 
-/* What belongs to a version number. */
+/* Whether a character can be part of a version number. */
 static bool is_part(u_char c)
 {
 	return isalnum(c) || c == '.';
 }
 
 /*
- * Whether the program that runs us is of the version that we were built for. It has no symbol
- * that says so, but prints its version: so that is among its strings.
+ * Whether the running program has the version that we were built for. The program has no symbol
+ * with its version, but it prints the version, so its binary contains that string.
  */
 static bool right_version(void)
 {

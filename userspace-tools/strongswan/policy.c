@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Policies. A CHILD_SA that replaces another one has the same: charon adds them again before
- * it takes the old ones away. So each is kept with its users, and the module has what the
- * newest of them wants. Policies of another priority (traps, fallbacks) stand beside it there.
+ * Policies. A new CHILD_SA uses the same policies as the one that it replaces: charon adds them
+ * again before it deletes the old ones. So each policy has a list of users, and the module gets
+ * what the newest user wants. Policies of another priority (traps, fallbacks) are separate.
  */
 #include "backend.h"
 
@@ -10,7 +10,7 @@
 #include <collections/linked_list.h>
 #include <threading/mutex.h>
 
-/* distance between the classes of priorities; what a user sets by hand is compared with these */
+/* distance between priority classes; priorities set by hand are on the same scale */
 #define PRIORITY_STEP 200000
 
 struct policies {
@@ -20,7 +20,7 @@ struct policies {
 	struct routes *routes;
 };
 
-/* Those who want a policy. */
+/* A CHILD_SA, trap or shunt that uses a policy. */
 struct user {
 	policy_type_t type;
 	ipsec_mode_t mode;
@@ -30,7 +30,7 @@ struct user {
 	struct route *route;
 };
 
-/* @key: direction, priority and selector, as they are sent */
+/* @key: direction, priority and selector in the format of the request */
 struct policy {
 	chunk_t key;
 	linked_list_t *users;
@@ -53,12 +53,12 @@ static uint32_t priority(kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_polic
 
 	if (data->manual_prio)
 		return data->manual_prio;
-	/* narrow selectors first, and what is there before what asks for it */
+	/* narrow selectors first; an installed CHILD_SA before the trap with the same selector */
 	return class * PRIORITY_STEP - selector_weight(id->src_ts, id->dst_ts) * 2 -
 	       (data->prio != POLICY_PRIORITY_ROUTED);
 }
 
-/* Begins a request with what identifies a policy; @key: NULL, or gets a copy of that */
+/* Begins a request with the attributes that identify a policy; @key: NULL, or a copy of them */
 static struct nlmsghdr *start(struct policies *this, void *buf, uint8_t cmd,
 			      kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_policy_t *data,
 			      chunk_t *key)
@@ -90,7 +90,7 @@ static void put_template(struct nlmsghdr *nlh, const struct user *user)
 	mnl_attr_nest_end(nlh, nest);
 }
 
-/* Gives the module what @user wants, in the place of what it had. */
+/* Replaces the policy in the module with the version that @user wants. */
 static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
 			kernel_ipsec_manage_policy_t *data, const struct user *user)
 {
@@ -172,7 +172,7 @@ static void policy_destroy(struct policies *this, struct policy *policy)
 	free(policy);
 }
 
-/* The policy, which may have no users yet. */
+/* Finds or creates a policy. A new policy has no users yet. */
 static struct policy *find(struct policies *this, kernel_ipsec_policy_id_t *id,
 			   kernel_ipsec_manage_policy_t *data, bool create)
 {
@@ -202,7 +202,7 @@ status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
 	struct policy *policy;
 
 	if (id->dir == POLICY_FWD)
-		return SUCCESS; /* the inbound one covers what is forwarded */
+		return SUCCESS; /* the inbound policy covers forwarded packets */
 	if (id->mark.mask || id->if_id || id->interface || id->label) {
 		DBG1(DBG_KNL, "kernel-espah: policies with marks, interfaces or labels are not supported");
 		return NOT_SUPPORTED;
@@ -225,7 +225,7 @@ status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
 	return status;
 }
 
-/* Takes out one user that is like @like. */
+/* Removes one user that equals @like from the list. */
 static struct user *take_user(struct policy *policy, const struct user *like)
 {
 	struct user *user, *found = NULL;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A backend that fails loudly. Were there none, the one that keys XFRM would silently take its
- * place. It may stand in a charon of another version, whose kernel_ipsec_t has other methods:
- * so each slot that there may be holds the same function, which looks at none of its arguments.
+ * A backend that fails loudly. Without it, charon would silently use the XFRM backend instead.
+ * It may run in a charon of another version, whose kernel_ipsec_t has other methods. So every
+ * possible method slot holds the same function, which ignores its arguments.
  */
 #include "backend.h"
 

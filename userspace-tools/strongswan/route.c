@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Routes. A gateway's own packets to a protected network need a source address that the policy
- * covers, and a network behind a tunnel some route at all; so outbound policies bring one each,
- * into charon's own table (charon.install_routes, charon.routing_table).
+ * covers, and a network behind a tunnel needs a route. So each outbound policy adds a route to
+ * charon's own table (charon.install_routes, charon.routing_table).
  */
 #include "backend.h"
 
@@ -13,7 +13,7 @@ struct routes {
 	linked_list_t *list;
 };
 
-/* @ours: we added it, and so take it away */
+/* @ours: we added the route, so we delete it */
 struct route {
 	int refs;
 	bool ours, pass;
@@ -43,12 +43,12 @@ static bool wanted(struct routes *this, kernel_ipsec_policy_id_t *id,
 	for (i = 0; i < countof(sides); i++)
 		if (sides[i]->get_protocol(sides[i]) || sides[i]->get_from_port(sides[i]) ||
 		    sides[i]->get_to_port(sides[i]) != 0xffff)
-			return FALSE; /* routing does not look at ports */
+			return FALSE; /* routing ignores ports */
 	return data->type == POLICY_PASS ||
 	       (data->type == POLICY_IPSEC && data->sa->mode != MODE_TRANSPORT);
 }
 
-/* The route of a policy as it should be now; NULL: there is none. */
+/* Computes the current route of a policy; NULL: no route. */
 static struct route *plan(kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_policy_t *data)
 {
 	kernel_interface_t *kernel = charon->kernel;
@@ -62,7 +62,7 @@ static struct route *plan(kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_poli
 	id->dst_ts->to_subnet(id->dst_ts, &net, &route->prefix);
 	route->net = chunk_clone(net->get_address(net));
 	if (kernel->get_address_by_ts(kernel, id->src_ts, &route->src, NULL) != SUCCESS) {
-		/* not our network; what is to pass needs no source address */
+		/* no local address in the network; a pass route needs no source address */
 		if (!route->pass)
 			goto none;
 		route->src = host_create_any(net->get_family(net));
@@ -111,7 +111,7 @@ static bool same_host(host_t *a, host_t *b)
 	return a && b ? a->ip_equals(a, b) : a == b;
 }
 
-/* Lets @old have another gateway or device, where the peer is reached in another way now. */
+/* Gives @old the gateway and device of @new if the path to the peer has changed. */
 static void renew(struct route *old, struct route *new)
 {
 	host_t *gateway = old->gateway;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SAs. charon names one by its SPI, destination and protocol, and the module by its direction
- * too; as a destination is either ours or the peer's, the one direction is tried and then the
+ * SAs. charon identifies an SA by SPI, destination and protocol. The module also needs the
+ * direction. The destination is either ours or the peer's, so we try one direction, then the
  * other.
  */
 #include "backend.h"
@@ -21,7 +21,7 @@ static struct nlmsghdr *start(struct nl *nl, void *buf, uint8_t cmd, uint8_t dir
 	return nlh;
 }
 
-/* Logs why something failed. Return: what charon makes of it */
+/* Logs the reason of a failure. Return: the status for charon */
 static status_t failed(int error, const char *what, uint32_t spi, char *why)
 {
 	if (error)
@@ -44,7 +44,7 @@ status_t sa_get_spi(struct nl *nl, host_t *src, host_t *dst, uint8_t proto, uint
 	char buf[NL_REQUEST_MAX], *why = NULL;
 	struct nlmsghdr *nlh = nl_start(nl, buf, ESPAH_CMD_SA_ALLOC_SPI, 0);
 
-	/* the mode comes with the keys */
+	/* a placeholder: the real mode is set together with the keys */
 	mnl_attr_put_u8(nlh, ESPAH_SA_MODE, ESPAH_MODE_TUNNEL);
 	mnl_attr_put_u8(nlh, ESPAH_SA_PROTO, proto);
 	nl_put_host(nlh, ESPAH_SA_SRC, src);
@@ -73,7 +73,7 @@ static void put_limits(struct nlmsghdr *nlh, uint16_t type, uint64_t time, uint6
 	mnl_attr_nest_end(nlh, nest);
 }
 
-/* What a tunnel does to the fields of IP headers. */
+/* Adds the options of a tunnel for the fields of IP headers. */
 static void put_tunnel(struct nlmsghdr *nlh, kernel_ipsec_add_sa_t *data, uint32_t *flags)
 {
 	bool dscp_in = data->copy_dscp == DSCP_COPY_IN_ONLY || data->copy_dscp == DSCP_COPY_YES;
@@ -108,7 +108,7 @@ static void put_encap(struct nlmsghdr *nlh, host_t *src, host_t *dst)
 	put_port(nlh, ESPAH_SA_ENCAP_DPORT, dst->get_port(dst));
 }
 
-/* What XFRM can and the module cannot. */
+/* Names a requested feature that XFRM has and the module lacks; NULL: all are supported. */
 static const char *unsupported(kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data)
 {
 	if (data->mode != MODE_TUNNEL && data->mode != MODE_TRANSPORT)
@@ -178,7 +178,7 @@ status_t sa_update(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_update_
 	int dir, error = ENOENT;
 
 	if (data->new_reqid)
-		return NOT_SUPPORTED; /* charon makes a new SA then */
+		return NOT_SUPPORTED; /* charon then creates a new SA */
 	for (dir = ESPAH_DIR_IN; dir <= ESPAH_DIR_OUT && error == ENOENT; dir++) {
 		struct nlmsghdr *nlh = start(nl, buf, ESPAH_CMD_SA_SET, dir, id);
 
@@ -229,7 +229,7 @@ status_t sa_query(struct nl *nl, kernel_ipsec_sa_id_t *id, uint64_t *bytes, uint
 		*bytes = usage.bytes;
 	if (packets)
 		*packets = usage.packets;
-	/* charon counts from when the machine was started */
+	/* charon uses monotonic time */
 	if (used)
 		*used = usage.last ? time_monotonic(NULL) - (time(NULL) - (time_t)usage.last) : 0;
 	return failed(error, "ask for the SA", id->spi, why);

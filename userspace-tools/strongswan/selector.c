@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Between traffic selectors (RFC 7296 3.13.1) and those of the module. */
+/* Conversion between traffic selectors of IKE (RFC 7296 3.13.1) and selectors of the module. */
 #include "backend.h"
 
 #include <netinet/icmp6.h>
@@ -21,7 +21,7 @@ static bool opaque(traffic_selector_t *ts)
 	return ts->get_from_port(ts) == 0xffff && ts->get_to_port(ts) == 0;
 }
 
-/* A prefix where it is one, else a list of one range. */
+/* Adds addresses as a prefix if possible, otherwise as a list of one range. */
 static void put_addresses(struct nlmsghdr *nlh, traffic_selector_t *ts, uint16_t addr,
 			  uint16_t len, uint16_t ranges)
 {
@@ -58,7 +58,7 @@ static void put_bytes(struct nlmsghdr *nlh, uint16_t type, uint8_t min, uint8_t 
 		mnl_attr_put(nlh, type, sizeof(range), range);
 }
 
-/* ICMP has its type where others have the high byte of a port, and its code in the low one. */
+/* Traffic selectors have the ICMP type in the high byte of the port, the code in the low byte. */
 static void put_types(struct nlmsghdr *nlh, uint8_t proto, traffic_selector_t *ts)
 {
 	uint16_t from = ts->get_from_port(ts), to = ts->get_to_port(ts);
@@ -115,7 +115,7 @@ traffic_selector_t *selector_side(const struct nlattr *nest, bool src)
 						   attr_u8(sel[ESPAH_SEL_PROTO], 0), from, to);
 }
 
-/* Bits of a port that are the same in all of a range. */
+/* Number of leading port bits that all ports of the range share. */
 static unsigned int port_bits(traffic_selector_t *ts)
 {
 	unsigned int differ = ts->get_from_port(ts) ^ ts->get_to_port(ts), bits = 16;
