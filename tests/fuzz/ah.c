@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What AH covers of any bytes, against RFC 4302 3.3.3 and appendix A said once more. */
+/* The bytes that AH covers, against a second implementation of RFC 4302 3.3.3 and appendix A. */
 #include "ah_mutable.h"
 #include "fuzz.h"
 
@@ -9,7 +9,7 @@ static bool zeroed4(uint8_t type)
 	       type != 148 && type != 149;
 }
 
-/* Return: whether the header is good; @want: what is covered */
+/* Return: whether the header is valid; @want: the covered bytes */
 static bool reference4(uint8_t *want, size_t len, bool out)
 {
 	uint8_t final[4];
@@ -32,7 +32,7 @@ static bool reference4(uint8_t *want, size_t len, bool out)
 		if (out && (*option == 131 || *option == 137)) {
 			if (size < 3 || (size - 3) % 4 || option[2] < 4 || option[2] % 4)
 				return false;
-			if (option[2] <= size - 3) /* not all is visited (RFC 791 3.1) */
+			if (option[2] <= size - 3) /* not all addresses are visited (RFC 791 3.1) */
 				memcpy(final, option + size - 4, 4);
 		}
 		if (zeroed4(*option))
@@ -61,7 +61,7 @@ static bool options6(uint8_t *header, size_t size)
 	return true;
 }
 
-/* each node on the way swaps its address with the next (RFC 2460 4.4) */
+/* each node on the route swaps its address with the next one (RFC 2460 4.4) */
 static bool route6(uint8_t *header, size_t size, uint8_t *dst, bool out)
 {
 	size_t count = (size - 8) / 16;
@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	out = data[0] & 1;
 	len = size - 1;
-	from = malloc(len); /* as long as it is, for the sanitizer to watch */
+	from = malloc(len); /* exact size, so that the sanitizer detects overruns */
 	to = malloc(len);
 	want = malloc(len);
 	memcpy(from, data + 1, len);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The classifier against a list of all rules; the input takes the place of chance. */
+/* The classifier against a list of all rules; the input replaces random numbers. */
 #include <stdio.h>
 #include "rules.h"
 #include "fuzz.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the harnesses share: an input that is read bit by bit, and a way to fail. */
+/* Shared by the harnesses: an input that is read piece by piece, and a way to fail. */
 #ifndef ESPAH_FUZZ_H
 #define ESPAH_FUZZ_H
 
@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/** struct input - what is left of it; behind its end there are zeros */
+/** struct input - the unread rest of the input; reads after its end return zeros */
 struct input {
 	const uint8_t *data;
 	size_t size;

@@ -30,7 +30,7 @@ static enum espah_replay_verdict verdict(uint32_t window, uint64_t start, uint64
 	return seq <= start || seen(seq) ? ESPAH_REPLAY_SEEN : ESPAH_REPLAY_OK;
 }
 
-/* the only number with these lower bits in the 2^32 from the window's lower end on */
+/* the only number with these lower bits in the 2^32 numbers from the window's lower end */
 static uint64_t expand(uint64_t top, uint32_t window, uint32_t low)
 {
 	__int128 bottom = (__int128)top - (window ? window : 1u << 31) + 1, seq;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Selectors and ranges of addresses, against what they mean, bit by bit. */
+/* Selectors and address ranges, against a bit-by-bit reference. */
 #include "selector.h"
 #include "shim.h"
 #include "fuzz.h"
@@ -48,8 +48,8 @@ static void prefixes(struct input *input)
 		end = next + below(bits - len);
 		EXPECT(end <= value(&last, family));
 		EXPECT(more == (end != value(&last, family)));
-		EXPECT(++steps <= 2 * bits); /* no more than a range can need */
-		/* no longer prefix begins here and ends within the range */
+		EXPECT(++steps <= 2 * bits); /* the maximum for any range */
+		/* no shorter prefix begins here and ends within the range */
 		EXPECT(!len || next & below(bits - len + 1) ||
 		       next + below(bits - len + 1) > value(&last, family));
 		next = end + 1;
@@ -112,7 +112,7 @@ static void matching(struct input *input)
 	flow.proto = flags & 32 ? take_number(input, 1) : sel.proto;
 	flow.has_ports = flags & 64;
 	flow.opaque = flags & 128;
-	/* at the edges and beside them */
+	/* at the limits and next to them */
 	flow.sport = (flags & 32 ? sel.sport_min : sel.sport_max) + take_number(input, 1) % 3 - 1;
 	flow.dport = sel.dport_max + take_number(input, 1) % 3 - 1;
 	want = (!sel.proto || sel.proto == flow.proto) &&

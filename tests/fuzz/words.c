@@ -13,7 +13,7 @@
 #include "policy.h"
 #include "sa.h"
 
-/* --- keys: what is left of the text without comments, blanks and 0x is hexadecimal --- */
+/* --- keys: the text without comments, blanks and 0x must be hexadecimal --- */
 
 static void key(const char *text, size_t size)
 {
@@ -55,7 +55,7 @@ static void key(const char *text, size_t size)
 	free(digits);
 }
 
-/* --- lists: a value is in the list if it is in one of the parts that commas divide --- */
+/* --- lists: a value is in the list if it is in one of the comma-separated parts --- */
 
 static bool in_list(const struct list *list, const uint8_t *value)
 {
@@ -136,7 +136,7 @@ static void addrs(const char *word)
 	json_decref(list_json(&list));
 }
 
-/* --- lines: words in quotes that keep all of them come back as they were --- */
+/* --- lines: a word with quoting for all characters is returned unchanged --- */
 
 static void line(const char *text)
 {

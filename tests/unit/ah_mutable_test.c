@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What AH's ICV covers of the headers before it, against vectors and models from the RFCs. */
+/* The bytes of preceding headers that AH's ICV covers, against vectors and models of the RFCs. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 typedef uint8_t u8;
 
-/* headers under construction, and what the ICV shall cover of them */
+/* headers under construction, and the bytes that the ICV must cover */
 static u8 ip[600], want[600];
 static unsigned int len;
 
@@ -22,7 +22,7 @@ static void add(const void *bytes, const void *covered, unsigned int count)
 	len += count;
 }
 
-/* as it stands, and zeroed */
+/* append bytes that the ICV covers unchanged, and bytes that it covers as zeros */
 static void keep(const void *bytes, unsigned int count) { add(bytes, bytes, count); }
 static void zero(const void *bytes, unsigned int count) { add(bytes, NULL, count); }
 
@@ -34,7 +34,7 @@ static u8 *begin4(void)
 	return ip;
 }
 
-/* fills the header up to words with end-of-list, as RFC 4302 A1 asks, and sets its length */
+/* pads the header to whole words with end-of-list (RFC 4302 A1), and sets its length */
 static void end4(void)
 {
 	while (len % 4)
@@ -53,7 +53,7 @@ static void begin6(u8 next_header)
 	ip[6] = want[6] = next_header;
 }
 
-/* What becomes of the headers; memory is as long as they are, for the sanitizer to watch. */
+/* Runs the code on exact-size copies of the headers, so that the sanitizer detects overruns. */
 static int cover(const u8 *bytes, unsigned int count, bool out, u8 *result)
 {
 	u8 *from = malloc(count), *to = malloc(count);
@@ -64,7 +64,7 @@ static int cover(const u8 *bytes, unsigned int count, bool out, u8 *result)
 	if (!err && result)
 		memcpy(result, to, count);
 	if (memcmp(from, bytes, count))
-		err = -EFAULT; /* it may not touch the packet */
+		err = -EFAULT; /* it must not change the packet */
 	free(from);
 	free(to);
 	return err;
@@ -139,7 +139,7 @@ static void lengths4(void)
 	refuses(false, "version 5");
 }
 
-/* RFC 4302 A1: copy flag, class and number of what is immutable; all else is zeroed */
+/* RFC 4302 A1: copy flag, class and number of immutable options; all others are zeroed */
 static bool immutable4(u8 type)
 {
 	static const struct { u8 copy, class, number; } table[] = {
@@ -179,7 +179,7 @@ static void end_of_list(void)
 {
 	begin4();
 	zero("\x07\x04\x04\x00", 4); /* record route */
-	keep("\x00\x07\x03\x55\x44\x02\x01\x00", 8); /* behind the end nothing is an option */
+	keep("\x00\x07\x03\x55\x44\x02\x01\x00", 8); /* bytes after the end are not options */
 	end4();
 	both("what lies behind the end of the list");
 }
@@ -188,7 +188,7 @@ static void overruns4(void)
 {
 	unsigned int at, size;
 
-	/* an option with each length at each place in a header of 32 bytes */
+	/* an option with each length at each position in a header of 32 bytes */
 	for (at = 20; at < 32; at++) {
 		for (size = 0; size < 256; size++) {
 			begin4();
@@ -206,7 +206,7 @@ static void overruns4(void)
 	}
 }
 
-/* RFC 791 3.1, as each node on the way does it */
+/* RFC 791 3.1: the processing at each node on the route */
 static void source_route(void)
 {
 	static const u8 hops[] = "\x0a\0\0\1\x0a\0\0\2\x0a\0\0\3\x0a\0\0\4";
@@ -223,7 +223,7 @@ static void source_route(void)
 				keep("\x01", 1);
 				end4();
 				covers(false, "a source route received");
-				/* visited is what lies before the pointer */
+				/* addresses before the pointer are visited */
 				if (pointer < 3 + 4 * count)
 					memcpy(want + 16, hops + 4 * (count - 1), 4);
 				covers(true, "a source route to be sent");
@@ -321,7 +321,7 @@ static void overruns6(void)
 	}
 }
 
-/* The destination and what is left of a routing header at its end, by RFC 2460 4.4. */
+/* Final destination and routing header at the end of the route (RFC 2460 4.4). */
 static void follow_route(u8 *dst, u8 *routing)
 {
 	unsigned int n = routing[1] / 2;
@@ -347,7 +347,7 @@ static void routes6(void)
 				for (i = 8; i < 8 + 16 * n; i++)
 					routing[i] = i * 5 + n;
 				begin6(43);
-				memset(ip + 24, 51, 16); /* AH, if it came to lie elsewhere */
+				memset(ip + 24, 51, 16); /* 51 is AH, if read as a header */
 				memset(want + 24, 51, 16);
 				keep(routing, 8 + 16 * n);
 				if (!left)
@@ -398,7 +398,7 @@ static void chains6(void)
 		keep("\x33\0\0\0\0\0\0\0", 8);
 		refuses(false, "a header that is no option header or route, as a fragment's is");
 	}
-	for (i = 0; i < 3; i++) { /* a chain may be as long as it likes, and ends with the bytes */
+	for (i = 0; i < 3; i++) { /* a chain has no length limit, but ends with the bytes */
 		begin6(order[i]);
 		for (j = 0; j < 20; j++)
 			keep((u8[8]) { order[i] }, 8);
@@ -431,7 +431,7 @@ static void random_bytes(void)
 	CHECK(accepted > 1000, "only %u of these were accepted", accepted);
 }
 
-/* IPv4 or IPv6 headers at random; those bytes whose every bit is mutable get a mark */
+/* Random IPv4 or IPv6 headers; @mutable marks bytes in which every bit is mutable */
 static void build(u8 *mutable)
 {
 	unsigned int i, count = below(4), start, size;
@@ -481,7 +481,7 @@ static void random_flips(void)
 		} else if ((ip[0] >> 4) == 4 && byte == 6) {
 			continue; /* flags and half of an offset */
 		} else if (!cover(ip, len, false, after)) {
-			/* type, length and all of a mutable option count as one with the next */
+			/* mutable options: type and length may not count alone */
 			if (ip[0] >> 4 == 4 && byte >= 20)
 				continue;
 			if (ip[0] >> 4 == 6 && byte == 0)

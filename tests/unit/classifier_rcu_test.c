@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * First, a reader that looks at the classifier after each single store of a
- * writer. Then, a reader stopped at each pointer that it has just fetched, while a writer
- * changes everything around it. These two are threads that take turns, so each
- * run is the same; a writer that has to wait for readers hands the turn back.
+ * First, a reader looks at the classifier after each single store of a writer. Then, a
+ * reader is stopped at each pointer that it has just fetched, while a writer changes
+ * everything around it. The two threads take turns, so each run is the same. A writer
+ * that has to wait for readers hands the turn back.
  */
 #include <pthread.h>
 #include "rules.h"
@@ -40,7 +40,7 @@ static void on_reader_step(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* the reader will go on, and its leaving wakes the writer */
+/* lets the reader continue; when it leaves, it wakes the writer */
 static void on_wait(void)
 {
 	if (!pthread_equal(pthread_self(), writer))
@@ -89,7 +89,7 @@ void reset(void)
 	shim_live = 0;
 }
 
-/* rules leave the classifier at once and memory when their readers have left */
+/* removed rules leave the classifier at once; their memory is freed after the readers left */
 static struct espah_rule *dead[MAX_RULES];
 static unsigned int deaths;
 
@@ -101,9 +101,9 @@ static void del_later(unsigned int i)
 }
 
 /*
- * Builds a model by @setup, looks @flow up, and at its n-th step lets @changes
- * happen; for all n. What is found must be the best rule before or after,
- * or during if @during says so.
+ * For all n: builds a model with @setup, looks up @flow, and runs @changes at the n-th step
+ * of the lookup. The result must be the best rule before or after the changes. The writer
+ * may wait for the reader only if @may_wait.
  */
 static void interrupt_everywhere(void (*setup)(void), void (*changes)(void),
 				 struct espah_flow flow, bool may_wait)
@@ -130,7 +130,7 @@ static void interrupt_everywhere(void (*setup)(void), void (*changes)(void),
 		shim_on_reader_step = NULL;
 		pthread_mutex_lock(&lock);
 		if (steps < stop_at)
-			give(WRITER); /* the reader was through before */
+			give(WRITER); /* the lookup ended before step n */
 		pthread_mutex_unlock(&lock);
 		pthread_join(writer, NULL);
 		shim_on_wait = NULL;
@@ -161,7 +161,7 @@ static void hosts(u32 n)
 	rcu_barrier();
 }
 
-/* a rule that nobody touches is found through any number of resizes, from any point */
+/* a rule that does not change is found during any number of resizes, from any step */
 
 static void few_hosts(void) { hosts(4); }
 static void hundred_hosts(void) { hosts(100); }
@@ -203,7 +203,7 @@ static void shrinking(void)
 		interrupt_everywhere(two_thousand_hosts, shrink, to_host(n), true);
 }
 
-/* its neighbours in the bucket and in the cell come and go */
+/* neighbours in the bucket and in the cell are added and removed */
 
 static void neighbours(void)
 {
@@ -237,7 +237,7 @@ static void neighbourhood(void)
 	interrupt_everywhere(neighbours, move_in_and_out, to_host(2), false);
 }
 
-/* replacing is one step: never nothing, never a rule of worse priority */
+/* replacing is atomic: a lookup never finds nothing or a rule of worse priority */
 
 static void fallback(void)
 {
@@ -268,7 +268,7 @@ static void replacing(void)
 	interrupt_everywhere(fallback, replace_all, to_host(3), false);
 }
 
-/* shapes come, go, and change places */
+/* shapes are added, removed and reordered */
 
 static void some_shapes(void)
 {
@@ -320,7 +320,7 @@ static void removing(void)
 	interrupt_everywhere(fallback, remove_all, to_host(3), false);
 }
 
-/* --- a look after each store: a change is there at once and as a whole --- */
+/* --- a lookup after each store: each change is visible at once and completely --- */
 
 #define LOOKS 8
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The classifier against a list of all rules, searched from end to end */
+/* The classifier against a complete search of a list of all rules */
 #include "rules.h"
 
 static struct model model;
@@ -78,7 +78,7 @@ static void interleave(u32 most, u32 spread, u32 lens, int steps)
 
 	while (steps--) {
 		if (one_in(most))
-			grow = 6 - grow; /* 3: more comes than goes */
+			grow = 6 - grow; /* 3: more rules are added than removed */
 		if (model.count >= most)
 			grow = 1;
 		if (model.count < most / 20)
@@ -163,7 +163,7 @@ static void finding(void)
 	clear(&model);
 }
 
-/* several policies may have the same selector among theirs */
+/* several policies may share a selector */
 static void finding_all(void)
 {
 	struct espah_rule *rule, *twins[3];
@@ -237,7 +237,7 @@ static void expect_all_best(void)
 	}
 }
 
-/* Room is made for some rules, and given back or used; none is found before it is put in. */
+/* Room is reserved for rules, then released or used; no rule is found before it is inserted. */
 static void room(void)
 {
 	struct espah_rule *rules[8];
@@ -301,7 +301,7 @@ static void no_memory_to_delete(void)
 			compare(3, 4);
 		}
 		shim_fail_after = -1;
-		/* shapes without rules are about; they come back to life, or go */
+		/* empty shapes remain; they are reused or removed */
 		if (one_in(2))
 			for (i = 0; i < 50; i++) {
 				add_rule(&model, random_selector(4, 1 + below(4)),
@@ -319,7 +319,7 @@ static void no_memory_to_delete(void)
 	}
 }
 
-/* --- what it costs, counted in tables and cells and not in seconds --- */
+/* --- the cost of a lookup, counted in tables and cells, not in seconds --- */
 
 static struct espah_selector site(u32 n)
 {
@@ -366,7 +366,7 @@ static void hundred_thousand(void)
 	clear(&model);
 }
 
-/* exact ports are hashed, not tried one after the other */
+/* exact ports are hashed, not compared one after the other */
 static void exact_ports(void)
 {
 	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_TCP, .has_ports = true };
@@ -390,7 +390,7 @@ static void exact_ports(void)
 	clear(&model);
 }
 
-/* the table follows its cells down as well as up */
+/* the table shrinks with its cells as well as it grows */
 static void shrinking(void)
 {
 	size_t i;
@@ -411,7 +411,7 @@ static void shrinking(void)
 	clear(&model);
 }
 
-/* a lookup ends at the shape that cannot hold anything better */
+/* a lookup ends at the first shape that cannot hold a better rule */
 static void early_end(void)
 {
 	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_TCP, .has_ports = true };
@@ -419,7 +419,7 @@ static void early_end(void)
 	u64 hashes;
 	u32 len, i;
 
-	/* enough cells in each shape for it to be hashed; the worst priority comes first */
+	/* enough cells in each shape to be hashed; the worst priority is added first */
 	for (len = 32; len >= 13; len--) {
 		for (i = 0; i < 8; i++) {
 			sel = site(i << (32 - len));
@@ -469,7 +469,7 @@ static void marks(void)
 	clear(&model);
 }
 
-/* rules of the other family, and those with ports for packets without, are not looked at */
+/* a lookup skips rules of the other family, and rules with ports if the packet has none */
 static void not_my_shapes(void)
 {
 	struct espah_flow flow = { .family = AF_INET, .proto = IPPROTO_ICMP };

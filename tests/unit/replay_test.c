@@ -5,7 +5,7 @@
 #include "shim.h"
 #include "test.h"
 
-typedef __int128 wide; /* in which nothing here overflows */
+typedef __int128 wide; /* wide enough that no calculation here overflows */
 
 static const u32 windows[] = { 0,  1,	2,    31,   32,	  33,	63,    64,   65,
 			       96, 127, 128,  129,  1000, 1024, 1025,  4096, 32767,
@@ -119,7 +119,7 @@ static void receive(u64 seq)
 	      ref.window, replay->top, seq, (u64)ref.top);
 }
 
-/* every number in and around the window */
+/* checks every number in and around the window */
 static void audit(void)
 {
 	wide seq;
@@ -220,7 +220,7 @@ static void largest_jump(void)
 	}
 }
 
-/* a full window is forgotten by a jump of any width, whatever the type that counts its words */
+/* a jump of any width clears a full window, even if the word count overflows a smaller type */
 static void powers_of_two(void)
 {
 	u64 jump;
@@ -298,8 +298,8 @@ static void off(void)
 
 /* --- extended sequence numbers --- */
 
-/* Of the numbers with these lower 32 bits, the one in the 2^32 numbers from the bottom of the
- * window on: that is where appendix A2.1 looks in both of its cases.
+/* The number with these lower 32 bits within the 2^32 numbers that start at the bottom of the
+ * window: the range of both cases of appendix A2.1.
  */
 static u64 ref_expand(u64 top, u32 window, u32 low)
 {
@@ -336,10 +336,10 @@ static void esn_by_hand(void)
 		{ 0x500001000, 64, 0x1000 - 63, 0x500001000 - 63 },
 		{ 0x500001000, 64, 0x1000 - 64, 0x600001000 - 64 },
 		{ 0x500001000, 64, 0, 0x600000000 },
-		/* on the border between the cases: it begins with the subspace */
+		/* on the border between the cases: the window begins with the subspace */
 		{ 0x50000003f, 64, 0, 0x500000000 },
 		{ 0x50000003f, 64, 0xffffffff, 0x5ffffffff },
-		/* case B, it spans two */
+		/* case B, the window spans two subspaces */
 		{ 0x50000003e, 64, 0xffffffff, 0x4ffffffff },
 		{ 0x50000003e, 64, 0xfffffffe, 0x5fffffffe },
 		{ 0x500000000, 64, 0xffffffc1, 0x4ffffffc1 },
@@ -352,13 +352,13 @@ static void esn_by_hand(void)
 		{ 0, 64, 0xffffffc0, 0xffffffc0 },
 		{ 0, 64, 0xffffffc1, 0 },
 		{ 0, 1, 0xffffffff, 0xffffffff },
-		/* into the second subspace, and nothing after the last */
+		/* transition into the second subspace, and no number after the last one */
 		{ 0xffffffff, 64, 0, 0x100000000 },
 		{ U64_MAX, 64, 0xffffffff, U64_MAX },
 		{ U64_MAX, 64, 0xffffffc0, U64_MAX - 63 },
 		{ U64_MAX, 64, 0xffffffbf, 0 },
 		{ U64_MAX, 64, 0, 0 },
-		/* without a window: the nearest, either way */
+		/* without a window: the nearest number in either direction */
 		{ 0x500000000, 0, 0x80000001, 0x480000001 },
 		{ 0x500000000, 0, 0x80000000, 0x580000000 },
 		{ 0x5ffffffff, 0, 0x7fffffff, 0x67fffffff },
@@ -420,7 +420,7 @@ static void esn_random(void)
 	}
 }
 
-/* a sender's stream, reordered within the window and with losses, comes out as it was sent */
+/* a stream with losses, reordered within the window, expands to the numbers that were sent */
 static void esn_stream(void)
 {
 	static const u32 sizes[] = { 32, 64, 1024, 32768 };
@@ -445,7 +445,7 @@ static void esn_stream(void)
 	}
 }
 
-/* as a receiver does it: guess, fail, and guess again */
+/* what a receiver does: guess, fail, and guess again. Return: the number of tries */
 static int tries(u64 sent, u32 seconds)
 {
 	int try = 0;
@@ -479,7 +479,7 @@ static void esn_resync(void)
 	begin(64, 1000);
 	CHECK(tries((1ULL << 32) + 2000, 0) == 1000, "found in no time");
 	done();
-	/* forged packets must not have authentic ones taken for something else, but for a few */
+	/* after forged packets, all but a few authentic packets must still get the right number */
 	begin(64, 1000);
 	for (ahead = 0; ahead < ESPAH_RESYNC_FAILURES; ahead++)
 		espah_esn_failed(replay, 1000);

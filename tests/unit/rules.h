@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Random rules, and a list of them that is searched from end to end */
+/* Random rules, and a reference list that is searched completely */
 #ifndef _ESPAH_RULES_H
 #define _ESPAH_RULES_H
 
@@ -27,7 +27,7 @@ static inline bool bits_equal(const union espah_addr *a, const union espah_addr 
 	return true;
 }
 
-/* what a selector means, said once more and without the module's code */
+/* an independent implementation of selector matching, without the module's code */
 static inline bool matches(const struct espah_selector *sel, const struct espah_flow *flow)
 {
 	bool ports = sel->sport_min > 0 || sel->sport_max < 65535 || sel->dport_min > 0 ||
@@ -68,7 +68,7 @@ static inline struct espah_rule *best_of(const struct model *model, const struct
 	return best;
 }
 
-/* few distinct bits, so that rules overlap and flows meet them */
+/* few distinct bits, so that rules overlap and flows match them */
 static inline union espah_addr random_addr(u8 family, u32 spread)
 {
 	union espah_addr addr = { .ip6 = { 0 } };
@@ -120,7 +120,7 @@ static inline u32 random_mark(void)
 	return one_in(4) ? (u32)random64() : below(4);
 }
 
-/* one of up to @lens by @lens pairs of prefix lengths */
+/* uses up to @lens * @lens pairs of prefix lengths */
 static inline struct espah_selector random_selector(u32 spread, u32 lens)
 {
 	static const u8 lens4[] = { 32, 24, 31, 16, 0, 8, 30, 1, 28, 27 };
@@ -149,7 +149,7 @@ static inline struct espah_selector random_selector(u32 spread, u32 lens)
 	return sel;
 }
 
-/* often one that a rule matches, or nearly */
+/* often a flow that a rule matches, or almost matches */
 static inline struct espah_flow random_flow(const struct model *model, u32 spread)
 {
 	const struct espah_selector *sel;
@@ -180,7 +180,7 @@ static inline struct espah_flow random_flow(const struct model *model, u32 sprea
 	if (flow.has_ports) {
 		flow.sport = one_in(8) ? 65535 : below(7);
 		flow.dport = one_in(8) ? 65535 : below(7);
-	} else if (one_in(2)) { /* rubbish that nobody may look at */
+	} else if (one_in(2)) { /* invalid ports that the code must not read */
 		flow.sport = below(7);
 		flow.dport = below(7);
 	}
@@ -197,7 +197,7 @@ static inline struct espah_rule *new_rule(struct espah_selector sel, u32 priorit
 	return rule;
 }
 
-/* enters a rule that the classifier has taken */
+/* adds a rule that the classifier has accepted to the model */
 static inline void keep_rule(struct model *model, struct espah_rule *rule)
 {
 	CHECK(model->count < MAX_RULES, "the model is full");
@@ -223,7 +223,7 @@ static inline struct espah_rule *add_rule(struct model *model, struct espah_sele
 	return rule;
 }
 
-/* poisoned at once: no reader is about, and the classifier has nothing more to do with it */
+/* freed at once: there is no reader, and the classifier must not use the rule any more */
 static inline void del_rule(struct model *model, unsigned int i)
 {
 	espah_classifier_del(&model->cls, model->rules[i]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* RFC 4301 4.4.1.1, by hand */
+/* RFC 4301 4.4.1.1, with cases written by hand */
 #include <stdio.h>
 #include <linux/espah.h>
 #include "selector.h"
@@ -210,7 +210,7 @@ static void masks(void)
 	}
 }
 
-/* the prefixes that a range is cut into, as text */
+/* the prefixes into which a range is split, as text */
 static const char *cut(const char *low, const char *high)
 {
 	union espah_addr first = addr(low), last = addr(high), start;
@@ -259,7 +259,7 @@ static void cuts(void)
 		      cut(cases[i].low, cases[i].high));
 }
 
-/* each prefix begins where the last one ended, is aligned, and could not be shorter */
+/* each prefix begins after the previous one, is aligned, and is as short as possible */
 static void cut_at_random(void)
 {
 	int round, n;
@@ -336,7 +336,7 @@ static void sentences(void)
 	CHECK(!espah_selector_check(&sel), "ports of UDP-Lite are refused");
 }
 
-/* what espah explain tells */
+/* the mismatches that espah explain prints */
 static void mismatches(void)
 {
 	struct espah_flow good = flow("10.1.0.1", "10.2.0.1", IPPROTO_TCP, 5, 443), f;

@@ -80,7 +80,7 @@ int test_main(const struct test *tests, size_t count)
 		}
 	}
 	fflush(stdout);
-	/* a failed test leaves its memory behind; that is not worth a second report */
+	/* a failed test does not free its memory: skip the leak report */
 	if (failed)
 		_Exit(1);
 	return 0;

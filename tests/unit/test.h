@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What every test program uses. A program is an array of tests and
+ * Shared by all test programs. A program is an array of tests and
  * `TEST_MAIN(array)'; it prints "ok NAME", "not ok NAME: why" or
  * "skip NAME: why" for each, and exits with 1 if one failed.
  */
@@ -21,14 +21,14 @@ int test_main(const struct test *tests, size_t count);
 #define TEST_MAIN(tests) \
 	int main(void) { return test_main(tests, sizeof(tests) / sizeof((tests)[0])); }
 
-/* a program may define it: what is to be done before each test, the last of which may have failed */
+/* a program may define reset(): it runs before each test, and the previous test may have failed */
 void reset(void);
 
-/* both end the test that runs */
+/* both end the current test */
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *why, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void skip(const char *why, ...);
 
-/* what is expected; the rest is a message, as for printf() */
+/* checks an expected condition; the other arguments are a message for printf() */
 #define CHECK(condition, ...)              \
 	do {                               \
 		if (!(condition))          \
@@ -36,7 +36,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void skip(const char *why, ...);
 	} while (0)
 
 /* Random numbers from the seed that is printed first; SEED= in the environment sets it. Each test
- * starts from the seed, so it fails alike when it runs alone.
+ * starts from the seed, so it behaves the same when it runs alone.
  */
 uint64_t random64(void);
 uint32_t below(uint32_t n); /* 0 to n - 1 */

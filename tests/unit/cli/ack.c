@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The kernel's acknowledgements, as bytes, to sentences. */
+/* Conversion of the kernel's acknowledgements to error messages. */
 #include <errno.h>
 #include <string.h>
 

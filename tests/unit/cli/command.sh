@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The command as it is run, as far as it goes without the module: exit status,
-# which stream it speaks on, and one sentence for each mistake.
+# Runs the command as far as possible without the module, and checks the exit status,
+# the output stream, and the error message for each mistake.
 #
 # usage: command.sh ESPAH
 
@@ -11,7 +11,7 @@ failed=0
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 
-# expect STATUS TEXT WORDS...: it ends so, and says TEXT (out and err)
+# expect STATUS TEXT WORDS...: the command exits with STATUS and prints TEXT (stdout and stderr)
 expect()
 {
 	status=$1 text=$2

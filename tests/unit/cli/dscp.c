@@ -7,7 +7,7 @@
 
 static struct dscp dscp;
 
-/* What comes back of a word, after a way through an attribute. */
+/* Parses a word, puts it into an attribute, and returns the text of the attribute. */
 static const char *through(const char *word)
 {
 	static char message[256] __attribute__((aligned(8))), text[DSCP_TEXT_MAX];

@@ -11,7 +11,7 @@
 static char line[WIRESHARK_LINE_MAX];
 static char buf[NL_REQUEST_MAX] __attribute__((aligned(8)));
 
-/* What is said of an SA with this algorithm and so many bytes of key: 01 02 03 ... */
+/* The exported line of an SA with this algorithm and @key_len bytes of key: 01 02 03 ... */
 static const char *say(const char *alg, unsigned int key_len)
 {
 	const struct nlattr *tb[ESPAH_SA_MAX + 1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A small harness: one line a test, what was told on stderr can be looked at. */
+/* A small harness: one line per test, with access to the text printed on stderr. */
 #ifndef ESPAH_TEST_HARNESS_H
 #define ESPAH_TEST_HARNESS_H
 
@@ -15,15 +15,15 @@ void test_begin(const char *name);
 void test_end(void);
 void check(bool good, const char *what, const char *file, int line);
 
-/* What was told on stderr since the last call. */
+/* The text printed on stderr since the last call. */
 const char *told(void);
-/* Whether it holds @text; forgets it. */
+/* Whether that text contains @text; discards it. */
 bool told_of(const char *text);
 
 /* The words of @line as arguments. */
 struct args *words(const char *line);
 
-/* Whether the attributes at @*at go on with this one; steps over it. */
+/* Whether the next attribute at @*at is this one; advances past it. */
 bool has_attr(const struct nlattr **at, uint16_t type, const void *data, size_t size);
 bool has_u8(const struct nlattr **at, uint16_t type, uint8_t value);
 bool has_u16(const struct nlattr **at, uint16_t type, uint16_t value);

@@ -10,7 +10,7 @@
 static struct list list;
 static char buf[8192] __attribute__((aligned(8)));
 
-/* What a list of addresses is printed as, "?" if it is refused. */
+/* The printed form of a list of addresses, "?" if the list is refused. */
 static const char *addrs(const char *word)
 {
 	static char text[LIST_TEXT_MAX];

@@ -24,7 +24,7 @@ static const struct nlattr *encode(struct nlmsghdr **nlh)
 	return mnl_nlmsg_get_payload_offset(*nlh, sizeof(struct genlmsghdr));
 }
 
-/* Whether the next is a nest of this type, which strict validation wants marked; enters it. */
+/* Whether the next attribute is a nest of this type with NLA_F_NESTED; enters the nest. */
 static bool enters(const struct nlattr **at, uint16_t type, const struct nlattr **after)
 {
 	bool good = (*at)->nla_type == (type | NLA_F_NESTED);

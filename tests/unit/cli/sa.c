@@ -134,7 +134,7 @@ static void encoding(void)
 	test_end();
 }
 
-/* One limit; returns its nest's payload, which must be all of the request. */
+/* Parses one limit. Return: the payload of its nest, which must be the whole request. */
 static const struct nlattr *limit(const char *line, uint16_t type)
 {
 	struct nlmsghdr *nlh;

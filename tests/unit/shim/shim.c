@@ -60,8 +60,8 @@ void shim_free(const void *p)
 }
 
 /* --- RCU ---
- * One counter of readers present suffices: the tests have one reader at a time, and a writer
- * that waits for it is served when it leaves.
+ * One counter of active readers is enough: the tests have one reader at a time, and it wakes a
+ * waiting writer when it leaves.
  */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

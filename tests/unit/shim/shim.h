@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * As much of the kernel's interface as the pure parts of the module use, for
- * user space. linux/ and asm/ hold headers that only include this one.
+ * The part of the kernel's interface that the pure parts of the module use, for
+ * user space. The headers in linux/ and asm/ only include this one.
  *
- * Memory handed to kfree_rcu() stays until rcu_barrier(), and is then freed for
- * good, so that the address sanitizer sees who still uses it.
+ * Memory passed to kfree_rcu() stays until rcu_barrier(), which frees it, so that
+ * the address sanitizer detects later uses.
  */
 #ifndef _ESPAH_SHIM_H
 #define _ESPAH_SHIM_H
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* --- types, as wide and as long as in the kernel --- */
+/* --- types, with the same size as in the kernel --- */
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -70,7 +70,7 @@ static inline unsigned long roundup_pow_of_two(unsigned long n)
 	return n <= 1 ? 1 : 1UL << (64 - __builtin_clzl(n - 1));
 }
 
-/* Not Jenkins' hash: any will do. Called once for each table that a lookup visits. */
+/* Not Jenkins' hash: any hash works. Called once for each table that a lookup visits. */
 u32 jhash2(const u32 *words, u32 count, u32 seed);
 u32 get_random_u32(void);
 
@@ -111,11 +111,11 @@ unsigned long get_state_synchronize_rcu(void);
 unsigned long get_completed_synchronize_rcu(void);
 void cond_synchronize_rcu(unsigned long state);
 
-/* A reader has fetched a pointer: the place where a test lets something happen to it */
+/* Called after a reader has fetched a pointer: here a test can make changes */
 void shim_reader_step(void);
 void shim_writer_step(void);
 
-/* A writer has changed something that readers see */
+/* Called after a writer has changed something that readers see */
 void shim_published(void);
 
 #define rcu_dereference(p)                                            \
@@ -158,7 +158,7 @@ static inline void list_add_rcu(struct list_head *item, struct list_head *after)
 	rcu_assign_pointer(after->next, item);
 }
 
-/* leaves @item->next, which a reader may be about to follow */
+/* keeps @item->next, which a reader may be about to follow */
 static inline void list_del_rcu(struct list_head *item)
 {
 	item->next->prev = item->prev;
@@ -194,12 +194,12 @@ static inline void list_replace_rcu(struct list_head *old, struct list_head *ite
 	     &pos->member != (list);                                                 \
 	     pos = list_entry(rcu_dereference(pos->member.next), __typeof__(*pos), member))
 
-/* --- what tests set and look at --- */
+/* --- variables that tests set and read --- */
 
-extern long shim_fail_after; /* so many allocations succeed, then all fail; < 0: none fails */
-extern bool shim_fail_once; /* only that one fails */
-extern long shim_allocations; /* made so far, failed ones included */
-extern long shim_live; /* allocated and not freed yet */
+extern long shim_fail_after; /* allocations that succeed before all fail; < 0: none fails */
+extern bool shim_fail_once; /* only the first of them fails */
+extern long shim_allocations; /* number of allocations so far, including failed ones */
+extern long shim_live; /* number of allocations not freed yet */
 extern u64 shim_hashes, shim_reader_steps, shim_writer_steps;
 extern void (*shim_on_reader_step)(void);
 extern void (*shim_on_publish)(void);
