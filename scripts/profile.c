@@ -17,7 +17,7 @@
 #define MARK 0x5e5a0000
 #define BUCKETS (1 << 16)
 
-/* What we need of QEMU's plugin interface, version 1: Debian does not package its header. */
+/* The used part of QEMU's plugin interface, version 1: Debian does not package its header. */
 typedef uint64_t plugin_id;
 struct qemu_plugin_tb;
 enum { INLINE_ADD_U64 = 0, CB_NO_REGS = 0 };
@@ -70,7 +70,7 @@ static void mark(unsigned int cpu, void *data)
 	fflush(out);
 }
 
-/* A block that is translated again goes on with its counter. */
+/* A block that is translated again keeps its counter. */
 static void translated(plugin_id id, struct qemu_plugin_tb *tb)
 {
 	uint64_t addr = qemu_plugin_tb_vaddr(tb);
