@@ -23,7 +23,7 @@ SHA256 = AH["sha256"]
 
 
 class Gmac:
-    """AUTH_AES_GMAC of RFC 4543 section 4 for scapy, which has none."""
+    """AUTH_AES_GMAC of RFC 4543 section 4 for scapy, which does not implement it."""
     icv_size = 24  # IV and tag
 
     def __init__(self, bits):
@@ -57,12 +57,12 @@ for BITS in 128, 192, 256:
 
 
 def start_of(packet):
-    """Where AH is in a packet without extension headers."""
+    """Offset of AH in a packet without extension headers."""
     return 40 if packet[0] >> 4 == 6 else (packet[0] & 15) * 4
 
 
 def checksum(packet):
-    """The packet with its IPv4 header checksum put right, as each router does."""
+    """The packet with its IPv4 header checksum recomputed, as each router does."""
     if packet[0] >> 4 == 6:
         return bytes(packet)
     packet, size = bytearray(packet), (packet[0] & 15) * 4
@@ -80,7 +80,7 @@ def flipped(packet, byte, mask):
     return checksum(copy)
 
 
-# --- what scapy makes is understood, and scapy understands what we make -----------------------
+# --- each side accepts the packets of the other side ----------------------------------------
 
 def both_ways(peer, sizes):
     icv = 24 if "gmac" in peer.out.algorithm.name else peer.out.algorithm.icv
@@ -225,7 +225,7 @@ def immutable(family, algorithm):
 
 
 def resized(packet, size, insert=b""):
-    """The packet with other bytes behind its first `size', and lengths that say so."""
+    """The packet with other bytes after its first `size' bytes, and matching length fields."""
     packet = bytearray(packet[:size] + insert + packet[size:])
     if packet[0] >> 4 == 4:
         packet[2:4] = struct.pack("!H", len(packet))
@@ -288,7 +288,7 @@ def replayed():
 
 # --- IPv4 options ----------------------------------------------------------------------------------
 
-# (name, bytes, whether it is immutable); those that the receiving stack lets through
+# (name, bytes, whether it is immutable); options that the receiving stack accepts
 OPTIONS4 = [
     ("security", b"\x82\x0b\xab\xcd\x12\x34\x56\x78\x9a\xbc\xde", True),
     ("extended security", b"\x85\x04\x12\x34", True),
@@ -377,7 +377,7 @@ def source_route():
 # --- IPv6 extension headers --------------------------------------------------------------------------
 
 def option6(kind, data):
-    """Padded, so that the header has a multiple of 8 bytes."""
+    """An option, padded so that the header has a multiple of 8 bytes."""
     return [HBHOptUnknown(otype=kind, optlen=len(data), optdata=data),
             PadN(optdata=bytes(-(len(data) + 6) % 8))]
 
@@ -418,7 +418,7 @@ def options6():
 
 @contextlib.contextmanager
 def as_it_stands():
-    """scapy rotates the addresses of a routing header even if it is used up; not in here."""
+    """Stops scapy from rotating the addresses of a routing header that is used up."""
     original = scapy_ipsec.zero_mutable_fields
     scapy_ipsec.zero_mutable_fields = lambda packet, sending=False: original(packet)
     yield
@@ -460,7 +460,7 @@ def on_the_way():
         packet[6] = 43
         before, state = Espah.drops(peer.a), peer.state()
 
-        def problems():  # that the stack reports, to which such packets are left
+        def problems():  # counted by the stack, which handles such packets
             with peer.a, open("/proc/net/snmp6", encoding="ascii") as file:
                 return int(dict(line.split() for line in file)["Icmp6OutParmProblems"])
         reported = problems()
@@ -494,7 +494,7 @@ def broken6():
     peer.send(packet)
     peer.received()
     peer.dropped([peer.esp(seq=2, packet=long(480))], {"ah_headers": 1})
-    # a header that is longer than the packet hides AH, which then is none for this host
+    # a header that is longer than the packet hides AH, so this host does not see AH
     size[41] = 255
     state = peer.state()
     peer.send(bytes(size))
@@ -503,7 +503,7 @@ def broken6():
 
 
 def take_with(peer, options, payload=b"with headers"):
-    """What comes of a datagram that a socket sends with options: (level, name, value)..."""
+    """The AH packet of a datagram that a socket sends with options: (level, name, value)..."""
     with traffic.udp(peer.a, peer.here) as sock:
         for name, value in options:
             sock.setsockopt(socket.IPPROTO_IPV6, name, value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The auditable events of RFC 4301 to 4303, those of all drops, and what reasons mean."""
+"""The auditable events of RFC 4301 to 4303, the events of all drops, and the meaning of reasons."""
 import json
 import os
 import select
@@ -15,7 +15,7 @@ LABEL = 0x12345
 
 
 class Monitor:
-    """The events of a command that goes on, and that certainly listens; kind: which of them."""
+    """Events of a running command that is known to listen; kind: kind of events."""
 
     def __init__(self, peer, kind="audit", words=None):
         self.kind = kind
@@ -49,14 +49,14 @@ class Monitor:
 
 
 def labelled(packet):
-    """An IPv6 packet with a flow label; it is mutable for AH, and ESP does not cover it."""
+    """An IPv6 packet with a flow label, which is mutable for AH and not covered by ESP."""
     if packet[0] >> 4 == 4:
         return packet
     return (6 << 28 | LABEL).to_bytes(4, "big") + packet[4:]
 
 
 def check(event, peer, reason, **want):
-    """Holds an event against what is on the wire."""
+    """Compares an event with the packet on the wire."""
     lab.equal(event["reason"], reason, "reason")
     lab.true(abs(event["time_ns"] / 1e9 - time.time()) < 120, "the time is not that of now")
     for name, value in want.items():
@@ -67,7 +67,7 @@ def check(event, peer, reason, **want):
 
 
 def ends(src, dst):
-    """How a flow's addresses are shown."""
+    """The printed form of a flow's addresses."""
     bits = "/128" if ":" in src else "/32"
     return src + bits, dst + bits
 
@@ -177,7 +177,7 @@ for kind_, proto_ in ("audit", "replay"), ("drop", "discard_in"):
             peer.send(bytes(packet))
         lab.wait_for(lambda: Espah.drops(peer.a).get("no_spi", 0) == before + 500, "the drops")
         took = time.monotonic() - start
-        # another reason has its own measure
+        # another reason has its own rate limit
         plain = peer.plain(b"hello")
         plain.src = "10.3.0.1"
         peer.send(peer.esp(seq=1), peer.esp(seq=1), raw(plain))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bridge netfilter, which Docker and Kubernetes switch on: what a bridge switches is not ours,
-what it hands to the host and gets from it is.
+"""Bridge netfilter, which Docker and Kubernetes switch on: espah ignores packets that a bridge
+forwards, but handles packets that it delivers to the host or gets from the host.
 
     h 10.1.0.2 -- p1 [br0 of a, 10.1.0.1] p2 -- t 10.1.0.3        (fd01::1, 2, 3)
                                 a wan ===== wan b                   (192.0.2.1, 192.0.2.2)
@@ -42,13 +42,13 @@ def topology():
     b.ip("addr add 192.0.2.2/24 dev wan\n")
     for name in "iptables", "ip6tables":
         a.sysctl(f"net.bridge.bridge-nf-call-{name}", 1)
-    for port in "p1", "p2":  # or the first frames are lost
+    for port in "p1", "p2":  # otherwise the first frames are lost
         lab.wait_for(lambda: "forwarding" in a.run("bridge", "link", "show", "dev", port).stdout, port)
     return h, a, t, b
 
 
 def configure(a, family, lines):
-    wide = "10.0.0.0/8" if family == 4 else "fd00::/8"  # not a's own reports of groups
+    wide = "10.0.0.0/8" if family == 4 else "fd00::/8"  # excludes a's own multicast reports
     Espah.batch(a, [line.replace("any ", wide + " ").format(h=H[family], t=T[family]) for line in lines])
 
 
@@ -63,7 +63,7 @@ def pass_through(kind, family):
     lab.equal(Espah.drops(a), {}, "drops")
     lab.true(all(not policy.get("packets") for policy in Espah.json(a, "policy", "list")),
              "a policy has counted what was switched")
-    a.ip("link del br0\n")  # nothing refers to it
+    a.ip("link del br0\n")  # fails to complete if something still refers to it
 
 
 for kind in SWITCHED:
@@ -151,7 +151,7 @@ def _():
                 "oifname br0 masquerade\n}\n}\n")
 
     def told(wait):
-        """Whether b is told that nobody listens at h."""
+        """Whether b receives an ICMP error that no socket listens at h."""
         with traffic.udp(b, OUTER[1]) as sock:
             sock.connect((H[4], 99))
             sock.settimeout(wait)
@@ -181,7 +181,7 @@ def _():
         mac = traffic.mac("eth0").hex(":")
     h.ip(f"neigh add 10.1.0.9 lladdr {mac} dev eth0\n")
     a.ip(f"neigh add 10.1.0.3 lladdr {mac} dev br0\n")
-    traffic.ping(h, H[4], T[4])  # the bridge knows the port
+    traffic.ping(h, H[4], T[4])  # the bridge learns the port
     with traffic.udp(h, H[4]) as sock, traffic.udp(t, T[4], 4242) as sink:
         for kind in None, "tunnel", "discard":
             if kind:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Several SAs for one packet (RFC 4301 4.5), against XFRM with as many templates.
+"""Several SAs for one packet (RFC 4301 4.5), against XFRM with the same number of templates.
 
       a (espah)  192.0.2.1, 192.0.2.11  ----- veth -----  192.0.2.2, 192.0.2.12  (XFRM) b
                2001:db8::1, ::11                        2001:db8::2, ::12
@@ -61,7 +61,7 @@ class Pair:
         self.before = Espah.drops(self.a)
 
     def drops(self):
-        """{reason: packets} that a dropped since it was last asked."""
+        """{reason: packets} that a dropped since the last call."""
         before, self.before = self.before, Espah.drops(self.a)
         return {name: number - before.get(name, 0) for name, number in self.before.items()
                 if number != before.get(name, 0)}
@@ -98,7 +98,7 @@ class Pair:
         traffic.ping(self.b, self.there, self.here, 1399)
 
     def dropped(self, want):
-        """Lets b send three datagrams; want: {reason: packets} of a, where nothing arrives."""
+        """Lets b send three datagrams, of which none may arrive; want: {reason: packets} dropped by a."""
         start, got = self.drops(), {}
         left, right = self.sockets()
         with left, right:
@@ -129,7 +129,7 @@ def topology():
                       f"route add {SITES[family][other]} via {HOSTS[family][other]}"]
         ns.ip("\n".join(lines) + "\n")
     for ns, other, me in ((a, b, 1), (b, a, 0)):
-        with other:  # XFRM takes neighbour discovery for any packet
+        with other:  # XFRM treats neighbour discovery like any packet
             address = ":".join(f"{byte:02x}" for byte in traffic.mac("eth0"))
         ns.ip("".join(f"neigh replace {ends[6][me]} lladdr {address} dev eth0\n"
                       for ends in (HOSTS, OTHERS)))
@@ -170,7 +170,7 @@ def exchange(pair, ends):
 
 
 def mtu(pair, family, ends):
-    """The largest packet that explain names passes in one piece, and one byte more does not."""
+    """The largest packet according to explain passes unfragmented; one byte more does not."""
     said = Espah.json(pair.a, "explain", *ends)
     lab.equal(1 + len(said["outer_sas"]), len(pair.layers), "SAs")
     largest = said["mtu"] - (20 if family == 4 else 40) - 8
@@ -197,7 +197,7 @@ def fragments(pair):
 @lab.test("bundles: XFRM with the same templates understands each, and is understood")
 def interop():
     for family in 4, 6:
-        # in both families whatever depends on the header in front
+        # both families only where the outer header matters
         for name, ends, layers in forms(family) if family == 4 else forms(family)[::2]:
             name = f"bundle IPv{family}: {name}: "
             with lab.verdict(name + "datagrams, ping and TCP both ways"):
@@ -250,7 +250,7 @@ def two_policies():
     pair.exchange([5])
     pair.xfrm(pair.back[:1], "out")
     left, right = pair.sockets()
-    with left, right:  # and so is ESP alone, as the other policy has it
+    with left, right:  # ESP alone, as the other policy requires, is dropped too
         traffic.deliver(right, left, [b"hello"])
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets that come in bursts; those that it forwards espah gathers, to number them together.
+"""Packets that come in bursts: espah gathers forwarded packets, to number them together.
 
    h 10.1.0.2 -- 10.1.0.1 a (espah) 192.0.2.1 ===== 192.0.2.2 b (XFRM), 10.2.0.1
 
@@ -52,13 +52,13 @@ class Lab:
         traffic.ping(self.h, HOST, SECOND)
 
     def connect(self, ours, theirs, policies):
-        """Pairs of SAs, which differ only if the ends are not to agree."""
+        """Configures pairs of SAs; ours and theirs differ only if the ends must not match."""
         Espah.configure(self.a, ours[:1], ours[1:], policies[:1], policies[1:])
         Xfrm.configure(self.b, theirs[1:], theirs[:1], policies[1:], policies[:1])
 
 
 class Card(Lab):
-    """What h sends comes to a in lists, as a card's driver brings it."""
+    """Packets of h reach a in lists, as from the driver of a network card."""
 
     def __init__(self, one, **options):
         super().__init__(one, **options)
@@ -99,7 +99,7 @@ def drain(sink):
 
 
 def in_order(sink, count=COUNT):
-    """So many datagrams arrive, and no more for now."""
+    """Checks that count datagrams arrive, and no more for now."""
     seen = []
 
     def complete():
@@ -120,7 +120,7 @@ def numbers(wire, spi):
 
 
 def gathered(action, at_least=COUNT // 2):
-    """Does something by which so many packets have to be gathered, or nothing is tested."""
+    """Runs action, and checks that it made espah gather at_least packets; otherwise nothing is tested."""
     count = trace.calls("espah_gather", action)
     lab.true(count >= at_least, f"only {count} packets were gathered")
 
@@ -252,7 +252,7 @@ def mixed():
 @lab.test("what the gateway itself sends amid a burst leaves behind what was gathered before it")
 def answered():
     one = Lab(pair(0x1000))
-    # h has an address on b's side too: answers to it go through the SA, requests come in the clear
+    # h also has an address on b's side: replies to it use the SA, requests come in clear
     Espah.configure(one.a, [], [], ways(THIRD)[:1])
     one.h.ip(f"addr add {THIRD}/32 dev lo\n")
     with one.h:

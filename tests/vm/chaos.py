@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A small world of network namespaces that a user without privilege makes, and spoils step by step.
+"""A small world of network namespaces that an unprivileged user creates, then disturbs step by step.
 
 Two hosts, a and b, and m between or beside them, are connected in one of several ways and have SAs
-and policies with which traffic passes. Then devices, routes, rules, SAs and policies come and go at
-random, with traffic of all kinds, until the world ends with packets on their way. All that happens
-follows from the world's seed, but for the times at which the kernel does it.
+and policies with which traffic passes. Then devices, routes, rules, SAs and policies are added and
+removed at random, with traffic of all kinds, until the world ends with packets in flight. The seed of
+the world determines all actions, but not the times at which the kernel executes them.
 """
 import contextlib
 import os
@@ -24,7 +24,7 @@ from spoil_traffic import Traffic
 
 
 class World(Keys, Network, Traffic):
-    """without: words of what is left out: "bridge", "tunnel", or names of functions here."""
+    """without: features to leave out: "bridge", "tunnel", or names of functions of this class."""
 
     def __init__(self, seed, without=()):
         self.seed, self.dice, self.without = seed, random.Random(seed), without
@@ -82,7 +82,7 @@ class World(Keys, Network, Traffic):
             self.protect()
 
     def seal(self):
-        """From now on nothing may leave a in clear, whatever is done; all of it is watched on its wire."""
+        """From now on nothing may leave a in clear, whatever happens. All packets on its wire are checked."""
         self.sealed = self.places["a"]
         for family in 2, 10:
             self.ask(self.sealed, netlink.POLICY_NEW, netlink.plain(
@@ -126,7 +126,7 @@ class World(Keys, Network, Traffic):
         self.direct()
         for title in self.dice.choice(("a", "b", "ab")):
             place = self.places[title]
-            # addresses of IPv6 go when a device changes its master
+            # IPv6 addresses are lost when a device changes its master
             place.ip("link add red type vrf table 10", "link set red up", "link set eth0 master red",
                      f"addr add {OUTER[title][1]}/64 dev eth0 nodad", *(
                          f"route add {address} dev red" for address in INNER[title] if self.chance(0.5)))
@@ -165,7 +165,7 @@ class World(Keys, Network, Traffic):
         m.ip(*(f"addr add {address} dev lo nodad" for address in OUTER["m"]))
 
     def slaves(self):
-        """a and b have devices of their own over one of m."""
+        """a and b have their own devices on top of one device of m."""
         m = self.places["m"]
         m.ip("link add par type dummy", "link set par up")
         m.devices.append("par")
@@ -187,7 +187,7 @@ class World(Keys, Network, Traffic):
     # --- a world's course ----------------------------------------------------------------------
 
     def reborn(self):
-        """A place vanishes with all that is in it; an empty one takes its name."""
+        """Deletes a place with its contents; an empty one takes its name."""
         title = self.dice.choice("bm")
         self.places[title].close()
         place = self.places[title] = Place(self, title)
@@ -213,7 +213,7 @@ class World(Keys, Network, Traffic):
         for _ in range(self.dice.randrange(60, 200)):
             if time.monotonic() > until:
                 break
-            with contextlib.suppress(OSError):  # what the kernel refuses
+            with contextlib.suppress(OSError):  # the kernel refused it
                 self.dice.choice(self.actions)()
             self.pump()
         self.count("worlds")
@@ -221,7 +221,7 @@ class World(Keys, Network, Traffic):
         self.gather()
 
     def gather(self):
-        """What espah's counters say at the end."""
+        """Collects espah's counters at the end."""
         for place in self.places.values():
             with contextlib.suppress(netlink.Refused, OSError):
                 out, into, drops = place.counters()
@@ -255,11 +255,11 @@ class World(Keys, Network, Traffic):
 
 
 def become_nobody():
-    """A user without privilege, who makes a user namespace and is root there."""
+    """Becomes an unprivileged user, creates a user namespace and is root there."""
     os.setgroups([])
     os.setresgid(65534, 65534, 65534)
     os.setresuid(65534, 65534, 65534)
-    lab.libc.prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: or else /proc/self belongs to root
+    lab.libc.prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: otherwise /proc/self belongs to root
     lab.libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
     lab.syscall(lab.libc.unshare, netlink.CLONE_NEWUSER | lab.CLONE_NEWNET)
     for file, text in (("setgroups", "deny"), ("gid_map", "0 65534 1"), ("uid_map", "0 65534 1")):

@@ -11,7 +11,7 @@ import lab
 PLUGIN = f"{ipsec.ROOT}/userspace-tools/strongswan"
 RUN = "/run/espah-charon"
 PSK = "0sNd0ZQrsKGz0Xc7kYaHQ2mxpT"
-# short retransmission times: a test that waits for a peer that is gone waits for these
+# short retransmission times, because tests wait for them when a peer is gone
 CONF = """
 charon-systemd {{
     load_modular = yes
@@ -42,7 +42,7 @@ swanctl {{ load = pem pkcs1 pkcs8 x509 pubkey openssl random }}
 
 
 def install():
-    """Debian's binaries, and the plugin, into the file system of this virtual machine."""
+    """Installs Debian's binaries and the plugin into the file system of this virtual machine."""
     if os.path.exists("/usr/sbin/charon-systemd.installed"):
         return
     root = os.environ.get("ESPAH_STRONGSWAN") or lab.run(f"{ipsec.ROOT}/scripts/strongswan",
@@ -104,7 +104,7 @@ class Charon:
 
     @classmethod
     def tell(cls):
-        """The ends of the logs, for a test that has failed."""
+        """Prints the ends of the logs, for a failed test."""
         for charon in cls.running:
             for line in charon.log().splitlines()[-100:]:
                 print(f"log {charon.name} ({charon.stack}) {line}", flush=True)
@@ -140,11 +140,11 @@ class Charon:
         return self.swanctl("--list-sas", "--raw")
 
     def children(self, state="INSTALLED"):
-        """How many CHILD_SAs are in a state."""
+        """Number of CHILD_SAs in a state."""
         return len(re.findall(rf"\bstate={state}\b", self.sas()))
 
     def counters(self, what="bytes"):
-        """What came in and went out, as swanctl shows it, of all CHILD_SAs together."""
+        """Traffic in and out according to swanctl, summed over all CHILD_SAs."""
         text = self.sas()
         return tuple(sum(map(int, re.findall(rf"\b{what}-{way}=(\d+)", text)))
                      for way in ("in", "out"))

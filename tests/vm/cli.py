@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command against the module, as its users type it.
+"""The command with the module, as users type it.
 
    h 10.1.0.5 -- a (espah) 192.0.2.1 ---- 192.0.2.2 r 198.51.100.1 ---- 198.51.100.7 b (XFRM)
 
@@ -20,7 +20,7 @@ from ipsec import CLI, Espah, Policy, SA, Xfrm
 A, B = "192.0.2.1", "198.51.100.7"
 ALGORITHM = ipsec.ALGORITHMS["aes256gcm16"]
 TRACE = "/sys/kernel/tracing/"
-MAX_LINE = 120  # one sentence that a terminal shows whole, more or less
+MAX_LINE = 120  # columns: about one sentence on a terminal line
 
 
 def topology():
@@ -44,7 +44,7 @@ def espah(ns, *words, **options):
 
 
 def key_files(folder, keys):
-    """A folder with files of keys, to be in from then on."""
+    """Creates a folder with key files, and makes it the current folder."""
     os.makedirs(folder, exist_ok=True)
     os.chdir(folder)
     for name, key in keys.items():
@@ -106,7 +106,7 @@ def prints_json():
             lab.true(json.loads(espah(a, "-j", *words.split()).stdout), "empty")
 
 
-# exit status; what to type; a word of the sentence
+# exit status; command line; a word of the error message
 REFUSED = [
     (1, f"sa add in spi 0x1002 src {B} dst {A} tunnel aes128gcm16 key-file key", "exists"),
     (1, f"sa del in spi 0x9999 dst {A}", "0x9999"),

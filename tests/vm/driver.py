@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which driver the kernel's crypto API takes for an algorithm."""
+"""The driver that the kernel's crypto API selects for an algorithm."""
 import socket
 
 import lab
@@ -7,7 +7,7 @@ from ipsec import GCM
 
 
 def drivers(name):
-    """(priority, name) of the drivers that there are for an algorithm."""
+    """(priority, name) of all drivers for an algorithm."""
     with open("/proc/crypto", encoding="ascii") as file:
         entries = [dict(map(str.strip, line.split(":", 1)) for line in entry.splitlines())
                    for entry in file.read().strip().split("\n\n")]
@@ -16,7 +16,7 @@ def drivers(name):
 
 
 def instantiate(template, algorithm=GCM):
-    """Puts pcrypt or cryptd over the best driver of an algorithm, as the new best."""
+    """Wraps the best driver of an algorithm in pcrypt or cryptd, which becomes the new best driver."""
     def bind(name):
         with socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET) as sock:
             sock.bind(("aead", name))

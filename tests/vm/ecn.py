@@ -3,8 +3,8 @@
 
     h 10.3.0.2 -- 10.3.0.1 a (espah) 192.0.2.1 ---- 192.0.2.2 b: scapy, or XFRM
 
-Packets are made by scapy and put on h's link, so that any field can have any value, or come
-out of ESP packets that scapy has made. The tables are those of the RFC, written out here.
+scapy makes packets and puts them on h's link, so that any field can have any value, or makes
+ESP packets that contain them. The tables are those of the RFC, written out here.
 """
 import itertools
 import socket
@@ -28,7 +28,7 @@ EGRESS = {
     (ECT1, NOT_ECT): ECT1, (ECT1, ECT0): ECT1, (ECT1, ECT1): ECT1, (ECT1, CE): CE,
     (CE, NOT_ECT): CE, (CE, ECT0): CE, (CE, ECT1): CE, (CE, CE): CE,
 }
-# those that figure 4 marks with (!!!) or (!), currently unused
+# combinations that figure 4 marks with (!!!) or (!), currently unused
 UNUSED = {(NOT_ECT, ECT0), (NOT_ECT, ECT1), (NOT_ECT, CE), (ECT1, ECT0), (CE, ECT1)}
 # RFC 6040 figure 3: inner: outer, in normal and in compatibility mode
 INGRESS = {"": {NOT_ECT: NOT_ECT, ECT0: ECT0, ECT1: ECT1, CE: CE},
@@ -58,7 +58,7 @@ def header(version, source, target, tos, ttl=64, label=0):
 
 
 def with_tos(packet, tos):
-    """The packet with another traffic class in its first header, the checksum put right."""
+    """The packet with another traffic class in its first header, and a recomputed checksum."""
     if packet[0] >> 4 == 6:
         return bytes([0x60 | tos >> 4, (tos & 15) << 4 | packet[1] & 15]) + packet[2:]
     changed = IP(packet)
@@ -74,10 +74,10 @@ def checksum_good(packet):
 
 
 class Lab(Gateway):
-    """A gateway between whose sides packets with chosen headers go."""
+    """A gateway that forwards packets with chosen headers between its sides."""
 
     def outward(self, **fields):
-        """Lets a forward a packet of h's; returns the ESP packet and what scapy finds in it."""
+        """Lets a forward a packet of h; returns the ESP packet and the packet that scapy finds in it."""
         packet = header(self.inner, BEHIND[self.inner], OUTSIDE[self.inner], **fields)
         self.wire.frames()
         self.lan.send(raw(packet / UDP(sport=7000, dport=7001) / Raw(b"outward")))
@@ -92,7 +92,7 @@ class Lab(Gateway):
         return with_tos(self.esp(seq=self.seq, packet=plain), outer_tos)
 
     def inward(self, outer_tos, **fields):
-        """The packet that h gets of an ESP packet."""
+        """The packet that h receives from an ESP packet."""
         self.sight.frames()
         self.injector.send(self.seal(outer_tos, **fields))
         return self.sight.next(17)
@@ -167,7 +167,7 @@ def receive_tos(sock):
 
 
 def marked(ns, family, ecn):
-    """Gives ESP packets another ECN field as they enter a namespace, as a router would."""
+    """Changes the ECN field of ESP packets that enter a namespace, as a router would."""
     proto = "ip protocol esp ip" if family == 4 else "ip6 nexthdr esp ip6"
     rule = "" if ecn is None else f"{proto} ecn set {['not-ect', 'ect1', 'ect0', 'ce'][ecn]}\n"
     ns.run("nft", "-f", "-", stdin="table inet router\ndelete table inet router\n"
@@ -219,13 +219,13 @@ def xfrm():
                     outer = outside if outside is not None else ECT0 if inside == CE else inside
                     want = EGRESS[inside, outer]
                     if want == DROP:
-                        continue  # the table above has it, and scapy's packets
+                        continue  # tested above with the table and scapy's packets
                     send_tos(theirs, ours, family, 0x40 | inside)
                     data, tos = receive_tos(ours)
                     lab.equal(data, b"%d" % (0x40 | inside), "payload")
                     lab.equal(tos, 0x40 | want, f"traffic class for {NAME[inside]}")
             if outside == ECT1:
-                continue  # XFRM decapsulates by RFC 4301, which does not heed ECT(1)
+                continue  # XFRM decapsulates by RFC 4301, which ignores ECT(1)
             with lab.verdict(f"IPv{family}, espah to XFRM, {way}: RFC 6040 figure 4"):
                 for inside in range(4):
                     outer = inside if outside is None else outside

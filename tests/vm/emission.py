@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What an SA sends and what meets a policy again on its way out: tunnels in tunnels in SAs.
+"""Packets of an SA that meet a policy again on their way out: tunnels in tunnels in SAs.
 
       a (espah)  192.0.2.1, 2001:db8::1  ----- veth -----  192.0.2.2, 2001:db8::2  (XFRM) b
 
-The peer of the first SA is reached through a tunnel device, whose own packets a second SA takes
-to a peer behind another device, and so on; or the route leads back to where it came from.
+The peer of the first SA is behind a tunnel device. A second SA protects the packets of that device,
+with a peer behind another device, and so on; or the route leads back to the first SA.
 """
 import os
 import subprocess
@@ -18,7 +18,7 @@ from ipsec import ALGORITHMS, Espah, Policy, SA, Xfrm
 
 ENDS = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 BITS = {4: 32, 6: 128}
-LEVELS = 3  # nested emissions that there may be
+LEVELS = 3  # maximum number of nested emissions
 
 
 def pair():
@@ -67,11 +67,11 @@ class Nest:
                   f"src {self.ends[0][own]}\n")
         Espah.configure(self.a, out, back, there, here)
         Xfrm.configure(self.b, back, out, here, there)
-        # what b reported of its groups before it had its policies
+        # multicast reports of b from before it had its policies
         self.before = Espah.drops(self.a)
 
     def device(self, kind, level, inside, outside):
-        """A tunnel from outside[0] to outside[1] that leads to what is inside."""
+        """A tunnel from outside[0] to outside[1] for traffic between the inside addresses."""
         bits = 24 if self.family == 4 else 64
         for ns, own in ((self.a, 0), (self.b, 1)):
             words = f"local {outside[own]} remote {outside[1 - own]}"
@@ -132,7 +132,7 @@ LOOPS = {
 
 
 def loop(name, df="clear", words="", queue=""):
-    """a, where all goes through an SA whose peer is reached by a tunnel, as are its own packets."""
+    """a, where all packets use an SA whose peer is behind a tunnel, including the SA's own packets."""
     kinds, device = LOOPS[name]
     inner = 6 if kinds in (6, 64) else 4
     outer = 6 if kinds == 6 else 4
@@ -162,7 +162,7 @@ def send(a, inner, sizes):
 
 
 def quiet(a):
-    """Waits until a sends no more; {reason: packets}."""
+    """Waits until a stops sending. Return: {reason: packets}"""
     def numbers():
         return sum(sa["seq"] for sa in Espah.sas(a, "out")), Espah.drops(a)
     before = numbers()
@@ -177,7 +177,7 @@ def quiet(a):
 
 
 def tell_loop(name):
-    """modprobe what a device needs; iproute2 loads most by itself."""
+    """Loads the modules of a device; iproute2 loads most of them itself."""
     lab.run("modprobe", "-a", "fou", "geneve", check=False)
     try:
         return loop(name)
@@ -193,7 +193,7 @@ for name in LOOPS:
         a, _, inner = tell_loop(name)
         send(a, inner, (10, 500, 1000))
         drops = quiet(a)
-        lab.true(drops.get("nesting", 0) >= 2, f"drops: {drops}")  # the longest may be too big
+        lab.true(drops.get("nesting", 0) >= 2, f"drops: {drops}")  # the packets with the most headers may be too big
         lab.equal(set(drops) - {"nesting", "too_big"}, set(), "other drops")
 
 
@@ -271,7 +271,7 @@ def black_hole(family):
          f"route add {inner[1]} via {far} src {inner[0]}\n"
          f"xfrm policy add src {near} dst {far} proto esp dir out tmpl src {near} dst {far} proto esp mode tunnel\n")
     Espah.batch(a, [Espah.policy_line("out", Policy(*inner, (near, far)))])
-    # somebody has to listen, or XFRM gives up at once
+    # without a listener XFRM gives up at once
     a.start("ip", "xfrm", "monitor", "acquire", stdout=subprocess.DEVNULL)
     time.sleep(0.5)
     with traffic.udp(a, inner[0]) as sock:

@@ -5,8 +5,8 @@
    h 172.16.0.2 -- 172.16.0.1 a (espah, nft) 192.0.2.1 ===== 192.0.2.2 b (XFRM), 10.2.0.1
      10.1.0.2      10.1.0.1
 
-Conntrack confirms a connection in a hook of the same priority as the last one can
-have, so the order in which the two register must not matter: both are tried.
+Conntrack confirms a connection in a hook with the last possible priority, which espah uses
+too, so the order of registration must not matter: both orders are tested.
 """
 import json
 import struct
@@ -226,7 +226,7 @@ HELPED = "\n".join(f"""table inet helped{v} {{
 
 
 def user_helper(v):
-    """Makes conntrack's helper deepV, for UDP, a program behind queue 0."""
+    """Creates the conntrack helper deepV for UDP, a user program that reads queue 0."""
     def text(kind, value):
         return netlink.attr(kind, value.encode() + b"\0")
 
@@ -270,7 +270,7 @@ def helper():
     pairs = [(traffic.udp(h, near), traffic.udp(b, far, 7007))
              for near, far in (("10.1.0.2", "10.2.0.1"), ("2001:db8:1::2", "2001:db8:2::1"))]
     with traffic.Wire(a, "wan", cleartext=True) as wire:
-        for left, right in pairs:  # with nobody at the queue
+        for left, right in pairs:  # no program reads the queue
             traffic.deliver(left, right, [b"%d" % number for number in range(5)])
         queue = nfqueue.Queue(a)
         for count, (left, right) in enumerate(pairs, 1):
@@ -340,7 +340,7 @@ def flowtable():
     with traffic.Wire(a, "wan", cleartext=True) as wire:
         passes(h, b)
         with traffic.udp(h, "10.1.0.2", 7004) as left, traffic.udp(b, "10.2.0.1", 7004) as right:
-            for number in range(20):  # begun by the far end
+            for number in range(20):  # connections opened by the far end
                 traffic.deliver(right, left, [b"ask %d" % number])
                 traffic.deliver(left, right, [b"answer %d" % number])
         with traffic.Transfer(b, "10.2.0.1", h, "10.1.0.2", 7005) as connection:
@@ -374,7 +374,7 @@ def arrival():
            'meta l4proto esp counter comment "arrived"; }; }')
     with traffic.udp(b, "10.2.0.1", 7000) as sender, traffic.udp(h, "10.1.0.2", 7000) as sink:
         def lost():
-            """Sends what must not come out of the SA any more."""
+            """Sends a packet that must not leave by the SA any more."""
             before = counter(a, "arrived")
             for _ in range(5):
                 sender.sendto(b"lost", ("10.1.0.2", 7000))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Connections that a flowtable has had since before a policy: they end before the policy's request
-is answered, and nothing of them is sent or let in in clear from then on.
+"""Connections that are in a flowtable before a policy is added: they are removed before the policy's
+request is answered, and none of their packets is sent or accepted in clear afterwards.
 
    h 10.1.0.2 ------ 10.1.0.1 a (espah, nft) 192.0.2.1 ------ 192.0.2.2 b, 10.2.0.1, 10.2.0.9
      2001:db8:1::2   2001:db8:1::1           2001:db8::1      2001:db8::2, 2001:db8:2::1, ::9
@@ -67,7 +67,7 @@ class Gateway:
         return cls.the
 
     def offloaded(self, sock):
-        """Whether the flowtable has the connection of a socket of h."""
+        """Whether the flowtable contains the connection of a socket of h."""
         port = f"sport={sock.getsockname()[1]} "
         with self.a:
             lines = [line for v in ("ipv4", "ipv6")
@@ -81,7 +81,7 @@ class Gateway:
 
     @contextlib.contextmanager
     def flow(self, v, far=None):
-        """Two UDP sockets whose flow the flowtable has."""
+        """Two UDP sockets whose flow is in the flowtable."""
         with traffic.udp(self.h, HOST[v]) as left, traffic.udp(self.b, far or FAR[v]) as right:
             left.sendto(b"begin", right.getsockname()[:2])
             peer = right.recvfrom(100)[1]
@@ -94,7 +94,7 @@ class Gateway:
             yield left, right, peer[:2]
 
     def ended(self, left, right, peer, out=True, back=True, what=""):
-        """Whether nothing of a flow that was offloaded passes in clear."""
+        """Checks that no packet of a flow that was offloaded passes in clear."""
         for sock in left, right:
             traffic.drain(sock)
         self.wan.frames(), self.lan.frames()
@@ -130,7 +130,7 @@ def protected():
             thread.start()
             try:
                 Espah.batch(here.a, protect(v))
-                time.sleep(0.02)  # what left before the answer reaches the tap
+                time.sleep(0.02)  # packets sent before the answer reach the tap
                 here.wan.frames()
                 traffic.drain(right)
                 time.sleep(0.3)
@@ -181,7 +181,7 @@ def one_way():
             with here.flow(v) as (left, right, peer):
                 Espah.batch(here.a, [line])
                 here.ended(left, right, peer, out=False, what=line)
-                # and the flowtable does not get it back
+                # and the flow does not return to the flowtable
                 traffic.deliver(left, right, [b"out"] * 3)
                 here.ended(left, right, peer, out=False, what=line)
                 lab.true(not here.offloaded(left), "the flowtable has it again")
@@ -213,7 +213,7 @@ def uncovered():
 
 @contextlib.contextmanager
 def walks():
-    """Counts the walks through conntrack's entries; yields a function that tells."""
+    """Counts the walks through conntrack's entries; yields a function that returns the number."""
     def write(name, text):
         with open(f"{TRACING}/{name}", "w", encoding="ascii") as file:
             file.write(text)

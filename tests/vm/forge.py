@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets that nobody sends in earnest: forged ESP, AH and ICMP errors, fragments, broken headers."""
+"""Hostile packets: forged ESP, AH and ICMP errors, fragments, broken headers."""
 import socket
 import struct
 
 ESP, AH = 50, 51
-# protocols that some receiver of the stack unwraps, beside those with a function here
+# other protocols that a receiver of the stack decapsulates, without a function here
 OTHERS = (0, 2, 4, 6, 17, 33, 41, 43, 44, 46, 47, 60, 89, 94, 98, 103, 108, 112, 115, 132, 135, 136, 137, 255)
 SIZES = (0, 1, 7, 8, 9, 12, 16, 20, 24, 28, 32, 40, 64, 100, 300, 1200, 1400)
 
@@ -18,7 +18,7 @@ def checksum(data):
 
 
 def ipv4(src, dst, protocol, payload, fragment=0, ident=0, options=b"", ttl=64, tos=0):
-    """fragment: the flags and the offset as they stand in the header."""
+    """fragment: flags and offset in the format of the header."""
     head = struct.pack("!BBHHHBBH4s4s", 0x45 + len(options) // 4, tos,
                        min(20 + len(options) + len(payload), 65535), ident, fragment, ttl, protocol, 0,
                        socket.inet_aton(src), socket.inet_aton(dst)) + options
@@ -35,7 +35,7 @@ def ip(src, dst, protocol, payload, **more):
 
 
 class Forger:
-    """Makes packets by the throw of a dice, with the SPIs and ports that are in use."""
+    """Makes random packets, with the SPIs and ports that are in use."""
 
     def __init__(self, dice, spis, ports):
         self.dice, self.spis, self.ports = dice, spis, ports
@@ -96,7 +96,7 @@ class Forger:
         return next_header, payload
 
     def upper(self, family):
-        """(protocol, payload) of one kind or the other"""
+        """(protocol, payload) of a random kind"""
         kind = self.dice.randrange(10)
         if kind < 3:
             return ESP, self.esp()
@@ -144,7 +144,7 @@ class Forger:
                     ttl=self.dice.choice((64, 64, 64, 1, 0)), tos=self.dice.getrandbits(8))
 
     def fragments(self, packet):
-        """The packet cut, in some order; a piece may be missing, come twice or overlap."""
+        """The packet in fragments, in random order; a fragment may be missing, duplicated or overlap."""
         size = self.dice.choice((8, 16, 64, 512))
         version = packet[0] >> 4 if packet else 0
         if version == 4 and len(packet) > 28:
@@ -173,7 +173,7 @@ class Forger:
         return pieces
 
     def mutate(self, packet):
-        """A packet that was seen, with something changed, or as it was."""
+        """A captured packet, changed or unchanged."""
         if not packet:
             return packet
         packet = bytearray(packet)

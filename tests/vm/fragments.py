@@ -19,7 +19,7 @@ DATA = bytes(range(256)) * 8
 
 
 def datagram(peer, payload=DATA, port=7000):
-    """What the peer has to say, as bytes that have all checksums."""
+    """A datagram of the peer as bytes, with all checksums."""
     return HEADER[peer.inner](raw(peer.plain(payload, port)))
 
 
@@ -34,7 +34,7 @@ def pieces(packet, ident=7):
 
 
 class Drops:
-    """What is dropped from now on."""
+    """Packets dropped since the creation of this object."""
 
     def __init__(self):
         self.before = Espah.drops(Peer.a)
@@ -45,7 +45,7 @@ class Drops:
                 if count != self.before.get(name, 0)}
 
     def become(self, **want):
-        """Waits until these are counted, and no others."""
+        """Waits until exactly these drops are counted."""
         try:
             lab.wait_for(lambda: sum(self().values()) >= sum(want.values()), "drops")
         except lab.Failed:
@@ -94,7 +94,7 @@ for inner in 4, 6:
         parts = pieces(datagram(peer, payload))
         bits = 32 if family == 4 else 128
         other = "10.9.0.0/16" if family == 4 else "fd09::/16"
-        # none of these can be meant: other addresses, another protocol, or later
+        # none of these can match: other addresses, another protocol, or a later policy
         batch(f"policy add in {other} {peer.here} udp dport 9 priority 5 discard",
               f"policy add in {peer.there} {peer.here} tcp dport 9 priority 5 discard",
               f"policy add in {peer.there} {peer.here} udp dport 9 priority 2000 discard",
@@ -141,13 +141,13 @@ for inner in 4, 6:
             payload = os.urandom(2000)
             parts = pieces(datagram(peer, payload), ident=20 + first)
             evil = pieces(datagram(peer, bytes(2000)), ident=20 + first)
-            if first:  # it is there before its place is taken
+            if first:  # it arrives before its place in the queue is taken
                 peer.send(*(raw(part) for part in evil[1:]))
                 sequence.send(parts[:1])
             else:
                 sequence.send(parts[:1])
                 peer.send(*(raw(part) for part in evil[1:]))
-            # whoever takes what is in clear for the rest delivers now
+            # a stack that accepts cleartext fragments as the rest would deliver now
             peer.send(*(raw(part) for part in evil[1:]))
             sequence.send([])
             with traffic.udp(Peer.a, peer.here, 7009) as probe:
@@ -196,7 +196,7 @@ Peer.counted = staticmethod(counted)
 
 
 def raw_fragment(peer, offset, more, data):
-    """Sends a fragment that nobody reassembles on the way out."""
+    """Sends a fragment that is not reassembled on the way out."""
     with Peer.a:
         sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     with sock:

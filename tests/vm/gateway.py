@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A gateway with espah, packets of any kind on its devices, and what becomes of each.
+"""A gateway with espah, packets of any kind on its devices, and the fate of each packet.
 
    h 10.1.0.2 -- lan a (espah) wan 192.0.2.1 ===== 192.0.2.2 b
      fd01::2           10.1.0.1, fd01::1           2001:db8::1
 
-h and b have no stack: packets are put on their devices. Each carries a mark that is found
-again wherever it goes, in ESP too, since SAs here do not encrypt.
+h and b have no stack: packets are put on their devices. Each packet carries a unique mark, which
+is visible in ESP too, because the SAs do not encrypt.
 """
 import dataclasses
 import hashlib
@@ -48,7 +48,7 @@ def checksum(data):
 
 
 def header(src, dst, proto, size, hops=64, df=False):
-    """An IP header ahead of so many bytes."""
+    """An IP header for a payload of size bytes."""
     src, dst = binary(src), binary(dst)
     if len(src) == 16:
         return struct.pack("!IHBB", 6 << 28, size, proto, hops) + src + dst
@@ -66,14 +66,14 @@ class Flow:
     dport: int = 7001
     kind: int = 0           # ICMP type
     hops: int = 64
-    body: bytes = b""       # ahead of the mark
-    size: int = 0           # bytes of the whole packet; 0: as many as it takes
+    body: bytes = b""       # bytes before the mark
+    size: int = 0           # bytes of the whole packet; 0: as needed
     options: bytes = b""    # of a TCP SYN
     df: bool = False
-    told: str = ""          # what `espah explain' is told besides: mark, dev
+    told: str = ""          # additional words for `espah explain': mark, dev
 
     def packet(self):
-        """The packet and its mark. Local receivers shall not answer: checksums are wrong."""
+        """The packet and its mark. Checksums are wrong, so that local receivers do not answer."""
         mark = struct.pack("!QQ", 0xfeedc0de5afe4301, next(marks))
         ports = struct.pack("!HH", self.sport, self.dport)
         body = self.body + mark
@@ -98,7 +98,7 @@ class Flow:
         return header(self.src, self.dst, self.proto, len(body), self.hops, self.df) + body, mark
 
     def words(self):
-        """The flow, as `espah explain' wants it."""
+        """The flow as arguments of `espah explain'."""
         words = f"{self.src} {self.dst} {self.proto}"
         words += f" sport {self.sport} dport {self.dport}" * (self.proto in PORTS)
         return f"{words} {self.told}".strip()
@@ -124,10 +124,10 @@ def protected(sa, packet, seq):
     return header(sa.src, sa.dst, ESP, len(body)) + body
 
 
-# --- where they go ---------------------------------------------------------------------------
+# --- the gateway -----------------------------------------------------------------------------
 
 class Gateway:
-    """a, and everything that can be seen around it."""
+    """a, and sockets that see all packets around it."""
     the = None
 
     def __init__(self):
@@ -174,7 +174,7 @@ class Gateway:
                 if count != before[name]}
 
     def receiver(self, address, proto):
-        """A socket that gets all packets of a protocol to a itself."""
+        """A socket that receives all packets of a protocol to a itself."""
         key = (traffic.family_of(address), proto)
         if key not in self.sockets:
             with self.a:
@@ -194,7 +194,7 @@ class Gateway:
         found = []
         for packet in self.wan.packets() + self.lan.packets():
             if is_error(packet):
-                continue  # it quotes the packet that it is about
+                continue  # an error quotes the packet, with its mark
             how = "clear"
             if traffic.protocol_of(packet) == ESP:
                 start = 20 if packet[0] >> 4 == 4 else 40
@@ -233,7 +233,7 @@ class Gateway:
         return [json.loads(line) for line in answers.splitlines()]
 
     def foretell(self, *cases):
-        """The fates of (direction, flow)... by explain: what is forwarded comes in and goes out."""
+        """The fates of (direction, flow)... by explain: a forwarded packet comes in, then goes out."""
         questions = [(direction, flow) for _, flow in cases for direction in ("in", "out")]
         answers = iter(self.explain(*questions))
         for direction, flow in cases:
@@ -244,7 +244,7 @@ class Gateway:
                 yield into if into.startswith("drop") else out
 
     def agree(self, *cases):
-        """Each case is (direction, flow, fate): explain foretells it, and it comes to pass."""
+        """Each case is (direction, flow, fate): explain predicts the fate, and the packet confirms it."""
         fates = self.foretell(*(case[:2] for case in cases))
         for (direction, flow, want), fate in zip(cases, fates, strict=True):
             what = f"{direction} {flow.words()}"
@@ -257,7 +257,7 @@ def local_addresses():
 
 
 def foretold(answer):
-    """What explain says of a packet in the clear, in the words of fate()."""
+    """The answer of explain for a packet in clear, in the words of fate()."""
     if "drop" in answer:
         return "drop " + answer["drop"]
     if "exempt" in answer or answer["action"] == "bypass":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The grammar of espah's netlink messages, read from its header, and messages that follow it or do not.
+"""The grammar of espah's netlink messages, read from its header, and valid and invalid messages.
 
-The header's first comment says which attributes each command takes, the comments of the enums say of
-which type each attribute is: what is added there is in these messages too.
+The header's first comment lists the attributes of each command, and the comments of the enums give the
+type of each attribute. So these messages include additions to the header automatically.
 """
 import re
 import struct
@@ -62,7 +62,7 @@ class Grammar:
 
 
 class Writer:
-    """Messages by the throw of a dice, about few objects, so that they meet each other."""
+    """Random messages about a small number of objects, so that messages refer to the same objects."""
 
     def __init__(self, dice):
         self.dice, self.grammar = dice, Grammar()
@@ -71,7 +71,7 @@ class Writer:
     # --- values --------------------------------------------------------------------------------
 
     def value(self, word, message):
-        """What an attribute may hold; message: what its other attributes shall go with."""
+        """A value for an attribute; message: context that the values of other attributes must match."""
         dice, six = self.dice, message["six"]
         special = {
             "SA_DIR": lambda: u8(message["out"]), "POLICY_DIR": lambda: u8(message["out"]),
@@ -165,10 +165,10 @@ class Writer:
     # --- messages ------------------------------------------------------------------------------
 
     def right(self, command=None):
-        """(command, attributes) that the grammar allows, and that may be accepted"""
+        """(command, attributes) that the grammar allows, and the module may accept"""
         dice = self.dice
         command = command or dice.choice(self.commands)
-        if command == netlink.ALGO_GET and dice.random() < 0.9:  # it looks for modules, which takes long
+        if command == netlink.ALGO_GET and dice.random() < 0.9:  # slow, because it looks for modules
             command = netlink.SA_NEW
         _, needed, optional = self.grammar.commands[command]
         proto = dice.choice((50, 50, 50, 51))
@@ -228,7 +228,7 @@ class Writer:
         return pairs
 
     def message(self, link, command, pairs, wrong):
-        """Bytes to send, with mistakes in the headers now and then."""
+        """Bytes to send, sometimes with mistakes in the headers."""
         dice, body = self.dice, netlink.attrs(pairs)
         flags = netlink.REQUEST | netlink.ACK
         if dice.random() < 0.2:

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Users without privilege do what they can in namespaces of their own, several at once.
+"""Several unprivileged users attack at the same time, each in its own namespaces.
 
 usage: tests/vm/hostile.py [SECONDS] [--seed N] [--world N] [--without WORDS]
 
-They make worlds of namespaces (see chaos.py) and spoil them, from a seed that is printed. Beside
-them two hosts of root's talk through an SA: what is sent there arrives or is counted as dropped,
-in order and never in clear. At the end the module has to let go of everything. The kernel's log
-is read by scripts/vm. --world N plays one world; --without leaves out "bridge", "tunnel", or what a
-function of a world does ("rules", "xfrm"): so one finds what a fault needs.
+They create worlds of namespaces (see chaos.py) and disturb them, from a seed that is printed. At the
+same time, two hosts of root exchange packets through an SA: each packet arrives or is counted as
+dropped, in order and never in clear. At the end the module must release everything. The kernel's log
+is read by scripts/vm. --world N runs one world; --without leaves out "bridge", "tunnel", or the
+actions of a function of a world ("rules", "xfrm"), to find the conditions of a fault.
 """
 import argparse
 import faulthandler
@@ -30,7 +30,7 @@ import traffic
 from ipsec import Policy, SA
 
 USERS = 3
-MANY = 2000  # packets, after which all that is counted has been met
+MANY = 2000  # packets, after which every counter must have counted
 DRIVERS = ("bridge", "br_netfilter", "veth", "dummy", "vrf", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan",
            "geneve", "bareudp", "ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "ip_vti", "ip6_vti", "fou",
            "fou6", "gtp", "mpls_router", "mpls_iptunnel", "mpls_gso", "ila", "xfrm_user", "xfrm_interface",
@@ -44,7 +44,7 @@ ENDS = ("192.0.2.1", "192.0.2.2")
 
 
 def load():
-    """The module with what it offers to owners of user namespaces, and what they would load."""
+    """Loads the module with userns=1, and the modules that unprivileged users cannot load."""
     lab.run("modprobe", "-qa", *DRIVERS, check=False)
     if module.loaded():
         memory.released()
@@ -53,10 +53,10 @@ def load():
     module.load(*["userns=1"] if "userns:" in parameters else [])
 
 
-# --- those who mean harm -----------------------------------------------------------------------
+# --- attackers ---------------------------------------------------------------------------------
 
 def harm(number, seed, until, options, pipe):
-    """One user: worlds until the time is over; tells what was done as a line of JSON."""
+    """One user: runs worlds until the time is over; reports its actions as a line of JSON."""
     chaos.become_nobody()
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     dice, tally = random.Random(f"{seed} {number}"), {}
@@ -77,7 +77,7 @@ def harm(number, seed, until, options, pipe):
 
 
 def begin(number, *arguments):
-    """Forks a user. Return: (process, what it will tell)"""
+    """Forks a user. Return: (process, pipe of its report)"""
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
@@ -85,7 +85,7 @@ def begin(number, *arguments):
         try:
             harm(number, *arguments, write)
             status = 0
-        except BaseException:  # whatever it is, the suite fails and says it
+        except BaseException:  # the suite fails and prints any exception
             traceback.print_exc(file=sys.stdout)
         finally:
             sys.stdout.flush()
@@ -95,7 +95,7 @@ def begin(number, *arguments):
 
 
 def end(users):
-    """Waits for the users. Return: what they did, summed up, and how many failed"""
+    """Waits for the users. Return: sum of their actions, and the number of failures"""
     total, failed = {}, 0
     for pid, pipe in users:
         with pipe:
@@ -106,10 +106,10 @@ def end(users):
     return total, failed
 
 
-# --- those who shall not feel it ------------------------------------------------------------------
+# --- bystanders ------------------------------------------------------------------------------------
 
 class Neighbours:
-    """Two hosts of root's, whose numbered datagrams go through an SA all the time."""
+    """Two hosts of root, which send numbered datagrams through an SA all the time."""
 
     def __init__(self):
         lab.delete_all()
@@ -144,7 +144,7 @@ class Neighbours:
             self.got += 1
 
     def dropped(self):
-        """What was dropped on the way, anywhere, counted by espah, devices and sockets."""
+        """Packets dropped anywhere on the path, counted by espah, devices and sockets."""
         total = 0
         for ns in self.a, self.b:
             total += sum(ipsec.OURS.drops(ns).values())
@@ -169,7 +169,7 @@ class Neighbours:
             lab.equal(len(self.wire.frames()), 0, "packets in clear")
 
     def close(self):
-        """Lets go of the namespaces, which an open socket would keep."""
+        """Closes the sockets, because an open socket keeps its namespace."""
         for sock in self.wire.sock, self.sink, self.source:
             sock.close()
 
@@ -177,7 +177,7 @@ class Neighbours:
 # --- the suite ----------------------------------------------------------------------------------------
 
 def tell(total):
-    """What was done, in lines that begin with #."""
+    """Prints the actions, in lines that begin with #."""
     for head, words in (("done", [what for what in total if ":" not in what]),
                         ("worlds", [what for what in total if what.startswith("worlds:")]),
                         ("refused", [what for what in total if what.startswith(("refused:", "not sent:"))]),
@@ -203,12 +203,12 @@ def main():
     parser.add_argument("--world", type=int)
     parser.add_argument("--without", type=str.split, default=os.environ.get("ESPAH_HOSTILE_WITHOUT", "").split())
     options = parser.parse_args()
-    faulthandler.register(signal.SIGUSR1, file=sys.stdout)  # tells where a process is
+    faulthandler.register(signal.SIGUSR1, file=sys.stdout)  # prints the stack of a process
     start = time.monotonic()
     load()
     print(f"# seed {options.seed}, {options.seconds:.0f} seconds", flush=True)
     if options.world is None:
-        end(attack(4, 0, options)[0])  # the kernel's own caches fill, once
+        end(attack(4, 0, options)[0])  # fills the kernel's own caches first
     memory.released()
     before = memory.settle()
     neighbours = Neighbours()
@@ -219,7 +219,7 @@ def main():
     tell(total)
     with lab.verdict("hostile: the generator works to the end"):
         lab.equal(failed, 0, "users whose program failed")
-    if options.seconds >= 300 and total.get("sent", 0) > MANY:  # short runs differ much
+    if options.seconds >= 300 and total.get("sent", 0) > MANY:  # results of short runs vary too much
         with lab.verdict("hostile: packets go through SAs both ways, requests are accepted, reasons are many"):
             reasons = sum(what.startswith("drop:") for what in total)
             for what, least in (("protected", 20), ("accepted from SAs", 1), ("accepted", 50), ("received", 50)):
