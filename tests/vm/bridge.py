@@ -63,7 +63,7 @@ def pass_through(kind, family):
     lab.equal(Espah.drops(a), {}, "drops")
     lab.true(all(not policy.get("packets") for policy in Espah.json(a, "policy", "list")),
              "a policy has counted what was switched")
-    a.ip("link del br0\n")  # fails to complete if something still refers to it
+    a.ip("link del br0\n")  # completes only if nothing refers to it
 
 
 for kind in SWITCHED:

@@ -44,7 +44,7 @@ ENDS = ("192.0.2.1", "192.0.2.2")
 
 
 def load():
-    """Loads the module with userns=1, and the modules that unprivileged users cannot load."""
+    """Loads the drivers that the worlds use, and the module, with userns=1 if it has that parameter."""
     lab.run("modprobe", "-qa", *DRIVERS, check=False)
     if module.loaded():
         memory.released()

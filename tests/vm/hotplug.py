@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Processors that go offline and come back while packets are on them; needs two.
+"""Processors that go offline and come back while they process packets; needs two processors.
 
    b (XFRM) 192.0.2.2 ===== 192.0.2.1 a (espah)
 
-Packets of one SA come on both processors. What is in the stack of the one that goes is left to
-the other one, which may still be at it when the first is back.
+Packets of one SA arrive on both processors. The other processor takes over the packets of the one
+that goes offline, and may still process them when the first is back.
 """
 import multiprocessing
 import os
@@ -43,7 +43,7 @@ def switch(on):
 
 
 def send(ns, cpu, stop, count):
-    """Sends numbered datagrams, from the processor whenever that is there."""
+    """Sends numbered datagrams, from the given processor while it is online."""
     with ns, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("10.1.0.1", PORT))
         while not stop.is_set():
@@ -114,7 +114,7 @@ def come_back():
     print(f"log sent {sent}, received {len(got)}, dropped {Espah.drops(a)}, {drops} in all", flush=True)
     lab.equal(len(set(got)), len(got), "packets without those that came twice")
     lab.equal(len(got) + drops + xfrm, sent, "received and dropped")
-    # nothing is stuck: the next packet passes at once, on either
+    # nothing is stuck: the next packet passes at once, on either processor
     for cpu in 0, 1:
         os.sched_setaffinity(0, {cpu})
         b.run("ping", "-c", "2", "-i", "0.2", "-W", "5", "10.1.0.1")

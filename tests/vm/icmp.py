@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ICMP (RFC 4301 section 6), and what of it is believed of path MTUs (8.2).
+"""ICMP (RFC 4301 section 6), and the path MTUs that are accepted from it (8.2).
 
     h 10.3.0.2 -- 10.3.0.1 a (espah) 192.0.2.1 ---- 192.0.2.2 b: scapy, or XFRM
 
 The flow from h to 10.2.0.1 is protected. Errors about it come from routers whose own
-addresses no policy knows.
+addresses match no policy.
 """
 import dataclasses
 import os
@@ -22,7 +22,7 @@ from scapy_peer import (BEHIND, HEADER, HERE, IP, OUTSIDE, THERE, Gateway, IPv6,
 
 ROUTER = {4: "203.0.113.9", 6: "2001:db8:9::9"}
 ELSEWHERE = {4: "198.51.100.77", 6: "2001:db8:7::7"}
-# type and code by RFC 792 and RFC 4443: the errors, and what is none (5 is a redirect)
+# type and code by RFC 792 and RFC 4443: errors, and messages that are none (5 is a redirect)
 ERRORS = {4: ((3, 1), (3, 3), (3, 13), (11, 0), (12, 0)), 6: ((1, 0), (1, 4), (3, 0), (4, 1))}
 OTHERS = {4: ((8, 0), (0, 0), (13, 0)), 6: ((128, 0), (129, 0))}
 UNREACHABLE = {4: (3, 1), 6: (1, 0)}
@@ -73,7 +73,7 @@ def icmp_of(packet):
 
 
 class Lab(Gateway):
-    """A gateway, of which is asked which way a packet takes."""
+    """A gateway, with functions that report the path of a packet."""
 
     def outward(self, packet):
         """Lets h send it: ("SA", packet) and ("clear", packet) for each ICMP that leaves."""
@@ -87,7 +87,7 @@ class Lab(Gateway):
                                    payload=SENTINEL)))
 
     def until_sentinel(self, awaited=0):
-        """What comes before the sentinel, which may be sent only after so many ICMP messages."""
+        """Packets before the sentinel, which is sent only after `awaited' ICMP messages."""
         found = []
         while True:
             if awaited and len(found) == awaited:
@@ -97,7 +97,7 @@ class Lab(Gateway):
             way = "clear"
             if traffic.protocol_of(seen) == 50:
                 if seen[HEAD[seen[0] >> 4]:][:4] != struct.pack("!I", self.out.spi):
-                    continue  # what was sent to a
+                    continue  # a packet sent to a
                 way, seen = "SA", self.open(seen)
             if SENTINEL in seen and icmp_of(seen) is None:
                 return found
@@ -105,7 +105,7 @@ class Lab(Gateway):
                 found.append((way, seen))
 
     def inward(self, packet, clear=False):
-        """Lets it come, through the SA or in clear: the ICMP packets that reach h."""
+        """Sends a packet to a, through the SA or in clear. Return: the ICMP packets that reach h"""
         self.sight.frames()
         if clear:
             self.injector.send(raw(packet))
@@ -122,7 +122,7 @@ class Lab(Gateway):
                 found.append(seen)
 
     def drops(self, action):
-        """What an action returns, and the drops that it made."""
+        """The result of an action, and the drops that it caused."""
         before = Espah.drops(self.a)
         result = action()
         after = Espah.drops(self.a)
@@ -132,12 +132,12 @@ class Lab(Gateway):
     # errors about the protected flow
 
     def forth(self, kind, source=None, **words):
-        """From a router behind h, about what came from the other side."""
+        """An error from a router on h's side, about a packet from the other side."""
         quoted = raw(datagram(self.inner, OUTSIDE[self.inner], BEHIND[self.inner], **words))
         return message(self.inner, source or ROUTER[self.inner], OUTSIDE[self.inner], kind, quoted)
 
     def back(self, kind, source=None, **words):
-        """From a router on the other side, about what h has sent."""
+        """An error from a router on the other side, about a packet of h."""
         quoted = raw(datagram(self.inner, BEHIND[self.inner], OUTSIDE[self.inner], **words))
         return message(self.inner, source or ROUTER[self.inner], BEHIND[self.inner], kind, quoted)
 
@@ -162,7 +162,7 @@ def own_errors():
             packet = datagram(inner, OUTSIDE[inner], BEHIND[inner], 7001, 7000, ttl=1)
             one.wire.frames()
             one.enter(packet)
-            # not at once: another CPU could let it overtake the gateway's answer
+            # not at once: on another CPU the sentinel could overtake the gateway's answer
             found = one.until_sentinel(1)
             lab.equal(ways(found), ["SA"], "ways of ICMP messages")
             body = icmp_of(found[0][1])
@@ -222,7 +222,7 @@ def outbound_policies():
         with lab.verdict(f"IPv{inner}: it goes into the SA where the default is discard"):
             lab.equal(ways(one.outward(one.forth(error))), ["SA"], "ways")
             found, drops = one.drops(lambda: one.outward(one.forth(OTHERS[inner][0])))
-            # the gateway's own multicast listener reports are discarded too, whenever they come
+            # the gateway's own multicast listener reports are discarded too, at any time
             lab.equal((found, set(drops)), ([], {"discard_out"}), "what is no error")
         one = Lab(inner, inner, policies=[
             both(inner, ""), f"policy add out {ROUTER[inner]} {family} discard"])
@@ -240,7 +240,7 @@ def no_sa():
     plain = datagram(4, BEHIND[4], OUTSIDE[4])
     lab.wait_for(lambda: one.lan.send(raw(plain)) or
                  select.select([monitor.stdout], [], [], 0.3)[0], "the monitor")
-    time.sleep(1.2)  # a policy asks once a second
+    time.sleep(1.2)  # a policy sends an acquire at most once a second
     os.read(monitor.stdout.fileno(), 1 << 16)
     before = Espah.drops(one.a)
     for _ in range(3):
@@ -381,7 +381,7 @@ def in_clear():
 # --- path MTU -------------------------------------------------------------------------------------
 
 class Path(Lab):
-    """A gateway whose path MTU routers want to change."""
+    """A gateway whose path MTU is the target of ICMP errors."""
 
     def sent(self):
         """An ESP packet that a has just sent."""
@@ -390,7 +390,7 @@ class Path(Lab):
         return self.wire.next(50)
 
     def told(self, esp, mtu, kind=None):
-        """What the SA's path MTU is after a router has said that this packet is too big."""
+        """The SA's path MTU after a router has reported that this packet is too big."""
         version = esp[0] >> 4
         self.injector.send(raw(message(version, ROUTER[version], HERE[version],
                                        kind or TOO_BIG[version], esp, mtu)))
@@ -413,12 +413,12 @@ class Hosts(Path):
 
 
 def cut(esp):
-    """As little as a router may quote (RFC 792): IP header and 8 bytes."""
+    """The minimum that a router may quote (RFC 792): IP header and 8 bytes."""
     return esp[:HEAD[esp[0] >> 4] + 8]
 
 
 def forged(esp):
-    """Quotations of what was never sent, by what is wrong with them."""
+    """Quotations of packets that were never sent: {what is wrong: bytes}."""
     head = HEAD[esp[0] >> 4]
     size = 4 if head == 20 else 16
     source, target = (12, 16) if head == 20 else (8, 24)

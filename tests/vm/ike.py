@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which sockets are exempt from policies as IKE: those that a privilege made, not those on a port.
+"""IKE sockets that are exempt from policies: the privilege of the opener decides, not the port.
 
    a 192.0.2.1 ----- 192.0.2.2 b
      2001:db8::1     2001:db8::2
 
-a discards all in both directions. A socket's owner is who opened it: what it may do here is
-taken from this process for as long as it opens one.
+a discards all packets in both directions. The process that opens a socket determines its rights, so
+this process drops capabilities while it opens a socket.
 """
 import contextlib
 import ctypes
@@ -51,7 +51,7 @@ class Hosts:
         return {entry[2][:-1].decode(): struct.unpack("=Q", entry[3])[0] for entry in entries}
 
     def fate(self, direction, sock, body=b""):
-        """What becomes of a datagram that a socket of a sends or would get."""
+        """The fate of a datagram that a socket of a sends or should receive."""
         v = 6 if sock.family == socket.AF_INET6 else 4
         body += b"number %d" % next(numbers)
         before = self.drops()
@@ -85,7 +85,7 @@ class Hosts:
 
 @contextlib.contextmanager
 def privilege(*capabilities):
-    """This process is root, but with no effective capabilities but these."""
+    """This process stays root, but has only these effective capabilities."""
     head = struct.pack("=Ii", 0x20080522, 0)
 
     def data():
@@ -104,7 +104,7 @@ def privilege(*capabilities):
 
 
 def bound(here, address, port, options=(), rights=None):
-    """A socket of a; rights: the only capabilities of its opener, and none that come later help."""
+    """A socket of a; rights: the only capabilities of its opener; later capabilities do not count."""
     with here.a, privilege(*rights) if rights is not None else contextlib.nullcontext():
         sock = socket.socket(traffic.family_of(address), socket.SOCK_DGRAM)
     for option in options:
@@ -149,7 +149,7 @@ def nobody():
     for v in (4, 6):
         with bound(here, A[v], 500) as sock:
             pass
-        # a policy of its own counts nothing else
+        # a separate policy counts no other packets
         Espah.batch(here.a, ["policy flush", f"policy add in {B[v]} {A[v]} proto udp discard"])
         here.peers[v].sendto(b"nobody", (A[v], 500))
         lab.wait_for(lambda: ipsec.drop_counts(Espah.json(here.a, "policy", "list")[0]) ==
@@ -157,7 +157,7 @@ def nobody():
 
 
 def within_user_namespace(here):
-    """A socket on port 500 whose opener has all privilege, but in a user namespace of its own."""
+    """A socket on port 500 whose opener has all privileges, but in its own user namespace."""
     left, right = socket.socketpair()
     child = os.fork()
     if not child:
@@ -192,7 +192,7 @@ def user_namespace():
 
 
 def set_policy(sock, direction, action, dport=0):
-    """A policy of the socket itself, as IKE daemons set it."""
+    """Sets a policy of the socket itself, as IKE daemons do."""
     six = sock.family == socket.AF_INET6
     selector = bytes(32) + struct.pack("!HHHH", dport, 0xffff if dport else 0, 0, 0)
     selector += struct.pack("=HBBB3xiI", sock.family, 0, 0, 0, 0, 0)
@@ -239,7 +239,7 @@ def shared():
             here.exempt(wild, what="bound to no address")
             with opened_without(here, A[v], 500, options=options):
                 lab.equal(here.fate("in", wild), "discard_in", "one bound to the address")
-    with bound(here, "::", 500) as sock:  # of both families
+    with bound(here, "::", 500) as sock:  # a socket for both families
         here.peers[4].sendto(b"both", (A[4], 500))
         lab.equal(sock.recv(10), b"both", "what arrived")
         sock.sendto(b"families", (f"::ffff:{B[4]}", 3000))

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Implicit IVs (RFC 8750), against scapy, which knows the same algorithms with explicit ones.
 
-The nonce is the one that RFC 4106, 4309 and 7634 make of an IV that equals the sequence
-number; the additional data is the same. So a packet with that IV put in is theirs, and
-theirs with that IV is ours once it is cut out.
+The nonce is that of RFC 4106, 4309 and 7634 for an IV that equals the sequence number; the
+additional data is the same. So inserting that IV into our packet makes a packet with an explicit
+IV, and removing it from scapy's packet makes a packet with an implicit one.
 """
 import copy
 import os

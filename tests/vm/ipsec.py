@@ -23,7 +23,7 @@ class Algorithm:
     icv: int
     block: int
     auth_key: int = 0
-    aead: str = None  # kernel's name of a combined mode
+    aead: str = None  # kernel's name of a combined-mode algorithm
     enc: str = None   # or of a cipher
     auth: str = None  # and of an integrity algorithm
     proto: str = "esp"
@@ -97,7 +97,7 @@ class SA:
 
 @dataclasses.dataclass
 class Policy:
-    """Traffic from src to dst (prefixes) goes through SAs from tunnel[0] to tunnel[1]."""
+    """Traffic from src to dst (prefixes) uses SAs from tunnel[0] to tunnel[1]."""
     src: str
     dst: str
     tunnel: tuple = None   # None: transport mode between the packet's own addresses
@@ -208,10 +208,10 @@ class Xfrm:
             words += f" replay-{side} {sa.seq & 0xffffffff}"
         if sa.seq >> 32:
             words += f" replay-{side}-hi {sa.seq >> 32}"
-        # af-unspec: or else the inner family of a tunnel would have to equal the outer one
+        # af-unspec: otherwise the inner family of a tunnel must equal the outer one
         flags = ["af-unspec"] * (sa.mode == "tunnel") + ["esn"] * sa.esn
         if algorithm.proto == "ah" and cls.family(sa.src) == 4:
-            flags += ["align4"]  # as RFC 4302 2.6 wants it; XFRM's own default is 8 bytes
+            flags += ["align4"]  # required by RFC 4302 2.6; XFRM's default is 8 bytes
         return words + (f" flag {' '.join(flags)}" if flags else "")
 
     @staticmethod
@@ -233,7 +233,7 @@ class Xfrm:
 
     @staticmethod
     def drops(ns):
-        """What it counted, by its own names."""
+        """XFRM's error counters, by their own names."""
         with ns, open("/proc/thread-self/net/xfrm_stat", encoding="ascii") as file:
             return {name: int(count) for name, count in map(str.split, file) if count != "0"}
 
@@ -242,8 +242,8 @@ class Xfrm:
         ns.ip("xfrm state flush\nxfrm policy flush\n")
 
 
-# ESPAH_LAB_OURS=xfrm runs what does not depend on espah's answers with XFRM on both ends:
-# what fails then is a fault of the tests
+# ESPAH_LAB_OURS=xfrm runs tests that do not depend on espah's answers with XFRM on both ends:
+# a failure is then an error of the tests
 OURS = Xfrm if os.environ.get("ESPAH_LAB_OURS") == "xfrm" else Espah
 
 
@@ -253,7 +253,7 @@ def need_espah():
 
 
 def configure_pair(a, b, stack_a, stack_b, a_to_b, b_to_a, policies):
-    """Both ends: SAs each way, and policies as a sees them (out); the reverse is derived."""
+    """Configures both ends: SAs in both directions, and outbound policies of a; the reverse is derived."""
     back = [dataclasses.replace(policy, src=policy.dst, dst=policy.src,
                                 tunnel=policy.tunnel and policy.tunnel[::-1])
             for policy in policies]

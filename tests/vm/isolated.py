@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""CPUs that the administrator has isolated work for no other CPU.
+"""CPUs that the administrator has isolated do no work for other CPUs.
 
-Needs a kernel of three with `isolcpus=2 nohz_full=2`. Work for a CPU shows as its NET_RX softirqs.
+Needs three CPUs and a kernel with `isolcpus=2 nohz_full=2`. Work for a CPU shows as its NET_RX softirqs.
 """
 import os
 import socket
@@ -21,7 +21,7 @@ def softirqs():
 
 
 def spent(cpus):
-    """NET_RX softirqs of each CPU while packets leave from CPU 0 by an SA of so many CPUs."""
+    """NET_RX softirqs of each CPU while CPU 0 sends packets by an SA with this number of CPUs."""
     lab.delete_all()
     a, b = lab.Netns("a"), lab.Netns("b")
     lab.link(a, "eth0", b, "eth0")
@@ -50,7 +50,7 @@ def helpers():
     try:
         for cpus in "cpus 2", "cpus 3", "":
             others = spent(cpus)
-            # it may have a packet of its own, such as one of IPv6 at the beginning
+            # the CPU may handle a few packets of its own, such as IPv6 ones at the beginning
             lab.true(others[ISOLATED] <= 5, f"{cpus}: {others}")
             if cpus:
                 lab.true(others[1] >= 50, f"{cpus}: the other CPU does not help either: {others}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Keys: one that is used twice, one that is shown, one that is gone."""
+"""Keys: keys that are used twice, shown, or deleted."""
 import contextlib
 import dataclasses
 import itertools
@@ -24,14 +24,14 @@ COUNTER = [ALGORITHMS[name] for name in ("aes128gcm16", "aes256ccm8", "aes192gma
 
 
 def iv_of(packet):
-    """The IV of a packet, and the low half of its number, as integers."""
+    """The IV and the low half of the sequence number of a packet, as integers."""
     start = esp_offset(packet) + (4 if packet[9] == 51 else 0)
     return int.from_bytes(packet[start + 8:start + 16], "big"), \
         int.from_bytes(packet[start + 4:start + 8], "big")
 
 
 def sends(peer, sa):
-    """From now on, what the peer takes comes by this SA alone."""
+    """From now on, the peer expects packets of this SA only."""
     peer.number = 51 if sa.algorithm.proto == "ah" else 50
     Espah.batch(peer.a, ["flush"])
     Espah.configure(peer.a, [sa], out=[ipsec.Policy(
@@ -40,7 +40,7 @@ def sends(peer, sa):
 
 
 def mask(peer):
-    """What `sa list --show-keys' says of the outbound SA."""
+    """The output of `sa list --show-keys' for the outbound SA."""
     sa, = Espah.json(peer.a, "sa", "list", "out", "--show-keys")
     return int(sa["iv_mask"], 16)
 
@@ -114,10 +114,10 @@ def mask_shown():
     link.sock.close()
 
 
-# --- keys that another SA has -------------------------------------------------------------------
+# --- keys of another SA -------------------------------------------------------------------------
 
 def clean():
-    """Without what earlier tests left, which Peer would take for its own."""
+    """Deletes namespaces of earlier tests, which Peer would reuse."""
     if Peer.socket:
         Peer.socket.close()
     lab.delete_all()
@@ -218,7 +218,7 @@ def what_counts():
         for key in (sa.key[:-1] + bytes([sa.key[-1] ^ 1]), bytes([sa.key[0] ^ 1]) + sa.key[1:]):
             Espah.batch(ns, [Espah.sa_line("in", SA(0x1001, B, A, "transport", key=key)),
                              f"sa del in spi 0x1001 dst {A}"])
-        # 16 bytes of CBC are the same as those of GCM: no counter, no harm
+        # CBC may use the same 16 bytes as GCM: it has no counter, so this is harmless
         Espah.batch(ns, [Espah.sa_line("in", SA(
             0x1001, B, A, "transport", ALGORITHMS["aes128-sha1"], key=sa.key[:16] + os.urandom(20)))])
 
@@ -341,7 +341,7 @@ def all_or_nothing():
         with ns:
             link = netlink.Link()
         who = netlink.identity(0x1000, netlink.OUT, B) + [(netlink.NEW_DST, netlink.ip("192.0.2.9"))]
-        # which the command would not ask for
+        # requests that the command would not send
         for name, change in (
                 ("dummies of both kinds", [(netlink.DUMMY, netlink.u32(5000)),
                                            (netlink.DUMMY_RANDOM, netlink.u32(5000))]),

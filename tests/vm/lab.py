@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A laboratory of network namespaces in one process, and the bookkeeping of tests.
 
-A namespace is entered with `with ns:`; sockets made and programs started inside belong
-to it for good, so one process holds the sockets of all hosts and nothing has to be
-forked to send a packet. That matters where processors are emulated.
+A namespace is entered with `with ns:`. Sockets and programs created inside belong to it
+permanently, so one process holds the sockets of all hosts and no fork is needed to send
+a packet. That saves time with emulated processors.
 """
 import contextlib
 import ctypes
@@ -18,8 +18,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 MS_BIND = 0x1000
 MNT_DETACH = 2
-SO_TIMESTAMP = 29  # which the socket module does not name
-TIMEOUT = 15  # seconds for what takes milliseconds natively; nothing waits for it when all is well
+SO_TIMESTAMP = 29  # missing in the socket module
+TIMEOUT = 15  # seconds, for events that take milliseconds natively; a successful test does not wait
 
 
 def syscall(function, *arguments):
@@ -35,7 +35,7 @@ FOLDER = "/run/netns/"
 
 
 class Netns:
-    """A network namespace with a name that `ip -n` and `espah -n` know."""
+    """A network namespace with a name for `ip -n` and `espah -n`."""
 
     stack = [HOME]
     alive = []
@@ -59,7 +59,7 @@ class Netns:
             self.sysctl("net.ipv4.ping_group_range", "0 0")
             self.sysctl("net.ipv4.ip_nonlocal_bind", 1)
             self.sysctl("net.ipv6.ip_nonlocal_bind", 1)
-            self.sysctl("net.ipv4.icmp_ratelimit", 0)  # tests count what comes back
+            self.sysctl("net.ipv4.icmp_ratelimit", 0)  # tests count ICMP messages
             self.sysctl("net.ipv6.icmp.ratelimit", 0)
             if forward:
                 self.sysctl("net.ipv4.ip_forward", 1)
@@ -96,7 +96,7 @@ class Netns:
             return run(*words, **options)
 
     def start(self, *words, **options):
-        """Starts a program that goes on; it is ended with the test."""
+        """Starts a program in the background; it is stopped at the end of the test."""
         with self:
             process = subprocess.Popen(words, text=True, stdin=subprocess.DEVNULL, **options)
         Netns.programs.append(process)
@@ -112,7 +112,7 @@ class Netns:
 
 
 def delete_all():
-    """Ends what tests have left behind."""
+    """Stops programs and deletes namespaces of earlier tests."""
     for process in Netns.programs:
         process.kill()
         process.wait()
@@ -131,7 +131,7 @@ def run(*words, stdin=None, check=True, timeout=120):
 
 
 def link(a, name_a, b, name_b, mtu=1500):
-    """Connects two namespaces by a veth whose ends are up."""
+    """Connects two namespaces by a veth, and sets both ends up."""
     run("ip", "link", "add", name_a, "netns", str(a), "mtu", str(mtu), "type", "veth",
         "peer", "name", name_b, "netns", str(b), "mtu", str(mtu))
     for ns, name in ((a, name_a), (b, name_b)):
@@ -147,14 +147,14 @@ def offloads(ns, device, on):
 KEEPER = "keeper"
 
 
-# What the kernel's own code is patched for stays, so that the same of others comes and goes without:
-# emulated processors now and then run what is being patched.
+# These keep code patches of the kernel (static keys) enabled, so that later users do not cause patching:
+# emulated processors sometimes execute code that is being patched.
 
 kept = []
 
 
 def keep_timestamps():
-    """A socket that wants to know when packets come, as ping does."""
+    """A socket that requests receive timestamps, as ping does."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
     kept.append(sock)
@@ -171,7 +171,7 @@ def keep_hooks():
 # --- waiting ----------------------------------------------------------------------------
 
 def wait_for(condition, what, timeout=TIMEOUT):
-    """Polls until condition() is true and returns what it gave."""
+    """Polls until condition() is true. Return: its result"""
     end = time.monotonic() + timeout
     pause = 0.002
     while True:
@@ -211,7 +211,7 @@ def shorten(value):
 
 class Results:
     ok = failed = skipped = 0
-    on_failure = []  # functions that say more, in lines that begin with "log "
+    on_failure = []  # functions that print details, in lines that begin with "log "
 
     @classmethod
     def report(cls, name, why=None, skip=False):
@@ -243,7 +243,7 @@ def test(name, *arguments):
 
 @contextlib.contextmanager
 def verdict(name):
-    """Reports the body as one test; for tests that a loop makes."""
+    """Reports the body as one test; for tests in a loop."""
     try:
         yield
         report(name)
@@ -262,7 +262,7 @@ def explain(error):
 
 
 def main():
-    """Runs the tests of the calling file; with arguments those whose name holds one of them."""
+    """Runs the tests of the calling file; with arguments, only tests whose names contain one of them."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     for name, function, arguments in tests:
         if words and not any(word in name for word in words):

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Nothing leaves in clear where a policy says protect, whatever becomes of the SAs.
+"""No packet leaves in clear if a policy says protect, whatever happens to the SAs.
 
    h 10.1.0.2 -- 10.1.0.1 a (espah) 192.0.2.1 ===== 192.0.2.2 b (XFRM), 10.2.0.1
 
-Both h and a itself send to b. What a puts on the wire between the gateways and is
-neither ESP nor neighbour discovery is plaintext, and is counted.
+Both h and a itself send to b. Packets from a on the wire between the gateways that are
+neither ESP nor neighbour discovery count as plaintext.
 """
 import dataclasses
 import threading
@@ -57,7 +57,7 @@ class Load:
                     sock.sendto(b"plain text " * 9, ("10.2.0.1", 9000))
                     self.sent += 1
                 except OSError:
-                    pass  # the namespace may be going away
+                    pass  # the namespace may be in deletion
             time.sleep(0.0005)
 
     def __enter__(self):
@@ -67,7 +67,7 @@ class Load:
     def __exit__(self, *_):
         self.stop.set()
         self.thread.join()
-        time.sleep(0.2)  # what was sent last is on its way
+        time.sleep(0.2)  # the last packets are in flight
         self.received = len(traffic.drain(self.sink))
         for sock in (*self.sockets, self.sink):
             sock.close()
@@ -131,7 +131,7 @@ def rekey():
         with Load(h, a, b) as load:
             for number in range(1, 8):
                 new = pair(0x1000 + 2 * number)
-                Xfrm.configure(b, [], new[:1])  # the receiver knows it before the sender uses it
+                Xfrm.configure(b, [], new[:1])  # the receiver gets the SA before the sender uses it
                 Espah.configure(a, [], new[1:])
                 Espah.configure(a, new[:1])
                 Espah.batch(a, [f"sa del out spi {old[0].spi:#x} dst {OUTER[1]}"])

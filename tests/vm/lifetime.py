@@ -5,7 +5,7 @@
       a (espah) 192.0.2.1 ---- veth ---- 192.0.2.2  b (XFRM)
                  10.1.0.1                 10.2.0.1
 
-What went through is counted on the wire and by XFRM; limits are compared with that.
+Packets are counted on the wire and by XFRM, and limits are compared with these counts.
 """
 import contextlib
 import os
@@ -27,7 +27,7 @@ IN = Policy(THERE + "/32", HERE + "/32", OUTER[::-1])
 
 
 class Pair:
-    """Both ends, with one SA each way; the limits are those of espah's."""
+    """Both ends, with one SA each way; the limits apply to espah's side."""
 
     def __init__(self, out="", into="", peer=True):
         lab.delete_all()
@@ -47,7 +47,7 @@ class Pair:
         if peer:
             Xfrm.configure(self.b, [self.into], [self.out], [IN], [OUT])
         self.left, self.right = traffic.udp(self.a, HERE, 7000), traffic.udp(self.b, THERE, 7000)
-        traffic.ping(self.a, *OUTER)  # so that the neighbours know each other
+        traffic.ping(self.a, *OUTER)  # resolves the neighbours
         self.clear = traffic.Wire(self.a, "eth0", cleartext=True)
         self.wire = traffic.Wire(self.a, "eth0", outgoing=True)
 
@@ -57,14 +57,14 @@ class Pair:
             sender.sendto(bytes(size), (target, 7000))
 
     def left_as_esp(self, count):
-        """That so many packets went over the wire, no more; softirqs may be late."""
+        """Checks that exactly count packets went over the wire; softirqs may be late."""
         found = []
         lab.wait_for(lambda: found.extend(self.wire.packets(50)) or len(found) >= count,
                      f"{count} ESP packets on the wire")
         lab.equal(len(found), count, "ESP packets on the wire")
 
     def flood(self, count, backward=False):
-        """From two processors at the same time, as near as two processes come to it."""
+        """Sends from two processors at the same time, as far as two processes can."""
         sender, target = (self.right, HERE) if backward else (self.left, THERE)
         read, write = os.pipe()
         children = []
@@ -74,7 +74,7 @@ class Pair:
                 os.sched_setaffinity(0, {processor})
                 os.read(read, 1)
                 for _ in range(count):
-                    with contextlib.suppress(OSError):  # what is dropped may be told
+                    with contextlib.suppress(OSError):  # drops may be reported as errors
                         sender.sendto(bytes(40), (target, 7000))
                 os._exit(0)
             children.append(child)
@@ -91,7 +91,7 @@ class Pair:
         lab.wait_for(lambda: not self.sas(direction), "the SA to end")
 
     def xfrm_packets(self, sa):
-        """Packets that XFRM's side of an SA has taken."""
+        """Packets that XFRM's side of an SA has accepted."""
         text = self.b.run("ip", "-s", "xfrm", "state", "get", "src", sa.src, "dst", sa.dst,
                           "proto", "esp", "spi", hex(sa.spi)).stdout
         return int(re.search(r"lifetime current:\s+\d+\(bytes\), (\d+)\(packets\)", text)[1])
@@ -156,7 +156,7 @@ def packets_gso():
 # --- bytes --------------------------------------------------------------------------------------
 
 def ciphertext(packet):
-    """Bytes that the cipher worked on: all but ESP header, IV and ICV of AES-GCM."""
+    """Bytes that the cipher processed: all but ESP header, IV and ICV of AES-GCM."""
     return len(packet) - 20 - 8 - 8 - 16
 
 
@@ -178,7 +178,7 @@ def bytes_out():
 @lab.test("a packet that does not fit takes the rest: no smaller one slips in behind it")
 def bytes_rest():
     pair = Pair(out="hard bytes 1000")
-    with pair.a:  # the SA must not be deleted in between
+    with pair.a:  # the SA must not be deleted meanwhile
         pair.send(1, size=800)
         pair.left.sendto(bytes(800), (THERE, 7000))
         pair.left.sendto(bytes(10), (THERE, 7000))
@@ -314,12 +314,12 @@ def changed():
     name = f"sa set out spi {pair.out.spi:#x} dst {pair.out.dst}"
     pair.send(4)
     lab.equal(pair.wait_events(1), [(0x1001, netlink.L_PACKETS, 0)], "events")
-    Espah.batch(pair.a, [f"{name} soft packets 3"])  # passed already, and told again
+    Espah.batch(pair.a, [f"{name} soft packets 3"])  # already exceeded, and reported again
     lab.equal(pair.wait_events(1), [(0x1001, netlink.L_PACKETS, 0)], "events")
     Espah.batch(pair.a, [f"{name} soft packets off hard packets off"])
     lab.true("hard" not in pair.sas()[0] and "soft" not in pair.sas()[0], "limits are shown")
     pair.send(4)
-    Espah.batch(pair.a, [f"{name} hard packets 10"])  # 8 of which have gone
+    Espah.batch(pair.a, [f"{name} hard packets 10"])  # 8 of these are used
     lab.equal(pair.sas()[0]["hard"], {"packets": {"limit": 10, "left": 2}}, "what is left")
     pair.send(4)
     pair.gone()
@@ -373,7 +373,7 @@ def shown():
     text = pair.a.run(ipsec.CLI, "sa", "list", "in").stdout
     lab.true(f"hard: bytes 10.0 kB ({10000 - 8 * each} B left), time 1h00m (" in text, text)
     text = pair.a.run(ipsec.CLI, "show").stdout
-    # within the first second nothing of the hour is gone yet
+    # within the first second the full hour may remain
     lab.true(any(left in text for left in ("time 1h00m", "time 59m")), text)
     lab.wait_for(lambda: os.path.getsize("/tmp/monitor"), "a line of the monitor")
     with open("/tmp/monitor", encoding="utf-8") as file:
@@ -388,7 +388,7 @@ TRACE = "/sys/kernel/tracing/"
 
 @contextlib.contextmanager
 def timers_started():
-    """Counts how often the module's timer is set, by the kernel's own trace event."""
+    """Counts how often the module's timer is set, with the kernel's trace event."""
     if not os.path.exists(TRACE + "events"):
         lab.run("mount", "-t", "tracefs", "tracefs", TRACE)
     count = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel that is locked down shows no keys. It stays so: the last suite of a machine."""
+"""A kernel in lockdown shows no keys. Lockdown is permanent, so this is the last suite of a machine."""
 import os
 
 import ipsec

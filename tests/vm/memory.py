@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the kernel's memory holds, and whether namespaces have let go of the module."""
+"""Memory use of the kernel, and whether namespaces have released the module."""
 import glob
 import os
 import time
@@ -7,12 +7,12 @@ import time
 import lab
 
 DEBUG = os.environ.get("ESPAH_KERNEL") == "debug"
-GROWTH = (1 << 19) * (4 if DEBUG else 1)  # bytes; sound code was seen to end 190 KB higher
-SLACK = 6 << 20  # bytes, after work with much else of the kernel's
+GROWTH = (1 << 19) * (4 if DEBUG else 1)  # bytes; correct code was seen to end 190 KB higher
+SLACK = 6 << 20  # bytes, after work that involves many other parts of the kernel
 
 
 def in_slabs():
-    """Bytes in objects of caches that are not reclaimed, tidied up first."""
+    """Bytes in objects of caches that are not reclaimable, after shrinking the caches."""
     total = 0
     for cache in glob.glob("/sys/kernel/slab/*"):
         def read(name, cache=cache):
@@ -27,7 +27,7 @@ def in_slabs():
 
 
 def memory():
-    """Bytes that objects in slabs, per-CPU memory and vmalloc take."""
+    """Bytes in slab objects, per-CPU memory and vmalloc."""
     with open("/proc/meminfo", encoding="ascii") as file:
         seen = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in file}
     return {"slabs": in_slabs(), **{name: seen[name] for name in ("Percpu", "VmallocUsed")}}
@@ -39,12 +39,12 @@ def references():
 
 
 def released():
-    """Waits until no namespace needs the module any more."""
+    """Waits until no namespace uses the module any more."""
     lab.wait_for(lambda: references() == 0, "the namespaces to end", 180)
 
 
 def settle():
-    """Until what waits for grace periods and workers has gone."""
+    """Waits until memory that waits for grace periods and workers is freed."""
     before = None
     for _ in range(20):
         time.sleep(0.5)

@@ -16,10 +16,10 @@ def loaded():
 
 
 def load(*parameters):
-    """insmod resolves nothing, so what espah builds upon is loaded first."""
+    """insmod resolves no dependencies, so the modules that espah needs are loaded first."""
     if loaded():
         return
-    # there is no udev to load the fast drivers for this processor
+    # without udev, load the fast drivers for this processor here
     lab.run("modprobe", "-a", "aesni_intel", "ghash_clmulni_intel", "sha256_ssse3",
             "sha512_ssse3", check=False)
     needs = lab.run("modinfo", "-F", "depends", path()).stdout.strip()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""SAs to multicast groups, keyed by hand, as OSPF uses them (RFC 4552).
+"""SAs to multicast groups with manual keys, as OSPF uses them (RFC 4552).
 
 a has espah; b and c, on the same link, have XFRM. All share keys and SPIs.
 """
@@ -32,7 +32,7 @@ class Link:
         for name in "abc":
             ns = lab.Netns(name)
             setattr(self, name, ns)
-            # a device before the one that is meant: link-local addresses do not tell them apart
+            # a device with a lower index: link-local addresses do not distinguish the devices
             ns.ip("link add dum type dummy\nlink set dum up\naddr add fe80::1/64 dev dum nodad\n")
             lab.link(ns, "wan", self.bridge, f"to-{name}")
             self.bridge.ip(f"link set to-{name} master br0\n")
@@ -41,7 +41,7 @@ class Link:
 
 
 def xfrm(ns, v, me, algorithm, key):
-    """One state for each destination, whoever sends."""
+    """One state for each destination, for any sender."""
     lines = []
     others = [HOST[v][name] for name in "abc" if name != me]
     for dst in (GROUP[v], HOST[v][me], *others):
@@ -56,7 +56,7 @@ def xfrm(ns, v, me, algorithm, key):
 
 
 def espah(ns, v, algorithm, key, any_source):
-    """The same, or with the sources named; then only of b."""
+    """The same, or with source addresses; then only those of b."""
     me, other, group = HOST[v]["a"], HOST[v]["b"], GROUP[v]
     src, peer = (ANY[v], ANY[v]) if any_source else (me, other)
 
@@ -76,7 +76,7 @@ def espah(ns, v, algorithm, key, any_source):
 
 
 def ospf(ns, v):
-    """A raw socket of the group on wan, which hears nothing of its own."""
+    """A raw socket of the group on wan, which does not receive its own packets."""
     with ns:
         sock = socket.socket(socket.AF_INET if v == 4 else socket.AF_INET6, socket.SOCK_RAW, OSPF)
         index = socket.if_nametoindex("wan")
@@ -97,7 +97,7 @@ def ospf(ns, v):
 
 
 def send(sender, v, dst, *receivers):
-    """A packet of OSPF to a group or a host, which arrives unchanged."""
+    """Sends a packet of OSPF to a group or a host, and checks that it arrives unchanged."""
     sock, index = sender
     sock.sendto(HELLO, (dst, 0) if v == 4 else (dst, 0, 0, index))
     for receiver, _ in receivers:

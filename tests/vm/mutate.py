@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A hundred thousand real packets, mutated at random, and what the module makes of them.
+"""A hundred thousand real packets, mutated at random, and the module's reaction.
 
-Each is a forgery: a byte that its ICV covers differs from what scapy made. None may be
-accepted, none may keep the packet from which it came from being accepted afterwards, and
-all must be found again in one counter. Another seed: MUTATE_SEED=7; fewer: MUTATE_COUNT=5000.
+Each is a forgery: a byte that its ICV covers differs from scapy's packet. None may be
+accepted, none may prevent the acceptance of the original packet afterwards, and each must
+be counted in exactly one counter. Another seed: MUTATE_SEED=7; fewer: MUTATE_COUNT=5000.
 """
 import collections
 import json
@@ -14,7 +14,7 @@ import struct
 SEED = int(os.environ.get("MUTATE_SEED", "4303"))
 COUNT = int(os.environ.get("MUTATE_COUNT", "100000"))
 rng = random.Random(SEED)
-os.urandom = rng.randbytes  # keys, payloads and scapy's IVs come from the seed, too
+os.urandom = rng.randbytes  # keys, payloads and scapy's IVs come from the seed too
 
 import ipsec  # noqa: E402
 import lab  # noqa: E402
@@ -37,13 +37,13 @@ FLOWS = [("tunnel", 4, 4, GCM, False, False), ("tunnel", 6, 6, CBC, False, False
          ("tunnel", 4, 4, CBC, False, True), ("tunnel", 6, 6, GCM, False, True),
          ("transport", 4, 4, AH["sha256"], False, True)]
 BEFORE_HOOKS = ("plaintext", "icmp_plaintext", "discard_in", "opaque_in", "malformed_in")
-# what a packet can be dropped for only after its ICV was found right, and what means overload
+# reasons that are possible only after a valid ICV, and reasons that mean overload
 NEVER = ("padding", "dummy", "next_header", "inner", "ecn", "policy", "expired", "deliver",
          "queue_full", "nomem", "crypto")
 
 
 class Flow(Peer):
-    """One inbound SA with its policy, from an address of its own."""
+    """One inbound SA with its policy, with its own source address."""
 
     def __init__(self, number, mode, inner, outer, algorithm, in_udp, in_fragments):
         # pylint: disable=super-init-not-called; that would flush the flows before it
@@ -71,7 +71,7 @@ class Flow(Peer):
         return packet
 
     def fixed(self, packet):
-        """What AH covers of the IP header (RFC 4302 3.3.3.1); nothing in ESP."""
+        """Bytes of the IP header that AH covers (RFC 4302 3.3.3.1); none for ESP."""
         if self.into.algorithm.proto == "esp":
             return b""
         if packet[0] >> 4 == 4:
@@ -82,14 +82,14 @@ class Flow(Peer):
         return self.covered not in packet or self.fixed(packet) != self.header
 
     def frames(self, packet, ident):
-        """As it goes on the wire: whole, or in two fragments."""
+        """The packets on the wire: one whole packet, or two fragments."""
         if not self.in_fragments:
             return [packet]
         return fragments4(packet, ident) if packet[0] >> 4 == 4 else fragments6(packet, ident)
 
 
 def fragments4(packet, ident):
-    # never the good packet's number: one fragment of a forgery would spoil its reassembly
+    # not the good packet's identification: one fragment of a forgery would break its reassembly
     head = packet[:4] + struct.pack("!H", ident & 0xffff)
     if len(packet) < 44 or packet[0] & 15 != 5:
         return [checksum(head + packet[6:])]
@@ -116,7 +116,7 @@ def with_length4(packet):
 
 
 def checksum(packet):
-    """The packet with its IPv4 header checksum put right, so that it is not dropped for that."""
+    """The packet with its IPv4 header checksum recomputed, so that IP does not drop it."""
     size = (packet[0] & 15) * 4
     if packet[0] >> 4 != 4 or not 20 <= size <= len(packet):
         return packet
@@ -133,7 +133,7 @@ def flip(data):
 
 
 def flip_early(data):
-    """In the headers, where each byte means something."""
+    """Changes the headers, where each byte has a meaning."""
     data[rng.randrange(min(len(data), 72))] ^= 1 << rng.randrange(8)
 
 
@@ -216,7 +216,7 @@ def count_hooks(ns):
 def may_be_fragment(packet):
     if packet[0] >> 4 == 4:
         return struct.unpack_from("!H", packet, 6)[0] & 0x3fff != 0
-    return packet[6] in (0, 43, 44, 51, 59, 60)  # behind extension headers
+    return packet[6] in (0, 43, 44, 51, 59, 60)  # after extension headers
 
 
 def hooks(ns):
@@ -226,7 +226,7 @@ def hooks(ns):
 
 
 def received(ns):
-    """Packets that IPv4 and IPv6 took from the device."""
+    """Packets that IPv4 and IPv6 received from the device."""
     with ns, open("/proc/net/snmp", encoding="ascii") as file4, \
             open("/proc/net/snmp6", encoding="ascii") as file6:
         names, values = [line.split() for line in file4 if line.startswith("Ip:")]
@@ -294,7 +294,7 @@ def everything():
     lab.equal({name: number for name, number in drops.items() if name in NEVER}, {},
               "drops after authentication, or for overload")
     lab.true(drops.get("icv", 0) > COUNT // 10, f"few reached the ICV: {drops}")
-    # besides, neighbours may have asked for each other
+    # extra packets: neighbour discovery
     extra = received(a) - stack - sent - accepted
     lab.true(0 <= extra <= 20, f"IP took {extra} packets more than were sent and came out of SAs")
     before = sum(drops.get(name, 0) for name in BEFORE_HOOKS)

@@ -5,7 +5,7 @@
                      2001:db8::1     2001:db8::fe       fd09:N::1 -- fd09:N::2
 
 The NAT masquerades, so a sees x and y at one address and at ports that the NAT chose;
-it learns them from datagrams that begin with the non-ESP marker, as an IKE daemon does.
+a learns them from datagrams that begin with the non-ESP marker, as an IKE daemon does.
 """
 import json
 import os
@@ -48,7 +48,7 @@ def bits(address):
 
 
 class Site:
-    """A host behind the NAT, whose IPsec is XFRM's."""
+    """A host behind the NAT, which uses XFRM."""
 
     def __init__(self, lab_, number, name):
         self.number, self.netns = number, lab.Netns(name)
@@ -66,7 +66,7 @@ class Site:
             route add default via 10.9.{number}.1
             route add default via fd09:{number}::1
             """)
-        Xfrm.flush(self.netns)  # loads what understands bypass()
+        Xfrm.flush(self.netns)  # loads the modules that bypass() needs
         self.sock = {}
         for family in 4, 6:
             self.sock[family] = traffic.udp(self.netns, self.own[family], 4500)
@@ -82,7 +82,7 @@ class Site:
 
 
 class Lab:
-    """All that is drawn above; one for all tests, each of which finds it clean."""
+    """The network drawn above; shared by all tests, and cleaned for each test."""
 
     only = None
 
@@ -102,7 +102,7 @@ class Lab:
         return here
 
     def dropped(self):
-        """What espah has dropped in this test."""
+        """Packets that espah has dropped in this test."""
         return {name: count - self.before.get(name, 0)
                 for name, count in Espah.drops(self.a).items() if count != self.before.get(name, 0)}
 
@@ -129,7 +129,7 @@ class Lab:
         self.spi = 0x1000
 
     def translate(self, how):
-        """Lets the NAT translate anew, and forget what it knew."""
+        """Gives the NAT new rules, and clears its state."""
         nft(self.nat, f"""
             table inet nat
             delete table inet nat
@@ -218,7 +218,7 @@ def forwarded():
     lab.link(here.a, "lan", s, "eth0")
     here.a.ip("addr add 10.1.1.1/24 dev lan\n")
     s.ip("addr add 10.1.1.2/24 dev eth0\nroute add default via 10.1.1.1\n")
-    here.a.run("ethtool", "-K", "lan", "tx", "off")  # so it is computed, not promised
+    here.a.run("ethtool", "-K", "lan", "tx", "off")  # so the checksum is computed, not offloaded
     nft(here.a, """
         table ip nat {
             chain pre {
@@ -294,7 +294,7 @@ def beside_xfrm():
         traffic.ping(here.y.netns, here.y.inside[4], INSIDE[4])
         lab.equal(here.x.seen(here.ike, 4)[0], NAT[4], "peer of IKE")
         lab.equal(here.dropped(), {}, "drops")
-        # what only looks like it is as clear as any packet
+        # packets that only look like ESP in UDP are treated as cleartext
         with traffic.udp(here.a, HERE[4], 4501) as other, \
                 traffic.udp(here.nat, NAT[4], 4500) as sender:
             sender.sendto(struct.pack("!I", back.spi) + bytes(40), (HERE[4], 4501))
@@ -303,7 +303,7 @@ def beside_xfrm():
 
 
 class Monitor:
-    """The events of a command that goes on."""
+    """The events of a running command."""
 
     def __init__(self, ns, *groups):
         self.process = ns.start(ipsec.CLI, "-j", "monitor", *groups, stdout=-1)
@@ -311,7 +311,7 @@ class Monitor:
         self.text = ""
 
     def events(self):
-        """What has come since the last call."""
+        """Events since the last call."""
         if select.select([self.process.stdout], [], [], 0)[0]:
             self.text += os.read(self.process.stdout.fileno(), 1 << 20).decode()
         *lines, self.text = self.text.split("\n")
@@ -319,7 +319,7 @@ class Monitor:
 
 
 def mapping(here):
-    """A monitor of mapping events that certainly listens."""
+    """A monitor of mapping events that is known to listen."""
     monitor = Monitor(here.a, "sa", "mapping")
 
     def heard():
@@ -338,7 +338,7 @@ def move(here, direction, sa, words):
 
 
 def mapped(monitor, send):
-    """Sends for a while; the mapping events, of which there is at most one a second."""
+    """Sends for a while. Return: the mapping events, at most one a second"""
     start, events = time.monotonic(), []
     for _ in range(30):
         send()
@@ -492,10 +492,10 @@ def torn():
 @lab.test("the same with lists of packets", "rx-gro-list")
 def joined(feature):
     here = Lab.clean()
-    here.connect(here.x, "tunnel", 6, 4, Espah)  # what XFRM sends is never joined
+    here.connect(here.x, "tunnel", 6, 4, Espah)  # packets from XFRM are never merged
     here.a.run("ethtool", "-K", "eth0", "gro", "on", *([feature, "on"] if feature else []))
     here.ike[6].setsockopt(socket.IPPROTO_UDP, UDP_GRO, not feature)
-    here.nat.run("ethtool", "-K", "wan", "tso", "off")  # or its peer does no GRO
+    here.nat.run("ethtool", "-K", "wan", "tso", "off")  # otherwise its peer does no GRO
     here.nat.run("tc", "qdisc", "add", "dev", "wan", "root", "netem", "delay", "5ms")  # bursts
     try:
         with traffic.Wire(here.a, "eth0") as wire, traffic.Transfer(
@@ -538,7 +538,7 @@ def narrow(outer):
             lab.wait_for(refused, "a datagram that is too big to be refused")
         lab.equal([sa["pmtu"] for sa in Espah.sas(here.a, "out")], [1300], "path MTU")
     finally:
-        here.a.ip("route flush cache\n")  # in clear, too, a path MTU is believed for ten minutes
+        here.a.ip("route flush cache\n")  # path MTUs of cleartext routes are cached for ten minutes too
         here.nat.ip("link set x mtu 1500\n")
         here.x.netns.ip("link set eth0 mtu 1500\n")
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Bad netlink messages get an errno and a sentence, change nothing and leak nothing.
 
-Run as root inside scripts/vm. Speaks raw AF_NETLINK, with numbers of its own, so that it
+Run as root inside scripts/vm. Uses raw AF_NETLINK, with its own constants, so that it
 shares no mistake with the CLI and its headers. Prints a line for each test.
 """
 import contextlib
@@ -113,7 +113,7 @@ def parse(data):
     found = []
     while len(data) >= 4:
         length, kind = struct.unpack("=HH", data[:4])
-        if length < 4:  # as in what a fuzzer has made
+        if length < 4:  # possible in a message of a fuzzer
             break
         found.append((kind & ~NESTED, data[4:length]))
         data = data[(length + 3) & ~3:]
@@ -127,7 +127,7 @@ class Refused(Exception):
 
 
 class Link:
-    """A socket to the family, in the network namespace in which it was made."""
+    """A socket to the family, in the network namespace that was current at its creation."""
 
     def __init__(self):
         self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
@@ -187,7 +187,7 @@ class Link:
         self.sock.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, self.groups[group])
 
     def events(self, wait=0.2):
-        """(command, attributes) of what came to the groups."""
+        """(command, attributes) of the events received from the groups."""
         found = []
         self.sock.settimeout(wait)
         with contextlib.suppress(TimeoutError, BlockingIOError):
@@ -198,7 +198,7 @@ class Link:
         return found
 
     def snapshot(self):
-        """All that a request could have changed."""
+        """All state that a request can change."""
         moving = (PMTU, PACKETS, BYTES, DROPS, USED, LAST_USED, DUMMIES)
         return (
             [[a for a in sa if a[0] not in moving] for sa in self.dump(SA_GET, [(SHOW_KEYS, b"")])],
@@ -207,13 +207,13 @@ class Link:
             self.ask(CONFIG_GET))
 
 
-# --- requests that are right ----------------------------------------------------------------
+# --- valid requests -------------------------------------------------------------------------
 
 KEY20 = bytes(range(20))
 
 
 def sa(**changes):
-    """SA_NEW, with a key of its own; a change of None leaves an attribute out."""
+    """Attributes of SA_NEW, with a unique key; a change of None omits an attribute."""
     fields = dict(DIR=u8(IN), SPI=be32(0x1000), SRC=ip("192.0.2.1"), DST=ip("192.0.2.2"),
                   MODE=u8(TUNNEL), ALG=name("aes128gcm16"), KEY=KEY20)
     fields.update(changes)
@@ -244,12 +244,12 @@ TRANSPORT_TEMPLATE = nest((T_MODE, u8(TRANSPORT)))
 
 
 def outer(template):
-    """A transport template whose SA's packets another template's SA takes."""
+    """A transport template, whose packets the SA of another template protects."""
     return TRANSPORT_TEMPLATE + attr(T_OUTER | NESTED, template)
 
 
 def within(template):
-    """TEMPLATE, and another one around it."""
+    """TEMPLATE, with another template around it."""
     return TEMPLATE + attr(T_OUTER | NESTED, template)
 
 
@@ -261,7 +261,7 @@ def deep(count):
 
 
 def policy(**changes):
-    """POLICY_NEW; names without their P_."""
+    """Attributes of POLICY_NEW; names without the prefix P_."""
     fields = dict(DIR=u8(OUT), ACTION=u8(PROTECT), SELECTOR=SELECTOR, TEMPLATE=TEMPLATE)
     fields.update(changes)
     kinds = dict(SELECTOR=P_SELECTOR | NESTED, TEMPLATE=P_TEMPLATE | NESTED)
@@ -279,7 +279,7 @@ def explain(**changes):
 
 
 def populate(link):
-    """Some of everything."""
+    """Adds some objects of each kind."""
     link.ask(SA_NEW, sa(SPI=be32(0x2000), REQID=u32(7), WINDOW=u32(64)))
     link.ask(SA_NEW, sa(SPI=be32(0x2001), DIR=u8(OUT), SRC=ip("192.0.2.2"), DST=ip("192.0.2.1"),
                         FLAGS=u32(ESN), SEQ=u64(1 << 40), DF=u8(2)))
@@ -319,7 +319,7 @@ def test(title):
     try:
         yield
         print(f"ok {title}", flush=True)
-    except Exception as problem:  # whatever it is, the other tests go on
+    except Exception as problem:  # after any exception, the other tests continue
         failures += 1
         where = traceback.extract_tb(problem.__traceback__)[-1]
         print(f"not ok {title}: {type(problem).__name__}: {problem} (line {where.lineno})",
@@ -334,19 +334,19 @@ def refused(link, cmd, pairs, code, words, flags=REQUEST | ACK, text_needed=True
     check(got in codes, f"errno {errno.errorcode.get(got, got)} {text!r}, not "
                         + " or ".join(errno.errorcode[c] for c in codes))
     check(text or not text_needed, "no sentence")
-    # 6.1 cannot format texts, so what was given is not in them
+    # 6.1 cannot format texts, so they do not contain the given value
     check(SERIES == "6.1" or words in text, f"{text!r} does not say {words!r}")
     return text
 
 
 def in_child(function):
-    """Runs a function in a child process; what it returns that is true is why it failed."""
+    """Runs a function in a child process; a true result is the reason of a failure."""
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
         try:
             why = function() or ""
-        except BaseException as problem:  # whatever it is, the parent shall tell it
+        except BaseException as problem:  # any exception: the parent reports it
             why = f"{type(problem).__name__}: {problem}"
         os.write(write, why.encode())
         os._exit(0)
@@ -363,7 +363,7 @@ def unshare(flags):
 
 
 def kernel_memory():
-    """kB of what a leak in the module would be."""
+    """kB of kernel memory of the kinds that the module could leak."""
     with open("/proc/meminfo") as file:
         fields = dict(line.split(":") for line in file)
     return sum(int(fields[f].split()[0]) for f in ("SUnreclaim", "Percpu", "VmallocUsed"))
@@ -416,7 +416,7 @@ BAD = [
     ("mixed families", SA_NEW, sa(SRC=ip("2001:db8::1")), E.EINVAL, "both be IPv4"),
     ("unknown algorithm", SA_NEW, sa(ALG=name("rot13")), E.EINVAL, "unknown algorithm 'rot13'"),
     ("longest unknown algorithm", SA_NEW, sa(ALG=name("x" * 63)), E.EINVAL, "'espah algo'"),
-    # RFC 8221: encryption without integrity, both NULL, and what MUST NOT or SHOULD NOT be used
+    # RFC 8221: encryption without integrity, both NULL, and algorithms that MUST NOT or SHOULD NOT be used
     *((f"algorithm {word}", SA_NEW, sa(ALG=name(word)), E.EINVAL, f"unknown algorithm '{word[:16]}'")
       for word in ("aes128", "aes256ctr", "null", "null-null", "aes128-null", "aes128-md5",
                    "null-md5", "des-sha1", "3des-sha256", "blowfish128-sha256", "cast128-sha256",
@@ -490,7 +490,7 @@ BAD = [
     ("good TFC padding, bad limits", SA_SET, identity(0x2001, OUT, "192.0.2.1")
      + [(TFC, u16(5)), (DUMMY, u32(5000)), (SOFT | NESTED, nest((L_USE, u64(1 << 32))))], E.EINVAL,
      "up to 4294967295"),
-    # attributes that are missing, unknown, not for this command, or come twice
+    # attributes that are missing, unknown, not valid for this command, or duplicated
     *((f"SA_NEW without {k}", SA_NEW, sa(**{k: None}), E.EINVAL, f"ESPAH_SA_{k} is missing")
       for k in ("DIR", "SPI", "SRC", "DST", "MODE", "ALG", "KEY")),
     ("unknown attribute", SA_NEW, sa() + [(77, u32(1))], E.EINVAL, ""),
@@ -502,7 +502,7 @@ BAD = [
     ("SPI twice", SA_NEW, sa() + [(SPI, be32(0x1001))], E.EINVAL, "only once"),
     ("key for SA_DEL", SA_DEL, identity(0x2000) + [(KEY, KEY20)], E.EINVAL, ""),
     ("no attributes", SA_NEW, [], E.EINVAL, "missing"),
-    # what exists and what does not
+    # objects that exist, and objects that do not
     ("SA that exists", SA_NEW, sa(SPI=be32(0x2000)), E.EEXIST, "exists"),
     ("SA_DEL of none", SA_DEL, identity(0x9999), E.ENOENT, "no inbound SA has SPI 0x9999"),
     ("SA_DEL of the other direction", SA_DEL, identity(0x2000, OUT), E.ENOENT, "no outbound SA"),
@@ -794,7 +794,7 @@ def foreign(link):
         populate(own)
         own.ask(CONFIG_SET, [(C_OUT, u8(DISCARD))])
         own.ask(SA_ALLOC_SPI, alloc())
-        # and dies with all of it
+        # and exits, which frees all objects
 
     with test("foreign namespace"):
         in_child(other_namespace)
@@ -1040,7 +1040,7 @@ SEEDS = COMMANDS + [(cmd, []) for cmd in DUMPS] + [
     (SA_NEW, sa(FLAGS=u32(ESN), WINDOW=u32(64), SEQ=u64(5), PROTO=u8(50), REQID=u32(4))),
     (SA_NEW, sa(PROTO=u8(51), ALG=name("sha256"), KEY=bytes(32), FLAGS=u32(ESN))),
     (SA_NEW, sa(DIR=u8(OUT), DF=u8(1), LABEL=name("charon b.example.org"))),
-    # none so short that an SA ends meanwhile
+    # no limit so short that an SA ends meanwhile
     (SA_NEW, limited((L_PACKETS, u64(9)), (L_TIME, u64(1 << 30 | 1 << 29)), (L_BYTES, u64(5)))),
     (SA_SET, identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(3)), (L_BYTES, u64(99))))]),
     (SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(TFC, u16(500)), (DUMMY, u32(5000))]),
@@ -1153,7 +1153,7 @@ def leaks(link):
     for title, work in (("refused", refusals), ("added and deleted", comings_and_goings),
                         ("left to a dying namespace", left_behind)):
         with test(f"no memory is kept by what is {title}"):
-            in_child(in_own_namespace(work))  # the first fills the allocators' caches
+            in_child(in_own_namespace(work))  # the first run fills the allocators' caches
             time.sleep(2)
             before = kernel_memory()
             for _ in range(2):
@@ -1220,7 +1220,7 @@ def main():
     random_messages(link)
     clear(link)
     with test("the module can be unloaded"):
-        for _ in range(30):  # namespaces of ended processes go a little later
+        for _ in range(30):  # namespaces of ended processes are deleted a little later
             if not subprocess.run(["rmmod", "espah"], capture_output=True).returncode:
                 break
             time.sleep(0.5)

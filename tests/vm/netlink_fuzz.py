@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Messages to espah's netlink family by its grammar, right and wrong, from a seed that is printed.
+"""Valid and invalid messages to espah's netlink family by its grammar, from a seed that is printed.
 
 usage: tests/vm/netlink_fuzz.py [SECONDS] [--seed N]
 
-One process has a namespace of its own and looks after each refusal whether something changed; two
-others work at the same objects of another namespace. All leave dumps half read. Where the kernel
-can make allocations fail (a debugging kernel), they fail one after the other within a request. At
-the end all is flushed, and memory has to return. The kernel's log is read by scripts/vm.
+One process has its own namespace, and checks after each refusal that nothing has changed; two others
+use the same objects of another namespace. All leave dumps half read. If the kernel can make
+allocations fail (a debugging kernel), the allocations of a request fail one after the other. At the
+end all objects are flushed, and the memory must be freed. The kernel's log is read by scripts/vm.
 """
 import argparse
 import contextlib
@@ -28,9 +28,9 @@ from netlink import DUMP, REQUEST
 
 FAIL = "/proc/thread-self/fail-nth"
 FAULTS = ("failslab", "fail_page_alloc")
-MANY = 3000          # messages, after which each command has been accepted
-MOST_FAULTS = 400    # allocations within a request that are made to fail
-# what the family answers with, and what generic netlink says for it where no command is named
+MANY = 3000          # messages, after which each command must have been accepted
+MOST_FAULTS = 400    # maximum number of allocations of a request that are made to fail
+# errors of the family, and errors of generic netlink for it without a valid command
 ANSWERS = {errno.EINVAL, errno.ERANGE, errno.ENOENT, errno.EEXIST, errno.ENOSPC, errno.EBUSY, errno.E2BIG,
            errno.EKEYREJECTED}
 SILENT = {errno.EOPNOTSUPP, errno.EPERM}
@@ -42,7 +42,7 @@ def can_fail():
 
 
 def prepare_faults():
-    """Allocations that may sleep fail too; nothing of it is logged."""
+    """Makes allocations that may sleep fail too, without log messages."""
     for fault in FAULTS:
         for name, value in (("ignore-gfp-wait", "N"), ("ignore-gfp-highmem", "N"), ("verbose", "0"),
                             ("min-order", "0")):
@@ -53,7 +53,7 @@ def prepare_faults():
 
 
 class Fault:
-    """The Nth allocation of this thread fails. failed: whether there was one."""
+    """The Nth allocation of this thread fails. failed: whether an allocation failed."""
 
     def __init__(self, number):
         self.number, self.failed = number, False
@@ -93,7 +93,7 @@ class Fuzzer:
         return code, text
 
     def judge(self, command, message, code, text, faulty=False):
-        """A refusal says why."""
+        """Checks that a refusal has a reason."""
         if code in (0, None) or int.from_bytes(message[:4], sys.byteorder) < 20:
             return
         self.count(errno.errorcode.get(code, str(code)))
@@ -104,7 +104,7 @@ class Fuzzer:
 
     @staticmethod
     def lasts(sa):
-        """Whether an SA does not end by itself, as reserved SPIs do and what has a short time limit."""
+        """Whether an SA does not expire, as reserved SPIs and SAs with a short time limit do."""
         fields = dict(sa)
         limits = dict(netlink.parse(fields.get(netlink.HARD, b"")))
         times = [int.from_bytes(limits[kind], sys.byteorder) for kind in
@@ -112,12 +112,12 @@ class Fuzzer:
         return fields[netlink.STATE] != netlink.u8(0) and all(time > 10000 for time in times)
 
     def snapshot(self):
-        """All that a request could have changed."""
+        """All state that a request can change."""
         sas, policies, config = self.link.snapshot()
         return list(filter(self.lasts, sas)), policies, config
 
     def make(self):
-        """(command, message, whether it is wrong on purpose)"""
+        """(command, message, whether it is invalid on purpose)"""
         command, pairs = self.writer.right()
         wrong = self.dice.random() < 0.5
         if wrong and self.dice.random() < 0.8:
@@ -133,7 +133,7 @@ class Fuzzer:
         lab.true(code is None or code >= 0, "no answer")
 
     def half_read(self):
-        """A dump that somebody begins to read, goes on with much later, or never."""
+        """Begins to read a dump, and continues much later, or never."""
         with contextlib.suppress(OSError):
             if len(self.readers) > 4:
                 reader = self.readers.pop(self.dice.randrange(len(self.readers)))
@@ -177,7 +177,7 @@ class Fuzzer:
                                               f"message {message.hex()}: dumps")
 
     def with_faults(self, command, message, alone):
-        """The same request with each of its allocations failing in turn, until it has what it needs."""
+        """Repeats a request with each of its allocations failing in turn, until none fails."""
         self.count("requests with failing allocations")
         for number in range(1, MOST_FAULTS):
             if alone and not self.seen:
@@ -203,7 +203,7 @@ class Fuzzer:
 # --- processes -------------------------------------------------------------------------------------
 
 def child(function):
-    """Forks. Return: (process, what it will tell: its tally, or why it failed)"""
+    """Forks. Return: (process, pipe of its report: its counts, or why it failed)"""
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
@@ -212,7 +212,7 @@ def child(function):
             told["tally"] = function()
         except lab.Failed as error:
             told["why"] = str(error)
-        except BaseException as error:  # whatever it is, the suite says it
+        except BaseException as error:  # the suite prints any exception
             traceback.print_exc(file=sys.stdout)
             told["why"] = f"{type(error).__name__}: {error}"
         sys.stdout.flush()
@@ -267,7 +267,7 @@ def add(total, tally):
 
 
 def rounds(seconds, seed):
-    """Return: all that was counted, reasons why processes failed"""
+    """Return: sum of the counts, reasons why processes failed"""
     until = time.monotonic() + seconds
     total, reasons = {}, []
     for process in [child(lambda: alone(seed, until)), child(lambda: together(seed, until))]:
@@ -286,7 +286,7 @@ def main():
     module.load()
     prepare_faults()
     print(f"# seed {options.seed}, {options.seconds:.0f} seconds", flush=True)
-    rounds(2, 0)  # the kernel's own caches fill, once
+    rounds(2, 0)  # fills the kernel's own caches first
     memory.released()
     before = memory.settle()
     total, reasons = rounds(options.seconds, options.seed)
@@ -296,7 +296,7 @@ def main():
     with lab.verdict("fuzz: each command was accepted at times, and refused"):
         names = [name for name, _, _ in grammar.Grammar().commands.values()]
         missing = [name for name in names if not total.get(f"accepted: {name}")]
-        if options.seconds >= 300 and total["sent"] > MANY:  # short runs differ much
+        if options.seconds >= 300 and total["sent"] > MANY:  # results of short runs vary too much
             lab.equal(missing, [], "commands never accepted")
         lab.true(total.get("compared"), "nothing was compared after a refusal")
         lab.true(total.get("allocations that failed") or not can_fail(), "no allocation failed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A program that lets all packets pass that nft queues for it, as an inspecting firewall would."""
+"""A program that accepts all packets that nft queues for it, as an inspecting firewall would."""
 import collections
 import ctypes
 import os

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets of a flow stay in order, on two processors, with drivers that answer at once or later.
+"""Packets of a flow stay in order, on two processors, with synchronous and asynchronous drivers.
 
     a (espah) 192.0.2.1 ----- veth ----- 192.0.2.2 (espah) b      one SA each way for all flows
 
-A veth with GRO but no TSO is a ring, and hands on in order whoever sends. Otherwise it has a queue
-for each processor, so there a flow has to stay on one, or to move with care.
+A veth with GRO but no TSO is a ring, and keeps the order for any sender. Otherwise it has a queue
+for each processor, so a flow must stay on one processor, or move only when the order is safe.
 """
 import contextlib
 import os
@@ -40,7 +40,7 @@ def topology(gro, peer=OURS, window=4096, **options):
         lab.offloads(ns, "eth0", gro)
         ns.run("ethtool", "-K", "eth0", "tso", "off")
     ends = "192.0.2.1", "192.0.2.2"
-    # a packet that waits for its neighbour to be found may be overtaken when it is
+    # resolve the neighbour first: a packet that waits for it may be overtaken
     traffic.ping(a, *ends)
     ipsec.configure_pair(a, b, OURS, peer, [SA(0x1001, *ends, window=window, **options)],
                          [SA(0x1002, *ends[::-1], window=window, **options)],
@@ -53,7 +53,7 @@ def run_on(number):
 
 
 def fork(number, function):
-    """Calls it in a process of its own, on the processor of that number."""
+    """Calls function in its own process, on the processor of that number."""
     process = os.fork()
     if not process:
         try:
@@ -65,7 +65,7 @@ def fork(number, function):
 
 
 class Flow:
-    """Numbered datagrams from a process of its own, on one processor or by turns on each."""
+    """Numbered datagrams from a separate process, on one processor or alternating between them."""
 
     def __init__(self, source_ns, source, sink_ns, sink, number):
         self.number = number
@@ -80,12 +80,12 @@ class Flow:
             for number in range(count):
                 if turns and number % 5 == 0:
                     run_on(self.number + number)
-                with contextlib.suppress(OSError):  # after a flush: nobody may listen
+                with contextlib.suppress(OSError):  # after a flush the receiver may be closed
                     self.source.send(STAMP.pack(self.number, number) + bytes(size))
         self.process = fork(self.number, send)
 
     def burst(self, first, count, size):
-        """As many from here, at once, as one GSO packet."""
+        """Sends count datagrams from this process, as one GSO packet."""
         self.source.setsockopt(socket.SOL_UDP, traffic.UDP_SEGMENT, STAMP.size + size)
         self.source.send(b"".join(STAMP.pack(self.number, number) + bytes(size)
                                   for number in range(first, first + count)))
@@ -103,7 +103,7 @@ class Flow:
 
 
 def flows(a, b):
-    """As many each way, and on each processor."""
+    """The same number of flows in each direction and on each processor."""
     return [Flow(*(a, HERE, b, THERE) if number < FLOWS else (b, THERE, a, HERE), number)
             for number in range(2 * FLOWS)]
 
@@ -115,7 +115,7 @@ def check_order(flow, stamps):
 
 
 def check_bursts(flow, count):
-    """So many datagrams of one flow arrive, in order."""
+    """Checks that count datagrams of one flow arrive, in order."""
     stamps = []
 
     def complete():
@@ -126,7 +126,7 @@ def check_bursts(flow, count):
 
 
 def dropped(ns):
-    """What espah and the veth counted."""
+    """Drops counted by espah and the veth."""
     count = sum(OURS.drops(ns).values())
     for name in "rx_dropped", "tx_dropped":
         with ns:
@@ -136,7 +136,7 @@ def dropped(ns):
 
 
 def check_flows(a, b, turns, lossless=False, ordered=True):
-    """All that was sent arrives in the order of each flow, but for the drops that are counted."""
+    """Checks that all packets except counted drops arrive, in the order of each flow."""
     everyone = flows(a, b)
     got = {flow.number: [] for flow in everyone}
     sent = COUNT * len(everyone)
@@ -169,7 +169,7 @@ def check_flows(a, b, turns, lossless=False, ordered=True):
 
 
 def check_wire(a, b):
-    """What one flow sends by turns on each processor leaves in the order of its numbers."""
+    """Checks that a flow that alternates between processors leaves in the order of its numbers."""
     with contextlib.closing(Flow(a, HERE, b, THERE, 0)) as flow, \
             traffic.Wire(a, "eth0", outgoing=True) as wire:
         flow.start(COUNT, turns=True)
@@ -187,7 +187,7 @@ def carry_all(name, template=None, algorithm=GCM, extra=""):
     ipsec.need_espah()
     for gro, esn in (False, True), (True, False):
         what = f"{name}, GRO and GSO {'on' if gro else 'off'}{', ESN' if esn else ''}"
-        # whoever finds the oldest answer there sends the next ones too, into his own queue
+        # the CPU that handles the oldest answer also sends the next packets, to its own device queue
         ordered = gro or not template
         with lab.verdict(f"{what}: {2 * FLOWS} flows through one SA each way, "
                          f"{'each in order, ' if ordered else ''}nothing uncounted"):
@@ -214,7 +214,7 @@ def shared():
 
 
 def work_of(number):
-    """How often a processor was interrupted to receive packets, or to work on those of others."""
+    """Number of interrupts of a processor to receive packets, or to work on packets of others."""
     with open("/proc/softirqs", encoding="ascii") as file:
         return next(int(line.split()[1 + number]) for line in file if "NET_RX:" in line)
 
@@ -235,7 +235,7 @@ def helped():
 
 
 def hosts(*gateways):
-    """Hosts behind them, which have the addresses that were the gateways' own."""
+    """Adds hosts behind the gateways, and moves the inner addresses of the gateways to them."""
     behind = []
     for ns, net in zip(gateways, ("10.1.0", "10.2.0")):
         host = lab.Netns(f"{ns}-host")
@@ -248,7 +248,7 @@ def hosts(*gateways):
 
 
 def longest_backlog():
-    """Packets that wait to be received by the processor that is furthest behind."""
+    """The longest receive backlog of any processor, in packets."""
     with open("/proc/net/softnet_stat", encoding="ascii") as file:
         return max(int(line.split()[11], 16) for line in file)
 
@@ -260,7 +260,7 @@ def keeping_up():
     right.start("iperf3", "-s", stdout=subprocess.DEVNULL)
     time.sleep(1)
     medians = []
-    for _ in range(4):  # it depends on where the programs run
+    for _ in range(4):  # the result depends on the CPUs of the programs
         client = left.start("iperf3", "-c", THERE, "-P", "8", "-t", "9", stdout=subprocess.DEVNULL)
         time.sleep(3)
         lengths = []
@@ -276,7 +276,7 @@ BURSTS, BURST = 150, 40
 
 
 def count_late(behind):
-    """How many of two processors' bursts through an SA come too late for an XFRM with a small window."""
+    """Number of packets, of two processors' bursts, that are too late for XFRM with a small window."""
     count, size = BURSTS, BURST
     a, b = topology(True, ipsec.Xfrm, window=32, extra="cpus 1")
     source, sink = hosts(a, b) if behind else (a, b)
@@ -298,7 +298,7 @@ def count_late(behind):
 def send_at_once(behind):
     ipsec.need_espah()
     late = []
-    # a processor that the host takes away for a while loses what it has numbered, eight at most
+    # a virtual CPU that the host pauses loses its numbered packets, at most eight
     while len(late) < 2 and (not late or late[0] > BURSTS * BURST / 200):
         late.append(count_late(behind))
     lab.true(min(late) <= BURSTS * BURST / 200,
@@ -316,7 +316,7 @@ def forwarded_at_once():
 
 
 def slow(what, times=1):
-    """Rules that each such packet takes long to pass, before it is routed."""
+    """Adds rules that delay each matching packet before routing."""
     return f"""table inet slow {{
     chain rules {{ {3000 * "udp length 1 accept;"} }}
     chain several {{ {times * "jump rules;"} }}
@@ -326,7 +326,7 @@ def slow(what, times=1):
 
 
 def share_by_turns(source, sink, gateway, direction):
-    """Bursts, each while the last one waits behind the gateway, by its one processor or two."""
+    """Sends each burst while the previous one waits behind the gateway, which uses one CPU or two."""
     bursts, size = 12, 40
     with contextlib.closing(Flow(source, HERE, sink, THERE, 0)) as flow:
         def send():
@@ -358,7 +358,7 @@ def delivered_by_turns():
 
 
 def received(ns):
-    """Packets that the device has handed on."""
+    """Packets that the device has received."""
     with ns, open("/proc/thread-self/net/dev", encoding="ascii") as file:
         return next(int(line.split()[2]) for line in file if line.lstrip().startswith("eth0:"))
 
@@ -372,7 +372,7 @@ def moving():
         before = received(b)
 
         def send(first):
-            """Each second burst, as soon as the last one is decrypted."""
+            """Sends every second burst, as soon as the previous one is decrypted."""
             for burst in range(first, bursts, 2):
                 lab.wait_for(lambda: received(b) - before >= burst * size, "the last burst")
                 flow.burst(burst * size, size, 200)
@@ -382,7 +382,7 @@ def moving():
 
 
 def polling_thread(device):
-    """The kernel's thread that polls a device which is told to have one."""
+    """Enables threaded polling of a device. Return: its kernel thread"""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/comm", encoding="ascii") as comm:
             if comm.read().startswith(f"napi/{device}-"):
@@ -416,7 +416,7 @@ def polled_by_turns():
         check_order("the flow", stamps)
 
 
-# --- drivers that answer later ------------------------------------------------------------------
+# --- asynchronous drivers -----------------------------------------------------------------------
 
 def need_driver(ns, template):
     used = {sa["driver"] for sa in OURS.sas(ns)}
@@ -426,7 +426,7 @@ def need_driver(ns, template):
 
 @lab.test("driver that answers later, on the processor that asked")
 def cryptd():
-    # it takes no drivers that may answer later themselves, as those of AES-GCM were once
+    # the wrapper accepts no asynchronous drivers, and those of AES-GCM once were asynchronous
     algorithm = ALGORITHMS["chacha20poly1305"]
     driver.instantiate("cryptd", algorithm)
     carry_all("driver that answers later, on the processor that asked", "cryptd", algorithm)
@@ -440,7 +440,7 @@ def pcrypt():
 
 @contextlib.contextmanager
 def load(a, b):
-    """Flows that go on while the body runs."""
+    """Flows that continue while the body runs."""
     everyone = flows(a, b)
     try:
         for flow in everyone:
@@ -453,20 +453,20 @@ def load(a, b):
 
 
 def traffic_is_well():
-    """What is set up anew works."""
+    """Checks that new SAs work."""
     a, b = topology(True)
     with traffic.udp(a, HERE, 7000) as left, traffic.udp(b, THERE, 7000) as right:
         traffic.deliver(left, right, [os.urandom(500) for _ in range(50)])
         traffic.deliver(right, left, [os.urandom(500) for _ in range(50)])
 
 
-# each way in which packets are in flight: behind a driver, and with other processors
+# ways in which packets can be in flight: inside a driver, and on other processors
 IN_FLIGHT = (("processors that share SAs", lambda: None, SHARED),
              ("a driver that answers later", lambda: driver.instantiate("pcrypt"), ""))
 
 
 def each_way(what):
-    """Calls a test for each of IN_FLIGHT; pcrypt is the last, as it stays."""
+    """Calls a test for each of IN_FLIGHT; pcrypt is last, because it stays loaded."""
     def decorate(function):
         @lab.test(what)
         def test():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A namespace without a name, with what works in it: ip(8), libnftables, sockets, a link to espah."""
+"""An unnamed namespace with its tools: ip(8), libnftables, sockets, a link to espah."""
 import contextlib
 import ctypes
 import os
@@ -38,7 +38,7 @@ class Place:
         self.back()
         self.sysctl("net/ipv6/conf/all/accept_dad", 0)
         self.sysctl("net/ipv6/conf/default/accept_dad", 0)
-        # connections that nobody holds any more keep their namespace until TCP gives up
+        # closed connections keep their namespace until TCP gives up
         self.sysctl("net/ipv4/tcp_orphan_retries", 1)
         self.sysctl("net/ipv4/tcp_retries2", 3)
 
@@ -52,13 +52,13 @@ class Place:
         lab.syscall(lab.libc.setns, self.world.home, lab.CLONE_NEWNET)
 
     def ip(self, *lines):
-        """Hands lines to ip(8), which runs them when it comes to them."""
+        """Passes lines to ip(8), which runs them asynchronously."""
         self.world.count("ip", len(lines))
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             os.write(self.shell.stdin.fileno(), "".join(line + "\n" for line in lines).encode())
 
     def fence(self):
-        """Waits until ip(8) has done all of it."""
+        """Waits until ip(8) has run all lines."""
         seen, end = b"", time.monotonic() + FENCE
         self.shell.stdout.read()
         self.ip("link show lo")
@@ -81,7 +81,7 @@ class Place:
         return self.sockets[key]
 
     def listen(self):
-        """Sockets to which traffic may come."""
+        """Opens sockets that receive traffic."""
         for family in socket.AF_INET, socket.AF_INET6:
             with self, contextlib.suppress(OSError):
                 for port in self.world.ports:
@@ -123,7 +123,7 @@ class Place:
 
 
 class Firewall:
-    """libnftables in the namespace in which it was made."""
+    """libnftables in the namespace that was current at its creation."""
     library = None
 
     def __init__(self):
@@ -142,7 +142,7 @@ class Firewall:
 
 
 class Queue:
-    """A queue of nftables that is read now and then, with all kinds of verdicts."""
+    """An nftables queue that is read sometimes, with all kinds of verdicts."""
     PACKET, VERDICT, CONFIG = 0x300, 0x301, 0x302
 
     def __init__(self, place, number, dice):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The SPD: what a policy says, what `espah explain' foretells, and what becomes of a packet."""
+"""The SPD: the action of a policy, the prediction of `espah explain', and the fate of a packet."""
 import dataclasses
 import ipaddress
 import itertools
@@ -48,7 +48,7 @@ def priorities():
         Espah.batch(gateway.a, [f"policy del out {where} {wide} priority 20"])
         gateway.agree(("out", flow, "clear"))
         Espah.batch(gateway.a, [f"policy add out {where} {wide} priority 20 discard"])
-        gateway.agree(("out", flow, "clear"))  # it is the youngest now
+        gateway.agree(("out", flow, "clear"))  # this policy is the newest now
         Espah.batch(gateway.a, [f"policy add out {where} {wide} priority 19 discard"])
         gateway.agree(("out", flow, "drop discard_out"))
         Espah.batch(gateway.a, [f"policy replace out {where} {wide} priority 19 bypass",
@@ -78,7 +78,7 @@ def prefixes():
 
 @lab.test("explain names the policies that come first and do not match, the nearest first")
 def passed_over():
-    """Policies of one host and port each, in which some fields are others than the flow's."""
+    """Policies of one host and port each, in which some fields differ from the flow."""
     for v in (4, 6):
         rng = random.Random(v)
         flow = Flow(LAN[v], FAR[v], TCP, 1000, 443)
@@ -86,17 +86,17 @@ def passed_over():
         fields = ("src", "dst", "proto", "sport", "dport", "mark", "dev")
         lines, want = [f"policy add in {EVERYBODY[v]} priority 1 discard"], []
         for number in range(40):
-            # the last has the flow's priority and is younger, the one before is less preferred
+            # the last one has the matching policy's priority but is newer, the one before has a worse priority
             priority = {38: 31, 39: 30}.get(number, rng.choice((10, 20, 30)))
             why = [field for field in fields if rng.random() < 0.3] or ["dport"]
             if number == 20:
-                why, priority = [], 30  # it matches
+                why, priority = [], 30  # this policy matches
             proto = "udp" if "proto" in why else "tcp"
             lines.append(
                 f"policy add out {other if 'src' in why else flow.src} "
                 f"{other if 'dst' in why else flow.dst} {proto} "
                 f"sport {9 if 'sport' in why else 1000} dport {9 if 'dport' in why else 443} "
-                f"mark {number + 1 if 'mark' in why else 0}/{number + 1} "  # none is the same
+                f"mark {number + 1 if 'mark' in why else 0}/{number + 1} "  # all selectors differ
                 + "dev lan " * ("dev" in why) + f"priority {priority} "
                 + ("discard" if number != 20 else "bypass"))
             if number != 20 and (priority, number) < (30, 20):
@@ -175,7 +175,7 @@ def actions():
                           ("in", flows[1].reverse(), "clear"),
                           ("in", flows[2].reverse(), "drop plaintext")]
             gateway.agree(*cases)
-            # and through the SA, for which only the third policy asks
+            # and through the SA, which only the third policy requires
             numbers = itertools.count(1)
             for _, flow, want in cases[3:6] + cases[9:12]:
                 lab.equal(gateway.fate("in", flow, (into, next(numbers))),
@@ -197,7 +197,7 @@ def default():
         for into_, out_ in itertools.product(("discard", "bypass"), repeat=2):
             Espah.batch(gateway.a, [f"default in {into_} out {out_}"])
             gone_in, gone_out = into_ == "discard", out_ == "discard"
-            # what is forwarded comes in, then goes out
+            # a forwarded packet comes in, then goes out
             forwarded = ("drop discard_in" if gone_in else
                          "drop discard_out" if gone_out else "clear")
             gateway.agree(("out", flow, forwarded), ("in", flow.reverse(), forwarded),
@@ -221,7 +221,7 @@ def ike():
         others = [Flow(own, far, UDP, 500, 500), Flow(own, far, UDP, 4500, 4500, body=marker),
                   Flow(host, far, UDP, 500, 500), Flow(own, far, TCP, 500, 500),
                   Flow(own, far, UDP, 501, 499), Flow(host, far, UDP, 4500, 4500, body=marker),
-                  # anybody may call the peer's port so
+                  # anybody can choose such a port of the peer
                   Flow(own, far, UDP, 7, 500), Flow(own, far, UDP, 7, 4500, body=marker)]
         gateway.agree(*(("out", flow, "drop discard_out") for flow in others),
                       *(("in", flow.reverse(), "drop discard_in") for flow in others))
@@ -318,7 +318,7 @@ def refusals():
     finally:
         gateway.a.ip("route del unreachable 198.51.100.1\nroute del unreachable 2001:db9::1\n")
     gateway.agree(("out", flow[3], "esp 0x2004"), ("out", flow[5], "esp 0x2008"))
-    # a reserved SPI is no SA
+    # a reserved SPI is not an SA
     Espah.batch(gateway.a, ["sa flush"])
     answer, = gateway.explain(("in", flow[1].reverse()))
     lab.equal(answer["sa"], None, "the SA of what comes in")
@@ -372,7 +372,7 @@ def exact(gateway, flow, sa, link):
 
 @dataclasses.dataclass
 class Rule:
-    """A policy, and how one would match it by hand."""
+    """A policy, and a naive function that matches it."""
     direction: str
     src: ipaddress.ip_network
     dst: ipaddress.ip_network
@@ -450,7 +450,7 @@ def reference():
 
 
 def expected(rules, flow, counts):
-    """What becomes of a forwarded packet by hand; counts: {rule: [passed, dropped]}."""
+    """The fate of a forwarded packet by a naive search; counts: {rule: [passed, dropped]}."""
     for direction in ("in", "out"):
         found = [rule for rule in rules if rule.direction == direction and rule.matches(flow)]
         rule = min(found, key=lambda rule: (rule.priority, rule.number), default=None)
@@ -496,7 +496,7 @@ def compare(rules, flows, v):
 
 
 def collect(gateway, wants, before):
-    """{mark: how it went}, once everything has gone one way or the other."""
+    """{mark: fate}, after all packets have passed or were dropped."""
     arrived = {}
 
     def all_gone():
@@ -512,7 +512,7 @@ def collect(gateway, wants, before):
 # --- replacing -----------------------------------------------------------------------------------
 
 class Stream:
-    """Packets of one flow, from both sides, without pause."""
+    """Packets of one flow from both sides, sent continuously."""
 
     def __init__(self, gateway, flow):
         self.gateway, self.flow, self.sent = gateway, flow, 0
@@ -533,7 +533,7 @@ class Stream:
     def __exit__(self, *_):
         self.stop.set()
         self.thread.join()
-        time.sleep(0.1)  # what was sent last is on its way
+        time.sleep(0.1)  # the last packets are in flight
 
 
 def in_clear(gateway):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Policies without an SA: what they ask for, which packets wait, and what senders are told."""
+"""Policies without an SA: acquire events, packets that wait, and errors for senders."""
 import dataclasses
 import errno
 import os
@@ -17,12 +17,12 @@ from gateway import (EVERYBODY, FAR, Flow, Gateway, ICMP, ICMPV6, LAN, NULL, OUT
                      UDP, binary, is_error, lines_of, sa_pair, tunnel)
 from ipsec import SA, Espah
 
-LATE = 30  # seconds in which what waits for 5 must have been dropped
+LATE = 30  # seconds after which packets with a waiting time of 5 s must have been dropped
 A_SELECTOR = 4
 
 
 def hear(gateway):
-    """A socket that gets acquire events."""
+    """A socket that receives acquire events."""
     with gateway.a:
         link = netlink.Link()
     link.join("acquire")
@@ -30,7 +30,7 @@ def hear(gateway):
 
 
 def asked(link):
-    """The selectors of the acquire events that have come, as {attribute: value}."""
+    """The selectors of the received acquire events, as {attribute: value}."""
     found = [netlink.parse(attrs[A_SELECTOR]) for cmd, attrs in link.events()
              if cmd == netlink.ACQUIRE]
     for pairs in found:
@@ -49,7 +49,7 @@ def pair(attribute, number):
 
 
 def fields_of(flow):
-    """The attributes of each field, as the packet has it."""
+    """The attributes of each field, with the values of the packet."""
     bits = netlink.u8(128 if ":" in flow.src else 32)
     types = flow.proto in (ICMP, ICMPV6)
     return {"src": {netlink.S_SRC: binary(flow.src), netlink.S_SRC_LEN: bits},
@@ -62,7 +62,7 @@ def fields_of(flow):
 
 
 def given(v, proto):
-    """The same, as the policy has it."""
+    """The same, with the values of the policy."""
     near, far = (part.split("/") for part in SITES[v].split())
     return {"src": {netlink.S_SRC: binary(near[0]), netlink.S_SRC_LEN: netlink.u8(int(near[1]))},
             "dst": {netlink.S_DST: binary(far[0]), netlink.S_DST_LEN: netlink.u8(int(far[1]))},
@@ -116,7 +116,7 @@ def asked_for_lists():
 
 
 def fragment(packet):
-    """The same, but 64 bytes further on in some packet."""
+    """The same as a fragment at offset 64 of some packet."""
     head = bytearray(packet[:20])
     head[6:8], head[10:12] = b"\0\x08", b"\0\0"
     total = sum(struct.unpack("!10H", head))
@@ -140,11 +140,11 @@ def narrower():
         others = [dataclasses.replace(flow, dport=444),
                   dataclasses.replace(flow, dst=FAR[v].replace("9", "8"))]
         link = hear(gateway)
-        # the policy itself takes no SA, although there is one with its reqid
+        # the policy itself uses no SA, although one with its reqid exists
         for each in (flow, *others):
             lab.equal(gateway.fate("out", each), "drop no_sa", each.words())
         lab.equal(gateway.fate("in", flow.reverse(), (into, 1)), "drop policy", "inward")
-        # two flows may share a measure of how often is asked
+        # two flows may share a rate limit of acquire events
         lab.true(fields_of(flow)["dport"][netlink.S_DPORT_MIN] in
                  [selector[netlink.S_DPORT_MIN] for selector in asked(link)], "nobody asked")
         near = SITES[v].split()[0]
@@ -178,7 +178,7 @@ def rates():
 # --- packets that wait ------------------------------------------------------------------------
 
 def numbered(gateway, how, numbers):
-    """Sends a packet with each number from h; they are found again by number_of()."""
+    """Sends a packet with each number from h; number_of() reads the number."""
     for number in numbers:
         packet, _ = dataclasses.replace(how, body=struct.pack("!QQ", 0x4e756d626572, number)).packet()
         gateway.inside.send(packet)
@@ -190,7 +190,7 @@ def number_of(packet):
 
 
 def came(gateway, found):
-    """Adds (how, number, ESP sequence number) of what was sent to a list."""
+    """Adds (how, number, ESP sequence number) of the packets sent to a list."""
     for how, packet in gateway.seen():
         if number_of(packet) is not None:
             start = 20 if packet[0] >> 4 == 4 else 40
@@ -241,7 +241,7 @@ def in_vain():
             told = [code_of(packet) for packet in gateway.lan.packets() if is_error(packet)]
             lab.equal(told, [HOST[v]] * 3 if word else [], f"what h was told, IPv{v} {word}")
             lab.equal(came(gateway, []), [], "what left")
-            # and packets are held again afterwards, with their own time
+            # and later packets are held again, with a new waiting time
             out, into = sa_pair(0x5100, v)
             numbered(gateway, Flow(LAN[v], FAR[v]), [7])
             time.sleep(0.5)
@@ -260,7 +260,7 @@ def policy_goes():
         gateway = Gateway.get([f"policy add out {SITES[4]} {tunnel()} queue 9"])
         before = gateway.drops()
         numbered(gateway, Flow(LAN[4], FAR[4]), range(4))
-        time.sleep(0.5)  # nothing tells that they wait
+        time.sleep(0.5)  # no event shows that they wait
         Espah.batch(gateway.a, [words])
         lab.wait_for(lambda: gateway.dropped_since(before) == {"acquire_late": 4}, words)
         out, into = sa_pair(0x5200)
@@ -303,7 +303,7 @@ def outlives():
     a = gateway.a
     with a:
         link = netlink.Link()
-    link.join("drop")  # who tells of a dropped packet looks at its device
+    link.join("drop")  # drop events read the device of the packet
 
     def wait_by_device(first):
         a.ip("link add x0 type dummy\nlink set x0 up\naddr add 10.8.0.1/24 dev x0\n"
@@ -385,7 +385,7 @@ def in_order():
     lab.true(len(found) > 100, f"only {len(found)} packets left")
 
 
-# --- what senders are told ---------------------------------------------------------------------
+# --- errors for senders -------------------------------------------------------------------------
 
 PROHIBITED = {4: (3, 13), 6: (1, 1)}
 HOST = {4: (3, 1), 6: (1, 3)}
@@ -420,7 +420,7 @@ def unreach():
             lab.equal([code_of(packet) for packet in answers], want, f"answers, port {port}, IPv{v}")
             for answer in answers:
                 lab.true(mark in answer and binary(LAN[v]) in answer[12:40], "to its sender")
-        # a socket of the host is told at once
+        # a local socket gets the error at once
         with gateway.a:
             sock = socket.socket(traffic.family_of(OWN[v]), socket.SOCK_DGRAM)
         sock.bind((OWN[v], 7700))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Selectors by mark and by device, for packets that leave, that come in clear and by an SA."""
+"""Selectors by mark and by device, for outbound packets, and inbound packets in clear and by an SA."""
 import dataclasses
 import itertools
 import socket
@@ -36,7 +36,7 @@ def set_marks(gateway, marks):
     gateway.a.run("nft", "-f", "-", stdin="\n".join(lines) + "\n")
 
 
-# policies in their order: words, what becomes of a packet that they match; and a model of them
+# policies in order: words, fate of a matching packet, and a model of the selector
 RULES = [("mark 0x1", "discard", lambda mark: mark == 1),
          ("mark 0x10/0xf0", "protect", lambda mark: mark >> 4 & 15 == 1),
          ("mark 0/0x80000000", "discard", lambda mark: mark < 1 << 31)]
@@ -66,7 +66,7 @@ def marks():
         wrong = []
         for port, mark in ports.items():
             for src in (LAN[v], OWN[v]):
-                # forwarded packets are asked about when they come, when they have no mark yet
+                # for forwarded packets, explain also gets the inbound flow, which has no mark yet
                 out_ = Flow(src, FAR[v], dport=port, told=f"mark {mark:#x}")
                 back = Flow(FAR[v], src, dport=port, told=f"mark {mark:#x}")
                 for direction, flow, want in (
@@ -84,7 +84,7 @@ def marks():
                         if got != want:
                             wrong.append(f"{direction} {flow.words()}: {got}, not {want}")
         lab.true(not wrong, f"{len(wrong)} wrong: {wrong[:3]}")
-        # forwarded: what comes by the LAN is not marked until FORWARD
+        # forwarded: packets from the LAN are not marked until FORWARD
         Espah.batch(gateway.a, [f"policy del in {EVERYBODY[v]} udp {words} priority {number}"
                                 for number, (words, _, _) in enumerate(RULES)])
         for port, mark in ports.items():
@@ -215,7 +215,7 @@ def per_socket():
                   "the answer, by its ports")
         lab.equal(gateway.fate("in", Flow(FAR[v], OWN[v], sport=5500, dport=5501)),
                   "drop plaintext", "what is no answer")
-        # who may not set a mark cannot take that way
+        # without the right to set a mark, that path is not available
         with gateway.a:
             result = lab.run("setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3",
                              "-c", "import socket; socket.socket().setsockopt(1, 36, 0x1ce)",

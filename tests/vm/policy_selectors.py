@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Selectors with lists and ranges: which policy a packet meets, by counters of policies.
+"""Selectors with lists and ranges: the policy that a packet matches, by counters of policies.
 
       a (espah)  eth0 ----- veth ----- eth0  b: packets of any kind are put on the wire
 
-All policies of a are inbound and discard, so each packet that PRE_ROUTING sees counts under
-one of them, or under none. What should have matched is worked out by a model in Python that
-knows addresses as numbers and searches all policies from the first to the last.
+All policies of a are inbound and discard, so each packet that PRE_ROUTING sees is counted by
+one of them, or by none. A model in Python computes the expected match: it treats addresses as
+numbers and searches all policies from the first to the last.
 """
 import dataclasses
 import ipaddress
@@ -39,7 +39,7 @@ class Flow:
 
 @dataclasses.dataclass
 class Selector:
-    """Each of these is a list of (lowest, highest), or None: any."""
+    """Each field is a list of (lowest, highest), or None: any."""
     six: bool
     src: list = None
     dst: list = None
@@ -50,7 +50,7 @@ class Selector:
     opaque: bool = False
 
     def matches(self, flow):
-        """Whether the flow is meant; for a fragment: whether it may be."""
+        """Whether the flow matches; for a fragment: whether it may match."""
         pairs = [(self.src, flow.src), (self.dst, flow.dst)]
         if flow.fragment:
             ports = True
@@ -67,7 +67,7 @@ class Selector:
         return self.sport is not None or self.dport is not None
 
     def words(self):
-        """As the command is told."""
+        """The selector in the words of the command."""
         words = [self.addresses(self.src), self.addresses(self.dst), f"inet{'6' * self.six}"]
         if self.proto is not None:
             words.append(f"proto {self.proto}")
@@ -86,7 +86,7 @@ class Selector:
 
 
 def expected(selectors, flow):
-    """Index of the selector that decides, or None, and what becomes of the packet."""
+    """Index of the selector that decides, or None, and the fate of the packet."""
     matching = [(selector.priority, i) for i, selector in enumerate(selectors)
                 if selector.matches(flow)]
     if not matching:
@@ -138,7 +138,7 @@ class Lab:
         lab.link(self.a, "eth0", self.b, "eth0")
         self.a.ip("addr add 192.0.2.1/24 dev eth0\naddr add 2001:db8::1/64 dev eth0 nodad\n")
         self.injector = traffic.Injector(self.b, "eth0", self.a, "eth0")
-        # what is not tracked is not reassembled either, so PRE_ROUTING sees fragments
+        # untracked packets are not reassembled, so PRE_ROUTING sees fragments
         self.a.run("nft", "-f", "-", stdin="""
             add table inet raw
             add chain inet raw prerouting { type filter hook prerouting priority -450; }
@@ -187,7 +187,7 @@ V4, V6 = int(ipaddress.ip_address("10.1.0.0")), int(ipaddress.ip_address("fd01::
 
 
 def random_ranges(base, spread, count, width):
-    """Disjoint, in any order; the command sorts."""
+    """Disjoint ranges in any order; the command sorts them."""
     points = random.sample(range(spread), 2 * random.randint(1, count))
     points.sort()
     pairs = [(base + low, base + min(high, low + width))
@@ -230,7 +230,7 @@ def random_flow(selectors):
         flow.dport = random.randrange(13)
     if random.random() < 0.3:
         flow.fragment, flow.sport, flow.dport = True, 0, 0
-    # at the edges, where mistakes are
+    # at the limits, where errors are likely
     for side in "src", "dst":
         ranges = getattr(near, side)
         if ranges and random.random() < 0.6:
@@ -248,7 +248,7 @@ def model():
         selectors = []
         for _ in range(40):
             selector = random_selector()
-            # one without anything would hide the rest
+            # a selector without any field would match everything and hide the rest
             if selector.src or selector.proto:
                 selectors.append(selector)
         lab_.install(unique(selectors))

@@ -16,7 +16,7 @@ FORMS = [("tunnel", 4, 4), ("tunnel", 6, 6), ("tunnel", 4, 6), ("tunnel", 6, 4),
          ("transport", 4, 4), ("transport", 6, 6)]
 
 
-# --- what scapy makes is understood, and scapy understands what we make -----------------------
+# --- each side accepts the packets of the other side ----------------------------------------
 
 def both_ways(peer, sizes):
     for seq, size in enumerate(sizes, 1):
@@ -33,7 +33,7 @@ def both_ways(peer, sizes):
         lab.equal((header.src, header.dst), (peer.here, peer.there), "inner addresses")
         lab.equal(raw(header[UDP].payload), payload, "payload")
         lab.equal((header[UDP].sport, header[UDP].dport), (7000, 7001), "ports")
-        # recomputed by scapy from the bytes: what it makes must be what it got
+        # scapy recomputes the packet from its fields: the bytes must be equal
         again = HEADER[peer.inner](inner)
         del again[UDP].chksum
         if peer.inner == 4:
@@ -44,7 +44,7 @@ def both_ways(peer, sizes):
 @lab.test("each algorithm that scapy knows, both ways")
 def algorithms():
     for algorithm in ALGORITHMS.values():
-        # XFRM meets them all; scapy is slow, and need not repeat each key size and pair
+        # other tests run all algorithms with XFRM; scapy is slow, so skip some key sizes and pairs
         alone = algorithm.aead or algorithm.enc_key in (0, 32) and "ctr" not in algorithm.name
         if alone and algorithm.enc_key != 24 or algorithm.name in ("aes128-sha1", "aes128ctr-sha1"):
             with lab.verdict(f"{algorithm.name}: from scapy, and to scapy"):
@@ -56,7 +56,7 @@ def algorithms():
                 continue
             with lab.verdict(f"{algorithm.name}: a forged ICV is refused"):
                 good = bytearray(peer.esp(seq=9))
-                for byte in -algorithm.icv, -1:  # none of it is cut off
+                for byte in -algorithm.icv, -1:  # the ICV is not truncated
                     forged = bytearray(good)
                     forged[byte] ^= 1
                     peer.dropped([bytes(forged)], {"icv": 1})
@@ -94,7 +94,7 @@ def esn_lost():
     peer.accepts(1)
     peer.dropped([peer.esp(seq=number, esn=2) for number in range(2, 72)], {"icv": 70})
     time.sleep(6)
-    for number in range(100, 3000):  # one in 64 is taken for the right one
+    for number in range(100, 3000):  # one in 64 is accepted by chance
         peer.send(peer.esp(seq=number, esn=2))
         if not number % 20 and peer.state()["seq"] >> 32:
             break
@@ -117,7 +117,7 @@ def esn_forged():
     peer.accepts(2, esn=0)
     time.sleep(6)
     peer.dropped(forged(range(3, 7)), {"icv": 4})
-    # one that is taken for a later one is lost; as soon as one is not, all is as before
+    # a packet that is taken for a later one is lost; after the first that is not, all is as before
     peer.send(*(peer.esp(seq=number, esn=0) for number in range(3, 13)))
     lab.wait_for(lambda: peer.state()["seq"] == 12, "the last number")
     lab.true(peer.state()["packets"] >= 12 - 4, f"accepted: {peer.state()['packets']} of 12")
@@ -139,7 +139,7 @@ def ivs():
 def padding():
     peer = Peer(algorithm=ALGORITHMS["null-sha1"])
     for size in range(20):
-        body = peer.take(bytes(size))[28:-12]  # behind the ESP header, before the ICV
+        body = peer.take(bytes(size))[28:-12]  # after the ESP header, before the ICV
         padlen, next_header = body[-2:]
         lab.equal(next_header, 4, "next header")
         lab.equal(len(body) % 4, 0, "alignment")
@@ -247,7 +247,7 @@ def bad_padding():
               peer.forge(inner, 3, 4, padding=bytes([1, 2, 3, 4, 5, 6, 0])),
               peer.forge(inner, 4, 4, padlen=250)]
     peer.dropped(forged, {"padding": 4}, moved=True)
-    peer.send(peer.forge(inner, 5, 4, padding=bytes(range(1, 252))))  # as much as one may
+    peer.send(peer.forge(inner, 5, 4, padding=bytes(range(1, 252))))  # the maximum
     peer.received(b"abc")
 
 

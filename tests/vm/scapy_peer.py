@@ -31,7 +31,7 @@ AUTHS = {"sha1": "HMAC-SHA1-96", "sha256": "SHA2-256-128", "sha384": "SHA2-384-1
 
 
 def scapy_names(algorithm):
-    """Cipher and integrity algorithm in scapy's words; None if it does not know them."""
+    """scapy's names of the cipher and the integrity algorithm; None if it does not support them."""
     if algorithm.proto == "ah":
         return (None, AUTHS[algorithm.name]) if algorithm.name in AUTHS else None
     if algorithm.aead:
@@ -85,7 +85,7 @@ class Peer:
             route add 10.2.0.0/16 via 192.0.2.2
             route add fd02::/16 via 2001:db8::2
             """)
-        # nobody in b may answer what is meant for scapy
+        # b's stack must not answer packets for scapy
         cls.b.ip("link set eth0 arp off\n")
         cls.b.sysctl("net.ipv6.conf.eth0.disable_ipv6", 1)
         cls.wire = traffic.Wire(cls.b, "eth0")
@@ -93,7 +93,7 @@ class Peer:
 
     def __init__(self, mode="tunnel", inner=4, outer=4, algorithm=ipsec.GCM, match=("", ""),
                  encap=None, **options):
-        """match: what the policy selects besides addresses, on the way out and in."""
+        """match: selector words besides addresses, for the outbound and the inbound policy."""
         if Peer.a is None:
             Peer.topology()
         self.mode, self.inner = mode, inner
@@ -129,12 +129,12 @@ class Peer:
     # packets toward espah
 
     def plain(self, payload, port=7000):
-        """The datagram that the peer has to say."""
+        """A datagram of the peer."""
         return HEADER[self.inner](src=self.there, dst=self.here) / UDP(sport=7001, dport=port) \
             / Raw(payload)
 
     def esp(self, payload=b"hello", seq=1, esn=0, packet=None):
-        """A packet as scapy protects it, in bytes."""
+        """The bytes of a packet that scapy has protected."""
         packet = packet if packet is not None else self.plain(payload)
         packet = raw(self.encoder.encrypt(HEADER[packet.version](raw(packet)), seq_num=seq,
                                           esn=esn))
@@ -145,7 +145,7 @@ class Peer:
         return packet
 
     def forge(self, data, seq, next_header, padding=None, padlen=None):
-        """ESP with a valid ICV around whatever is given."""
+        """ESP with a valid ICV around any data."""
         encoder, algorithm = self.encoder, self.encoder.crypt_algo
         plain = scapy_ipsec._ESPPlain(spi=encoder.spi, seq=seq, iv=algorithm.generate_iv(),
                                       data=data, nh=next_header)
@@ -170,10 +170,10 @@ class Peer:
         for packet in packets:
             self.injector.send(packet)
 
-    # what espah made of them
+    # results in espah
 
     def received(self, payload=b"hello"):
-        """The next datagram that was delivered must be this one."""
+        """Checks that this is the next datagram delivered."""
         try:
             lab.equal(self.socket.recv(65536), payload, "what was delivered")
         except TimeoutError:
@@ -195,7 +195,7 @@ class Peer:
         return ipsec.drop_counts(sa)
 
     def dropped(self, packets, want, moved=False):
-        """Sends packets; want: {reason: packets}. SA and window stay, unless moved."""
+        """Sends packets; want: {reason: packets}. SA and window must not change, unless moved."""
         before, state = ipsec.Espah.drops(self.a), self.state()
         self.send(*packets)
         total = sum(want.values())
@@ -221,7 +221,7 @@ class Peer:
     # packets from espah
 
     def take(self, payload=None, family=None):
-        """Lets a send a datagram and returns the ESP or AH packet that came of it."""
+        """Lets a send a datagram. Return: its ESP or AH packet"""
         self.wire.frames()
         self.socket.sendto(payload if payload is not None else b"hello", (self.there, 7001))
         return self.wire.next(17 if self.out.encap else self.number)
@@ -240,7 +240,7 @@ def esp_offset(packet):
 
 
 def with_length(packet, length):
-    """The packet cut to so many bytes of ESP, with lengths and checksum put right."""
+    """The packet cut to length bytes of ESP, with updated length fields and checksum."""
     start = esp_offset(packet)
     cut = packet[:start + length]
     if start == 40:
@@ -271,7 +271,7 @@ class Gateway(Peer):
         self.template = f"protect tunnel {self.out.src} {self.out.dst} reqid 7"
         flush = "flush"
         if policies is None:
-            flush = "sa flush"  # the policies of the gateway's own packets stay
+            flush = "sa flush"  # keep the policies of the gateway's own packets
             policies = [f"policy add both {BEHIND[inner]} {OUTSIDE[inner]} {self.template}"]
         stack = ipsec.Espah
         stack.batch(self.a, [flush, "default in bypass out bypass icmp discard",
@@ -289,7 +289,7 @@ class Gateway(Peer):
             a.sysctl(name, 1)
         with h:
             address = ":".join(f"{byte:02x}" for byte in traffic.mac("eth0"))
-        h.ip("link set eth0 arp off\n")  # the tests speak for h, nobody else
+        h.ip("link set eth0 arp off\n")  # only the tests send for h
         h.sysctl("net.ipv6.conf.eth0.disable_ipv6", 1)
         a.ip("addr add 10.3.0.1/24 dev lan\naddr add fd03::1/64 dev lan nodad\n"
              f"neigh add 10.3.0.2 lladdr {address} dev lan\n"

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What came by an SA is IPsec to the rest of the kernel: rp_filter, rules, XFRM's policies, redirects.
+"""Packets from an SA count as IPsec in the rest of the kernel: rp_filter, rules, XFRM policies, redirects.
 
    h 10.1.0.2 -- 10.1.0.1 a wan 192.0.2.1 ===== 192.0.2.2 b (XFRM), 10.2.0.1, 10.4.0.1
      fd01::2     fd01::1                                             fd02::1
@@ -75,7 +75,7 @@ def snmp(ns, name):
 
 @contextlib.contextmanager
 def datagrams(source_ns, source, target_ns, target, port=7000):
-    """A function that sends a datagram and says whether it arrived within so many seconds."""
+    """A function that sends a datagram and returns whether it arrived within a number of seconds."""
     with traffic.udp(source_ns, source, 7001) as sender, traffic.udp(target_ns, target, port) as sink:
         def arrives(wait):
             sender.sendto(b"secret datagram", (target, port))
@@ -128,7 +128,7 @@ lab.test("rp_filter, set for the device, spares what came by an SA, strict and l
 @lab.test("rp_filter of a VRF spares what came by an SA on a device of the VRF")
 def vrf():
     h, a, b = topology()
-    # the routes of a device go with the table that it leaves
+    # a device that changes its table loses its routes
     a.ip("link add red up type vrf table 100\nlink set wan master red\nlink set lan master red\n"
          "addr replace fd01::1/64 dev lan nodad\n"
          "route add 10.2.0.0/24 dev wan2 table 100\n")
@@ -222,7 +222,7 @@ def judged():
             before = sum(Xfrm.drops(a).values())
             a.ip(f"xfrm policy update src {source} dst {target} dir fwd action allow priority 9\n")
             both(True, family, state, there)
-            # what was decrypted is no SA of XFRM's, whatever reqid and protocol it has
+            # a packet decrypted by espah matches no template of XFRM, whatever its reqid and protocol
             a.ip(f"xfrm policy update src {source} dst {target} dir fwd priority 8 tmpl proto esp mode transport reqid 7\n")
             both(False, family, state, there)
             a.ip(f"xfrm policy update src {source} dst {target} dir fwd action block priority 7\n")
@@ -266,7 +266,7 @@ def interface():
 # --- redirects ---------------------------------------------------------------------------------------
 
 def segment():
-    """a, b and c on one segment; b's and c's networks are on the link, as a sees it."""
+    """a, b and c on one segment; for a, the networks of b and c are on the link."""
     lab.delete_all()
     sw, a, b, c = lab.Netns("sw"), lab.Netns("a", forward=True), lab.Netns("b"), lab.Netns("c")
     for number, ns in enumerate((a, b, c), 1):
@@ -290,7 +290,7 @@ def segment():
 
 
 def spoke(a, ns, number):
-    """SAs between a and one of the others, for what goes on to the third."""
+    """SAs between a and one of the others, for traffic to the third."""
     peer, other = f"192.0.2.{number}", 5 - number
     out = SA(0x1000 * number, "192.0.2.1", peer, reqid=number)
     back = SA(0x1000 * number + 1, peer, "192.0.2.1", reqid=number)
@@ -342,7 +342,7 @@ def quotes():
 
 
 def one_sided(which):
-    ipsec.need_espah()  # XFRM tells a host how to get round an SA
+    ipsec.need_espah()  # XFRM sends redirects that bypass an SA
     a, b, c = segment()
     spoke(a, *((b, 2), (c, 3))[which])
     secpath(a, False)
