@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One packet that becomes several before an SA takes it: GSO, BIG TCP, and what is too long for ESP.
+"""One packet that becomes several before an SA protects it: GSO, BIG TCP, packets too long for ESP.
 
       a (espah)  192.0.2.1, 2001:db8::1  ----- veth -----  192.0.2.2, 2001:db8::2  (XFRM) b
       10.1.0.1, fd01::1 behind a                           10.2.0.1, fd02::1 behind b
@@ -39,7 +39,7 @@ def sas(ends, mode, algorithm=ALGORITHMS["aes128gcm16"], base=0x1000, extra=""):
 
 
 def protect(a, b, inner, outer=None, match="", algorithm=ALGORITHMS["aes128gcm16"], extra=""):
-    """Between the inner addresses, by a tunnel between the outer ones, or in transport mode."""
+    """Protects traffic between the inner addresses, by a tunnel between the outer ones or in transport mode."""
     out, back = sas(outer or inner, "tunnel" if outer else "transport", algorithm)
     out.extra = extra if OURS is Espah else ""
     bits = 128 if ":" in inner[0] else 32
@@ -78,7 +78,7 @@ CASES += [("VXLAN with checksums", 6, "transport")]
 
 
 def overlay(a, b, name, ends, level=0, mtu=1300):
-    """A tunnel device at both ends, with addresses of its own, which are returned."""
+    """Adds a tunnel device at both ends. Return: its own addresses"""
     inner = tuple(f"10.{77 + level}.0.{end}" for end in (1, 2))
     for ns, own in ((a, 0), (b, 1)):
         words = TUNNELS[name][0].format(f"local {ends[own]} remote {ends[1 - own]}")
@@ -91,7 +91,7 @@ def overlay(a, b, name, ends, level=0, mtu=1300):
 def transfer(a, inner, b, port=7001):
     before = errors(b)
     traffic.ping(a, *inner)
-    # what b's devices said before its policies were there came in clear
+    # b's devices sent packets in clear before b had its policies
     dropped = Espah.drops(a) if OURS is Espah else None
     with traffic.Transfer(a, inner[0], b, inner[1], port) as connection:
         connection.move(BULK)
@@ -119,7 +119,7 @@ def nested():
         with lab.verdict(f"segments: VXLAN in {outer}"):
             a, b = pair()
             middle = overlay(a, b, outer, ENDS[4], 0, 1400)
-            for ns in a, b:  # one port cannot serve two devices with one number
+            for ns in a, b:  # one port cannot serve two devices with the same ID
                 ns.run("ip", "link", "set", "over0", "up")
             for ns, own in ((a, 0), (b, 1)):
                 ns.ip(f"link add over1 mtu 1300 type vxlan id 8 local {middle[own]} "
@@ -130,16 +130,16 @@ def nested():
 
 
 def grow(ns, size):
-    """Lets TCP make packets of this size on the wire's device; both families."""
+    """Lets TCP make packets of this size on the wire's device, for both families."""
     ns.run("ip", "link", "set", "dev", "wan", "gso_max_size", str(size), "gro_max_size", str(size))
     with ns, socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
-        # IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE, which older iproute2 does not know
+        # IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE, unknown to older iproute2
         body = struct.pack("=BxHiII", 0, 0, socket.if_nametoindex("wan"), 0, 0)
         body += struct.pack("=HHIHHI", 8, 63, size, 8, 64, size)
         sock.send(struct.pack("=IHHII", 16 + len(body), 19, 5, 1, 0) + body)
         sock.recv(4096)
     ns.sysctl("net.ipv4.tcp_wmem", "4096 4000000 8000000")
-    ns.sysctl("net.ipv4.tcp_min_tso_segs", 100)  # or a slow machine makes short ones
+    ns.sysctl("net.ipv4.tcp_min_tso_segs", 100)  # otherwise a slow machine makes short packets
     ns.sysctl("net.ipv4.tcp_rmem", "4096 4000000 8000000")
 
 
@@ -180,7 +180,7 @@ def too_long():
     need_espah()
     a, b = pair()
     a.ip("link add big mtu 65535 type dummy\naddr add 10.9.0.1/24 dev big\nlink set big up\n")
-    traffic.ping(a, *ENDS[4])  # resolves the neighbour, so that what is sent is on the wire at once
+    traffic.ping(a, *ENDS[4])  # resolves the neighbour, so that packets are on the wire at once
     out = sas(ENDS[4], "tunnel", extra="df clear")[0]
     Espah.configure(a, [out], [], [Policy("10.9.0.0/24", "10.9.0.0/24", ENDS[4], out.reqid)])
     with traffic.Wire(a, "wan", outgoing=True) as wire, traffic.udp(a, "10.9.0.1") as sock:
@@ -194,14 +194,14 @@ def too_long():
         lab.equal(set(Espah.drops(a)), {"too_big"}, "drops")
         lab.equal(wire.packets(50), [], "packets on the wire")
         sock.setsockopt(socket.IPPROTO_UDP, traffic.UDP_SEGMENT, 65300)
-        sock.sendto(bytes(65490), ("10.9.0.8", 9))  # what was too big has told the other route
+        sock.sendto(bytes(65490), ("10.9.0.8", 9))  # the first packet was too big, and has updated the other route
         ends = [(struct.unpack("!H", packet[6:8])[0] & 0x1fff) * 8
                 + struct.unpack("!H", packet[2:4])[0] for packet in wire.packets(50)]
         lab.true(ends and 65300 < max(ends) <= 65535, f"ends of fragments: {ends[-3:]}")
 
 
 def tun(ns, name):
-    """A tun device whose packets may be of GSO, of UDP too."""
+    """A tun device that accepts GSO packets, including UDP."""
     with ns:
         file = os.open("/dev/net/tun", os.O_RDWR)
         # TUNSETIFF with IFF_TUN, IFF_NO_PI, IFF_VNET_HDR; TUNSETOFFLOAD with checksums and UFO
@@ -223,7 +223,7 @@ def ufo():
             inner = ("10.5.0.1", ENDS[4][1])
             protect(a, b, inner, ENDS[4] if mode == "tunnel" else None)
             if mode == "transport":
-                # of its own address, which b would not tell from a's
+                # a packet from b's own address, which b cannot distinguish from a's
                 b.ip(f"route add {inner[0]} via {ENDS[4][0]}\n")
             payload = os.urandom(2500)
             udp = struct.pack("!HHHH", 9, 7000, 8 + len(payload), 0)
@@ -254,7 +254,7 @@ LONGEST = {4: 65507, 6: 65487}
 
 
 def is_whole(packet):
-    """Whether it is ESP, and no fragment."""
+    """Whether a packet is ESP and not a fragment."""
     return traffic.protocol_of(packet) == 50 and \
         (packet[0] >> 4 == 6 or not struct.unpack("!H", packet[6:8])[0] & 0x3fff)
 
@@ -274,8 +274,8 @@ for inner, outer in ((4, 4), (6, 6), (4, 6), (6, 4)):
         sizes = [LONGEST[inner], LONGEST[inner] - 40, LONGEST[inner] - 100, 60000]
         with left, right, traffic.Wire(a, "wan", outgoing=True) as wire:
             traffic.deliver(left, right, [os.urandom(size) for size in sizes[:2]], window=1)
-            if OURS is Espah:  # which cut them so that no ESP packet has to be
-                # the link's own ICMPv6 has no header before it, or (MLD) a hop-by-hop one
+            if OURS is Espah:  # espah segments them so that no ESP packet needs fragmentation
+                # ICMPv6 of the link itself has no extension header, or (MLD) a hop-by-hop header
                 lab.equal({is_whole(packet) for packet in wire.packets() if packet[0] >> 4 in (4, 6)
                            and traffic.protocol_of(packet) not in (0, 58)}, {True}, "whole ESP packets")
             traffic.deliver(left, right, [os.urandom(size) for size in sizes[2:]], window=1)
@@ -313,7 +313,7 @@ def no_route():
                     f"esp tunnel {second.src} {second.dst} reqid {second.reqid}"])
     with traffic.udp(a, SITES[4][0]) as sock:
         sock.setsockopt(socket.IPPROTO_IP, traffic.IP_MTU_DISCOVER, traffic.IP_PMTUDISC_DO)
-        for _ in range(2):  # the second would meet what the first had learned
+        for _ in range(2):  # twice: the second run uses what the first has learned
             sock.sendto(bytes(1000), (SITES[4][1], 9))
     lab.equal(Espah.drops(a), {"no_route": 2}, "drops")
     lab.true("mtu" not in a.run("ip", "route", "get", SITES[4][1]).stdout, "a path MTU was learned")

@@ -4,7 +4,7 @@
    s 10.1.0.2 -- a 192.0.2.1 ===== 192.0.2.254 m 198.51.100.254 ===== b 198.51.100.1 -- t 10.2.0.2
      fd01::2    2001:db8:1::1                             2001:db8:2::1    fd02::2
 
-m is a router; what crosses it and is neither ESP, AH nor IKE is plaintext, and is counted.
+m is a router. Packets that cross it and are neither ESP, AH nor IKE count as plaintext.
 """
 import contextlib
 import os
@@ -42,7 +42,7 @@ table inet wire {
 
 
 class Lab:
-    """All that is drawn above; made once, and found clean by each test."""
+    """The network drawn above; created once, and cleaned for each test."""
 
     only = None
 
@@ -67,7 +67,7 @@ class Lab:
         self.a, self.b = lab.Netns("a", forward=True), lab.Netns("b", forward=True)
         self.m = lab.Netns("m", forward=True)
         for ns in self.a, self.b:
-            # a second address stays when the first one goes
+            # a second address stays when the first one is deleted
             ns.sysctl("net.ipv4.conf.all.promote_secondaries", 1)
         lab.link(self.s, "eth0", self.a, "lan")
         lab.link(self.a, "wan", self.m, "west")
@@ -93,7 +93,7 @@ class Lab:
             lab.run("nft", "-f", "-", stdin=WIRE)
 
     def in_clear(self):
-        """Packets that crossed the router in clear."""
+        """Packets that have crossed the router in clear."""
         text = self.m.run("nft", "list", "counter", "inet", "wire", "clear").stdout
         return int(text.split("packets ")[1].split()[0])
 
@@ -123,7 +123,7 @@ GCM = esp("aes128gcm16")
 
 
 def tunnel(here, name, outer, inner, text=GCM, **options):
-    """A tunnel that carries pings and TCP both ways, and nothing in clear."""
+    """Checks that a tunnel carries pings and TCP both ways, and nothing passes in clear."""
     a, _ = here.pair(outer, {name: (NET_A[inner], NET_B[inner], text)}, **options)
     a.initiate(name)
     carry(here, inner)
@@ -141,12 +141,12 @@ def carry(here, inner=4):
 
 
 def reply(here, source=S[4], target=T[4]):
-    """Whether a ping comes through, soon."""
+    """Whether a ping is answered soon."""
     return here.s.run("ping", "-n", "-c", "1", "-W", "1", "-I", source, target,
                       check=False).returncode == 0
 
 
-# limits of the tests' own are far away, for machines are slow
+# the default limits are long, because test machines are slow
 LONG = "life_time = 1h\nrekey_time = 50m\n"
 NEVER = "rekey_time = 0\nlife_time = 0\n"
 
@@ -156,7 +156,7 @@ def net(more="", rekey=LONG):
 
 
 def sides(text_a, text_b, a_addrs=A[4], b_addrs=B[4], **options):
-    """The two configurations, each with its own text for the child."""
+    """The configurations of both sides, each with its own text for the child."""
     return (connection(a_addrs, B[4], {"net": f"local_ts = {NET_A[4]}\nremote_ts = {NET_B[4]}\n"
                                               f"{GCM}{text_a}"}, **options),
             connection(b_addrs, a_addrs, {"net": f"local_ts = {NET_B[4]}\nremote_ts = {NET_A[4]}\n"
@@ -164,13 +164,13 @@ def sides(text_a, text_b, a_addrs=A[4], b_addrs=B[4], **options):
 
 
 class Flow:
-    """Numbered datagrams between s and t both ways, so many a second or what the machine can.
+    """Numbered datagrams between s and t both ways, at a given rate or as fast as the machine can.
 
-    Those that are due at once leave as one GSO packet, which costs less to send.
+    Datagrams that are due at the same time leave as one GSO packet, which costs less to send.
     """
 
     RATE = int(os.environ.get("ESPAH_RATE", "1000"))
-    ROOM = 256 << 20  # a minute of them waits in the sockets
+    ROOM = 256 << 20  # bytes: the sockets can queue a minute of datagrams
 
     BURST = 16
 
@@ -190,7 +190,7 @@ class Flow:
         start = time.monotonic()
         while not self.stop.is_set():
             owed = int((time.monotonic() - start) * self.RATE) - self.sent[name]
-            due = min(owed, self.BURST)  # a machine that lags does not make up for it
+            due = min(owed, self.BURST)  # a slow machine does not catch up
             if due > 0:
                 numbers = range(self.sent[name], self.sent[name] + due)
                 control = [(socket.SOL_UDP, traffic.UDP_SEGMENT, struct.pack("H", 96))]
@@ -217,7 +217,7 @@ class Flow:
         for thread in self.threads:
             thread.join()
         self.seconds = time.monotonic() - self.began
-        time.sleep(0.5)  # what was sent last is on its way
+        time.sleep(0.5)  # the last packets are in flight
         self.lost, self.twice = {}, {}
         for name, (_, sink) in self.ends.items():
             got = [int(data[:12]) for data in traffic.drain(sink)]
@@ -236,7 +236,7 @@ def check_flow(here, flow):
           f"twice {flow.twice}, in clear {here.in_clear()}, drops {here.dropped()} and over XFRM "
           f"{Xfrm.drops(here.b)}")
     nothing = {name: 0 for name in flow.sent}
-    # XFRM drops a packet for which it chose an SA that another processor deletes meanwhile
+    # XFRM drops a packet if another processor deletes its SA meanwhile
     refused = flow.refused() - flow.refused_before
     lab.equal(flow.lost["s to t"], 0, "lost from s to t")
     lab.true(flow.lost["t to s"] <= refused * flow.BURST,
@@ -247,18 +247,18 @@ def check_flow(here, flow):
 
 
 def established(charon):
-    """How many CHILD_SAs were. Charon tells each direction of one rekeyed."""
+    """Number of CHILD_SAs established so far. For a rekeyed one charon logs each direction."""
     return len(set(re.findall(r"CHILD_SA net\{(\d+)\} established", charon.log())))
 
 
 @contextlib.contextmanager
 def monitored(here, event):
-    """`espah monitor` has told the event in the meantime, in a line of its own, with the time."""
+    """Checks that `espah monitor` printed the event meanwhile, in a separate line, with the time."""
     path = f"{RUN}/monitor"
     policy = "out 203.0.113.0/24 203.0.113.0/24"
 
     def told(kind):
-        """Lines about a kind of event. Those about policies show that the monitor listens."""
+        """Lines about a kind of event. Lines about policies show that the monitor listens."""
         with open(path) as file:
             return re.findall(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}}  {kind} +\S.*$",
                               file.read(), re.MULTILINE)

@@ -5,8 +5,8 @@ deleted and added, policies replaced, and namespaces with traffic of their own c
 
     a (espah) 192.0.2.1 ----- veth ----- 192.0.2.2 (espah) b      c, d: the same, again and again
 
-ESPAH_SOAK_SECONDS=600 makes it ten minutes. At the end: sent = delivered + counted drops, each
-flow in order, no memory grown, nobody's references left. The kernel's log is read by scripts/vm.
+ESPAH_SOAK_SECONDS=600: ten minutes. At the end: sent = delivered + counted drops, each flow
+in order, no memory growth, no references left. The kernel's log is read by scripts/vm.
 """
 import contextlib
 import mmap
@@ -26,25 +26,25 @@ from ipsec import ALGORITHMS, GCM, OURS, Policy, SA
 
 SECONDS = int(os.environ.get("ESPAH_SOAK_SECONDS", "60"))
 FLOWS = 4        # each way
-WINDOW = 64      # datagrams that a flow has on its way at most, unless some were dropped
-PAUSE = 0.02     # seconds after which those that are missing count as dropped, for the window
-SPARE = 300      # SAs that nobody uses, added and deleted in each round
+WINDOW = 64      # maximum number of datagrams of a flow in flight, unless some were dropped
+PAUSE = 0.02     # seconds after which missing datagrams count as dropped, for the window
+SPARE = 300      # unused SAs, added and deleted in each round
 TURN = 50        # datagrams after which a sender changes its processor
 CPUS = sorted(os.sched_getaffinity(0))
-# each SA in its turn: twice a driver that answers later, then one at once, with CPUs that share
+# in turn for each SA: two asynchronous drivers, then a synchronous one, with CPUs that share
 KINDS = 2 * ({"algorithm": GCM},) + ({"algorithm": ALGORITHMS["chacha20poly1305"],
                                       "extra": "cpus 2"},)
 STAMP = struct.Struct("!II")  # flow, number
 
 
-# what the changes make of packets: without an SA, or policy, or past a queue's end
+# drop reasons that the changes cause: no SA, no policy, or a full queue
 EXPECTED = {"no_sa", "no_spi", "discard_out", "queue_full", "deliver", "device", "socket"}
 
 
 # --- flows -------------------------------------------------------------------------------------
 
 class Counts:
-    """Numbers that the processes of a flow share with us, 8 bytes each."""
+    """Counters that the processes of a flow share with us, 8 bytes each."""
     NAMES = ("sent", "delivered", "late", "stop", "missing", "turn")
 
     def __init__(self):
@@ -91,7 +91,7 @@ class Flow:
             size = 900 if burst > 1 else 20 + number * 37 % 1300
             datagrams = [STAMP.pack(self.number, number + i) + bytes(size) for i in range(burst)]
             control = [(socket.SOL_UDP, traffic.UDP_SEGMENT, struct.pack("H", size + STAMP.size))]
-            with contextlib.suppress(PermissionError):  # a policy said discard, and counted it
+            with contextlib.suppress(PermissionError):  # discarded and counted by a policy
                 self.source.sendmsg([b"".join(datagrams)], control if burst > 1 else [])
             number += burst
             counts["sent"] = number
@@ -121,7 +121,7 @@ class Flow:
 # --- what is done to the SAs ------------------------------------------------------------------
 
 class Pair:
-    """Two hosts with one SA each way, which are replaced in all ways that there are."""
+    """Two hosts with one SA each way, which are replaced in all possible ways."""
 
     def __init__(self, here, there, net=1):
         lab.link(here, "eth0", there, "eth0")
@@ -136,7 +136,7 @@ class Pair:
                   f"route add local 10.{net}.{mine}.0/24 dev lo\n"
                   f"route add 10.{net}.{theirs}.0/24 via 192.0.2.{other}\n")
             lab.offloads(ns, "eth0", True)
-            ns.run("ethtool", "-K", "eth0", "tso", "off")  # one queue: order is kept on the wire
+            ns.run("ethtool", "-K", "eth0", "tso", "off")  # one queue, which keeps the order on the wire
         ipsec.configure_pair(here, there, OURS, OURS, self.sas[:1], self.sas[1:], [self.policy])
 
     def new_sas(self):
@@ -157,18 +157,18 @@ class Pair:
             OURS.batch(ns, [OURS.sa_line(direction, two[number])])
 
     def rekey(self):
-        """As IKE does it: inbound first, then outbound; the old ones go when they are not used."""
+        """Rekeys as IKE does: inbound SA first, then outbound; old SAs are deleted when unused."""
         old, self.sas = self.sas, self.new_sas()
         self.add(self.sas, "in", 1)
         self.add(self.sas, "out", 0)
         for ns, out, _ in self.sides(old):
             OURS.batch(ns, [self.del_line("out", out)])
-        time.sleep(0.3)  # what is on its way arrives
+        time.sleep(0.3)  # packets in flight arrive
         for ns, _, back in self.sides(old):
             OURS.batch(ns, [self.del_line("in", back)])
 
     def cut(self):
-        """All SAs vanish while packets are in them, and others take their place."""
+        """Deletes all SAs while they process packets, and adds others."""
         old, self.sas = self.sas, self.new_sas()
         for ns, out, back in self.sides(old):
             OURS.batch(ns, [self.del_line("in", back), self.del_line("out", out)])
@@ -176,14 +176,14 @@ class Pair:
             OURS.batch(ns, [OURS.sa_line("in", back), OURS.sa_line("out", out)])
 
     def policies(self):
-        """Each replaced by itself, and by one that discards, and back."""
+        """Replaces each policy by itself, by one that discards, and by the original."""
         for ns, policy in ((self.here, self.policy),):
             line = OURS.policy_line("out", policy).replace("policy add", "policy replace")
             discard = f"policy replace out {policy.src} {policy.dst} discard"
             OURS.batch(ns, [line] * 10 + [discard, line])
 
     def spare(self):
-        """Objects that no packet meets, for a leak to be seen."""
+        """Adds and deletes objects that match no packet, to make leaks visible."""
         for ns in self.here, self.there:
             sas = [SA(0x100000 + i, "192.0.2.9", "192.0.2.1", reqid=i + 9) for i in range(SPARE)]
             sides = [f"10.77.{i >> 4}.{i % 16 * 16}/28 10.78.0.0/16" for i in range(SPARE)]
@@ -195,7 +195,7 @@ class Pair:
 
 
 def passers_by():
-    """Two namespaces that are gone again while packets pass between them."""
+    """Creates two namespaces, and deletes them while packets pass between them."""
     pair = Pair(lab.Netns("c"), lab.Netns("d"), net=2)
     flow = Flow(pair.here, pair.source, pair.there, pair.sink, 90)
     try:
@@ -225,7 +225,7 @@ def counted(ns, device="eth0"):
 
 
 def churn(pair, seconds):
-    """Does all of it in turn until the time is over. Return: rounds."""
+    """Runs all changes in turn until the time is over. Return: number of rounds"""
     until, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         for step in pair.rekey, pair.policies, pair.spare, pair.cut, passers_by:
@@ -278,7 +278,7 @@ def check(pair, flows, before, rounds):
 
 
 def run(seconds, judge):
-    """All of it; then everything of ours has to go. Return: memory that the rest of the kernel has."""
+    """Runs the whole test, then deletes all our objects. Return: memory use of the rest of the kernel"""
     lab.delete_all()
     pair = Pair(lab.Netns("a"), lab.Netns("b"))
     dropped = lost(pair)
@@ -299,7 +299,7 @@ def run(seconds, judge):
 def soak():
     ipsec.need_espah()
     driver.instantiate("pcrypt")
-    before = run(1, lambda *_: None)  # the kernel's own caches fill, once
+    before = run(1, lambda *_: None)  # fills the kernel's own caches first
     after = run(SECONDS, check)
     with lab.verdict("soak: memory does not grow"):
         grown = {name: after[name] - before[name] for name in after}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/espah.yaml against the header and the policies that the kernel tells, and in the hands of ynl.
+"""include/espah.yaml against the header and the policies that the kernel reports, and its use with ynl.
 
-ynl is the kernel's own tool for such specifications, and lies in the kernel's source.
+ynl is the kernel's own tool for such specifications, in the kernel's source.
 """
 import json
 import os
@@ -27,7 +27,7 @@ with open(FILE, encoding="ascii") as specification:
 SETS = {one["name"]: one for one in SPEC["attribute-sets"]}
 OPERATIONS = SPEC["operations"]["list"]
 
-# of enum netlink_attribute_type and the attributes that tell it
+# constants of enum netlink_attribute_type, and of the attributes that report it
 GETPOLICY, FAMILY_ID, POLICY, OP_POLICY = 10, 1, 8, 9
 TYPES = {1: "flag", 2: "u8", 3: "u16", 4: "u32", 5: "u64", 10: "binary", 11: "string", 12: "string", 13: "nest"}
 TYPE, INDEX = 1, 8
@@ -38,7 +38,7 @@ def c_name(*words):
 
 
 def numbered(entries):
-    """{name: value}: one more than the one before, where none is said."""
+    """{name: value}; the default is the previous value plus one."""
     found, value = {}, 0
     for entry in entries:
         value = entry.get("value", value + 1)
@@ -107,7 +107,7 @@ def told_policies():
 
 
 def compare(where, policies, number, name, wanted, seen):
-    """One policy and what is nested in it."""
+    """Compares one policy and its nested policies."""
     if (number, name) in seen:
         return
     seen.add((number, name))
@@ -117,7 +117,7 @@ def compare(where, policies, number, name, wanted, seen):
     lab.equal(sorted(told), sorted(values[word] for word in wanted), f"{where}: attributes of {name}")
     for word in wanted:
         kind, index = told[values[word]]
-        # what aligns others is empty, as a flag is
+        # padding attributes are empty, like a flag
         expected = {"pad": "flag"}.get(types[word]["type"], types[word]["type"])
         lab.equal(TYPES.get(kind), expected, f"{where}: type of {name} {word}")
         if index is not None:
@@ -170,7 +170,7 @@ def again():
             lab.true(before, "nothing was told")
             link.ask(flush)
             for one in before:
-                # a nest says so in its type, which parse() takes away
+                # the type of a nest has NLA_F_NESTED, which parse() removes
                 nested = {netlink.SA_GET: (netlink.SOFT, netlink.HARD, netlink.USED, netlink.DROPS),
                           netlink.POLICY_GET: (netlink.P_SELECTOR, netlink.P_TEMPLATE, netlink.P_DROPS)}[get]
                 link.ask(add, [(kind | netlink.NESTED if kind in nested else kind, data) for kind, data in one])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a world (see chaos.py) does to SAs and policies."""
+"""Actions of a world (see chaos.py) on SAs and policies."""
 import errno
 
 import ipsec
@@ -16,7 +16,7 @@ class Keys:
         return table[self.dice.choice(sorted(table))]
 
     def sa(self, src, dst, mode, proto, reqid):
-        """Attributes of an SA that both its ends have, and those of each end."""
+        """Attributes of an SA: those of both ends, and those of each end."""
         dice = self.dice
         algorithm = self.algorithm(proto) if self.chance(0.6) or proto == 51 else ipsec.GCM
         spi = self.spis[dice.randrange(len(self.spis))] if self.chance(0.3) else dice.randrange(256, 1 << 32)
@@ -30,7 +30,7 @@ class Keys:
             both["FLAGS"] = u32(1)
         if self.chance(0.3):
             both["CPUS"] = u16(dice.choice((1, 2, 2, 3, 65535)))
-        if proto == 50 and self.chance(0.2) and not self.sealed:  # it would look like clear text
+        if proto == 50 and self.chance(0.2) and not self.sealed:  # the check of the wire would take it for cleartext
             port = dice.choice((4500, 4500, *self.ports))
             both |= dict(ENCAP_SPORT=be16(port), ENCAP_DPORT=be16(port))
         if self.chance(0.15):
@@ -139,7 +139,7 @@ class Keys:
             inner = outer
             if self.chance(0.5):
                 src, dst = INNER[near][outer], INNER[far][outer]
-        # one SA for each packet, as a rule; now and then several, and what no policy asks for
+        # usually one SA for each packet; sometimes several, and SAs that no policy requires
         sas = [(mode, dice.choice((50,) * 6 + (51,)), dice.randrange(3))]
         while len(sas) < 4 and self.chance(0.12):
             sas.append((netlink.TRANSPORT, dice.choice((50, 51)), dice.randrange(3)))
@@ -158,7 +158,7 @@ class Keys:
                 self.policy(there, IN, selector, priority, sas, ends)
 
     def rekey(self):
-        """Something happens to an SA that is there."""
+        """Changes, replaces or deletes an existing SA."""
         place = self.place()
         if not place.sas:
             return
@@ -192,7 +192,7 @@ class Keys:
             self.ask(place, netlink.SA_NEW, [*sa.items()])
 
     def administer(self):
-        """Rarer requests: flushes, defaults, dumps that nobody reads to the end, questions."""
+        """Rarer requests: flushes, default actions, dumps that are not read to the end, queries."""
         place, how = self.place(), self.dice.randrange(9)
         if how == 0:
             self.ask(place, netlink.SA_FLUSH, [])
@@ -212,7 +212,7 @@ class Keys:
                 link = netlink.Link()
             for group in link.groups:
                 link.join(group)
-            place.kept.append(link.sock)  # and never reads
+            place.kept.append(link.sock)  # never read
         else:
             six = self.dice.randrange(2)
             self.ask(place, netlink.EXPLAIN, netlink.explain(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a world (see chaos.py) does to devices, routes, settings and rules."""
+"""Actions of a world (see chaos.py) on devices, routes, settings and rules."""
 import ctypes
 import os
 import subprocess
@@ -10,13 +10,13 @@ MTUS = (68, 576, 1280, 1281, 1400, 1500, 1500, 1500, 9000, 65535)
 
 
 class Network:
-    """The part of a world that adds, changes and removes what is not espah's."""
+    """The part of a world that adds, changes and removes objects outside espah."""
 
     def other(self, place):
         return self.places[self.dice.choice([title for title in "abm" if title != place.title])]
 
     def add_device(self):
-        """A device of a kind that makes new packets of what it is given, or joins others."""
+        """Adds a device that encapsulates packets, or that combines other devices."""
         place, dice = self.place(), self.dice
         other = self.other(place)
         table = dice.choice((OUTER, OUTER, INNER))
@@ -46,7 +46,7 @@ class Network:
                 f"sit {ends} encap gue encap-sport auto encap-dport 5556 encap-csum",
                 f"ip6tnl mode any {ends6} encap fou encap-sport 5555 encap-dport 5557", "gre external",
                 "gtp role sgsn"]
-        if self.sealed:  # what shares a wire with others sends what is theirs
+        if self.sealed:  # a device that shares a wire also sends packets of others
             kinds = [kind for kind in kinds if not kind.startswith("LINK ")]
         kind = dice.choice(kinds)
         self.serial += 1
@@ -70,7 +70,7 @@ class Network:
         self.count("devices")
 
     def detour(self, place, device):
-        """Routes by a device, for the peers of the SAs too."""
+        """Adds routes by a device, also for the peers of the SAs."""
         other = self.other(place)
         for table in self.dice.sample((OUTER, INNER), self.dice.choice((1, 1, 2))):
             i = self.dice.randrange(2)
@@ -104,7 +104,7 @@ class Network:
             self.detour(place, device)
 
     def light_tunnel(self):
-        """Routes that make another packet of a packet, or unwrap one."""
+        """Adds routes that encapsulate or decapsulate packets."""
         place, dice = self.place(), self.dice
         other = self.other(place)
         (_, outer6), (inner4, inner6) = OUTER[other.title], INNER[other.title]
@@ -219,7 +219,7 @@ class Network:
             "chain c { type filter hook prerouting priority -200; tcp dport 7 ct helper set \"ftp\" } }",
             "flush ruleset", "flush ruleset", f"delete table inet f", f"delete table {family} {table}"))
         if "bridge" in self.without and "table bridge" in text or \
-                place == self.sealed and "table netdev" in text:  # these are behind the hooks of IP
+                place == self.sealed and "table netdev" in text:  # netdev hooks come after the hooks of IP
             return
         self.count("rulesets")
         if place.firewall.run(text.replace(" } }", "\n}\n}").replace(" }\n", "\n}\n")):
@@ -232,7 +232,7 @@ class Network:
             place.queues.append(Queue(place, len(place.queues), dice))
 
     def xfrm(self):
-        """The kernel's own IPsec, beside ours and with the same addresses."""
+        """Configures the kernel's own IPsec beside ours, with the same addresses."""
         place, dice = self.place(), self.dice
         other = self.other(place)
         i = dice.randrange(2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a world (see chaos.py) sends: datagrams, segments, streams, forged and repeated packets."""
+"""Traffic of a world (see chaos.py): datagrams, segments, streams, forged and repeated packets."""
 import contextlib
 import errno
 import socket
@@ -16,7 +16,7 @@ class Traffic:
     """The part of a world that sends and receives."""
 
     def stream(self, sock):
-        """A TCP connection that is reset when it is closed: or else it keeps its namespace for minutes."""
+        """Makes close() reset a TCP connection; otherwise it keeps its namespace for minutes."""
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.streams.append(sock)
@@ -24,7 +24,7 @@ class Traffic:
             self.streams.pop(0).close()
 
     def target(self, place, i):
-        """An address of IPv4 (0) or IPv6 (1) to which something may be sent."""
+        """A target address, IPv4 (0) or IPv6 (1)."""
         other = self.other(place).title
         kind = self.dice.randrange(12)
         if kind == 0:
@@ -54,7 +54,7 @@ class Traffic:
             self.send(lambda: sock.sendto(bytes(size), self.scope(target)))
 
     def segments(self):
-        """Datagrams that the stack is to cut."""
+        """Sends datagrams that the stack must segment."""
         place, dice, i = self.place(), self.dice, self.dice.randrange(2)
         sock = place.socket((socket.AF_INET, socket.AF_INET6)[i], socket.SOCK_DGRAM)
         size, count = dice.choice(((100, 5), (100, 60), (500, 40), (1200, 50), (1300, 7), (1472, 40), (1, 60)))
@@ -89,7 +89,7 @@ class Traffic:
         self.send(lambda: sock.connect_ex((self.target(place, i), self.ports[0])))
 
     def forged(self):
-        """Forged packets: from the wire, or by a raw socket of the host's own."""
+        """Sends forged packets: from the wire, or by a raw socket of the host itself."""
         place, i = self.place(), self.dice.randrange(2)
         other, table = self.other(place), self.dice.choice((OUTER, OUTER, INNER))
         for _ in range(self.dice.choice((1, 4, 16))):
@@ -110,7 +110,7 @@ class Traffic:
             self.send(lambda: sock.sendto(packet, (socket.inet_ntop(socket.AF_INET6, packet[24:40]), 0)))
 
     def inject(self, place, packet):
-        """A frame, as if the host at the other end of the wire should have it."""
+        """Sends a frame to the host at the other end of the wire."""
         if place == self.sealed:
             place = self.places["b"]
         device = self.dice.choice(place.devices)
@@ -131,12 +131,12 @@ class Traffic:
         self.send(lambda: sock.sendto(target + b"\2\0\0\0\0\x99" + head + tail, (device, 0)))
 
     def macs(self, place):
-        """Link-layer addresses that receivers of this place's frames may have."""
+        """Possible link-layer addresses of receivers of this place's frames."""
         return [bytes.fromhex((MAC % (ord(title) + 16 * n)).replace(":", ""))
                 for title in "abm" if title != place.title for n in (1, 2)] + [b"\xff" * 6]
 
     def capture(self):
-        """What was on the wire comes again, changed or not."""
+        """Repeats packets of the wire, changed or unchanged."""
         place = self.place()
         if not place.device:
             return
@@ -167,7 +167,7 @@ class Traffic:
                         self.send(lambda: sock.sendto(head + piece, (other.device, 0)))
 
     def pump(self):
-        """What waits in sockets and queues is taken, answered or left."""
+        """Reads, answers or leaves packets that wait in sockets and queues."""
         for place in self.places.values():
             for sock in list(place.listeners):
                 with contextlib.suppress(OSError):

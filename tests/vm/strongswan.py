@@ -49,7 +49,7 @@ def routes():
             a.initiate(child)
         seen[stack + options] = table()
         if stack == "espah" and not options:
-            with here.a:  # whatever source address the route gives
+            with here.a:  # with the source address of the route
                 lab.run("ping", "-n", "-c", "1", "-W", "10", T[4])
             lab.equal(here.in_clear(), 0, "packets in clear")
         a.swanctl("--terminate", "--ike", "gw")
@@ -65,7 +65,7 @@ for outer_, inner_ in (6, 6), (4, 6), (6, 4):
 
 
 def two_networks():
-    """A lab whose sites have a second network each."""
+    """A lab in which each site has a second network."""
     here = Lab.clean()
     for ns, net in (here.s, "10.1.1"), (here.t, "10.2.1"):
         ns.ip(f"addr replace {net}.2/24 dev eth0\n")
@@ -161,7 +161,7 @@ def algorithms():
         "aes256ctr-sha512": "aes256ctr-sha512", "null-sha256": "null-sha256",
         "aes128gcm16-esn": "aes128gcm16", "aes256-sha256-esn": "aes256-sha256"}
     ends = f"local_ts = {NET_A[4]}\nremote_ts = {NET_B[4]}\nreplay_window = 64\n"
-    # a responder chooses by the selectors alone, so b has but one child, which takes all
+    # a responder chooses by the selectors only, so b has one child, which accepts all
     Charon(here.b, "xfrm", connection(B[4], A[4], {
         "all": f"local_ts = {NET_B[4]}\nremote_ts = {NET_A[4]}\nreplay_window = 64\n"
                + esp(",".join(proposals))}))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What goes wrong with strongSwan: peers that vanish, crashes, a plugin that cannot work.
+"""Failures with strongSwan: peers that vanish, crashes, a plugin that cannot work.
 
 See sites.py for the topology; a is over espah, b over XFRM.
 """
@@ -54,7 +54,7 @@ def killed():
 # --- failures that charon's log explains --------------------------------------------------------
 
 def refused(here, why, **options):
-    """charon starts, and neither keys XFRM behind our back."""
+    """Checks that charon starts, and does not silently use XFRM."""
     a = Charon(here.a, "espah", **options)
     a.wait_log(f"kernel-espah: {why}")
     Charon(here.b, "xfrm", sides(LONG, LONG)[1])
@@ -116,7 +116,7 @@ def privilege():
         Charon(here.a, "espah", program="setpriv --bounding-set -net_admin --inh-caps -net_admin "
                "/usr/sbin/charon-systemd", start_timeout=10)
     except lab.Failed:
-        pass  # kernel-netlink needs it as well, for addresses, and charon ends
+        pass  # kernel-netlink needs it too, for addresses, so charon exits
     with open(path) as file:
         log = file.read()
     lab.true("kernel-espah: charon lacks CAP_NET_ADMIN" in log, f"the log says: {log[-400:]}")

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""How long strongSwan takes to bring up many SAs over espah, and over XFRM.
+"""The time that strongSwan needs to bring up many SAs over espah, and over XFRM.
 
-See sites.py for the topology. ESPAH_CHILDREN: how many (500).
+See sites.py for the topology. ESPAH_CHILDREN: number of CHILD_SAs (default 500).
 """
 import os
 import re
@@ -15,7 +15,7 @@ from sites import A, B, GCM, LONG, Lab
 
 
 def bring_up(here, stack, count):
-    """Seconds until so many CHILD_SAs are installed at both ends."""
+    """Seconds until count CHILD_SAs are installed at both ends."""
     children = {f"n{n}": (f"10.1.{n // 250}.{n % 250 + 1}/32", f"10.2.{n // 250}.{n % 250 + 1}/32",
                           GCM + LONG) for n in range(count)}
     Lab.clean()

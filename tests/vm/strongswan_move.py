@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""strongSwan, espah, and addresses that change: NAT traversal and MOBIKE.
+"""strongSwan and espah with changing addresses: NAT traversal and MOBIKE.
 
 See sites.py for the topology; a is over espah, b over XFRM.
 """
@@ -26,7 +26,7 @@ table ip nat {{
 
 
 def translate(here, out, ports):
-    """Lets m translate what leaves by a device, and forget what it knew."""
+    """Lets m translate packets that leave by a device, and clears its state."""
     with here.m:
         lab.run("nft", "-f", "-", stdin=NAT.format(out=out, ports=ports))
         lab.run("conntrack", "-F", check=False)
@@ -81,8 +81,8 @@ def mapping():
         no_nat(here)
 
 
-# charon asks on each path to each address of its peer that it has a route to, and takes the
-# path of the first answer, whichever that is: so m lets IKE pass on one path alone
+# charon probes each path to each peer address that it has a route to, and uses the path of
+# the first answer. So m lets IKE pass on one path only
 ONE_PATH = """
 table inet path {{
     chain forward {{
@@ -96,8 +96,8 @@ table inet path {{
 
 def roam(here, mover, ns, other, family=4):
     """
-    Takes the address of a gateway away while a flow passes; it has another one, of that family.
-    other: the peer's address that is the only one that can be reached.
+    Deletes the address of a gateway during a flow; the gateway has another one, of that family.
+    other: the only address of the peer that is reachable.
     """
     carry(here)
     before = {sa["spi"]: sa for sa in Espah.sas(here.a)}
@@ -125,7 +125,7 @@ def roam(here, mover, ns, other, family=4):
         lab.equal(here.in_clear(), 0, "packets in clear")
     finally:
         here.m.run("nft", "delete", "table", "inet", "path", check=False)
-        # once the other address has gone, the first one is the primary again
+        # after the other address is deleted, the first one is the primary again
         for words in (f"addr replace {first}/24 dev wan", f"addr del {second}/24 dev wan",
                       f"route replace default via {gateway}"):
             ns.run("ip", *words.split(), check=False)

@@ -3,7 +3,7 @@
 """strongSwan brings SAs up when packets ask for them, and replaces them under load.
 
 See sites.py for the topology; a is over espah, b over XFRM. ESPAH_REKEY: seconds of rekeying
-by either end (60), and five times at least; ESPAH_RATE: datagrams a second each way (1,000).
+by each end (default 60), at least five times; ESPAH_RATE: datagrams a second each way (default 1,000).
 """
 import os
 import re
@@ -78,14 +78,14 @@ for who, index, texts in (("espah's end", 0, (FAST, NEVER)), ("XFRM's end", 1, (
             while time.monotonic() < end or established(a) < 6:
                 children = established(a)
                 lab.wait_for(lambda: established(a) > children, "a rekeying of the CHILD_SA", 60)
-                # charon, over XFRM too, may forget a CHILD_SA's rekeying that meets the IKE_SA's
+                # charon, also over XFRM, may lose a CHILD_SA rekeying that collides with that of the IKE_SA
                 time.sleep(1)
                 (a, b)[initiator].swanctl("--rekey", "--ike", "gw")
         rekeyed = len(re.findall(r"IKE_SA gw\[\d+\] rekeyed", a.log()))
         lab.true(rekeyed, "the IKE_SA was not rekeyed")
         print(f"# {established(a) - 1} rekeyings of the CHILD_SA, {rekeyed} of the IKE_SA")
         check_flow(here, flow)
-        # charon keeps what was replaced for another five seconds
+        # charon keeps replaced SAs for another five seconds
         sas, policies = here.left()
         lab.true(len(sas) <= 8, f"{len(sas)} SAs are left")
         lab.equal(len(policies), 2, "policies")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Road warriors: a gateway that gives its clients addresses, and certificates on both sides.
 
-See sites.py for the topology; a is over espah, b over XFRM, and either is the client once.
+See sites.py for the topology; a is over espah, b over XFRM, and each is the client once.
 """
 import os
 
@@ -117,7 +117,7 @@ for gateway_ in "espah", "XFRM":
                   "labels of the SAs")
         traffic.ping(client_ns, VIRTUAL, host, count=3)
         traffic.ping(inside, host, VIRTUAL, count=3)
-        with client_ns:  # with the address that the route gives
+        with client_ns:  # with the source address of the route
             lab.run("ping", "-n", "-c", "1", "-W", "10", host)
         with traffic.Transfer(inside, host, client_ns, VIRTUAL, 7000) as transfer:
             transfer.move(bytes(100000))

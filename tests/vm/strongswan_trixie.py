@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian 13's strongSwan 6.0 keys espah; its peer is strongSwan 5.9 over XFRM.
 
-See sites.py for the topology. The daemon runs in a root of its own, with its own libraries.
+See sites.py for the topology. The daemon runs in its own root file system, with its own libraries.
 """
 import os
 import re
@@ -18,7 +18,7 @@ ROOT = os.environ.get("ESPAH_STRONGSWAN_TRIXIE", "")
 
 
 def install():
-    """The plugin that was built for it, and what a root needs, into trixie's."""
+    """Installs the plugin built for trixie, and the files that a root needs, into trixie's root."""
     if not ROOT:
         raise lab.Skipped("ESPAH_STRONGSWAN_TRIXIE does not name what scripts/strongswan trixie "
                           "prints")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The tap shows packets in clear, and Wireshark decrypts the wire by the exported table.
 
-What is shown is compared with what was sent and with what scapy finds in the ESP packets.
+The shown packets are compared with the sent packets, and with those that scapy finds in the ESP packets.
 """
 import json
 import os
@@ -30,14 +30,14 @@ def taps(ns):
 
 
 def afresh():
-    """No namespaces; scapy's peer makes its own again."""
+    """Deletes all namespaces; scapy's peer creates its own again."""
     for ns in lab.Netns.alive:
-        Espah.flush(ns)  # or they keep the module, for as long as a socket of ours keeps them
+        Espah.flush(ns)  # otherwise the namespace keeps the module while our socket keeps the namespace
     lab.delete_all()
     Peer.a = Peer.socket = None
 
 
-# --- what is shown ----------------------------------------------------------------------------
+# --- shown packets ----------------------------------------------------------------------------
 
 FORMS = [("tunnel", 4, 4), ("tunnel", 6, 6), ("tunnel", 4, 6), ("tunnel", 6, 4),
          ("transport", 4, 4), ("transport", 6, 6)]
@@ -128,7 +128,7 @@ def injected():
 
 
 class Pair:
-    """espah in a and XFRM in b, one tunnel, for traffic that scapy would be too slow for."""
+    """espah in a and XFRM in b, one tunnel, for traffic that is too fast for scapy."""
 
     OUTER = ("192.0.2.1", "192.0.2.2")
 
@@ -173,7 +173,7 @@ def segments():
     lab.true(max(sizes) > 1300, "there were no full segments")
 
 
-# --- at no cost while nobody looks --------------------------------------------------------------
+# --- no cost without a listener -----------------------------------------------------------------
 
 @lab.test("without a tap its function is not entered; without anybody who looks nothing is copied")
 def no_cost():
@@ -185,7 +185,7 @@ def no_cost():
         for _ in range(5):
             peer.accepts(next(seqs))
             peer.take()
-    # the wires of the test look at all devices of b, and at none of a
+    # the wires of the test listen on all devices of b, and on none of a
     lab.equal(trace.calls("espah_tap_show", both_ways), 0, "calls without a tap")
     traffic.add_tap(peer.a)
     lab.equal(trace.calls("espah_tap_show", both_ways), 10, "calls with a tap")
@@ -197,7 +197,7 @@ def no_cost():
     peer.a.ip("link del espah0\n")
 
 
-# --- whose it is ------------------------------------------------------------------------------------
+# --- ownership --------------------------------------------------------------------------------------
 
 @lab.test("a tap shows its own namespace; a second one in it is refused")
 def namespaces():
@@ -211,7 +211,7 @@ def namespaces():
         lab.true(other.silent(), "the tap of another namespace shows it")
     second = pair.a.run("ip", "link", "add", "espah7", "up", "type", "espah", check=False)
     lab.true("busy" in second.stderr, f"a second tap: {second.stderr}")
-    # it goes with its namespace, and to another one
+    # the device is deleted with its namespace, and can move to another one
     pair.a.ip("link set espah0 netns b name moved\n")
     lab.equal(taps(pair.a), [], "taps left")
     lab.equal(sorted(taps(pair.b)), ["espah0", "moved"], "taps there")
@@ -238,7 +238,7 @@ def unprivileged():
 # --- tcpdump, and espah capture ---------------------------------------------------------------------
 
 class Program:
-    """A capturing program, from when it listens."""
+    """A capturing program that is already listening."""
 
     def __init__(self, ns, *words):
         self.process = ns.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -249,7 +249,7 @@ class Program:
             self.said += line
 
     def prints(self, want):
-        """Its lines begin so, behind the time. The kernel hands packets over a second late."""
+        """Checks how its lines begin, after the time. The kernel may deliver packets a second late."""
         lines = [self.process.stdout.readline().strip() for _ in want]
         lab.equal([line.split(" ", 1)[-1].strip()[:len(start)]
                    for line, start in zip(lines, want)], want, "lines")
@@ -259,7 +259,7 @@ class Program:
         return self.end()
 
     def end(self):
-        """The lines that were left."""
+        """The remaining lines."""
         out, err = self.process.communicate(timeout=60)
         self.said += err
         return out.split()
@@ -363,7 +363,7 @@ def pcap(name, packets):
             file.write(struct.pack("!IIII", 0, 0, len(packet), len(packet)) + packet)
 
 
-# Of the ICVs, Wireshark does not know how to verify those of AES-XCBC and AES-CMAC
+# Wireshark cannot verify the ICVs of AES-XCBC and AES-CMAC
 DECRYPTS = ["aes128gcm16", "aes256gcm16", "aes192gcm12", "aes128gcm8", "aes128-sha1",
             "aes256-sha256", "aes192-sha384", "aes256-sha512", "aes128-aesxcbc", "aes256-aescmac",
             "aes128ctr-sha256", "aes256ctr-sha1", "null-sha256", "null-aescmac"]

@@ -3,7 +3,7 @@
 
     left -- ga ==== r ==== s ==== gb -- right        ga, gb: gateways; r, s: routers
 
-The sizes that fit are computed here from the layout of RFC 4303 section 2, not asked of espah.
+The sizes that fit are computed here from the layout of RFC 4303 section 2, independently of espah.
 """
 import dataclasses
 import errno
@@ -24,7 +24,7 @@ INSIDE = {4: ("10.1.0.254", "10.2.0.254"), 6: ("fd01::fe", "fd02::fe")}  # of th
 NETWORKS = {4: ("10.1.0.0/24", "10.2.0.0/24"), 6: ("fd01::/64", "fd02::/64")}
 HEADER = {4: 20, 6: 40}
 UDP, TCP = 8, 20
-SECONDS = 0.8  # of sending for one rate
+SECONDS = 0.8  # seconds of sending for one rate
 
 
 def largest(algorithm, mtu, outer):
@@ -76,7 +76,7 @@ class Lab:
         for ns, stack in ((self.ga, self.stacks[0]), (self.gb, self.stacks[1])):
             stack.flush(ns)
         for ns in self.hosts:
-            ns.sysctl("net.ipv4.route.flush", 1)  # path MTUs that it has learned
+            ns.sysctl("net.ipv4.route.flush", 1)  # learned path MTUs
         ours, theirs = ([dataclasses.replace(sa, extra=extra) for sa in sas] for sas in (out, back))
         reverse = [dataclasses.replace(policy, src=policy.dst, dst=policy.src,
                                        tunnel=policy.tunnel[::-1]) for policy in policies]
@@ -93,7 +93,7 @@ class Lab:
         self.s.run("ip", "link", "set", "west", "mtu", str(mtu))
 
     def mute(self, quiet):
-        """Whether the routers keep to themselves that a packet was too big."""
+        """Sets whether the routers suppress their packet-too-big errors."""
         for ns in (self.r, self.s):
             ns.run("nft", "-f", "-", stdin="table inet mute\ndelete table inet mute\n" + (
                 "table inet mute { chain output { type filter hook output priority 0;\n"
@@ -144,7 +144,7 @@ def bulk():
 
 
 def carries(one, family, name):
-    """A transfer each way, each on a connection of its own."""
+    """A transfer each way, on separate connections."""
     for backward in False, True:
         with lab.verdict(f"{name}, IPv{family}, {'to' if backward else 'from'} espah: "
                          "TCP carries all bytes"):
@@ -201,7 +201,7 @@ def black_hole():
 
 
 def datagram(ns, source, target, size, family, df=True):
-    """Sends a UDP datagram whose IP packet has so many bytes."""
+    """Sends a UDP datagram whose IP packet has size bytes."""
     with traffic.udp(ns, source) as sock:
         if df and family == 4:
             sock.setsockopt(socket.IPPROTO_IP, traffic.IP_MTU_DISCOVER, traffic.IP_PMTUDISC_PROBE)
@@ -212,7 +212,7 @@ def datagram(ns, source, target, size, family, df=True):
 
 
 def refused(one, family, fit):
-    """A forwarded datagram a byte above fit is answered by ICMP that says fit."""
+    """Checks that ICMP with the MTU fit answers a forwarded datagram that is one byte longer."""
     with traffic.Wire(one.left, "east") as wire, traffic.Wire(one.right, "west") as far:
         datagram(one.left, *HOSTS[family], fit + 1, family)
         while True:
@@ -392,7 +392,7 @@ def transport():
 
 
 def learn(sender, receiver, size):
-    """The datagram arrives at one of the first tries: ICMP may tell the size before."""
+    """Checks that the datagram arrives in one of the first tries, after ICMP has reported the size."""
     payload = os.urandom(size)
     receiver.settimeout(1)
     for _ in range(4):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What hides lengths and amount of traffic: TFC padding (RFC 4303 2.7) and dummies (2.6).
+"""Traffic flow confidentiality: TFC padding (RFC 4303 2.7) and dummy packets (2.6).
 
       a (espah) 192.0.2.1 ---- veth ---- 192.0.2.2  b (XFRM)
       10.1.0.1  2001:db8::1              2001:db8::2  10.2.0.1
@@ -36,7 +36,7 @@ class Pair:
                   f"addr add {mine[4]}/32 dev lo\naddr add {mine[6]}/128 dev lo\n"
                   f"route add {theirs[4]}/32 via 192.0.2.{other} src {mine[4]}\n"
                   f"route add {theirs[6]}/128 via 2001:db8::{other}\n")
-        traffic.ping(self.a, *OUTER[outer])  # so that the neighbours know each other
+        traffic.ping(self.a, *OUTER[outer])  # resolves the neighbours
         self.wire = traffic.Wire(self.a, "eth0", outgoing=True)
         self.clear = traffic.Wire(self.a, "eth0", cleartext=True)
         ends = OUTER[outer]
@@ -105,7 +105,7 @@ def layout():
     header = HEADER[4](inner[:38])
     lab.equal(raw(header[UDP].payload), b"x" * 10, "payload")
     lab.equal(inner[38:], bytes(162), "TFC padding")
-    for sock in Peer.socket, Peer.wire, Peer.injector.sock:  # or its namespaces live on
+    for sock in Peer.socket, Peer.wire, Peer.injector.sock:  # otherwise its namespaces stay
         sock.close()
 
 
@@ -123,7 +123,7 @@ def to_mtu():
     pair.a.ip(f"route replace {pair.out.dst}/32 dev eth0 mtu 1000\n")
     pair.wire.frames()
     traffic.deliver(pair.left, pair.right, [b"x"])
-    # what fits 1000: a multiple of 4 bytes of ciphertext
+    # 1000 bytes are possible: the ciphertext is a multiple of 4 bytes
     lab.equal([len(packet) for packet in pair.wire.packets(50)], [1000], "with a path MTU of 1000")
     pair.set("tfc 5000")
     traffic.deliver(pair.left, pair.right, [b"x"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the module does, and how often, by the kernel's function tracer."""
+"""Function calls of the module, counted by the kernel's function tracer."""
 import lab
 
 FOLDER = "/sys/kernel/tracing/"
@@ -11,7 +11,7 @@ def write(name, text):
 
 
 def sequence(functions, action):
-    """The functions of the module, of these, that are entered while something is done."""
+    """The given functions of the module that are called during action, in order."""
     write("current_tracer", "nop")
     write("set_ftrace_filter", " ".join(functions))
     write("trace", "")
@@ -26,5 +26,5 @@ def sequence(functions, action):
 
 
 def calls(function, action):
-    """How often a function of the module is entered while something is done."""
+    """How often a function of the module is called during action."""
     return sequence([function], action).count(function)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sockets in namespaces: datagrams, pings, TCP transfers, and what is seen on a wire."""
+"""Sockets in namespaces: datagrams, pings, TCP transfers, and captures of a wire."""
 import ctypes
 import hashlib
 import select
@@ -55,12 +55,12 @@ def deliver(sender, receiver, payloads, window=16):
 
 
 def silent(sock):
-    """Whether nothing waits in a socket."""
+    """Whether no packet waits in a socket."""
     return not select.select([sock], [], [], 0)[0]
 
 
 def drain(sock):
-    """All that waits in a socket."""
+    """All packets that wait in a socket."""
     got = []
     while not silent(sock):
         got.append(sock.recv(65536))
@@ -68,7 +68,7 @@ def drain(sock):
 
 
 class Closing:
-    """What is closed at the end of a `with' statement."""
+    """An object that is closed at the end of a `with' statement."""
 
     def __enter__(self):
         return self
@@ -153,7 +153,7 @@ class Transfer(Closing):
         lab.equal(digest.hexdigest(), hashlib.sha1(data).hexdigest(), "SHA-1 of what arrived")
 
     def rate(self, seconds, backward=False):
-        """Bytes that arrive in so many seconds of sending without pause."""
+        """Bytes that arrive during the given seconds of continuous sending."""
         source, sink = (self.server, self.client) if backward else (self.client, self.server)
         stop = time.monotonic() + seconds
         block = bytes(1 << 17)
@@ -199,13 +199,13 @@ CLEARTEXT = [
     (0x15, 9, 0, 51), (0x15, 8, 0, 44), (0x15, 7, 0, 0), (0x15, 0, 5, 58), (0x30, 0, 0, 54),
     (0x35, 0, 3, 128), (0x15, 2, 0, 128), (0x15, 1, 0, 129), (0x35, 1, 0, 133),
     (0x06, 0, 0, 0x40000), (0x06, 0, 0, 0)]
-# What the device sends, not what it receives: the tap sees a packet that was decapsulated
-# a second time, in clear, on the device that it came by
+# Only packets that the device sends: a packet socket also sees each decapsulated packet again,
+# in clear, on the device that received it
 OUTGOING = [(0x20, 0, 0, 0xfffff004), (0x15, 1, 0, PACKET_OUTGOING), (0x06, 0, 0, 0)]
 
 
 class PacketSocket(Closing):
-    """What a packet socket sees on a device, all or what a filter lets through."""
+    """A packet socket on a device, for all packets or those that pass a filter."""
 
     def __init__(self, ns, device, kind, instructions=None, buffer=64 << 20):
         with ns:
@@ -223,7 +223,7 @@ class PacketSocket(Closing):
 
 
 class Wire(PacketSocket):
-    """Frames that a device sees; cleartext: only those that it sends and are not protected."""
+    """Frames of a device; cleartext: only unprotected frames that the device sends."""
 
     def __init__(self, ns, device, cleartext=False, outgoing=False, buffer=64 << 20):
         instructions = OUTGOING + (CLEARTEXT if cleartext else [(0x06, 0, 0, 0x40000)])
@@ -250,7 +250,7 @@ class Wire(PacketSocket):
 
 
 class Tap(PacketSocket):
-    """A packet socket on a device of kind espah: what it shows, as the kernel hands it out."""
+    """A packet socket on a device of kind espah: packets as the kernel delivers them."""
 
     def __init__(self, ns, device="espah0"):
         super().__init__(ns, device, socket.SOCK_DGRAM)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Wireshark's own ESP dissector decrypts what tcpdump took from the wire.
+"""Wireshark's own ESP dissector decrypts packets that tcpdump captured from the wire.
 
       a (espah) 192.0.2.1 ---- veth ---- 192.0.2.2  b: no stack, tcpdump
         2001:db8::1                    2001:db8::2
@@ -27,7 +27,7 @@ UNCHECKED = "ANY 96 bit authentication [no checking]"
 OUTER = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 FORMS = [("tunnel", 4, 4), ("tunnel", 6, 6), ("tunnel", 4, 6), ("tunnel", 6, 4),
          ("transport", 4, 4), ("transport", 6, 6)]
-# met in each form; the others in the first only
+# tested in each form; the others only in the first form
 EVERYWHERE = ("aes128gcm16", "aes256gcm16", "aes256-sha256", "aes128ctr-sha512", "null-sha1")
 SIZES = (0, 13, 1000)
 FILE = "/tmp/wire.pcap"
@@ -36,7 +36,7 @@ FIELDS = ("frame.number", "esp.spi", "esp.sequence", "esp.icv_good", "esp.icv_ba
 
 
 def names(algorithm):
-    """Cipher and integrity algorithm in Wireshark's words; None if it does not know them."""
+    """Wireshark's names of the cipher and integrity algorithm; None if it does not support them."""
     cipher, _, auth = algorithm.name.partition("-")
     kind = cipher if cipher == "null" else cipher[len("aes128"):]
     if kind not in CIPHERS or auth not in (*AUTHS, "aesxcbc", "aescmac", ""):
@@ -56,7 +56,7 @@ def association(sa):
 
 @dataclasses.dataclass
 class Case:
-    """A pair of hosts behind an SA of their own."""
+    """A pair of hosts with their own SA."""
     name: str
     sa: SA
     here: str
@@ -107,7 +107,7 @@ def topology():
 
 
 class Capture:
-    """tcpdump of the ESP that a device sees."""
+    """A tcpdump of the ESP packets on a device."""
 
     def __init__(self, ns):
         self.process = ns.start("tcpdump", "-Z", "root", "-U", "-i", "eth0", "-w", FILE,
@@ -115,7 +115,7 @@ class Capture:
         lab.true("listening" in self.process.stderr.readline(), "tcpdump does not start")
 
     def end(self, count):
-        """Waits for so many packets."""
+        """Waits for count packets."""
         def size():
             with open(FILE, "rb") as file:
                 data, at, found = file.read(), 24, 0
@@ -129,8 +129,8 @@ class Capture:
 
 
 def dissect(associations):
-    """What Wireshark finds in each packet: {field: text}."""
-    # random bytes are no AFS: where its dissector gives up, ESP's does not come to the ICV
+    """The fields that Wireshark finds in each packet: {field: text}."""
+    # random bytes are not AFS: if the AFS dissector fails, the ESP dissector does not reach the ICV
     words = ["tshark", "-r", FILE, "-T", "fields", "-d", "udp.port==7001,data",
              "-o", "esp.enable_encryption_decode:TRUE",
              "-o", "esp.enable_authentication_check:TRUE", "-o", "udp.check_checksum:TRUE"]
@@ -184,7 +184,7 @@ def check(case, rows):
 
 
 def wrong_keys(everything):
-    """That Wireshark looks at ICVs at all: with a wrong bit in each key it finds none good."""
+    """Checks that Wireshark verifies ICVs: with a wrong bit in each key, no ICV is valid."""
     wrong = [dataclasses.replace(case.sa, key=bytes([*case.sa.key[:-1], case.sa.key[-1] ^ 1]))
              for case in everything]
     with lab.verdict("with a wrong bit in each key, Wireshark finds no good ICV"):

@@ -19,7 +19,7 @@ def udp_offset(packet):
 
 
 def datagram(payload, length=None, checksum=0, six=False, ports=PORTS):
-    """An outer UDP datagram to espah, whatever it holds."""
+    """An outer UDP datagram to espah, with any payload."""
     kind = 6 if six else 4
     header = struct.pack("!HHHH", *ports, 8 + len(payload) if length is None else length, checksum)
     if six:
@@ -28,7 +28,7 @@ def datagram(payload, length=None, checksum=0, six=False, ports=PORTS):
 
 
 def esp_of(packet):
-    """The ESP packet in one from scapy."""
+    """The ESP packet inside a packet from scapy."""
     return packet[udp_offset(packet) + 8:]
 
 
@@ -145,7 +145,7 @@ def exempt():
         peer.dropped([datagram(b"\xff")], {"keepalive": 1})
         peer.accepts(1)
         before = Espah.drops(peer.a)
-        for message in b"\1\0\0\0xxxxxxxx", b"\xfe", b"\xff\xff":  # not IKE's: they are protected
+        for message in b"\1\0\0\0xxxxxxxx", b"\xfe", b"\xff\xff":  # not IKE messages, so they are protected
             peer.wire.frames()
             ike.sendto(message, (THERE[4], 4500))
             inner = peer.open(peer.wire.next(17))
@@ -153,7 +153,7 @@ def exempt():
         lab.equal(Espah.drops(peer.a), before, "drops")
 
 
-# --- what is malformed ---------------------------------------------------------------------------
+# --- malformed packets ---------------------------------------------------------------------------
 
 @lab.test("UDP lengths that lie: udp; what lies behind the length does not count")
 def lengths():
@@ -256,7 +256,7 @@ def fragments():
 # --- transport mode: checksums (3.1.2) -------------------------------------------------------------
 
 def through_nat(peer, upper):
-    """A packet whose upper layer was summed for other addresses than it arrives with."""
+    """A packet whose transport checksum was computed for other addresses than those at arrival."""
     there = "10.99.0.1" if peer.inner == 4 else "fd99::1"
     inside = HEADER[peer.inner](raw(HEADER[peer.inner](src=there, dst=peer.here) / upper))
     body = raw(inside)[20 if peer.inner == 4 else 40:]
@@ -393,7 +393,7 @@ def refused():
 @lab.test("a datagram that no IP packet can hold with its headers: too_big, not a broken packet")
 def longest():
     for encap in None, PORTS:
-        peer = Peer("transport", encap=encap)  # a tunnel would take it in fragments
+        peer = Peer("transport", encap=encap)  # a tunnel would fragment the packet
         before = Espah.drops(peer.a).get("too_big", 0)
         peer.wire.frames()
         peer.socket.sendto(bytes(65507), (peer.there, 7001))
@@ -406,7 +406,7 @@ def longest():
 # --- path MTU ----------------------------------------------------------------------------------------
 
 def too_big(peer, packet, mtu, outer):
-    """A router's complaint about a packet of ours."""
+    """A packet-too-big error of a router about our packet."""
     from scapy.layers.inet import ICMP
     from scapy.layers.inet6 import ICMPv6PacketTooBig
     if outer == 4:
@@ -416,7 +416,7 @@ def too_big(peer, packet, mtu, outer):
                / Raw(packet[:200]))
 
 
-# not tunnels: the kernel itself believes any ICMP about UDP, and they follow its routes
+# not for tunnels: the kernel itself accepts any ICMP about UDP, and tunnels follow its routes
 @lab.test("ICMP that quotes ESP in UDP lowers the path MTU, if all of it is ours", 4)
 @lab.test("the same over IPv6", 6)
 def path_mtu(outer):
@@ -457,7 +457,7 @@ def short_quotation(outer):
             peer.send(too_big(peer, bytes(quoted), size, outer))
         old = peer.a.sysctl(setting)
         peer.a.sysctl(setting, 6)
-        Espah.batch(peer.a, ["default in discard"])  # but for what is about our ESP
+        Espah.batch(peer.a, ["default in discard"])  # except errors about our ESP
         try:
             with lab.verdict(f"IPv{outer} {mode}: a quotation of the UDP header"):
                 for change in start, start + 2, start - 1:  # ports, and the peer's address
@@ -470,7 +470,7 @@ def short_quotation(outer):
                 peer.accepts(2)
                 lab.equal(mtu(), 1400, "path MTU after a larger one")
                 told(least - 100)
-                want = least if outer == 4 else 1400  # IPv6 ignores what cannot be
+                want = least if outer == 4 else 1400  # IPv6 ignores impossible values
                 peer.accepts(3)
                 lab.equal(mtu(), want, "path MTU after less than the least")
                 lab.wait_for(lambda: mtu() == 1500, "its end")

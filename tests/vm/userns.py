@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who has no privilege on the machine gets none from espah, unless it is loaded with userns=1.
+"""Unprivileged users get no privilege from espah, unless it is loaded with userns=1.
 
-Containers are made as uid 65534 makes them: a user namespace, and a network namespace in it.
+Containers are created as uid 65534: a user namespace, and a network namespace in it.
 """
 import contextlib
 import errno
@@ -26,14 +26,14 @@ SPI_KEY = "sa add out spi {0:#x} src 192.0.2.1 dst 198.51.100.{1} tunnel aes128g
 
 
 def load(userns):
-    """Loads the module anew, unless it is loaded like this."""
+    """Reloads the module, unless it is already loaded with this parameter."""
     parameter = "/sys/module/espah/parameters/userns"
     if module.loaded():
         with open(parameter, encoding="ascii") as file:
             if (file.read().strip() == "Y") == userns:
                 return
         lab.delete_all()
-        # namespaces that had policies may still be going away
+        # namespaces that had policies may still be in deletion
         lab.wait_for(lambda: not lab.run("rmmod", "espah", check=False).returncode, "unloading",
                      timeout=60)
     module.load(f"userns={int(userns)}")
@@ -50,7 +50,7 @@ def in_container(script, uid=NOBODY):
 
 
 class Container:
-    """One that lives on; `net` names its network namespace for nsenter."""
+    """A container that keeps running; `net` names its network namespace for nsenter."""
 
     def __init__(self, uid=NOBODY):
         self.process = subprocess.Popen(unprivileged("sh", uid=uid), text=True,
@@ -70,7 +70,7 @@ class Container:
         return " ".join(filter(None, lines))
 
     def cli(self, line):
-        """What espah has to complain of, by its words."""
+        """The error message of an espah command."""
         return self.run(f"{CLI} {line} 2>&1 | grep -v warning:")
 
     def enter(self, *words, **options):
@@ -156,7 +156,7 @@ def lent():
     raw.in_child(lambda: open_one(other))
     _, fds, _, _ = socket.recv_fds(mine, 1, 1)
     link.sock = socket.socket(fileno=fds[0])
-    # netlink.py sends, which does not say whom the message is for: then the opener counts, too
+    # netlink.py uses send(), without a destination address: then the privilege of the opener counts too
     for cmd, flags in ((raw.STATS_GET, raw.REQUEST | raw.ACK), (raw.SA_GET, raw.REQUEST | raw.DUMP)):
         raw.refused(link, cmd, [], errno.EPERM, "userns=1", flags)
 
@@ -244,7 +244,7 @@ def limits():
 
 GROUPS = "/sys/fs/cgroup"
 EACH = 1000
-# bytes, each with a slot of its own
+# bytes of an object in its own slab slot
 MIN_SA, MIN_POLICY = 1100, 800
 
 
@@ -280,7 +280,7 @@ def charge():
     lab.true(policies >= MIN_POLICY, f"{policies} bytes a policy")
 
 
-# --- others do not feel it ----------------------------------------------------------------------
+# --- no effect on others ------------------------------------------------------------------------
 
 OUTER = ("192.0.2.1", "192.0.2.2")
 
@@ -299,7 +299,7 @@ def pair():
 
 
 def anew(action):
-    """How often an SA and a policy are looked up anew while something is done."""
+    """Number of new lookups of an SA and a policy during action."""
     with open(trace.FOLDER + "available_filter_functions", encoding="ascii") as file:
         names = [line.split()[0] for line in file if line.strip().endswith("[espah]")]
     wanted = [name for name in names if re.match(r"(look_up|find_anew)(\.|$)", name)]
@@ -326,7 +326,7 @@ def churn():
         loud = anew(lambda: [(disturb(), ping()) for _ in range(4)])
         print(f"log looked up anew: {quiet}, with changes elsewhere {loud}", flush=True)
         for name, count in loud.items():
-            # a timer's packet (ARP does not come here, ND does) may slip in
+            # a packet from a timer (ND, but not ARP) may be counted
             lab.true(count <= quiet[name] + 2, f"{name}: {count} times, without changes {quiet[name]}")
         # the count does count
         own = anew(lambda: [(Espah.batch(a, [SPI_KEY.format(0x2000, 1), "policy add out "
