@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two gateways between two hosts, and the stacks that can stand in them, one after the other.
+"""Two gateways between two hosts, which can run different stacks one after the other.
 
    src 10.1.0.1 -- 10.1.0.254 gw1 10.9.0.1 ===== 10.9.0.2 gw2 10.2.0.254 -- 10.2.0.1 dst
        a0          b0             c0             d0           e0            f0
 
-All of them are namespaces of one kernel, so that the stacks meet the same kernel, drivers
-and neighbours. Neighbours are entered for good: none is looked for while something is measured.
+All of them are namespaces of one kernel, so that all stacks use the same kernel, drivers
+and neighbours. Neighbour entries are permanent, so that no measurement includes resolution.
 """
 import gc
 import json
@@ -30,15 +30,15 @@ from ipsec import ALGORITHMS, Policy, SA  # noqa: E402
 
 OUT = os.environ.get("ESPAH_BENCH_OUT", "/out")
 QUICK = bool(os.environ.get("ESPAH_BENCH_QUICK"))
-UNIT = os.environ.get("ESPAH_BENCH_UNIT", "ns")  # or instructions: what the clock counts
+UNIT = os.environ.get("ESPAH_BENCH_UNIT", "ns")  # unit of the clock: ns or instructions
 if UNIT == "instructions":
-    # while the guest waits for files of the host, its clock leaps
+    # large timeouts: the guest's clock jumps while the guest waits for files of the host
     lab.TIMEOUT = lab.run.__kwdefaults__["timeout"] = 1000000
 SRC, DST = "10.1.0.1", "10.2.0.1"
 GW1, GW2 = "10.9.0.1", "10.9.0.2"
 NET1, NET2 = "10.1.0.0/24", "10.2.0.0/24"
 NAMES = {"aesgcm": "aes128gcm16", "chacha20poly1305": "chacha20poly1305"}
-AH = {"ah-sha256": ipsec.AH["sha256"]}  # measured in instructions alone
+AH = {"ah-sha256": ipsec.AH["sha256"]}  # measured only in instructions
 CABLES = (("src", "a0", SRC, "gw1", "b0", "10.1.0.254"), ("gw1", "c0", GW1, "gw2", "d0", GW2),
           ("gw2", "e0", "10.2.0.254", "dst", "f0", DST))
 MODULES = ("nf_defrag_ipv4", "nf_defrag_ipv6", "nf_conntrack", "xfrm_user", "esp4", "ah4",
@@ -76,7 +76,7 @@ class Gateways:
         self.gw2.ip(f"route replace {NET1} {back}\n")
 
     def cut(self, yes):
-        """Whether gw2 throws away what gw1 sends: it bears somebody else's address."""
+        """Sets whether gw2 drops the packets of gw1, because they have another link-layer address."""
         self.gw1.ip(f"neigh replace {GW2} lladdr {mac('ff' if yes else 'd0')} dev c0 "
                     "nud permanent\n")
 
@@ -94,7 +94,7 @@ class Plain:
 
 
 class Ipsec:
-    """ESP or AH tunnel between the gateways, all of it in one SA each way."""
+    """ESP or AH tunnel between the gateways, with one SA each way for all traffic."""
     stack = None
     extra = ""
 
@@ -104,7 +104,7 @@ class Ipsec:
 
     @classmethod
     def pings_apart(cls, gateways, alg):
-        """Pings have SAs of their own, too; in espah ones that no other CPU helps with."""
+        """Gives pings their own SAs; in espah these SAs use no other CPU."""
         cls.protect(gateways, alg, "cpus 1", "proto icmp priority 1", reqid=2)
 
     @classmethod
@@ -132,7 +132,7 @@ class Espah(Ipsec):
 
 
 class WireGuard:
-    """Its one suite is ChaCha20-Poly1305. A ping makes the handshake before anything is measured."""
+    """WireGuard always uses ChaCha20-Poly1305. A ping triggers the handshake before measurements."""
 
     @staticmethod
     def on(gateways, _alg):
@@ -159,21 +159,21 @@ STACKS = {"plain": Plain, "xfrm": Xfrm, "espah": Espah, "wireguard": WireGuard}
 
 
 def stacks(alg):
-    """The stacks that know an algorithm."""
+    """The stacks that support an algorithm."""
     return {name: stack for name, stack in STACKS.items()
             if name != "wireguard" or alg == "chacha20poly1305"}
 
 
-# --- what a packet costs ---------------------------------------------------------------------
+# --- cost of a packet ------------------------------------------------------------------------
 
 def no_poll(sock):
-    """A timeout of the kernel's: Python's own costs a system call for each packet."""
+    """Sets a socket timeout in the kernel: Python's own timeout costs a system call for each packet."""
     sock.settimeout(None)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", lab.TIMEOUT, 0))
 
 
 class Stream:
-    """Datagrams from src to dst, one at a time: each is sent when the last one has come."""
+    """Datagrams from src to dst, one at a time: each is sent after the previous one has arrived."""
 
     def __init__(self, gateways):
         self.gateways = gateways
@@ -182,7 +182,7 @@ class Stream:
         self.sources = []
 
     def flows(self, count):
-        """The sockets of so many flows, one port each."""
+        """The sockets of count flows, one port each."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         while len(self.sources) < count:
@@ -193,8 +193,8 @@ class Stream:
         return self.sources[:count]
 
     def cost(self, size, packets, warm_up=50, sink=None, flows=1):
-        """Nanoseconds (with -icount: instructions) a packet takes on its whole way; each is of
-        the next flow, in turn."""
+        """Nanoseconds (with -icount: instructions) of a packet from src to dst; the flows
+        take turns."""
         payload = bytes(size)
         recv, clock = (sink or self.sink).recv, time.clock_gettime_ns
         sends = [sock.send for sock in self.flows(flows)] * -(-packets // flows)
@@ -209,7 +209,7 @@ class Stream:
         return (clock(time.CLOCK_MONOTONIC) - started) / packets
 
     def cost_out(self, size, packets):
-        """The same up to the wire between the gateways, where a socket sees it and it ends."""
+        """The same up to the wire between the gateways, where a socket reads the packet and gw2 drops it."""
         with self.gateways.gw2:
             tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(traffic.ETH_P_IP))
             tap.bind(("d0", traffic.ETH_P_IP))
@@ -247,21 +247,21 @@ def machine():
 
 
 def write(part, figures, **more):
-    """Leaves what a part has measured for tests/bench/report.py."""
+    """Writes the results of a part for tests/bench/report.py."""
     with open(f"{OUT}/{part}.json", "w", encoding="ascii") as file:
         json.dump({"part": part, "machine": machine(), "figures": figures, **more}, file, indent=1)
 
 
 def prepare():
-    """What is not to be waited for later: guest time races while it waits for the host's files."""
+    """Loads files before measurements: the guest's clock runs fast while it waits for the host's files."""
     for name in MODULES:
-        lab.run("modprobe", name, check=False)  # some are part of others in newer kernels
+        lab.run("modprobe", name, check=False)  # newer kernels include some in other modules
     shutil.copy(ipsec.CLI, "/run/espah-cli")
     ipsec.CLI = "/run/espah-cli"
 
 
 def with_server():
-    """The topology, ready to be measured: the module loaded, and iperf3 waiting in dst."""
+    """The topology, ready for measurements: the module is loaded, and iperf3 waits in dst."""
     prepare()
     module.load()
     topology = Gateways()

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a packet costs: plain forwarding, XFRM, espah and WireGuard, in one boot.
+"""The cost of a packet: plain forwarding, XFRM, espah and WireGuard, in one boot.
 
-Where the clock counts instructions, one a nanosecond, these are instructions; else it is time:
+If the clock counts instructions (one per nanosecond), the unit is instructions, otherwise time:
 
     scripts/bench instructions          scripts/bench --native time
 
-A UDP socket in one host sends a datagram, one in the other reads it, thousands of times; the
-time that took, divided by their number, is what one packet costs on its whole way. What plain
-forwarding costs is subtracted. `out' ends on the wire between the gateways, `in' is the rest.
+A UDP socket in one host sends a datagram, a socket in the other host reads it, thousands of
+times. The total time divided by their number is the cost of a packet. The cost of plain
+forwarding is subtracted. `out' ends on the wire between the gateways, `in' is the rest.
 """
 import ctypes
 import json
@@ -27,7 +27,7 @@ from gateways import AH, NAMES, OUT, QUICK, UNIT, Gateways, Stream, figure, say,
 PACKETS = 1000 if QUICK else 4000
 REPETITIONS = 2 if QUICK else 4  # the first is dropped
 SIZES = (64, 512, 1300)
-MARK = 0x5e5a0000  # scripts/profile.c knows it
+MARK = 0x5e5a0000  # address; scripts/profile.c uses the same
 PREFIX = {"instructions": "instructions", "ns": "time"}[UNIT]
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -35,7 +35,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 # --- instructions by function ------------------------------------------------------------------
 
 def marker():
-    """A function that does nothing, at the address for which scripts/profile.c waits."""
+    """A function that does nothing, at the address that scripts/profile.c watches."""
     map_fixed = 0x10
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int,
@@ -48,7 +48,7 @@ def marker():
 
 
 def profile(topology, stream, size, alg):
-    """Leaves what tests/bench/profile.py needs, beside what the plugin writes."""
+    """Writes the files that tests/bench/profile.py needs besides those of the plugin."""
     mark = marker()
     for stack in stacks(alg).values():
         stack.on(topology, alg)
@@ -65,7 +65,7 @@ def profile(topology, stream, size, alg):
 
 # --- the cryptography alone --------------------------------------------------------------------
 
-# Modes of the kernel's own tcrypt, which times encryption of buffers of these sizes
+# Modes of the kernel's tcrypt, which measures the encryption of buffers of these sizes
 TCRYPT = {"aesgcm": (211, "rfc4106(gcm(aes))"), "chacha20poly1305": (213, "rfc7539esp(chacha20,poly1305)")}
 TESTED = re.compile(r"test \d+ \((\d+) bit key, (\d+) byte blocks\): 1 operation in (\d+) cycles")
 
@@ -86,7 +86,7 @@ def tcrypt(alg):
 
 
 def crypto_floor(alg):
-    """Encryption and decryption of the ESP payload of each size, between the sizes that are timed."""
+    """Cost of encryption and decryption of the ESP payload of each size, interpolated between measured sizes."""
     seen = tcrypt(alg)
     for size in SIZES:
         length = (size + 28 + 2 + 3) & ~3  # IPv4 and UDP header, ESP trailer, padding

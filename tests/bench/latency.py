@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Round trips through the gateways, of pings: while nothing else passes, and beside eight TCP flows,
-which together send half of what XFRM can carry, or as much as they can, in packets of 64 KB, in packets
-of 4 KB (a ping waits for whole packets of its SA), and while pings have SAs of their own.
+"""Round-trip times of pings through the gateways: without other traffic, and beside eight TCP flows.
+The flows together send half of XFRM's capacity, or as much as they can, in packets of 64 KB, in packets
+of 4 KB (a ping waits for whole packets of its SA), and while pings have their own SAs.
 
     scripts/bench latency        scripts/bench --native latency
 """
@@ -19,7 +19,7 @@ PINGS = 100 if QUICK else 400
 INTERVAL = 0.01
 REPETITIONS = 1 if QUICK else 3
 FLOWS = 8
-APART = "load_apart"  # the last one, as it adds to what a stack was given
+APART = "load_apart"  # the last one, because it adds SAs to the stack
 GSO_MAX, GSO_SMALL = 65536, 4096  # bytes
 
 
@@ -33,7 +33,7 @@ def ping(ns):
 
 
 def half_of_xfrms(topology):
-    """Half of what XFRM carries, for each flow: an option of iperf3."""
+    """The rate of each flow for half of XFRM's throughput, as an option of iperf3."""
     xfrm = gateways.STACKS["xfrm"]
     xfrm.on(topology, ALG)
     most = rate(topology, FLOWS)

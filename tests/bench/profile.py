@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Instructions per packet and function, from what scripts/profile left in a folder.
+"""Instructions per packet and function, from the files of scripts/profile in a folder.
 
-Functions that the compiler put into others count as those. A block that runs over
-the end of a function counts for the one in which it begins.
+Inlined functions count as part of their callers. A block that extends past the end
+of a function counts for the function in which it begins.
 """
 import bisect
 import collections
@@ -24,7 +24,7 @@ def symbols(path):
 
 
 def periods(path):
-    """What was counted up to each mark."""
+    """The counts up to each mark."""
     with open(path) as f:
         for line in f:
             if line == "mark\n":

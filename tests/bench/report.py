@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes results.json, results.md and plots of what the parts of scripts/bench left in a folder.
+"""Makes results.json, results.md and plots from the files of scripts/bench in a folder.
 
-Each part is a file PART.json; one that is measured again replaces what it was before.
+Each part is a file PART.json; a new measurement replaces the old file.
 """
 import glob
 import json
@@ -57,7 +57,7 @@ def draw(folder, name, script):
 
 
 def bars(folder, name, title, figures, label):
-    """Groups of bars: a figure each, with a bar for each stack and its spread."""
+    """Groups of bars: one group for each figure, with a bar for each stack and its spread."""
     used = [stack for stack in ("xfrm", "espah", "wireguard", "alone")
             if any(stack in figure for figure in figures)]
     rows = []

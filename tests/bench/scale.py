@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Many SAs and policies: adding, memory, SPI allocation, dumps, deletion, and what a packet costs.
+"""Many SAs and policies: adding, memory, SPI allocation, dumps, deletion, and the cost of a packet.
 
     scripts/bench scale        scripts/bench --native --objects 1000 crowd
 
-Three parts: policies, sas, crowd (what a packet costs among many). With -icount a second is a thousand million instructions. Whatever XFRM has not finished after
-two minutes is stopped, and what it had done by then is its rate.
+Three parts: policies, sas, crowd (cost of a packet among many). With -icount a second is 10^9 instructions.
+An XFRM batch that takes longer than two minutes is stopped; its rate is computed from the finished part.
 """
 import os
 import re
@@ -23,8 +23,8 @@ from gateways import GW1, GW2, NET1, QUICK, Gateways, Stream, figure, say
 
 OBJECTS = int(os.environ.get("ESPAH_BENCH_OBJECTS") or (1000 if QUICK else 100000))
 COUNTS = [count for count in (100, 1000, 10000) if count < OBJECTS] + [OBJECTS]
-MANY_SAS = 10 * OBJECTS  # in espah alone
-LIMIT = 120  # seconds that XFRM gets for one batch
+MANY_SAS = 10 * OBJECTS  # only in espah
+LIMIT = 120  # seconds: time limit of XFRM for one batch
 SHAPES = 50
 FLOWS = 1000
 PACKETS = 1000 if QUICK else 4000
@@ -33,7 +33,7 @@ BATCH = "/batch"
 
 
 def key(number, half=0):
-    """A key of its own for each SA; half: which of two directions."""
+    """A different key for each SA; half: direction, 0 or 1."""
     return f"{bytes(range(1, 16)).hex()}{half:02x}{number:08x}"
 
 
@@ -41,10 +41,10 @@ def xfrm_alg(number, half=0):
     return f"aead 'rfc4106(gcm(aes))' 0x{key(number, half)} 128"
 
 
-# --- what goes into the batches -----------------------------------------------------------------
+# --- contents of the batches --------------------------------------------------------------------
 
 def pairs(count):
-    """Pairs of /30, as the kernel's own xfrm_policy_add_speed.sh has them."""
+    """Pairs of /30 prefixes, as in the kernel's xfrm_policy_add_speed.sh."""
     made = 0
     for net in range(1, 101):
         for sub in range(1, 256):
@@ -60,7 +60,7 @@ def pairs(count):
 
 
 def addresses(count):
-    """The other end of so many tunnels of their own."""
+    """The peer addresses of count separate tunnels."""
     for number in range(count):
         yield number, f"172.{16 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
 
@@ -83,14 +83,14 @@ def spis(count):
             [f"sa alloc src {GW2} dst {GW1} tunnel reqid 9 min 0xd0000000 max 0xdfffffff"] * count)
 
 
-# --- what is measured ---------------------------------------------------------------------------
+# --- measurements -------------------------------------------------------------------------------
 
 ROOT = "/run/espah-bench"
 
 
 def bring(*programs):
     """Copies programs and their libraries into memory: reading files of the host takes no
-    instructions, but while the guest waits for them its clock leaps."""
+    instructions, but the guest's clock jumps while the guest waits for them."""
     for program in programs:
         needs = re.findall(r"/\S+", lab.run("ldd", program).stdout)
         for path in [program, *needs]:
@@ -99,7 +99,7 @@ def bring(*programs):
 
 
 def seconds(ns, *words, timeout=None):
-    """How long a program runs. Return: the time, and whether it came to its end."""
+    """Runs a program. Return: its run time in seconds, and whether it finished"""
     with ns:
         started = time.monotonic()
         with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -125,7 +125,7 @@ def batch(ns, program, lines, timeout=None):
 
 
 def memory():
-    """Bytes that are in use and cannot be reclaimed, once what waits for grace periods is gone."""
+    """Bytes in use that cannot be reclaimed, after pending grace periods."""
     before = None
     while True:
         time.sleep(0.5)
@@ -197,7 +197,7 @@ def policies(table, ns):
 
 
 def sas(table, ns):
-    """As many SAs in either stack; then very many in espah."""
+    """Measures the same number of SAs in both stacks, then very many in espah."""
     cost = {"xfrm": {}, "espah": {}}
     alloc = spis(100 if QUICK else 1000)
     for stack, count in (("xfrm", OBJECTS), ("espah", OBJECTS), ("espah", MANY_SAS)):
@@ -227,7 +227,7 @@ def sas(table, ns):
                       espah=cost["espah"][count][what])
 
 
-# --- what a packet costs among many ---------------------------------------------------------------
+# --- cost of a packet among many ------------------------------------------------------------------
 
 def crowd_of(topology, count):
     """Gateway, its address, its peer's, and the number and network of each tunnel."""
@@ -271,7 +271,7 @@ def crowd_espah(topology, count):
 
 
 def shapes_lines(count):
-    """Prefix lengths that no other has; none matches, and all come before the one that does."""
+    """Selectors with unique pairs of prefix lengths; none matches, and all come before the matching one."""
     for number in range(count):
         yield f"20.0.0.0/{8 + number % 25}", f"30.0.0.0/{8 + number // 25}"
 
@@ -290,7 +290,7 @@ def crowd(table, topology):
     stream, seen = Stream(topology), {}
 
     def measure(stack, among):
-        """One flow, and more of them than a CPU remembers."""
+        """Measures one flow, and more flows than a CPU caches."""
         for flows in 1, FLOWS:
             name = among + (f"_{flows}_flows" if flows > 1 else "")
             seen.setdefault(name, {})[stack] = [stream.cost(64, PACKETS, flows=flows)

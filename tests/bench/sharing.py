@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the second processor gains where it has nothing else to do: datagrams that a process on the
-first one sends as fast as it can, through one SA, and round trips of pings beside them.
+"""The gain from an otherwise idle second processor: a process on the first processor sends datagrams
+as fast as it can through one SA. Round trips of pings are measured at the same time.
 
     scripts/bench sharing        scripts/bench --native sharing
 """
@@ -53,7 +53,7 @@ def measure(topology, stacks, seen):
         for kind, (size, number) in KINDS.items():
             stack.on(topology, throughput.ALG)
             with flood(topology, size, number):
-                time.sleep(1.5)  # until help comes
+                time.sleep(1.5)  # until the second processor helps
                 before, start = received(topology), time.monotonic()
                 time.sleep(SECONDS)
                 rate = (received(topology) - before) / (time.monotonic() - start)

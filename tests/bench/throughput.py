@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""How much passes through one SA each way: TCP, one flow and eight, on one processor and on all.
+"""Throughput of one SA each way: TCP, one flow and eight, on one processor and on all.
 
     scripts/bench throughput        scripts/bench --native throughput
 
-Hosts and gateways share the processors, so plain forwarding says what else they have to do.
-In a virtual machine the others are taken offline for what is called `1cpu'; elsewhere not.
+Hosts and gateways share the processors, so plain forwarding shows the cost of everything else.
+For `1cpu', the other processors are taken offline in a virtual machine, but not elsewhere.
 """
 import json
 import os
@@ -48,7 +48,7 @@ def rate(topology, flows):
 
 
 class OneCpu(gateways.Espah):
-    """An SA that is told to keep to one processor."""
+    """An SA that is restricted to one processor."""
     extra = "cpus 1"
 
 
@@ -76,7 +76,7 @@ def main():
     for _ in range(REPETITIONS):
         measure(topology, seen, cpus)
     if virtual and cpus > 1:
-        # at the end: who was on a processor that goes does not return to it
+        # last, because processes do not return to a processor that was offline
         others_online(False)
         for _ in range(REPETITIONS):
             measure(topology, seen, 1)

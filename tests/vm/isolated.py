@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """CPUs that the administrator has isolated do no work for other CPUs.
 
-Needs three CPUs and a kernel with `isolcpus=2 nohz_full=2`. Work for a CPU shows as its NET_RX softirqs.
+Needs three CPUs and a kernel with `isolcpus=2 nohz_full=2`. The work of a CPU shows as its NET_RX softirqs.
 """
 import os
 import socket

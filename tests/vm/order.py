@@ -187,7 +187,7 @@ def carry_all(name, template=None, algorithm=GCM, extra=""):
     ipsec.need_espah()
     for gro, esn in (False, True), (True, False):
         what = f"{name}, GRO and GSO {'on' if gro else 'off'}{', ESN' if esn else ''}"
-        # the CPU that handles the oldest answer also sends the next packets, to its own device queue
+        # the CPU that handles the oldest answer may also send later packets, to its own device queue
         ordered = gro or not template
         with lab.verdict(f"{what}: {2 * FLOWS} flows through one SA each way, "
                          f"{'each in order, ' if ordered else ''}nothing uncounted"):
@@ -316,7 +316,7 @@ def forwarded_at_once():
 
 
 def slow(what, times=1):
-    """Adds rules that delay each matching packet before routing."""
+    """Rules that delay each matching packet before routing."""
     return f"""table inet slow {{
     chain rules {{ {3000 * "udp length 1 accept;"} }}
     chain several {{ {times * "jump rules;"} }}
@@ -382,7 +382,7 @@ def moving():
 
 
 def polling_thread(device):
-    """Enables threaded polling of a device. Return: its kernel thread"""
+    """Process ID of the kernel thread that polls a device with threaded polling."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/comm", encoding="ascii") as comm:
             if comm.read().startswith(f"napi/{device}-"):

@@ -66,7 +66,7 @@ def marks():
         wrong = []
         for port, mark in ports.items():
             for src in (LAN[v], OWN[v]):
-                # for forwarded packets, explain also gets the inbound flow, which has no mark yet
+                # forwarded packets also meet the inbound policies, before they get a mark: only explain is tested
                 out_ = Flow(src, FAR[v], dport=port, told=f"mark {mark:#x}")
                 back = Flow(FAR[v], src, dport=port, told=f"mark {mark:#x}")
                 for direction, flow, want in (
@@ -215,7 +215,7 @@ def per_socket():
                   "the answer, by its ports")
         lab.equal(gateway.fate("in", Flow(FAR[v], OWN[v], sport=5500, dport=5501)),
                   "drop plaintext", "what is no answer")
-        # without the right to set a mark, that path is not available
+        # an unprivileged process cannot set such a mark
         with gateway.a:
             result = lab.run("setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3",
                              "-c", "import socket; socket.socket().setsockopt(1, 36, 0x1ce)",

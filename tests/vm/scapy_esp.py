@@ -94,7 +94,7 @@ def esn_lost():
     peer.accepts(1)
     peer.dropped([peer.esp(seq=number, esn=2) for number in range(2, 72)], {"icv": 70})
     time.sleep(6)
-    for number in range(100, 3000):  # one in 64 is accepted by chance
+    for number in range(100, 3000):  # one in 64 is tried with the right number
         peer.send(peer.esp(seq=number, esn=2))
         if not number % 20 and peer.state()["seq"] >> 32:
             break

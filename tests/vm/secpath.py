@@ -239,8 +239,8 @@ def interface():
     h, a, b = topology()
     lab.run("modprobe", "xfrm_interface", check=False)
     near, far = ("10.9.0.1", "10.9.0.2")
-    # an algorithm that no other suite has put pcrypt before, with which XFRM's interface loses a
-    # reference to its device for each packet (6.1, without espah, too)
+    # an algorithm that no other suite has wrapped in pcrypt: with pcrypt, XFRM's interface loses a
+    # reference to its device for each packet (6.1, also without espah)
     sas = [SA(0x3000 + way, *OUTER[::1 - 2 * way], reqid=9, algorithm=ALGORITHMS["null-sha256"])
            for way in (0, 1)]
     for ns, device, own in ((a, "wan", 0), (b, "eth0", 1)):

@@ -115,8 +115,8 @@ for who, index in (("espah's end", 0), ("XFRM's end", 1)):
         lab.true(done >= 3, f"{done} re-authentications in the log")
         print(f"# {done} re-authentications, drops {here.dropped()}, "
               f"{sum(flow.sent.values())} datagrams, lost {flow.lost}, twice {flow.twice}")
-        # the responder sends by the new SA as soon as it has answered (RFC 7296 2.8 is about
-        # rekeying alone); the initiator has the keys once it has read that
+        # the responder uses the new SA as soon as it has answered (RFC 7296 2.8 is only about
+        # rekeying); the initiator has the keys after it has read the answer
         late = here.dropped()
         lab.true(set(late) <= ({"larval"} if initiator == 0 else set()), f"drops: {late}")
         lab.equal(flow.twice, {name: 0 for name in flow.sent}, "arrived twice")
