@@ -196,7 +196,7 @@ def bytes_in():
     lab.equal(len(traffic.drain(pair.left)), 7, "datagrams delivered")
 
 
-# --- only what is authenticated counts ------------------------------------------------------------
+# --- only authenticated packets count ------------------------------------------------------------
 
 @lab.test("forged and replayed packets use nothing up (promise 3)")
 def forged():

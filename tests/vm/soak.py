@@ -118,7 +118,7 @@ class Flow:
         self.sink.close()
 
 
-# --- what is done to the SAs ------------------------------------------------------------------
+# --- changes of the SAs -----------------------------------------------------------------------
 
 class Pair:
     """Two hosts with one SA each way, which are replaced in all possible ways."""
@@ -208,7 +208,7 @@ def passers_by():
     return flow.counts
 
 
-# --- what is counted ---------------------------------------------------------------------------
+# --- counters ----------------------------------------------------------------------------------
 
 def counted(ns, device="eth0"):
     """Packets that a namespace has dropped, by where."""
