@@ -195,9 +195,17 @@ def too_long():
         lab.equal(wire.packets(50), [], "packets on the wire")
         sock.setsockopt(socket.IPPROTO_UDP, traffic.UDP_SEGMENT, 65300)
         sock.sendto(bytes(65490), ("10.9.0.8", 9))  # the first packet was too big, and has updated the other route
-        ends = [(struct.unpack("!H", packet[6:8])[0] & 0x1fff) * 8
-                + struct.unpack("!H", packet[2:4])[0] for packet in wire.packets(50)]
-        lab.true(ends and 65300 < max(ends) <= 65535, f"ends of fragments: {ends[-3:]}")
+        ends = []
+
+        def arrived():
+            ends.extend((struct.unpack("!H", packet[6:8])[0] & 0x1fff) * 8
+                        + struct.unpack("!H", packet[2:4])[0] for packet in wire.packets(50))
+            return ends and max(ends) > 65300
+        try:
+            lab.wait_for(arrived, "the fragments", 10)
+        except lab.Failed:
+            raise lab.Failed(f"ends of fragments: {ends[-3:]}, drops {Espah.drops(a)}") from None
+        lab.true(max(ends) <= 65535, f"ends of fragments: {ends[-3:]}")
 
 
 def tun(ns, name):
