@@ -181,7 +181,7 @@ static const struct espah_algo *get_algo(struct nlattr **attrs, u8 proto,
 
 	if (!algo && espah_algo_find(name, proto == IPPROTO_AH ? IPPROTO_ESP : IPPROTO_AH)) {
 		espah_err_text(extack, attrs[ESPAH_SA_ALG], proto == IPPROTO_AH ?
-			       "the algorithm is for ESP; AH takes an integrity algorithm, such as sha256" :
+			       "the algorithm is for ESP; AH takes integrity only, such as sha256" :
 			       "the algorithm is for AH; ESP also needs a cipher, such as null in null-sha256");
 		return ERR_PTR(-EINVAL);
 	}
