@@ -86,7 +86,8 @@ struct espah_op *espah_order_next(struct espah_op *op)
 	spin_lock(&queue->lock);
 	/* an op counts until it has left, so that no packet overtakes it */
 	WRITE_ONCE(queue->len, queue->len - 1);
-	if (likely(++queue->released % RELEASED_MAX || queue->fence || queue->resuming))
+	if (likely(++queue->released % RELEASED_MAX || queue->fence || queue->resuming ||
+		   !first_done(queue)))
 		return take_done(queue);
 	queue->releasing = false;
 	queue->resuming = true;
