@@ -55,27 +55,35 @@ static unsigned int cpu_of(s64 round)
 	return round & (ROUND_STEP - 1);
 }
 
-/* The round of a packet's flow, among the flows that come by the SAs of @queue. */
+/*
+ * The round of a packet's flow, among the flows that come by the SAs of @queue. All fragments and
+ * whole packets of a UDP flow need the same entry. As only first fragments show ports, these count
+ * for TCP alone; ICMP has an entry of its own.
+ */
 static atomic64_t *round_of(const struct espah_queue *queue, const struct sk_buff *skb)
 {
-	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
-	const struct iphdr *iph = ip_hdr(skb);
 	unsigned int off = skb_network_offset(skb);
-	u32 addresses, ports = 0;
+	u32 addresses, flow = 0;
 	u8 proto;
 
 	if (skb->protocol == htons(ETH_P_IP)) {
+		const struct iphdr *iph = ip_hdr(skb);
+
 		addresses = (__force u32)(iph->saddr ^ iph->daddr);
-		proto = ip_is_fragment(iph) ? 0 : iph->protocol;
+		proto = ip_is_fragment(iph) ? IPPROTO_FRAGMENT : iph->protocol;
 		off += iph->ihl * 4;
 	} else {
+		const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+
 		addresses = ipv6_addr_hash(&ip6h->saddr) ^ ipv6_addr_hash(&ip6h->daddr);
 		proto = ip6h->nexthdr;
 		off += sizeof(*ip6h);
 	}
-	if ((proto == IPPROTO_TCP || proto == IPPROTO_UDP) && skb_headlen(skb) >= off + sizeof(u32))
-		ports = get_unaligned((const u32 *)(skb->data + off));
-	return &rounds[hash_64(((u64)addresses << 32 | (ports ^ proto)) ^ (unsigned long)queue,
+	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6)
+		flow = proto;
+	else if (proto == IPPROTO_TCP && skb_headlen(skb) >= off + sizeof(u32))
+		flow = get_unaligned((const u32 *)(skb->data + off));
+	return &rounds[hash_64(((u64)addresses << 32 | flow) ^ (unsigned long)queue,
 			       ROUNDS_BITS)];
 }
 
