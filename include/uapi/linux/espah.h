@@ -24,7 +24,7 @@
  *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
- *                        [SA_VRF]
+ *                        [SA_VRF] [SA_IF_ID] [SA_MARK [SA_MARK_MASK]]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol, VRF) is in use.
  *     An SA that SA_ALLOC_SPI reserved without keys is completed instead.
  *     -EKEYREJECTED if the algorithm is a counter mode (GCM, CCM, GMAC, CTR,
@@ -43,11 +43,11 @@
  *     do: answers with the attributes of SA_NEW and the read-only attributes; SA_KEY
  *     and SA_IV_MASK only with [SA_SHOW_KEYS].
  *     dump: all SAs in the order in which they were added, filtered by each of [SA_DIR]
- *     [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO] [SA_REQID] [SA_VRF] that is given; keys only
- *     with [SA_SHOW_KEYS].
- * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_PROTO] [SA_REQID] [SA_VRF]
+ *     [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO] [SA_REQID] [SA_VRF] [SA_IF_ID] that is given;
+ *     keys only with [SA_SHOW_KEYS].
+ * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_PROTO] [SA_REQID] [SA_VRF] [SA_IF_ID]
  * ESPAH_CMD_SA_ALLOC_SPI SA_SRC SA_DST SA_MODE [SA_PROTO] [SA_REQID]
- *                        [SA_SPI_MIN] [SA_SPI_MAX] [SA_VRF]
+ *                        [SA_SPI_MIN] [SA_SPI_MAX] [SA_VRF] [SA_IF_ID]
  *     Reserves a free inbound SPI for 60 seconds, as an SA without keys, and
  *     answers as SA_GET does.
  *
@@ -60,15 +60,15 @@
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
  *                        [POLICY_REPLACE] [POLICY_LABEL] [POLICY_PFP or POLICY_QUEUE]
- *                        [POLICY_UNREACH]
+ *                        [POLICY_UNREACH] [POLICY_IF_ID]
  *     Adds a policy. With NLM_F_ECHO the answer is that of POLICY_GET, so that the
- *     caller learns the POLICY_ID. -EEXIST if a policy with the same direction, selector
- *     and priority exists. With POLICY_REPLACE the new policy replaces that policy
- *     atomically and keeps its POLICY_ID.
+ *     caller learns the POLICY_ID. -EEXIST if a policy with the same direction, selector,
+ *     priority and POLICY_IF_ID exists. With POLICY_REPLACE the new policy replaces that
+ *     policy atomically and keeps its POLICY_ID.
  * ESPAH_CMD_POLICY_DEL   POLICY_ID, or
- *                        POLICY_DIR POLICY_SELECTOR [POLICY_PRIORITY]
- * ESPAH_CMD_POLICY_GET   as for DEL; dump: [POLICY_DIR]
- * ESPAH_CMD_POLICY_FLUSH [POLICY_DIR]
+ *                        POLICY_DIR POLICY_SELECTOR [POLICY_PRIORITY] [POLICY_IF_ID]
+ * ESPAH_CMD_POLICY_GET   as for DEL; dump: [POLICY_DIR] [POLICY_IF_ID]
+ * ESPAH_CMD_POLICY_FLUSH [POLICY_DIR] [POLICY_IF_ID]
  *
  *     POLICY_SELECTOR nests [SEL_SRC SEL_SRC_LEN] [SEL_DST SEL_DST_LEN]
  *     [SEL_FAMILY] [SEL_PROTO] [SEL_SPORT_MIN SEL_SPORT_MAX]
@@ -103,6 +103,13 @@
  *                        [EXPLAIN_IFINDEX]
  *     Answers how a packet of this flow would be handled, and which policies precede
  *     the matching policy but do not match; see ESPAH_EXPLAIN_*.
+ *
+ * Devices of kind "espah" are made by rtnetlink: RTM_NEWLINK with IFLA_INFO_KIND
+ * ESPAH_LINK_KIND and IFLA_INFO_DATA, enum espah_link_attr: IF_ID [DEV] [CARRIER]. SAs and
+ * policies with the same number belong to the device. What is routed into it meets these
+ * policies alone, and what comes by these SAs is delivered by it. They stay, like the outer
+ * packets, in the network namespace where the device was made, or that IFLA_LINK_NETNSID
+ * named. Devices of kind ESPAH_TAP_KIND, without data, show packets in clear.
  *
  * Events, to the multicast groups:
  *   "sa"       ESPAH_CMD_SA_NEW_NTF, _SA_SET_NTF, _SA_DEL_NTF (never with keys),
@@ -405,6 +412,20 @@ enum espah_sa_attr {
 	 * have the address, the main domain is preferred. Inbound multicast: any domain
 	 */
 	ESPAH_SA_VRF,
+	/**
+	 * @ESPAH_SA_IF_ID: u32, number of the device that the SA belongs to, above 0; with
+	 * SA_REQID it links the SA to policies. Absent: none
+	 */
+	ESPAH_SA_IF_ID,
+	/**
+	 * @ESPAH_SA_MARK: u32, mark that packets get in the bits of SA_MARK_MASK; outbound:
+	 * ESP and AH packets, before their route is looked up; inbound: decrypted packets.
+	 * Absent: forwarded ESP and AH packets keep the mark of the packet in clear, decrypted
+	 * packets that of the ESP or AH packet
+	 */
+	ESPAH_SA_MARK,
+	/** @ESPAH_SA_MARK_MASK: u32; default: all bits */
+	ESPAH_SA_MARK_MASK,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
@@ -606,6 +627,13 @@ enum espah_policy_attr {
 	 * "host unreachable" for packets that are dropped because there is no SA
 	 */
 	ESPAH_POLICY_UNREACH,
+	/**
+	 * @ESPAH_POLICY_IF_ID: u32, number of the device that the policy belongs to, above 0,
+	 * part of the policy's identity: outbound it applies to packets that are routed into the
+	 * device, inbound to packets that come by SAs with this number, and to no others. Such a
+	 * policy protects or discards. Absent: the policy applies to all other packets
+	 */
+	ESPAH_POLICY_IF_ID,
 
 	__ESPAH_POLICY_MAX,
 	ESPAH_POLICY_MAX = __ESPAH_POLICY_MAX - 1
@@ -719,6 +747,8 @@ enum espah_config_attr {
 #define ESPAH_WHY_MARK (1U << 6)
 /** ESPAH_WHY_IFINDEX - the device differs */
 #define ESPAH_WHY_IFINDEX (1U << 7)
+/** ESPAH_WHY_IF_ID - the policy is for packets of another device of kind espah, or of none */
+#define ESPAH_WHY_IF_ID (1U << 8)
 
 /** ESPAH_PASSED_MAX - most ESPAH_EXPLAIN_PASSED in an answer */
 #define ESPAH_PASSED_MAX 8
@@ -791,7 +821,10 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_HOOK,
 	/** @ESPAH_EXPLAIN_MARK: u32, the packet's mark; default 0 */
 	ESPAH_EXPLAIN_MARK,
-	/** @ESPAH_EXPLAIN_IFINDEX: u32, the packet's device, as ESPAH_SEL_IFINDEX; default: none */
+	/**
+	 * @ESPAH_EXPLAIN_IFINDEX: u32, the packet's device, as ESPAH_SEL_IFINDEX; default: none.
+	 * A device of kind espah: a packet that is routed into it or came by its SAs
+	 */
 	ESPAH_EXPLAIN_IFINDEX,
 	/**
 	 * @ESPAH_EXPLAIN_PASSED: nested, answer: enum espah_passed_attr; up to ESPAH_PASSED_MAX:
@@ -825,6 +858,8 @@ enum espah_acquire_attr {
 	 * that of the policy, with the packet's own values in the fields of ESPAH_POLICY_PFP
 	 */
 	ESPAH_ACQUIRE_SELECTOR,
+	/** @ESPAH_ACQUIRE_IF_ID: u32, ESPAH_POLICY_IF_ID of the policy; absent: none */
+	ESPAH_ACQUIRE_IF_ID,
 
 	__ESPAH_ACQUIRE_MAX,
 	ESPAH_ACQUIRE_MAX = __ESPAH_ACQUIRE_MAX - 1
@@ -874,6 +909,31 @@ enum espah_audit_attr {
 
 	__ESPAH_AUDIT_MAX,
 	ESPAH_AUDIT_MAX = __ESPAH_AUDIT_MAX - 1
+};
+
+/** ESPAH_LINK_KIND - kind of devices that one can route into */
+#define ESPAH_LINK_KIND "espah"
+/** ESPAH_TAP_KIND - kind of devices that show packets in clear */
+#define ESPAH_TAP_KIND "espah-tap"
+
+/** enum espah_link_attr - a device of kind espah, in IFLA_INFO_DATA */
+enum espah_link_attr {
+	ESPAH_LINK_UNSPEC,
+	/** @ESPAH_LINK_IF_ID: u32, above 0, its number; no other device of the namespace has it */
+	ESPAH_LINK_IF_ID,
+	/**
+	 * @ESPAH_LINK_DEV: u32, index of the device by which outer packets leave, so that their
+	 * route never leads back into this device; 0 or absent: by the route to the peer
+	 */
+	ESPAH_LINK_DEV,
+	/**
+	 * @ESPAH_LINK_CARRIER: u8, 1: the device has a carrier only while it has an outbound SA;
+	 * 0 (default): always
+	 */
+	ESPAH_LINK_CARRIER,
+
+	__ESPAH_LINK_MAX,
+	ESPAH_LINK_MAX = __ESPAH_LINK_MAX - 1
 };
 
 #endif /* _UAPI_LINUX_ESPAH_H */
