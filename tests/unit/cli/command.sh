@@ -56,6 +56,10 @@ expect 2 "-f needs -b" -f show
 expect 1 "/run/netns/no-such-name" -n no-such-name show
 expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
+expect 2 "'if-id' cannot be 'x'" policy list if-id x
+expect 2 "a value must follow" policy flush in if-id
+expect 2 "'out' is one word too many for policy list" policy list in out
+expect 2 "'direction' cannot be 'ni'" policy list ni
 expect 2 "needs an option to change" sa set in spi 0x1001 dst 192.0.2.1
 expect 2 "comes right after the destination" explain 10.1.0.1 10.2.0.1 mark 1 tcp 443
 expect 2 "'spi' cannot be 'x'" capture spi x
