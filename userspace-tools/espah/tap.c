@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The network device of kind "espah". Captures share it. The last capture to end
+ * The network device of kind "espah-tap". Captures share it. The last capture to end
  * deletes the device if a capture created it. The alias of the device records that.
  */
 #include <errno.h>
@@ -12,11 +12,12 @@
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 
+#include <linux/espah.h>
+
 #include "attr.h"
 #include "cli.h"
-#include "link.h"
+#include "tap.h"
 
-#define KIND "espah"
 #define ALIAS "made by espah capture"
 
 /* The file of the network namespace. Each capture holds a shared lock on it until it ends. */
@@ -26,7 +27,7 @@ static int see(const struct nlmsghdr *nlh, void *data)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *tb[IFLA_MAX + 1] = { 0 }, *kind[IFLA_INFO_MAX + 1], *attr;
-	struct link *link = data;
+	struct tap *tap = data;
 
 	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
 		return MNL_CB_OK;
@@ -35,17 +36,17 @@ static int see(const struct nlmsghdr *nlh, void *data)
 			tb[mnl_attr_get_type(attr)] = attr;
 	attr_nest(tb[IFLA_LINKINFO], kind, IFLA_INFO_MAX);
 	/* prefer a device that is up: it is the one that shows packets */
-	if (strcmp(attr_string(kind[IFLA_INFO_KIND], ""), KIND) || link->up)
+	if (strcmp(attr_string(kind[IFLA_INFO_KIND], ""), ESPAH_TAP_KIND) || tap->up)
 		return MNL_CB_OK;
-	link->index = info->ifi_index;
-	link->up = info->ifi_flags & IFF_UP;
-	link->ours = !strcmp(attr_string(tb[IFLA_IFALIAS], ""), ALIAS);
-	snprintf(link->name, sizeof(link->name), "%s", attr_string(tb[IFLA_IFNAME], ""));
+	tap->index = info->ifi_index;
+	tap->up = info->ifi_flags & IFF_UP;
+	tap->ours = !strcmp(attr_string(tb[IFLA_IFALIAS], ""), ALIAS);
+	snprintf(tap->name, sizeof(tap->name), "%s", attr_string(tb[IFLA_IFNAME], ""));
 	return MNL_CB_OK;
 }
 
 /* Sends a request and reads its answer. Return: 0 or an errno. */
-static int ask(struct mnl_socket *sock, struct nlmsghdr *nlh, struct link *link)
+static int ask(struct mnl_socket *sock, struct nlmsghdr *nlh, struct tap *tap)
 {
 	char buf[32768];
 	ssize_t size;
@@ -60,7 +61,7 @@ static int ask(struct mnl_socket *sock, struct nlmsghdr *nlh, struct link *link)
 			continue;
 		if (size < 0)
 			return errno;
-		ret = mnl_cb_run(buf, size, 0, mnl_socket_get_portid(sock), see, link);
+		ret = mnl_cb_run(buf, size, 0, mnl_socket_get_portid(sock), see, tap);
 	}
 	return ret < 0 ? errno : 0;
 }
@@ -77,14 +78,14 @@ static struct ifinfomsg *start(struct nlmsghdr **nlh, void *buf, uint16_t type, 
 	return info;
 }
 
-static int find(struct mnl_socket *sock, struct link *link)
+static int find(struct mnl_socket *sock, struct tap *tap)
 {
 	char buf[256];
 	struct nlmsghdr *nlh;
 
-	memset(link, 0, sizeof(*link));
+	memset(tap, 0, sizeof(*tap));
 	start(&nlh, buf, RTM_GETLINK, NLM_F_DUMP);
-	return ask(sock, nlh, link);
+	return ask(sock, nlh, tap);
 }
 
 static int add(struct mnl_socket *sock)
@@ -95,34 +96,34 @@ static int add(struct mnl_socket *sock)
 
 	start(&nlh, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
 	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
-	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, KIND);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, ESPAH_TAP_KIND);
 	mnl_attr_nest_end(nlh, nest);
 	return ask(sock, nlh, NULL);
 }
 
 /* Sets the device up. If it is new, also sets the alias that marks it as created by a capture. */
-static int set(struct mnl_socket *sock, const struct link *link, bool made)
+static int set(struct mnl_socket *sock, const struct tap *tap, bool made)
 {
 	char buf[256];
 	struct nlmsghdr *nlh;
 	struct ifinfomsg *info;
 
 	info = start(&nlh, buf, RTM_SETLINK, NLM_F_ACK);
-	info->ifi_index = link->index;
+	info->ifi_index = tap->index;
 	info->ifi_flags = info->ifi_change = IFF_UP;
 	if (made)
 		mnl_attr_put_str(nlh, IFLA_IFALIAS, ALIAS);
 	return ask(sock, nlh, NULL);
 }
 
-static int del(struct mnl_socket *sock, const struct link *link)
+static int del(struct mnl_socket *sock, const struct tap *tap)
 {
 	char buf[256];
 	struct nlmsghdr *nlh;
 	struct ifinfomsg *info;
 
 	info = start(&nlh, buf, RTM_DELLINK, NLM_F_ACK);
-	info->ifi_index = link->index;
+	info->ifi_index = tap->index;
 	return ask(sock, nlh, NULL);
 }
 
@@ -146,12 +147,12 @@ static void unlock(void)
 }
 
 /**
- * link_open() - find or create the device, and set it up
- * @link: result
+ * tap_open() - find or create the device, and set it up
+ * @tap: result
  *
- * Return: a STATUS_*. After STATUS_OK the caller must call link_close().
+ * Return: a STATUS_*. After STATUS_OK the caller must call tap_close().
  */
-int link_open(struct link *link)
+int tap_open(struct tap *tap)
 {
 	struct mnl_socket *sock = connect_route();
 	bool made = false;
@@ -162,15 +163,15 @@ int link_open(struct link *link)
 	lock = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (lock >= 0)
 		flock(lock, LOCK_SH);
-	err = find(sock, link);
-	if (!err && !link->index) {
+	err = find(sock, tap);
+	if (!err && !tap->index) {
 		err = add(sock);
 		made = !err;
 		if (made)
-			err = find(sock, link);
+			err = find(sock, tap);
 	}
-	if (!err && !link->up)
-		err = set(sock, link, made);
+	if (!err && !tap->up)
+		err = set(sock, tap, made);
 	mnl_socket_close(sock);
 	if (!err)
 		return STATUS_OK;
@@ -182,17 +183,17 @@ int link_open(struct link *link)
 	return STATUS_REFUSED;
 }
 
-/** link_close() - delete the device if a capture created it and this capture is the last one */
-void link_close(void)
+/** tap_close() - delete the device if a capture created it and this capture is the last one */
+void tap_close(void)
 {
 	struct mnl_socket *sock = NULL;
-	struct link link;
+	struct tap tap;
 
 	if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB))
 		sock = connect_route();
 	if (sock) {
-		if (!find(sock, &link) && link.index && link.ours)
-			del(sock, &link);
+		if (!find(sock, &tap) && tap.index && tap.ours)
+			del(sock, &tap);
 		mnl_socket_close(sock);
 	}
 	unlock();
