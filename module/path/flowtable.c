@@ -39,11 +39,6 @@ struct walk {
 	unsigned int ended;
 };
 
-static bool asks_for_more(const struct espah_selector *sel)
-{
-	return sel->mark_mask || sel->ifindex;
-}
-
 /* Whether a policy that ranks before @rank might protect or discard a flow, by mark or device. */
 static bool may_be_other(const struct walk *walk, u8 dir, const struct espah_flow *flow, u64 rank)
 {
@@ -70,7 +65,7 @@ static bool passes(struct espah_net *en, const struct walk *walk, u8 dir, struct
 		return false;
 	if (!walk)
 		return true;
-	return !walk->unknown && !(pol && asks_for_more(&pol->rules[0].sel)) &&
+	return !walk->unknown && !(pol && espah_selector_has_condition(&pol->rules[0].sel)) &&
 	       !may_be_other(walk, dir, flow, pol ? espah_rule_rank(&pol->rules[0]) : U64_MAX);
 }
 
@@ -165,7 +160,7 @@ static void add_conditions(struct walk *walk, const struct espah_policy *pol)
 	unsigned int i;
 
 	for (i = 0; i < pol->nsel; i++) {
-		if (!asks_for_more(&pol->rules[i].sel))
+		if (!espah_selector_has_condition(&pol->rules[i].sel))
 			continue;
 		walk->conditions[walk->n].sel = pol->rules[i].sel;
 		walk->conditions[walk->n].rank = espah_rule_rank(&pol->rules[i]);
