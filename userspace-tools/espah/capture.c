@@ -179,11 +179,11 @@ int cmd_capture(struct cli *cli, struct args *args)
 		error("memory ran out");
 		return STATUS_REFUSED;
 	}
-	status = tap_open(&tap);
+	status = tap_open(cli, &tap);
 	if (!status) {
 		write_argv(argv, &tap, dir, *spi_filter ? spi_filter : NULL, args);
 		status = run_tcpdump(argv);
-		tap_close();
+		tap_close(cli);
 		restore_signals();
 	}
 	free(argv);

@@ -23,7 +23,8 @@ struct queue;
 
 /**
  * struct cli - global options and the connection to the kernel
- * @nl: the netlink socket, NULL until first use
+ * @nl: the connection to the module, NULL until first use
+ * @route: the connection to rtnetlink, NULL until first use
  * @queue: requests in progress, NULL until first use
  * @json: print JSON
  * @batch: commands come from a file; requests are collected and sent together
@@ -35,6 +36,7 @@ struct queue;
  */
 struct cli {
 	struct nl *nl;
+	struct nl *route;
 	struct queue *queue;
 	bool json;
 	bool batch;

@@ -204,6 +204,7 @@ int main(int argc, char **argv)
 	status = run(&cli, &args);
 	queue_free(cli.queue);
 	nl_close(cli.nl);
+	nl_close(cli.route);
 	if ((fflush(stdout) || ferror(stdout)) && !status) {
 		error("the output cannot be written: %s", strerror(errno));
 		status = STATUS_REFUSED;
