@@ -97,6 +97,7 @@ static inline bool same(const char *a, const char *b)
 /* one file per command */
 int cmd_sa(struct cli *cli, struct args *args);
 int cmd_policy(struct cli *cli, struct args *args);
+int cmd_link(struct cli *cli, struct args *args);
 int cmd_default(struct cli *cli, struct args *args);
 int cmd_config(struct cli *cli, struct args *args);
 int cmd_show(struct cli *cli, struct args *args);
@@ -109,8 +110,8 @@ int cmd_explain(struct cli *cli, struct args *args);
 int cmd_flush(struct cli *cli, struct args *args);
 int cmd_version(struct cli *cli, struct args *args);
 
-extern const char sa_help[], policy_help[], default_help[], config_help[], show_help[];
-extern const char stats_help[];
+extern const char sa_help[], policy_help[], link_help[], default_help[], config_help[];
+extern const char show_help[], stats_help[];
 extern const char monitor_help[], capture_help[], algo_help[], explain_help[], flush_help[];
 extern const char export_help[], version_help[];
 

@@ -13,6 +13,7 @@
 static const struct command commands[] = {
 	{ "sa", cmd_sa, "security associations: keys and counters of one direction", NULL },
 	{ "policy", cmd_policy, "which packets are protected, passed or discarded", NULL },
+	{ "link", cmd_link, "network devices that packets are routed into, to be protected", NULL },
 	{ "default", cmd_default, "what happens to packets that no policy matches", default_help },
 	{ "config", cmd_config, "settings of the network namespace", config_help },
 	{ "show", cmd_show, "policies, SAs and counters on one screen", show_help },
