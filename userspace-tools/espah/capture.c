@@ -24,7 +24,7 @@ const char capture_help[] =
 	"A line has the direction (In, Out), then, in the place of a link-layer address, the SPI and\n"
 	"the last two bytes of the sequence number: 00:00:10:01:00:2a is number 42 of SPI 0x1001.\n"
 	"\n"
-	"The packets are seen on a device of kind espah-tap, which is made for as long as it is needed.\n"
+	"The packets are seen on a device of kind espah-tap, which is made while it is needed.\n"
 	"To keep one for tcpdump or Wireshark: ip link add espah0 up type espah-tap\n"
 	"\n"
 	"Examples:\n"
@@ -179,11 +179,11 @@ int cmd_capture(struct cli *cli, struct args *args)
 		error("memory ran out");
 		return STATUS_REFUSED;
 	}
-	status = tap_open(&tap);
+	status = tap_open(cli, &tap);
 	if (!status) {
 		write_argv(argv, &tap, dir, *spi_filter ? spi_filter : NULL, args);
 		status = run_tcpdump(argv);
-		tap_close();
+		tap_close(cli);
 		restore_signals();
 	}
 	free(argv);

@@ -16,8 +16,8 @@
 	"  mark M[/MASK]     of the packet, as SO_MARK or nft set it; such as 7 or 0x20/0xf0\n" \
 	"  dev NAME          it leaves by this network device, or came by it; a VRF is all its devices\n" \
 	"  priority N        lower is looked at first (default 1000)\n" \
-	"  if-id N           only packets that are routed into the device of kind espah with this\n" \
-	"                    number, or came by its SAs; other policies do not match these packets\n"
+	"  if-id N           only packets that are routed into the device of kind espah with\n" \
+	"                    this number, or came by its SAs; other policies do not match them\n"
 
 const char policy_help[] =
 	"espah policy COMMAND: which packets are protected, passed or discarded\n"
@@ -43,9 +43,9 @@ static const char add_help[] =
 	"espah policy add|replace in|out|both SRC DST [SELECT...] ACTION\n"
 	"\n"
 	"Adds a policy. 'replace' puts it in the place of one with the same direction, selector,\n"
-	"priority and if-id, which keeps its id, without a moment in between. 'in' covers forwarded\n"
-	"packets too. 'both' adds the outbound policy as written and the inbound one with all\n"
-	"sides swapped (but the same ICMP types).\n"
+	"priority and if-id, which keeps its id, without a moment in between. 'in' covers\n"
+	"forwarded packets too. 'both' adds the outbound policy as written and the inbound one\n"
+	"with all sides swapped (but the same ICMP types).\n"
 	SELECTOR_HELP
 	"ACTION is one of\n"
 	"  bypass            let it pass in the clear; not with if-id\n"

@@ -95,9 +95,10 @@ static const char add_help[] =
 	CPUS_HELP
 	VRF_HELP
 	"  if-id N           it belongs to the device of kind espah with this number\n"
-	"  set-mark M[/MASK] out: mark of its ESP or AH packets, by which 'ip rule' routes them; in: mark\n"
-	"                    of decrypted packets; such as 7 or 0x20/0xf0. Default: ESP and AH packets\n"
-	"                    keep the mark of a forwarded packet, decrypted ones that of the ESP packet\n"
+	"  set-mark M[/MASK] out: mark of ESP and AH packets, by which 'ip rule' routes them;\n"
+	"                    in: of decrypted packets; such as 7 or 0x20/0xf0. By default ESP and\n"
+	"                    AH packets keep the mark of a forwarded packet, and decrypted\n"
+	"                    packets that of the ESP or AH packet\n"
 	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
 	"  hard LIMIT...     when the SA ends\n"
 	LIMIT_HELP
@@ -146,8 +147,8 @@ static const char get_help[] =
 	"  espah sa get in spi 0x1001 dst 192.0.2.1\n";
 
 static const char list_help[] =
-	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME] [if-id N]\n"
-	"    [--show-keys]\n"
+	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME]\n"
+	"    [if-id N] [--show-keys]\n"
 	"\n"
 	"Prints the SAs that equal each of what is given, in the order in which they were added.\n"
 	"\n"
@@ -158,8 +159,8 @@ static const char list_help[] =
 static const char flush_sa_help[] =
 	"espah sa flush [in|out] [esp|ah] [reqid N] [vrf NAME] [if-id N]\n"
 	"\n"
-	"Deletes all SAs, or those of a direction, protocol, reqid, VRF or device of kind espah. Policies\n"
-	"stay, so what they protect is dropped until there are SAs again.\n"
+	"Deletes all SAs, or those of a direction, protocol, reqid, VRF or device of kind espah.\n"
+	"Policies stay, so what they protect is dropped until there are SAs again.\n"
 	"\n"
 	"Example:\n"
 	"  espah sa flush reqid 7\n";

@@ -9,13 +9,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <libmnl/libmnl.h>
-#include <linux/rtnetlink.h>
-
 #include <linux/espah.h>
 
-#include "attr.h"
-#include "cli.h"
+#include "device.h"
 #include "tap.h"
 
 #define ALIAS "made by espah capture"
@@ -25,118 +21,70 @@ static int lock = -1;
 
 static int see(const struct nlmsghdr *nlh, void *data)
 {
-	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *tb[IFLA_MAX + 1] = { 0 }, *kind[IFLA_INFO_MAX + 1], *attr;
 	struct tap *tap = data;
+	struct device device;
 
-	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
-		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*info))
-		if (mnl_attr_get_type(attr) <= IFLA_MAX)
-			tb[mnl_attr_get_type(attr)] = attr;
-	attr_nest(tb[IFLA_LINKINFO], kind, IFLA_INFO_MAX);
 	/* prefer a device that is up: it is the one that shows packets */
-	if (strcmp(attr_string(kind[IFLA_INFO_KIND], ""), ESPAH_TAP_KIND) || tap->up)
-		return MNL_CB_OK;
-	tap->index = info->ifi_index;
-	tap->up = info->ifi_flags & IFF_UP;
-	tap->ours = !strcmp(attr_string(tb[IFLA_IFALIAS], ""), ALIAS);
-	snprintf(tap->name, sizeof(tap->name), "%s", attr_string(tb[IFLA_IFNAME], ""));
-	return MNL_CB_OK;
+	if (!device_read(nlh, &device) || strcmp(device_kind(&device), ESPAH_TAP_KIND) || tap->up)
+		return 0;
+	tap->index = device.info->ifi_index;
+	tap->up = device.info->ifi_flags & IFF_UP;
+	tap->ours = !strcmp(attr_string(device.attr[IFLA_IFALIAS], ""), ALIAS);
+	snprintf(tap->name, sizeof(tap->name), "%s", attr_string(device.attr[IFLA_IFNAME], ""));
+	return 0;
 }
 
-/* Sends a request and reads its answer. Return: 0 or an errno. */
-static int ask(struct mnl_socket *sock, struct nlmsghdr *nlh, struct tap *tap)
+/* Return: 0, or -1; then result->error is 0 if an error was printed. */
+static int ask(struct nl *nl, struct nlmsghdr *nlh, struct tap *tap, struct nl_result *result)
 {
-	char buf[32768];
-	ssize_t size;
-	int ret = MNL_CB_OK;
-
-	nlh->nlmsg_flags |= NLM_F_REQUEST;
-	if (mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0)
-		return errno;
-	while (ret > MNL_CB_STOP) {
-		size = mnl_socket_recvfrom(sock, buf, sizeof(buf));
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < 0)
-			return errno;
-		ret = mnl_cb_run(buf, size, 0, mnl_socket_get_portid(sock), see, tap);
-	}
-	return ret < 0 ? errno : 0;
+	return nl_ask(nl, nlh, tap ? see : NULL, tap, result) || result->error ? -1 : 0;
 }
 
-static struct ifinfomsg *start(struct nlmsghdr **nlh, void *buf, uint16_t type, uint16_t flags)
+static int find(struct nl *nl, struct tap *tap, struct nl_result *result)
 {
-	struct ifinfomsg *info;
-
-	*nlh = mnl_nlmsg_put_header(buf);
-	(*nlh)->nlmsg_type = type;
-	(*nlh)->nlmsg_flags = flags;
-	info = mnl_nlmsg_put_extra_header(*nlh, sizeof(*info));
-	info->ifi_family = AF_UNSPEC;
-	return info;
-}
-
-static int find(struct mnl_socket *sock, struct tap *tap)
-{
-	char buf[256];
-	struct nlmsghdr *nlh;
+	const struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	char buf[NL_REQUEST_MAX];
 
 	memset(tap, 0, sizeof(*tap));
-	start(&nlh, buf, RTM_GETLINK, NLM_F_DUMP);
-	return ask(sock, nlh, tap);
+	return ask(nl, device_start(nl, buf, RTM_GETLINK, NLM_F_DUMP, &info), tap, result);
 }
 
-static int add(struct mnl_socket *sock)
+static int add(struct nl *nl, struct nl_result *result)
 {
-	char buf[256];
+	const struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
 	struct nlattr *nest;
 
-	start(&nlh, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
+	nlh = device_start(nl, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &info);
 	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, ESPAH_TAP_KIND);
 	mnl_attr_nest_end(nlh, nest);
-	return ask(sock, nlh, NULL);
+	return ask(nl, nlh, NULL, result);
 }
 
 /* Sets the device up. If it is new, also sets the alias that marks it as created by a capture. */
-static int set(struct mnl_socket *sock, const struct tap *tap, bool made)
+static int set(struct nl *nl, const struct tap *tap, bool made, struct nl_result *result)
 {
-	char buf[256];
+	const struct ifinfomsg info = {
+		.ifi_index = tap->index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP
+	};
+	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
-	struct ifinfomsg *info;
 
-	info = start(&nlh, buf, RTM_SETLINK, NLM_F_ACK);
-	info->ifi_index = tap->index;
-	info->ifi_flags = info->ifi_change = IFF_UP;
+	nlh = device_start(nl, buf, RTM_SETLINK, NLM_F_ACK, &info);
 	if (made)
 		mnl_attr_put_str(nlh, IFLA_IFALIAS, ALIAS);
-	return ask(sock, nlh, NULL);
+	return ask(nl, nlh, NULL, result);
 }
 
-static int del(struct mnl_socket *sock, const struct tap *tap)
+static void del(struct nl *nl, const struct tap *tap)
 {
-	char buf[256];
-	struct nlmsghdr *nlh;
-	struct ifinfomsg *info;
+	const struct ifinfomsg info = { .ifi_index = tap->index };
+	struct nl_result ignored;
+	char buf[NL_REQUEST_MAX];
 
-	info = start(&nlh, buf, RTM_DELLINK, NLM_F_ACK);
-	info->ifi_index = tap->index;
-	return ask(sock, nlh, NULL);
-}
-
-static struct mnl_socket *connect_route(void)
-{
-	struct mnl_socket *sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-
-	if (sock && !mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID))
-		return sock;
-	error("no netlink socket can be opened: %s", strerror(errno));
-	if (sock)
-		mnl_socket_close(sock);
-	return NULL;
+	ask(nl, device_start(nl, buf, RTM_DELLINK, NLM_F_ACK, &info), NULL, &ignored);
 }
 
 static void unlock(void)
@@ -146,55 +94,60 @@ static void unlock(void)
 	lock = -1;
 }
 
+static const char *why(const struct nl_result *result)
+{
+	if (device_no_module(result))
+		return NL_NO_MODULE;
+	if (result->text[0])
+		return result->text;
+	return result->error == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
+	       strerror(result->error);
+}
+
 /**
  * tap_open() - find or create the device, and set it up
+ * @cli: state
  * @tap: result
  *
  * Return: a STATUS_*. After STATUS_OK the caller must call tap_close().
  */
-int tap_open(struct tap *tap)
+int tap_open(struct cli *cli, struct tap *tap)
 {
-	struct mnl_socket *sock = connect_route();
+	struct nl *nl = nl_route(cli);
+	struct nl_result result;
 	bool made = false;
 	int err;
 
-	if (!sock)
+	if (!nl)
 		return STATUS_REFUSED;
 	lock = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (lock >= 0)
 		flock(lock, LOCK_SH);
-	err = find(sock, tap);
+	err = find(nl, tap, &result);
 	if (!err && !tap->index) {
-		err = add(sock);
+		err = add(nl, &result);
 		made = !err;
 		if (made)
-			err = find(sock, tap);
+			err = find(nl, tap, &result);
 	}
 	if (!err && !tap->up)
-		err = set(sock, tap, made);
-	mnl_socket_close(sock);
+		err = set(nl, tap, made, &result);
 	if (!err)
 		return STATUS_OK;
-	error("the capture device cannot be created: %s",
-	      err == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
-	      err == EOPNOTSUPP ? "the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)" :
-	      strerror(err));
+	if (result.error)
+		error("the capture device cannot be created: %s", why(&result));
 	unlock();
 	return STATUS_REFUSED;
 }
 
 /** tap_close() - delete the device if a capture created it and this capture is the last one */
-void tap_close(void)
+void tap_close(struct cli *cli)
 {
-	struct mnl_socket *sock = NULL;
+	struct nl_result ignored;
 	struct tap tap;
 
-	if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB))
-		sock = connect_route();
-	if (sock) {
-		if (!find(sock, &tap) && tap.index && tap.ours)
-			del(sock, &tap);
-		mnl_socket_close(sock);
-	}
+	if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB) &&
+	    !find(cli->route, &tap, &ignored) && tap.index && tap.ours)
+		del(cli->route, &tap);
 	unlock();
 }

@@ -6,6 +6,8 @@
 #include <net/if.h>
 #include <stdbool.h>
 
+#include "cli.h"
+
 /**
  * struct tap - a device of kind "espah-tap"
  * @index: interface index; 0: no such device
@@ -20,7 +22,7 @@ struct tap {
 	bool ours;
 };
 
-int tap_open(struct tap *tap);
-void tap_close(void);
+int tap_open(struct cli *cli, struct tap *tap);
+void tap_close(struct cli *cli);
 
 #endif /* ESPAH_TAP_H */

@@ -224,7 +224,7 @@ static void device(void)
 	const struct nlattr *at, *after;
 	struct nlmsghdr *nlh;
 
-	test_begin("policy: the number of a device is part of its identity, and of its mirror image");
+	test_begin("policy: if-id is part of the identity, and of the mirror image");
 	CHECK(!add("both 10.1.0.0/16 any if-id 0x2a discard"));
 	policy_mirror(&policy);
 	at = encode(&nlh);

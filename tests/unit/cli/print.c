@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <linux/espah.h>
 
@@ -11,33 +9,6 @@
 #include "sa.h"
 
 static char buf[4096] __attribute__((aligned(8)));
-static char out[65536];
-static int real_stdout;
-static FILE *capture;
-
-static void capture_start(void)
-{
-	fflush(stdout);
-	real_stdout = dup(STDOUT_FILENO);
-	capture = tmpfile();
-	if (real_stdout < 0 || !capture || dup2(fileno(capture), STDOUT_FILENO) < 0)
-		abort();
-}
-
-static const char *capture_end(void)
-{
-	size_t got;
-
-	fflush(stdout);
-	if (dup2(real_stdout, STDOUT_FILENO) < 0)
-		abort();
-	close(real_stdout);
-	rewind(capture);
-	got = fread(out, 1, sizeof(out) - 1, capture);
-	out[got] = '\0';
-	fclose(capture);
-	return out;
-}
 
 static void put_limits(struct nlmsghdr *nlh, uint16_t type, uint64_t time, uint64_t bytes)
 {
@@ -83,7 +54,7 @@ static struct nlmsghdr *an_sa(const struct nlattr **tb)
 static void sa(void)
 {
 	static const char long_text[] =
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	const struct nlattr *tb[ESPAH_SA_MAX + 1];
 	char line[SA_LINE_MAX];
 	const char *text;
@@ -282,7 +253,8 @@ static void policy(void)
 
 	test_begin("a policy of a device");
 	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_POLICY_NEW);
-	CHECK(!policy_read(words("in any4 any if-id 42 priority 5 discard"), "policy add", true, &p));
+	CHECK(!policy_read(words("in any4 any if-id 42 priority 5 discard"), "policy add", true,
+			   &p));
 	policy_put(nlh, &p);
 	mnl_attr_put_u32(nlh, ESPAH_POLICY_ID, 3);
 	attr_table(nlh, tb, ESPAH_POLICY_MAX);

@@ -324,7 +324,7 @@ static void refusals(void)
 	CHECK(add("if_id 5") == STATUS_USAGE);
 	CHECK(told_of("did you mean 'if-id'?"));
 	CHECK(add("set-mark x") == STATUS_USAGE);
-	CHECK(told_of("'set-mark' cannot be 'x'; it is a number such as 7 or 0x20, or with a mask"));
+	CHECK(told_of("'set-mark' cannot be 'x'; it is a number such as 7 or 0x20"));
 	CHECK(add("set-mark 0x20/0xf") == STATUS_USAGE);
 	CHECK(told_of("beyond its mask"));
 	CHECK(add("set-mark 1 set-mark 2") == STATUS_USAGE);
