@@ -325,12 +325,11 @@ static unsigned int local_out6(void *priv, struct sk_buff *skb, const struct nf_
 /*
  * Whether a packet does not leave this host yet. A VRF device is its domain's loopback. A packet
  * that leaves a VRF passes here twice: the second time, with a device that belongs to the VRF, it
- * has gone through source NAT and has its real route. A link asks its own policies.
+ * has gone through source NAT and has its real route.
  */
 static bool stays(const struct nf_hook_state *state)
 {
-	return state->out->flags & IFF_LOOPBACK || netif_is_l3_master(state->out) ||
-	       espah_is_link(state->out);
+	return state->out->flags & IFF_LOOPBACK || netif_is_l3_master(state->out);
 }
 
 static unsigned int post_routing4(void *priv, struct sk_buff *skb,
@@ -345,6 +344,8 @@ static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 		return verdict;
 	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || stays(state))
 		return NF_ACCEPT;
+	if (espah_is_link(state->out))
+		return espah_output_enters(espah_pernet(state->net), skb, state);
 	if (unlikely(espah_is_switched(skb)))
 		return NF_ACCEPT;
 	return espah_output(espah_pernet(state->net), skb, state);
@@ -357,6 +358,8 @@ static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 		return disable_bh(post_routing6, priv, skb, state);
 	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED || stays(state))
 		return NF_ACCEPT;
+	if (espah_is_link(state->out))
+		return espah_output_enters(espah_pernet(state->net), skb, state);
 	if (unlikely(espah_is_switched(skb)))
 		return NF_ACCEPT;
 	return espah_output(espah_pernet(state->net), skb, state);

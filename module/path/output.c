@@ -279,6 +279,15 @@ static __always_inline void resolve(struct espah_net *en, struct espah_decision 
 	espah_drop(en, NULL, is->pol, ESPAH_DROP_NO_SA, skb);
 }
 
+unsigned int espah_output_enters(struct espah_net *en, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	if (likely(espah_is_local(skb) || espah_flowtable_allow(en, skb, state)))
+		return NF_ACCEPT;
+	espah_drop(en, NULL, NULL, ESPAH_DROP_CONFIRM, skb);
+	return NF_STOLEN;
+}
+
 void espah_output_link(struct espah_net *en, u32 if_id, struct sk_buff *skb)
 {
 	u8 family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;

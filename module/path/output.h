@@ -22,6 +22,19 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state);
 
 /**
+ * espah_output_enters - process a packet at POST_ROUTING that is about to enter a link
+ * @en: network namespace
+ * @skb: the packet
+ * @state: the hook's
+ *
+ * The link asks its own policies; here only flowtables may have to be kept off the connection.
+ *
+ * Return: NF_ACCEPT; NF_STOLEN: dropped and counted.
+ */
+unsigned int espah_output_enters(struct espah_net *en, struct sk_buff *skb,
+				 const struct nf_hook_state *state);
+
+/**
  * espah_output_link - process a packet that was routed into a link
  * @en: network namespace where the link was made
  * @if_id: of the link
