@@ -149,6 +149,7 @@ int main(void)
 	test_dscp();
 	test_export();
 	test_link();
+	test_plugin();
 	printf("# %d of %d failed\n", failures, tests);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

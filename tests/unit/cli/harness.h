@@ -45,5 +45,6 @@ void test_print(void);
 void test_dscp(void);
 void test_export(void);
 void test_link(void);
+void test_plugin(void);
 
 #endif /* ESPAH_TEST_HARNESS_H */
