@@ -61,7 +61,7 @@ class Lab:
         if policies:
             self.policies()
 
-    def policies(self, at_a=True):
+    def policies(self, at_a=True, at_b=True):
         ends = A[self.outer], B[self.outer]
 
         def both(if_id):
@@ -69,7 +69,8 @@ class Lab:
                     [Policy(ANY[v], ANY[v], ends[::-1], if_id=if_id) for v in FAMILIES])
         if at_a:
             Espah.configure(self.a, (), (), *both(ID))
-        Xfrm.configure(self.b, (), (), *both(PEER_ID)[::-1])
+        if at_b:
+            Xfrm.configure(self.b, (), (), *both(PEER_ID)[::-1])
 
     @staticmethod
     def number(sa, if_id):
@@ -211,7 +212,7 @@ def judges():
         lab.equal([frame for frame in wire.frames() if b"guarded" in frame], [], "frames in clear")
     here.a.ip(f"route replace {FAR[4]} dev ipsec0\n")
     Espah.batch(here.a, ["policy flush", "default in discard out discard"])
-    here.policies()
+    here.policies(at_b=False)
     lines = [f"policy add both {NEAR[v]} any dev lan bypass" for v in FAMILIES]
     Espah.batch(here.a, lines + [f"policy add in {NEAR[v]} any dev lan bypass" for v in FAMILIES]
                 + [f"policy add out any {NEAR[v]} dev lan bypass" for v in FAMILIES])
@@ -270,8 +271,10 @@ def bad():
     a = here.a
     refused(a, f"link add other if-id {ID}", "another device of this namespace has this if_id")
     refused(a, "link set ipsec0 dev ipsec0", "cannot leave by the device itself")
-    refused(a, f"policy add out any4 any4 if-id {ID} bypass", "protect or discard")
     refused(a, f"policy add out any4 any4 if-id {ID} dev wan discard", "cannot be combined")
+    with a:
+        result = lab.run(CLI, *f"policy add out any4 any4 if-id {ID} bypass".split(), check=False)
+    lab.true("discard" in result.stderr and result.returncode, result.stderr)
     result = a.run("ip", "link", "add", "other", "type", "espah", check=False)
     lab.true("needs an if_id" in result.stderr, result.stderr)
     lab.equal([link["name"] for link in Espah.json(a, "link")], ["ipsec0"], "devices")
@@ -290,7 +293,7 @@ def default_route():
     # a peer that is not on the link's own network is reached by the route of the link
     Espah.batch(here.a, ["link set ipsec0 nodev"])
     exchange(here.h, H[4], here.b, "203.0.113.9")  # 192.0.2.2 is on wan's own network
-    here.a.ip("addr del 192.0.2.1/24 dev wan\naddr add 192.0.2.1/32 dev wan\nroute del default metric 500\n")
+    here.a.ip("addr del 192.0.2.1/24 dev wan\naddr add 192.0.2.1/32 dev wan\n")
     drops = Drops(here)
     with traffic.udp(here.h, H[4]) as sock:
         sock.sendto(b"round and round", ("203.0.113.9", 9))
@@ -325,7 +328,11 @@ def path_mtu():
             lab.wait_for(lambda: too_big(one, other), "the answer that it is too big")
             size = one.getsockopt(*((socket.IPPROTO_IP, 14) if v == 4 else (socket.IPPROTO_IPV6, 24)))
             lab.equal(size, 1346, "path MTU that the sender learned")
-    exchange(here.h, H[4], here.t, T[4], [bytes(1460)])  # IPv4 without DF
+    with traffic.udp(here.h, H[4]) as one, traffic.udp(here.t, T[4]) as other:
+        for sock in one, other:  # without DF
+            sock.setsockopt(socket.IPPROTO_IP, traffic.IP_MTU_DISCOVER, traffic.IP_PMTUDISC_DONT)
+        traffic.deliver(one, other, [bytes(1460)])
+        traffic.deliver(other, one, [bytes(1460)])
 
 
 def too_big(sock, other):
@@ -417,7 +424,8 @@ def citizen():
         lab.run("nft", "-f", "-", stdin="""table inet t {
             chain f { type filter hook forward priority 0; policy drop;
                 iifname "lan" oifname "ipsec0" counter accept
-                iifname "ipsec0" oifname "lan" ct state established,related counter accept }
+                iifname "ipsec0" oifname "lan" ct state established,related counter accept
+            }
             chain n { type nat hook postrouting priority 100; oifname "ipsec0" masquerade; }
         }""")
     a.ip("addr add 10.9.9.1/32 dev ipsec0\n")
@@ -457,7 +465,9 @@ def flowtable():
         lab.run("nft", "-f", "-", stdin="""table inet fast {
             flowtable ft { hook ingress priority 0; devices = { lan, wan, ipsec0 }; }
             chain forward { type filter hook forward priority 0;
-                meta l4proto { tcp, udp } ct state established flow add @ft; counter }
+                meta l4proto { tcp, udp } ct state established flow add @ft
+                counter
+            }
         }""")
     Espah.batch(a, [f"policy add out any {FAR[v]} priority 1 discard" for v in FAMILIES])
     drops = Drops(here)
@@ -572,9 +582,11 @@ def marks():
     a.ip(f"rule add fwmark 0x20/0xf0 table 77\nroute add {B[4]} via {B[4]} dev wan onlink table 77\n"
          f"route add unreachable {B[4]}/32\n")
     with a:
-        lab.run("nft", "-f", "-", stdin="""table inet t { chain f { type filter hook forward priority 0;
-            iifname "ipsec0" meta mark & 0xf0 == 0x20 counter
-        } }""")
+        lab.run("nft", "-f", "-", stdin="""table inet t {
+            chain f { type filter hook forward priority 0;
+                iifname "ipsec0" meta mark & 0xf0 == 0x20 counter
+            }
+        }""")
     exchange(here.h, H[4], here.t, T[4])
     lab.true(forwarded(a) >= 1, "no decrypted packet had the mark")
 
