@@ -507,6 +507,84 @@ def offloaded(ns, sock):
     return any("OFFLOAD" in line and port in line for line in lines)
 
 
+@lab.test("with config direct, ESP passes neither conntrack nor rules, in either direction", 4)
+@lab.test("with config direct, ESP over IPv6 passes neither conntrack nor rules, in either direction", 6)
+def direct(outer):
+    here = Lab(outer)
+    a = here.a
+    with a:
+        lab.run("nft", "-f", "-", stdin="""table inet wall {
+            counter outer { }
+            chain pre { type filter hook prerouting priority raw; meta l4proto { esp, udp } iifname "wan" counter name outer drop; }
+            chain in { type filter hook input priority 0; meta l4proto esp drop; }
+            chain out { type filter hook output priority 0; meta l4proto esp counter name outer drop; }
+            chain post { type nat hook postrouting priority srcnat; meta l4proto esp masquerade; }
+            chain f { type filter hook forward priority 0; policy drop; ct state established accept
+                iifname { "lan", "ipsec0" } accept
+            }
+        }""")
+    with traffic.udp(here.h, H[4]) as one, traffic.udp(here.t, T[4]) as other:
+        one.sendto(b"stopped by the rules", other.getsockname()[:2])
+        time.sleep(0.2)
+        lab.true(traffic.silent(other), "the rules do not stop ESP")
+    Espah.batch(a, ["config direct on"])
+    a.run("conntrack", "-F", check=False)
+    before, drops = a.run("nft", "list", "counters").stdout, Drops(here)
+    for v in FAMILIES:
+        flows(here, v)
+        traffic.ping(here.t, T[v], H[v])
+    lab.equal(a.run("nft", "list", "counters").stdout, before, "packets that the rules saw")
+    tracked = a.run("conntrack", "-L", "-p", "esp", check=False).stdout
+    lab.true("esp" not in tracked, f"a tracked ESP packet: {tracked}")
+    lab.equal(drops.now(), {}, "drops")
+    # what has no SA takes the usual way
+    peer = traffic.Injector(here.b, "wan", a, "wan")
+    if outer == 4:
+        packet = struct.pack("!BBHHHBBH4s4sII", 0x45, 0, 60, 0, 0, 64, 50, 0, socket.inet_aton(B[4]),
+                             socket.inet_aton(A[4]), 0x9999, 1) + bytes(32)
+        packet = packet[:10] + struct.pack("!H", checksum(packet[:20])) + packet[12:]
+        peer.send(packet)
+        lab.wait_for(lambda: a.run("nft", "list", "counters").stdout != before, "an ESP packet without SA at the rules")
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xffff
+
+
+@lab.test("config direct serves ESP in UDP and policies without a device, too; others' UDP is left alone")
+def direct_udp():
+    here = Lab(keys=False)
+    a = here.a
+    with here.b:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((B[4], 4500))
+    sock.setsockopt(socket.IPPROTO_UDP, 100, 2)
+    with a:
+        lab.run("nft", "-f", "-", stdin="""table inet wall {
+            chain pre { type filter hook prerouting priority raw; udp dport 4500 udp length > 40 drop; }
+        }""")
+    Espah.batch(a, ["config direct on"])
+    here.keys(0x2000, encap=(4500, 4500))
+    for v in FAMILIES:
+        exchange(here.h, H[v], here.t, T[v], [bytes(100), bytes(1300)])
+    with traffic.udp(a, A[4], 4500) as ike:  # IKE in UDP: four zero bytes
+        sock.sendto(bytes(4) + b"IKE", (A[4], 4500))
+        lab.equal(ike.recv(100), bytes(4) + b"IKE", "an IKE message")
+    here.a.ip(f"route replace {FAR[4]} via {B[4]}\n")
+    here.b.ip(f"route replace {NEAR[4]} via {A[4]}\n")
+    ends = A[4], B[4]
+    out, back = SA(0x7000, *ends, reqid=9), SA(0x7001, *ends[::-1], reqid=9)
+    Espah.configure(a, [out], [back], [Policy(NEAR[4], FAR[4], ends, 9)], [Policy(FAR[4], NEAR[4], ends[::-1], 9)])
+    Xfrm.configure(here.b, [back], [out], [Policy(FAR[4], NEAR[4], ends[::-1], 9)], [Policy(NEAR[4], FAR[4], ends, 9)])
+    with a:
+        lab.run("nft", "-f", "-", stdin="""table inet more {
+            chain pre { type filter hook prerouting priority raw; meta l4proto esp drop; }
+        }""")
+    exchange(here.h, H[4], here.t, T[4], [bytes(100), bytes(1300)])
+
+
 @lab.test("multicast and link-local packets, as of OSPF, pass by it")
 def multicast():
     here = Lab()
