@@ -80,8 +80,7 @@ def version():
 def lacking():
     here = Lab.clean()
     options = {"mark_in = 5": "marks", "mark_out = 5": "marks", "set_mark_in = 5": "marks",
-               "set_mark_out = 5": "marks", "if_id_in = 5": "interface",
-               "if_id_out = 5": "interface", "hw_offload = yes": "hardware offload"}
+               "set_mark_out = 5": "marks", "hw_offload = yes": "hardware offload"}
     Charon(here.b, "xfrm", sides(LONG, LONG)[1])
     a = Charon(here.a, "espah", connection(A[4], B[4], {
         f"n{number}": f"local_ts = {NET_A[4]}\nremote_ts = {NET_B[4]}\n{GCM}{LONG}{option}\n"

@@ -30,7 +30,7 @@ struct user {
 	struct route *route;
 };
 
-/* @key: direction, priority and selector in the format of the request */
+/* @key: what identifies the policy, in the format of the request */
 struct policy {
 	chunk_t key;
 	linked_list_t *users;
@@ -70,6 +70,8 @@ static struct nlmsghdr *start(struct policies *this, void *buf, uint8_t cmd,
 			id->dir == POLICY_OUT ? ESPAH_DIR_OUT : ESPAH_DIR_IN);
 	mnl_attr_put_u32(nlh, ESPAH_POLICY_PRIORITY, priority(id, data));
 	selector_put(nlh, ESPAH_POLICY_SELECTOR, id->src_ts, id->dst_ts);
+	if (id->if_id)
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_IF_ID, id->if_id);
 	if (key)
 		*key = chunk_clone(chunk_create((u_char *)nlh + from, nlh->nlmsg_len - from));
 	return nlh;
@@ -203,7 +205,7 @@ status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
 
 	if (id->dir == POLICY_FWD)
 		return SUCCESS; /* the inbound policy covers forwarded packets */
-	if (id->mark.mask || id->if_id || id->interface || id->label) {
+	if (id->mark.mask || id->interface || id->label) {
 		DBG1(DBG_KNL, "kernel-espah: policies with marks, interfaces or labels are not supported");
 		return NOT_SUPPORTED;
 	}

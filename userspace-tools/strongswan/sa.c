@@ -2,7 +2,8 @@
 /*
  * SAs. charon identifies an SA by SPI, destination and protocol. The module also needs the
  * direction. The destination is either ours or the peer's, so we try one direction, then the
- * other.
+ * other. charon also names a mark and an if_id, which distinguish SAs in XFRM. In the module they do
+ * not: an SPI that it has assigned is unique for the destination.
  */
 #include "backend.h"
 
@@ -117,8 +118,6 @@ static const char *unsupported(kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 		return "IP compression";
 	if (id->mark.mask || data->mark.mask)
 		return "marks";
-	if (id->if_id)
-		return "interface IDs";
 	if (data->label)
 		return "security labels";
 	if (data->hw_offload != HW_OFFLOAD_NO && data->hw_offload != HW_OFFLOAD_AUTO)
@@ -167,6 +166,8 @@ status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 		put_window(nlh, data);
 	if (data->encap)
 		put_encap(nlh, id->src, id->dst);
+	if (id->if_id)
+		mnl_attr_put_u32(nlh, ESPAH_SA_IF_ID, id->if_id);
 	put_limits(nlh, ESPAH_SA_SOFT, life->time.rekey, life->bytes.rekey, life->packets.rekey);
 	put_limits(nlh, ESPAH_SA_HARD, life->time.life, life->bytes.life, life->packets.life);
 	return failed(nl_ask(nl, nlh, NULL, NULL, &why), "add an SA", id->spi, why);
