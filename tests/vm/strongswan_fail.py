@@ -79,8 +79,7 @@ def version():
 @lab.test("what XFRM can and espah cannot is refused, charon's log names it, and nothing is left")
 def lacking():
     here = Lab.clean()
-    options = {"mark_in = 5": "marks", "mark_out = 5": "marks", "set_mark_in = 5": "marks",
-               "set_mark_out = 5": "marks", "hw_offload = yes": "hardware offload"}
+    options = {"hw_offload = yes": "hardware offload", "interface = wan": "interfaces"}
     Charon(here.b, "xfrm", sides(LONG, LONG)[1])
     a = Charon(here.a, "espah", connection(A[4], B[4], {
         f"n{number}": f"local_ts = {NET_A[4]}\nremote_ts = {NET_B[4]}\n{GCM}{LONG}{option}\n"

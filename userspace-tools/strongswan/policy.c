@@ -54,7 +54,7 @@ static uint32_t priority(kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_polic
 	if (data->manual_prio)
 		return data->manual_prio;
 	/* narrow selectors first; an installed CHILD_SA before the trap with the same selector */
-	return class * PRIORITY_STEP - selector_weight(id->src_ts, id->dst_ts) * 2 -
+	return class * PRIORITY_STEP - selector_weight(id) * 2 -
 	       (data->prio != POLICY_PRIORITY_ROUTED);
 }
 
@@ -69,7 +69,7 @@ static struct nlmsghdr *start(struct policies *this, void *buf, uint8_t cmd,
 	mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR,
 			id->dir == POLICY_OUT ? ESPAH_DIR_OUT : ESPAH_DIR_IN);
 	mnl_attr_put_u32(nlh, ESPAH_POLICY_PRIORITY, priority(id, data));
-	selector_put(nlh, ESPAH_POLICY_SELECTOR, id->src_ts, id->dst_ts);
+	selector_put(nlh, ESPAH_POLICY_SELECTOR, id);
 	if (id->if_id)
 		mnl_attr_put_u32(nlh, ESPAH_POLICY_IF_ID, id->if_id);
 	if (key)
@@ -205,8 +205,8 @@ status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
 
 	if (id->dir == POLICY_FWD)
 		return SUCCESS; /* the inbound policy covers forwarded packets */
-	if (id->mark.mask || id->interface || id->label) {
-		DBG1(DBG_KNL, "kernel-espah: policies with marks, interfaces or labels are not supported");
+	if (id->interface || id->label) {
+		DBG1(DBG_KNL, "kernel-espah: policies with interfaces or labels are not supported");
 		return NOT_SUPPORTED;
 	}
 	user = user_create(data);
