@@ -74,7 +74,8 @@ static void put_types(struct nlmsghdr *nlh, uint8_t proto, traffic_selector_t *t
 		put_bytes(nlh, ESPAH_SEL_ICMP_CODES, from & 0xff, to & 0xff);
 }
 
-void selector_put(struct nlmsghdr *nlh, uint16_t type, kernel_ipsec_policy_id_t *id)
+void selector_put(struct nlmsghdr *nlh, uint16_t type, kernel_ipsec_policy_id_t *id,
+		  uint32_t ifindex)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
 	traffic_selector_t *src = id->src_ts, *dst = id->dst_ts;
@@ -95,6 +96,8 @@ void selector_put(struct nlmsghdr *nlh, uint16_t type, kernel_ipsec_policy_id_t 
 		put_ports(nlh, dst, ESPAH_SEL_DPORT_MIN, ESPAH_SEL_DPORT_MAX);
 	}
 	nl_put_mark(nlh, ESPAH_SEL_MARK, ESPAH_SEL_MARK_MASK, id->mark);
+	if (ifindex)
+		mnl_attr_put_u32(nlh, ESPAH_SEL_IFINDEX, ifindex);
 	mnl_attr_nest_end(nlh, nest);
 }
 
@@ -143,5 +146,5 @@ unsigned int selector_weight(kernel_ipsec_policy_id_t *id)
 	traffic_selector_t *src = id->src_ts, *dst = id->dst_ts;
 
 	return (address_bits(src) + address_bits(dst)) * 256 + (protocol(src, dst) ? 128 : 0) +
-	       (port_bits(src) + port_bits(dst)) * 2 + !!id->mark.mask;
+	       (port_bits(src) + port_bits(dst)) * 2 + (id->mark.mask || id->interface);
 }
