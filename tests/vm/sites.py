@@ -125,6 +125,24 @@ def two_networks():
     return here
 
 
+QUIET = """
+table inet quiet
+delete table inet quiet
+table inet quiet {
+    chain out {
+        type filter hook output priority 0;
+        oifname "ipsec*" icmpv6 type { mld2-listener-report, mld-listener-report } drop
+        oifname "ipsec*" icmpv6 type nd-router-solicit drop
+    }
+}
+"""
+
+
+def quiet(ns):
+    """Keeps IPv6's own messages from devices ipsec*, which would send and count them, too."""
+    ns.run("nft", "-f", "-", stdin=QUIET)
+
+
 def esp(proposal, more=""):
     return f"esp_proposals = {proposal}\n{more}"
 

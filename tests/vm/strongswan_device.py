@@ -20,8 +20,8 @@ import lab
 import traffic
 from charon import RUN, Charon
 from ipsec import CLI
-from sites import (A, B, GCM, LONG, NET_A, NET_B, NEVER, S, T, Flow, Lab, carry, check_flow, reply,
-                   roam, two_networks)
+from sites import (A, B, GCM, LONG, NET_A, NET_B, NEVER, S, T, Flow, Lab, carry, check_flow, quiet,
+                   reply, roam, two_networks)
 
 STACK = os.environ.get("ESPAH_STACK", "espah")
 BOTH = "0.0.0.0/0,::/0"
@@ -31,6 +31,7 @@ FAR_ONE, FAR_TWO = 9, 10  # of b
 
 # --- the network --------------------------------------------------------------------------
 
+
 def clean(lab_of=Lab.clean):
     """The lab without the devices, rules and marks of earlier tests."""
     here = lab_of()
@@ -39,6 +40,7 @@ def clean(lab_of=Lab.clean):
             if re.match("(ipsec|xfrm|wan)[0-9]", link["ifname"]):
                 ns.run("ip", "link", "del", link["ifname"])
         ns.run("nft", "delete", "table", "inet", "marks", check=False)
+    quiet(here.a)
     for family in "-4", "-6":
         here.a.run("ip", family, "rule", "del", "table", "33", check=False)
     return here
@@ -374,7 +376,6 @@ if STACK == "espah":
 
 # --- marks --------------------------------------------------------------------------------
 
-MARKS = {7001: 0x11, 7002: 0x22}  # by UDP port
 BY_PORT = """
     chain pre {{
         type filter hook prerouting priority mangle;
@@ -469,6 +470,24 @@ def unique_marks():
         traffic.ping(here.s, S[4], T[4], count=2)
     lab.equal(dict(seen), dict.fromkeys(spis(a), 2), "ESP packets by SPI")
     clear(here)
+
+
+if STACK == "espah":
+    @lab.test("mark_out: a child with a mark precedes a child without that has the same selectors and "
+              "came first")
+    def precedence():
+        here = clean()
+        # b's children have the same reqid, so it takes packets of either
+        a, _ = pair(here, 4, {"one": (LONG, LONG),
+                              "two": ("mark_in = 0x22\nmark_out = 0x22\n" + LONG, LONG)},
+                    NET_A[4], NET_B[4])
+        nft(here.a, BY_PORT.format(more=""))
+        a.initiate("one")
+        a.initiate("two")
+        for port, name in (7001, "one"), (7002, "two"):
+            with wire(here) as seen:
+                exchange(here, port, back=False)
+            lab.equal(dict(seen), {spis(a, name)[1]: 1}, f"ESP packets of port {port} by SPI")
 
 
 for family_ in 4, 6:

@@ -12,7 +12,7 @@ import lab
 import traffic
 from charon import RUN, Charon, PLUGIN
 from ipsec import CLI, Espah
-from sites import LONG, NET_B, S, T, Lab, reply, sides
+from sites import LONG, NET_B, S, T, Lab, quiet, reply, sides
 
 ROOT = os.environ.get("ESPAH_STRONGSWAN_TRIXIE", "")
 
@@ -73,6 +73,7 @@ def device():
     a = Charon(here.a, "espah", conf[0], program=program)
     a.initiate()
     if_id = int(re.search(r"\bif-id-out=(\w+)", a.sas())[1], 16)
+    quiet(here.a)
     try:
         here.a.run(CLI, "link", "add", "ipsec0", "if-id", str(if_id), "up")
         here.a.ip(f"route replace {NET_B[4]} dev ipsec0\n")
