@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import socket
 import struct
 import threading
@@ -17,7 +18,7 @@ import time
 
 import lab
 import traffic
-from ipsec import ALGORITHMS, CLI, SA, Espah, Policy, Xfrm
+from ipsec import ALGORITHMS, CLI, ROOT, SA, Espah, Policy, Xfrm
 
 A, B = {4: "192.0.2.1", 6: "2001:db8::1"}, {4: "192.0.2.2", 6: "2001:db8::2"}
 H, T = {4: "10.1.0.2", 6: "fd01::2"}, {4: "10.2.0.2", 6: "fd02::2"}
@@ -650,6 +651,93 @@ def explains():
     Espah.batch(here.a, ["policy flush"])
     gone = Espah.json(here.a, "explain", "out", H[4], T[4], "udp", "9", "dev", "ipsec0")
     lab.equal(gone["drop"], "device_no_policy", "drop reason")
+
+
+# --- the examples of README.md ----------------------------------------------------------------------
+
+def examples():
+    """The blocks of commands in the section on devices, by their titles."""
+    with open(ROOT + "/README.md", encoding="utf-8") as file:
+        section = file.read().split("\n## Devices to route into\n")[1].split("\n## ")[0]
+    titles = re.split(r"^\*\*(.*?)\.?\*\*", section, flags=re.M)
+    return {title: [line.strip() for line in body.splitlines() if re.match("    (espah|ip) ", line)]
+            for title, body in zip(titles[1::2], titles[2::2])}
+
+
+class Example:
+    """a (192.0.2.1 on eth0) and b (198.51.100.7), which has 10.2.0.9, with a router between them."""
+
+    def __init__(self, title):
+        lab.delete_all()
+        lab.run("modprobe", "xfrm_interface", check=False)
+        self.a, self.b = lab.Netns("a", forward=True), lab.Netns("b", forward=True)
+        self.r, self.box = lab.Netns("r", forward=True), lab.Netns("box")
+        lab.link(self.a, "eth0", self.r, "left")
+        lab.link(self.r, "right", self.b, "eth0")
+        self.a.ip("addr add 192.0.2.1/24 dev eth0\nroute add default via 192.0.2.254\naddr add 10.1.0.1/16 dev lo\n")
+        self.r.ip("addr add 192.0.2.254/24 dev left\naddr add 198.51.100.1/24 dev right\n")
+        self.b.ip("addr add 198.51.100.7/24 dev eth0\nroute add default via 198.51.100.1\naddr add 10.2.0.9/16 dev lo\n")
+        self.keys = [os.urandom(36) for _ in range(2)]
+        os.makedirs("/run/example", exist_ok=True)
+        for name, key in zip(("out.key", "in.key"), self.keys):
+            with open("/run/example/" + name, "w", opener=lambda path, flags: os.open(path, flags, 0o600),
+                      encoding="ascii") as file:
+                file.write(key.hex())
+        os.chdir("/run/example")
+        for line in examples()[title]:
+            words = line.split()
+            self.a.run(*([CLI] + words[1:] if words[0] == "espah" else words))
+
+    def peer(self, number, device, address=None, spis=(0x1001, 0x1002), keys=None):
+        """b's end, by XFRM."""
+        ends, algorithm = ("192.0.2.1", "198.51.100.7"), ALGORITHMS["aes256gcm16"]
+        there = SA(spis[0], *ends, reqid=number, key=(keys or self.keys)[0], if_id=number, algorithm=algorithm)
+        back = SA(spis[1], *ends[::-1], reqid=number, key=(keys or self.keys)[1], if_id=number, algorithm=algorithm)
+        self.b.ip(f"link add {device} up type xfrm dev eth0 if_id {number}\n" +
+                  (f"addr add {address} dev {device}\n" if address else ""))
+        Xfrm.configure(self.b, [back], [there], [Policy(ANY[4], ANY[4], ends[::-1], number, if_id=number)],
+                       [Policy(ANY[4], ANY[4], ends, number, if_id=number)])
+        return there, back
+
+
+@lab.test("README: with BGP: the tunnel carries, and without a route nothing leaves in clear")
+def example_bgp():
+    here = Example("With BGP")
+    here.peer(3, "ipsec0", "169.254.10.2/30")
+    here.b.ip("route add 10.1.0.0/16 dev ipsec0\n")
+    traffic.ping(here.a, "169.254.10.1", "169.254.10.2")
+    with traffic.Wire(here.a, "eth0", cleartext=True) as wire, traffic.udp(here.a, "10.1.0.1") as sock:
+        sock.sendto(b"no route yet", ("10.2.0.9", 9))
+        lab.wait_for(lambda: Espah.drops(here.a).get("discard_out"), "the guard")
+        here.a.ip("route add 10.2.0.0/16 via 169.254.10.2\n")  # what bgpd does
+        exchange(here.a, "10.1.0.1", here.b, "10.2.0.9")
+        lab.equal(wire.frames(), [], "frames in clear")
+
+
+@lab.test("README: two tunnels to a cloud: both devices carry")
+def example_cloud():
+    here = Example("Two tunnels to a cloud")
+    for number in (1, 2):
+        there, back = here.peer(number, f"up{number}", f"169.254.2{number}.1/30",
+                                (0x1001 + 16 * number, 0x1002 + 16 * number), [os.urandom(36), os.urandom(36)])
+        ends = there.src, there.dst
+        Espah.configure(here.a, [there], [back], [Policy(ANY[4], ANY[4], ends, number, if_id=number)],
+                        [Policy(ANY[4], ANY[4], ends[::-1], number, if_id=number)])
+    here.b.ip("route add 10.1.0.0/16 nexthop dev up1 nexthop dev up2\n")
+    for number in (1, 2):
+        traffic.ping(here.a, f"169.254.2{number}.2", f"169.254.2{number}.1")
+    exchange(here.a, "10.1.0.1", here.b, "10.2.0.9")
+
+
+@lab.test("README: a container that has nothing but the tunnel")
+def example_container():
+    here = Example("A container that has nothing but the tunnel")
+    there, back = here.peer(3, "ipsec0")
+    here.b.ip("route add 10.1.0.0/16 dev ipsec0\n")
+    ends = there.src, there.dst
+    Espah.configure(here.a, [Lab.number(there, 42)], [Lab.number(back, 42)], [Policy(ANY[4], ANY[4], ends, 3, if_id=42)],
+                    [Policy(ANY[4], ANY[4], ends[::-1], 3, if_id=42)])
+    exchange(here.box, "10.1.5.2", here.b, "10.2.0.9")
 
 
 @lab.test("SAs give their packets a mark, by which the outer route is chosen, and marks that come inward")
