@@ -519,7 +519,7 @@ def direct(outer):
             chain pre { type filter hook prerouting priority raw; meta l4proto { esp, udp } iifname "wan" counter name outer drop; }
             chain in { type filter hook input priority 0; meta l4proto esp drop; }
             chain out { type filter hook output priority 0; meta l4proto esp counter name outer drop; }
-            chain post { type nat hook postrouting priority srcnat; meta l4proto esp masquerade; }
+            chain post { type filter hook postrouting priority 200; meta l4proto esp counter name outer drop; }
             chain f { type filter hook forward priority 0; policy drop; ct state established accept
                 iifname { "lan", "ipsec0" } accept
             }
