@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -618,6 +619,45 @@ def tunnels():
         with traffic.Transfer(here.a, f"10.{net}.0.1", here.b, f"10.{net}.0.2", next(ports)) as tcp:
             tcp.move(os.urandom(1 << 19))
             tcp.move(os.urandom(1 << 19), backward=True)
+
+
+@lab.test("a device may lead into another, and into itself no deeper than the limit")
+def nested():
+    here = Lab()
+    a, t = here.a, here.t
+    inner = "10.7.7.2"
+    ends = A_LAN[4], T[4]
+    t.ip(f"link add xfrm0 up type xfrm dev eth0 if_id 9\naddr add {inner}/32 dev lo\nroute add {NEAR[4]} dev xfrm0 metric 5\n"
+         f"route add {A_LAN[4]}/32 via {B_LAN[4]} dev eth0\n")
+    Espah.batch(a, ["link add ipsec1 if-id 43 up"])
+    a.ip(f"route add {inner} dev ipsec1\n")
+    out, back = SA(0x5000, *ends, if_id=43), SA(0x5001, *ends[::-1], if_id=43)
+    Espah.configure(a, [out], [back], [Policy(ANY[4], ANY[4], ends, if_id=43)],
+                    [Policy(ANY[4], ANY[4], ends[::-1], if_id=43)])
+    Xfrm.configure(t, [here.number(back, 9)], [here.number(out, 9)],
+                   [Policy(ANY[4], ANY[4], ends[::-1], if_id=9)], [Policy(ANY[4], ANY[4], ends, if_id=9)])
+    exchange(here.h, H[4], t, inner, [bytes(100), bytes(1000)])
+    a.ip(f"route replace {B[4]} dev ipsec1\nroute replace {T[4]} dev ipsec0\n")  # each leads into the other
+    Espah.batch(a, ["link set ipsec0 nodev"])
+    drops = Drops(here)
+    with traffic.udp(here.h, H[4]) as sock:
+        sock.sendto(b"round and round", (inner, 9))
+        lab.wait_for(lambda: {"nesting", "no_route", "device_loop"} & set(drops.now()), "the end of the loop")
+
+
+@lab.test("iproute2 makes and shows it by our plugin")
+def iproute2():
+    here = Lab(keys=False)
+    with here.a:
+        env = dict(os.environ, IP_LIB_DIR=ROOT + "/userspace-tools/iproute2")
+
+        def ip(*words):
+            return subprocess.run(("ip", *words), env=env, text=True, capture_output=True, check=False)
+        made = ip("link", "add", "ipsec9", "type", "espah", "if_id", "77", "dev", "wan")
+        lab.equal(made.returncode, 0, made.stderr)
+        shown = ip("-d", "link", "show", "dev", "ipsec9").stdout
+        lab.true("espah if_id 77" in shown or "espah if_id 0x4d" in shown, shown)
+        lab.true(ip("link", "add", "ipsec8", "type", "espah", "if_id", "77").returncode, "a number that is taken")
 
 
 @lab.test("the device may belong to a VRF, and its link to another")
