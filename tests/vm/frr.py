@@ -1,0 +1,536 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""FRR routes between two sites, over a tunnel device on each of two uplinks.
+
+                       wan1 192.0.2.1 ==== 192.0.2.2 wan1
+    h 10.1.0.2 -- lan a                                  b lan -- 10.2.0.2 t      (fd01::2, fd02::2)
+                       wan2 2001:db8:2::1 == 2001:db8:2::2 wan2
+
+The tunnels' own networks are 169.254.N.0/30 and fd99:N::/126 on the devices ipsecN, with if_id N.
+The default routes of a and b lead to each other in clear, as those of gateways lead into the
+Internet. b has XFRM.
+"""
+import ipaddress
+import json
+import os
+import socket
+import struct
+import time
+
+import lab
+import traffic
+from ipsec import OURS, Espah, Policy, SA, Xfrm
+from router import Router
+
+TUNNELS = (1, 2)
+OUTER = {1: ("192.0.2.1", "192.0.2.2"), 2: ("2001:db8:2::1", "2001:db8:2::2")}
+NETS = {4: ("10.1.0.0/24", "10.2.0.0/24"), 6: ("fd01::/64", "fd02::/64")}
+HOSTS = {4: ("10.1.0.2", "10.2.0.2"), 6: ("fd01::2", "fd02::2")}
+FAMILIES = (4, 6)
+MTU = 1400  # of the devices: OSPF's neighbours must agree
+HOLD = 6    # s: BGP's hold time
+DEAD = 4    # s: OSPF's dead interval
+DETECT = 0.9  # s: BFD's 3 packets, one in 300 ms
+
+
+# --- gateways -------------------------------------------------------------------------------
+
+class Gateway:
+    """side: 0 is a, 1 is b."""
+
+    def __init__(self, name, side, stack):
+        self.ns, self.side, self.stack = lab.Netns(name, forward=True), side, stack
+        self.guarded, self.router = False, Router(self.ns)
+        for key in "net.ipv4.fib_multipath_hash_policy", "net.ipv6.fib_multipath_hash_policy":
+            self.ns.sysctl(key, 1)  # ports, too
+
+    def near(self, v):
+        return NETS[v][self.side]
+
+    def far(self, v):
+        return NETS[v][1 - self.side]
+
+    def tunnel(self, number, sas):
+        """A device with the SAs (a to b, b to a) and policies for everything."""
+        out, back = sas[self.side], sas[1 - self.side]
+        self.stack.device(self.ns, number, f"wan{number}")
+        policies = [Policy(every, every, (out.src, out.dst), number)
+                    for every in ("0.0.0.0/0", "::/0")]
+        returns = [Policy(every, every, (back.src, back.dst), number)
+                   for every in ("0.0.0.0/0", "::/0")]
+        self.stack.bind(self.ns, number, out, back, policies, returns)
+        mine = self.side + 1
+        self.ns.ip(f"link set ipsec{number} mtu {MTU} multicast on up\n"
+                   f"addr add 169.254.{number}.{mine}/30 dev ipsec{number}\n"
+                   f"addr add fd99:{number}::{mine}/126 dev ipsec{number} nodad\n")
+
+    def guard(self, on):
+        """Policies for what is not routed into a tunnel: nothing in clear to or from the other site."""
+        if on != self.guarded:
+            self.stack.guard(self.ns, on, [self.far(v) for v in FAMILIES])
+        self.guarded = on
+
+    def routes(self):
+        """{family: number of ways to the far network}, without the default route"""
+        found = {}
+        for v in FAMILIES:
+            routes = json.loads(self.ns.run("ip", "-j", f"-{v}", "route", "show",
+                                            self.far(v)).stdout or "[]")
+            found[v] = sum(len(route.get("nexthops", [route])) for route in routes)
+        return found
+
+    def sent(self):
+        """Packets sent by each tunnel."""
+        links = json.loads(self.ns.run("ip", "-j", "-s", "link").stdout)
+        counts = {link["ifname"]: link["stats64"]["tx"]["packets"] for link in links}
+        return [counts[f"ipsec{number}"] for number in TUNNELS]
+
+
+class OnXfrm:
+    @staticmethod
+    def device(ns, number, dev):
+        ns.ip(f"link add ipsec{number} type xfrm dev {dev} if_id {number}\n")
+
+    @staticmethod
+    def bind(ns, number, out, back, policies, returns):
+        lines = [Xfrm.state(out, "out"), Xfrm.state(back, "in")]
+        lines += [Xfrm.policy(policy, "out") for policy in policies]
+        lines += [Xfrm.policy(policy, way) for policy in returns for way in ("in", "fwd")]
+        ns.ip("".join(f"{line} if_id {number}\n" for line in lines))
+
+    @staticmethod
+    def guard(ns, on, nets):
+        """XFRM's policies of kind fwd see the device by which a packet leaves, so they name none."""
+        lines = []
+        for net in nets:
+            every = "::/0" if ":" in net else "0.0.0.0/0"
+            selectors = [f"src {every} dst {net} dev wan{number} dir out" for number in TUNNELS]
+            selectors += [f"src {net} dst {every} dir {way}" for way in ("in", "fwd")]
+            lines += [f"xfrm policy add {selector} action block" if on else
+                      f"xfrm policy delete {selector}" for selector in selectors]
+        ns.ip("\n".join(lines) + "\n")
+
+
+class OnEspah:
+    @staticmethod
+    def device(ns, number, dev):
+        Espah.batch(ns, [f"link add ipsec{number} if-id {number} dev {dev}"])
+
+    @staticmethod
+    def bind(ns, number, out, back, policies, returns):
+        lines = [Espah.sa_line("out", out), Espah.sa_line("in", back)]
+        lines += [Espah.policy_line("out", policy) for policy in policies]
+        lines += [Espah.policy_line("in", policy) for policy in returns]
+        Espah.batch(ns, [f"{line} if-id {number}" for line in lines])
+
+    @staticmethod
+    def guard(ns, on, nets):
+        lines = []
+        for net in nets:
+            every = "any6" if ":" in net else "any4"
+            for number in TUNNELS:
+                for way, src, dst in ("out", every, net), ("in", net, every):
+                    lines.append(f"policy {'add' if on else 'del'} {way} {src} {dst} dev wan{number}"
+                                 + " discard" * on)
+        Espah.batch(ns, lines)
+
+
+# --- the laboratory ---------------------------------------------------------------------------
+
+def bgp_conf(gateway):
+    me, peer = 65001 + gateway.side, 65002 - gateway.side
+    neighbours = [f"169.254.{number}.{2 - gateway.side}" for number in TUNNELS]
+    lines = [f"router bgp {me}", f"bgp router-id 10.{gateway.side + 1}.0.1",
+             "no bgp ebgp-requires-policy", "bgp log-neighbor-changes", "no bgp network import-check"]
+    for peer_address in neighbours:
+        lines += [f"neighbor {peer_address} remote-as {peer}",
+                  f"neighbor {peer_address} timers {HOLD // 3} {HOLD}",
+                  f"neighbor {peer_address} timers connect 1"]
+        if gateway.side == 1:
+            lines.append(f"neighbor {peer_address} passive")  # so their connections do not collide
+    lines.append(f"neighbor {neighbours[0]} bfd")  # the other session has the hold time alone
+    for v, name in (4, "ipv4"), (6, "ipv6"):
+        lines += [f"address-family {name} unicast", f"network {gateway.near(v)}", "maximum-paths 2",
+                  *(f"neighbor {peer_address} activate" for peer_address in neighbours),
+                  "exit-address-family"]
+    return "\n".join(lines) + "\n"
+
+
+def ospf_conf(gateway, six):
+    ip, version = ("ipv6 ospf6", "6") if six else ("ip ospf", "")
+    lines = []
+    for number in TUNNELS:
+        lines += [f"interface ipsec{number}", f"{ip} area 0", f"{ip} network point-to-point",
+                  f"{ip} hello-interval 1", f"{ip} dead-interval {DEAD}",
+                  f"{ip} retransmit-interval 3"]
+    lines += ["interface lan", f"{ip} area 0", f"{ip} passive", f"router ospf{version}",
+              f"ospf{version} router-id 10.{gateway.side + 1}.0.1", "timers throttle spf 0 50 500"]
+    return "\n".join(lines) + "\n"
+
+
+class Lab:
+    """The network drawn above, made once, and the daemons."""
+
+    only = None
+
+    @classmethod
+    def get(cls):
+        """The network, all of it alive."""
+        if not cls.only:
+            cls.only = cls()
+        cls.only.mend(*cls.only.dead)  # if an earlier test failed
+        return cls.only
+
+    @classmethod
+    def with_bgp(cls):
+        """The network, with sessions over both tunnels."""
+        here = cls.get()
+        here.start_bgp()
+        here.ways(2)
+        return here
+
+    @classmethod
+    def without_bgp(cls):
+        """The network, without routes to the other site but the default ones."""
+        here = cls.get()
+        for gateway in here.gateways:
+            if "bgpd" in gateway.router.processes:
+                gateway.router.stop("bgpd")
+        here.ways(0)
+        return here
+
+    def __init__(self):
+        lab.delete_all()
+        lab.run("modprobe", "xfrm_interface")
+        self.dead = set()
+        ours = {Espah: OnEspah, Xfrm: OnXfrm}[OURS]
+        self.h, self.t = lab.Netns("h"), lab.Netns("t")
+        self.a, self.b = self.gateways = Gateway("a", 0, ours), Gateway("b", 1, OnXfrm)
+        for number in TUNNELS:
+            lab.link(self.a.ns, f"wan{number}", self.b.ns, f"wan{number}")
+        for gateway, host in zip(self.gateways, (self.h, self.t)):
+            lab.link(gateway.ns, "lan", host, "eth0")
+            self.connect(gateway, host)
+        self.each("wait")
+        self.start_bgp()
+        for number in TUNNELS:
+            a, b = OUTER[number]
+            sas = (SA(0x1000 * number + 1, a, b, reqid=number),
+                   SA(0x1000 * number + 2, b, a, reqid=number))
+            for gateway in self.gateways:
+                gateway.tunnel(number, sas)
+        self.each("wait")
+
+    @staticmethod
+    def connect(gateway, host):
+        """Addresses, and default routes: the host's to the gateway, the gateway's to the other one."""
+        mine, other = gateway.side + 1, 2 - gateway.side
+        near, far = [], []
+        for router, v in (f"10.{mine}.0.1", 4), (f"fd0{mine}::1", 6):
+            bits = gateway.near(v).split("/")[1]
+            near += [f"addr add {router}/{bits} dev lan"]
+            far += [f"addr add {HOSTS[v][gateway.side]}/{bits} dev eth0",
+                    f"route add default via {router}"]
+        for net, number in (("192.0.2.{}/24", 1), ("2001:db8:1::{}/64", 1),
+                            ("198.51.100.{}/24", 2), ("2001:db8:2::{}/64", 2)):
+            near += [f"addr add {net.format(mine)} dev wan{number}",
+                     f"route add default via {net.format(other).split('/')[0]} dev wan{number} "
+                     f"metric {number}"]
+        gateway.ns.ip("\n".join(near) + "\n")
+        host.ip("\n".join(far) + "\n")
+
+    def start_bgp(self):
+        """Starts BGP where it does not run."""
+        for gateway in self.gateways:
+            for daemon, conf in ("bfdd", ""), ("bgpd", bgp_conf(gateway)):
+                if daemon not in gateway.router.processes:
+                    gateway.router.start(daemon, conf)
+
+    def each(self, verb, *words):
+        for gateway in self.gateways:
+            getattr(gateway.router, verb)(*words)
+
+    def cut(self, number, what=""):
+        """A wire carries nothing (of a kind) from now on, and nobody is told; see mend()."""
+        self.dead.add(number)
+        for gateway in self.gateways:
+            gateway.ns.run("nft", "-f", "-", stdin=(
+                f"table netdev cut{number} {{ chain c {{\n"
+                f"type filter hook ingress device wan{number} priority 0;\n{what} drop\n}}\n}}\n"))
+
+    def mend(self, *numbers):
+        self.dead -= set(numbers)
+        for gateway in self.gateways:
+            for number in numbers:
+                gateway.ns.run("nft", "delete", "table", "netdev", f"cut{number}")
+
+    def ways(self, number, timeout=40, meanwhile=lambda: None):
+        """Waits until each gateway has so many ways to the far network in each family."""
+        want = [{v: number for v in FAMILIES}] * 2
+
+        def there():
+            meanwhile()
+            return [gateway.routes() for gateway in self.gateways] == want
+        lab.wait_for(there, f"{number} ways", timeout)
+
+    def outage(self, act):
+        """Seconds from act() until every flow in both directions passes again."""
+        with Flows(self, 4) as flows:
+            flows.settle()
+            begin = time.monotonic()
+            act()
+            return flows.settle(broken=True) - begin
+
+    def refused(self):
+        """Packets that a's guard has discarded on their way out."""
+        return OURS.drops(self.a.ns).get({Espah: "discard_out", Xfrm: "XfrmOutPolBlock"}[OURS], 0)
+
+    def clear(self):
+        """Captures what leaves in clear by any uplink."""
+        return Clear(self)
+
+
+class Flows(traffic.Closing):
+    """Datagrams both ways between h and t, on many ports in each family."""
+
+    PAUSE = 0.025  # s between rounds
+
+    def __init__(self, here, count):
+        self.pairs = []
+        for v in FAMILIES:
+            for port in range(20000, 20000 + count):
+                pair = [traffic.udp(ns, address, port)
+                        for ns, address in zip((here.h, here.t), HOSTS[v])]
+                for one, other in pair, pair[::-1]:
+                    one.connect(other.getsockname()[:2])
+                    one.setblocking(False)
+                self.pairs.append(pair)
+        self.round, self.missing, self.sent = 0, {}, {}
+
+    def step(self):
+        """One datagram in each direction of each flow."""
+        self.round += 1
+        self.sent[self.round] = time.monotonic()
+        self.missing[self.round] = 2 * len(self.pairs)
+        for pair in self.pairs:
+            for sock in pair:
+                try:
+                    sock.send(struct.pack("!I", self.round) + b"plaintext" * 10)
+                except OSError:
+                    pass  # an ICMP error of an earlier one
+        time.sleep(self.PAUSE)
+        for pair in self.pairs:
+            for sock in pair:
+                try:
+                    while True:
+                        self.missing[struct.unpack_from("!I", sock.recv(2000))[0]] -= 1
+                except OSError:
+                    pass
+        return True
+
+    def settle(self, broken=False, rounds=12, timeout=40):
+        """Steps until all datagrams of many rounds arrive. broken: after some did not.
+
+        Return: when the first of these rounds was sent
+        """
+        start = self.round + 1
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            self.step()
+            # the newest rounds may be on their way
+            last = self.round - 3
+            holes = [number for number in range(start, last + 1) if self.missing[number]]
+            good = max(holes, default=start - 1) + 1
+            if last - good >= rounds and (holes or not broken):
+                return self.sent[good]
+        raise lab.Failed(f"datagrams are missing in the rounds {holes[-5:]} of {self.round}"
+                         if holes else "nothing was interrupted")
+
+    def close(self):
+        for pair in self.pairs:
+            for sock in pair:
+                sock.close()
+
+
+class Clear(traffic.Closing):
+    """Captures on the uplinks of a and b what they send in clear, of h and t."""
+
+    def __init__(self, here):
+        self.wires = {f"{gateway.ns} wan{number}": traffic.Wire(gateway.ns, f"wan{number}", cleartext=True)
+                      for gateway in here.gateways for number in TUNNELS}
+        self.seen = []
+
+    def look(self):
+        """[(place, source, destination, protocol)] of all so far"""
+        for place, wire in self.wires.items():
+            for packet in wire.packets():
+                first, size = (12, 4) if packet[0] >> 4 == 4 else (8, 16)
+                ends = [str(ipaddress.ip_address(packet[first + i * size:][:size])) for i in (0, 1)]
+                self.seen.append((place, *ends, traffic.protocol_of(packet)))
+        return self.seen
+
+    def close(self):
+        for wire in self.wires.values():
+            wire.close()
+
+
+def show(gateway, *commands, words=()):
+    """Prints what vtysh says, as far as it contains one of the words."""
+    for command in commands:
+        print(f"log {gateway.ns}# {command}", flush=True)
+        for line in gateway.router.vtysh(command).splitlines():
+            if any(word in line for word in words):
+                print(f"log   {line}", flush=True)
+
+
+def established(gateway):
+    peers = gateway.router.json("bgpd", "show bgp ipv4 unicast summary")["peers"]
+    return [peer["state"] for peer in peers.values()] == ["Established"] * 2
+
+
+def carry(here):
+    """Pings and TCP in both families; then many flows, which must use both tunnels."""
+    for v in FAMILIES:
+        traffic.ping(here.h, *HOSTS[v], count=2)
+        traffic.ping(here.t, *HOSTS[v][::-1], count=2)
+        with traffic.Transfer(here.h, HOSTS[v][0], here.t, HOSTS[v][1], 5001) as transfer:
+            transfer.move(os.urandom(100_000))
+            transfer.move(os.urandom(100_000), backward=True)
+    before = [gateway.sent() for gateway in here.gateways]
+    with Flows(here, 12) as flows:
+        flows.settle(rounds=5)
+    spread = [[new - old for new, old in zip(gateway.sent(), old_counts)]
+              for gateway, old_counts in zip(here.gateways, before)]
+    print(f"log packets by each tunnel: a {spread[0]}, b {spread[1]}", flush=True)
+    lab.true(all(count >= 20 for counts in spread for count in counts),
+             f"one tunnel did not carry its share: {spread}")
+
+
+# --- BGP ----------------------------------------------------------------------------------------
+
+@lab.test("BGP: a session comes up over each tunnel, both sites learn each other's networks, pings "
+          "and TCP pass, and the flows use both tunnels")
+def bgp():
+    start = time.monotonic()
+    here = Lab.get()
+    print(f"log {time.monotonic() - start:.1f} s until all runs", flush=True)
+    with here.clear() as clear:
+        here.ways(2)
+        lab.true(all(map(established, here.gateways)), "a session is not established")
+        print(f"log {time.monotonic() - start:.1f} s until all is learned", flush=True)
+        carry(here)
+        lab.equal(clear.look(), [], "in clear")
+    show(here.a, "show bgp ipv4 summary", words=("169.254",))
+    show(here.a, "show ip route bgp", words=("10.2.0.0", "ipsec"))
+
+
+@lab.test("BGP with BFD: a tunnel dies without a word, and all flows pass by the other one within a second or "
+          "so; when it lives again they use both")
+def bfd():
+    here = Lab.with_bgp()
+    lab.wait_for(lambda: here.a.router.ask("bfdd", "show bfd peers brief").count(" up ") == 1,
+                 "BFD's session")
+    took = here.outage(lambda: here.cut(1))
+    print(f"log BFD, {DETECT} s: {took:.2f} s until all passes again", flush=True)
+    here.ways(1)
+    lab.true(took < HOLD - 1, f"it took {took:.2f} s")
+    here.mend(1)
+    here.ways(2)
+
+
+@lab.test("BGP without BFD: a tunnel dies without a word, and all flows pass by the other one after the hold time")
+def hold():
+    here = Lab.with_bgp()
+    took = here.outage(lambda: here.cut(2))
+    print(f"log hold time, {HOLD} s: {took:.2f} s until all passes again", flush=True)
+    lab.true(took < HOLD + 4, f"it took {took:.2f} s")
+    here.mend(2)
+    here.ways(2)
+
+
+# --- what routes do not protect -------------------------------------------------------------------
+
+ESP = "meta protocol {ip, ip6} meta l4proto esp"
+
+
+@lab.test("with a guard on the uplinks no plaintext leaves while tunnels die and come back, and after "
+          "the daemon died")
+def guarded():
+    here = Lab.with_bgp()
+    for gateway in here.gateways:
+        gateway.guard(True)
+    with here.clear() as clear, Flows(here, 2) as flows:
+        def wait(ways):
+            here.ways(ways, meanwhile=flows.step)
+            before = here.refused()
+            if ways:
+                flows.settle(rounds=5)
+            else:
+                for _ in range(10):
+                    flows.step()
+                lab.true(here.refused() >= before + 10, "the guard refused nothing")
+            lab.equal(clear.look(), [], f"in clear, with {ways} ways")
+        here.cut(1, ESP)
+        wait(1)
+        here.cut(2, ESP)
+        wait(0)
+        here.mend(1)
+        wait(1)
+        here.mend(2)
+        wait(2)
+        here.a.router.stop("bgpd")
+        wait(0)
+
+
+@lab.test("without the guard plaintext leaves: the default routes carry it")
+def unguarded():
+    here = Lab.without_bgp()
+    for gateway in here.gateways:
+        gateway.guard(False)
+    with here.clear() as clear, Flows(here, 1) as flows:
+        flows.settle(rounds=3)
+        lab.equal({packet[1] for packet in clear.look()}, {host for v in FAMILIES for host in HOSTS[v]},
+                  "sources of what is in clear")
+
+
+@lab.test("the guard discards plaintext that comes by the uplinks, too")
+def guarded_in():
+    here = Lab.without_bgp()
+    here.a.guard(True)
+    here.b.guard(False)
+    with here.clear() as clear, Flows(here, 1) as flows:
+        for _ in range(10):
+            flows.step()
+        lab.equal({packet[0].split()[0] for packet in clear.look()}, {"b"}, "who sends in clear")
+        lab.equal(set(flows.missing.values()), {2 * len(flows.pairs)}, "missing of each round")
+
+
+# --- OSPF ------------------------------------------------------------------------------------------
+
+@lab.test("OSPF and OSPFv3 meet their neighbours over the tunnels, by multicast and link-local "
+          "addresses; the flows use both, and one when the other dies")
+def ospf():
+    here = Lab.without_bgp()
+    for gateway in here.gateways:
+        gateway.guard(False)
+        gateway.router.start("ospfd", ospf_conf(gateway, six=False))
+        gateway.router.start("ospf6d", ospf_conf(gateway, six=True))
+    start = time.monotonic()
+    with here.clear() as clear:
+        here.each("wait")
+        here.ways(2, timeout=60)
+        print(f"log {time.monotonic() - start:.1f} s until all is learned", flush=True)
+        carry(here)
+        took = here.outage(lambda: here.cut(1))
+        print(f"log dead interval, {DEAD} s: {took:.2f} s until all passes again", flush=True)
+        lab.true(took < DEAD + 4, f"it took {took:.2f} s")
+        here.ways(1)
+        show(here.a, "show ip ospf neighbor", "show ip route ospf", words=("Full", "10.2.0.0", "ipsec"))
+        show(here.a, "show ipv6 ospf6 neighbor", "show ipv6 route ospf6", words=("Full", "fd02::", "ipsec"))
+        here.mend(1)
+        here.ways(2)
+        lab.equal(clear.look(), [], "in clear")
+
+
+if __name__ == "__main__":
+    lab.main()
