@@ -10,6 +10,7 @@ module:
 
 cli:
 	$(MAKE) -C userspace-tools/espah
+	$(MAKE) -C userspace-tools/iproute2
 
 strongswan: ## the plugin that lets strongSwan's charon drive espah
 	$(MAKE) -C userspace-tools/strongswan
@@ -51,20 +52,23 @@ check: ## build with all warnings and sparse, hold files against their layers, r
 	scripts/dependencies
 	scripts/check
 
-install: module cli ## module for KDIR and command, with man page and completion (DESTDIR, PREFIX)
+install: module cli ## module for KDIR, command, man page, completion, plugin of ip (DESTDIR, PREFIX, IPLIBDIR)
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH="$(DESTDIR)") \
 		CONFIG_MODULE_SIG_ALL= modules_install
 	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
 	$(MAKE) -C userspace-tools/espah install
+	$(MAKE) -C userspace-tools/iproute2 install
 
 uninstall: ## undo install
 	find "$(DESTDIR)/lib/modules/"$(or $(RELEASE),$(error no kernel headers in $(KDIR))) -name 'espah.ko*' -delete
 	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
 	$(MAKE) -C userspace-tools/espah uninstall
+	$(MAKE) -C userspace-tools/iproute2 uninstall
 
 clean: ## remove what was built here
 	rm -rf build
 	$(MAKE) -C userspace-tools/espah clean
+	$(MAKE) -C userspace-tools/iproute2 clean
 	$(MAKE) -C userspace-tools/strongswan clean STRONGSWAN=
 	find module -name '*.o' -delete -o -name '*.ko' -delete -o -name '*.mod*' -delete -o -name '.*.cmd' -delete
 	rm -f Module.symvers modules.order .*.cmd

@@ -2,6 +2,7 @@
 #include <linux/module.h>
 #include "change.h"
 #include "db/port.h"
+#include "path/device.h"
 #include "path/dummy.h"
 #include "path/flowtable.h"
 #include "path/held.h"
@@ -89,6 +90,7 @@ static void end_sa(struct espah_sa *sa)
 {
 	put_port(sa, espah_sa_path(sa)->dport);
 	arm(sa);
+	espah_device_follow(sa);
 	espah_sa_retire(sa);
 }
 
@@ -117,6 +119,7 @@ int espah_sa_add(struct espah_sa *sa, u32 reqid, bool tell, struct netlink_ext_a
 		end_sa(old);
 	espah_held_kick(en);
 	arm(sa);
+	espah_device_follow(sa);
 	if (tell)
 		espah_event_sa(en, sa, ESPAH_CMD_SA_NEW_NTF);
 	return 0;
@@ -164,6 +167,7 @@ int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union 
 		goto err_port;
 	put_port(sa, old_port);
 	espah_held_kick(en);
+	espah_device_follow(sa);
 	return 0;
 
 err_port:
@@ -259,14 +263,15 @@ int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
 		     struct netlink_ext_ack *extack)
 {
 	struct espah_policy *old;
-	int err = check_alive(en, extack) ?: prepare_hooks(en, true, extack);
+	int err = check_alive(en, extack) ?: espah_device_admits(en, pol, extack) ?:
+		  prepare_hooks(en, true, extack);
 
 	if (err)
 		return err;
 	old = espah_spd_find(&en->spd, pol->dir, set, pol->priority);
 	if (old && !replace) {
 		NL_SET_ERR_MSG(extack,
-			       "a policy with this direction, selector and priority exists");
+			       "a policy with this direction, selector, priority and if_id exists");
 		err = -EEXIST;
 		goto err_hooks;
 	}

@@ -15,6 +15,7 @@
 #include "packet/op.h"
 #include "packet/tap.h"
 #include "path/confirm.h"
+#include "path/device.h"
 #include "path/flowtable.h"
 #include "path/gather.h"
 #include "path/held.h"
@@ -44,6 +45,7 @@ static int __net_init net_init(struct net *net)
 	}
 	espah_spd_setup(&en->spd);
 	espah_held_setup(en, espah_output_held);
+	espah_device_net_setup(en);
 	espah_flowtable_setup(en);
 	xa_init_flags(&en->encap_ports, XA_FLAGS_ACCOUNT);
 	seqlock_init(&en->udp_paths.lock);
@@ -53,7 +55,10 @@ static int __net_init net_init(struct net *net)
 /* After this and a grace period, the hooks see no more packets. */
 static void __net_exit net_pre_exit(struct net *net)
 {
-	espah_change_stop(espah_pernet(net));
+	struct espah_net *en = espah_pernet(net);
+
+	espah_change_stop(en);
+	espah_device_net_stop(en);
 }
 
 static void __net_exit net_exit(struct net *net)
@@ -112,10 +117,15 @@ static int __init espah_init(void)
 	err = espah_tap_setup();
 	if (err)
 		goto domain;
-	err = espah_netlink_setup();
+	err = espah_device_setup();
 	if (err)
 		goto tap;
+	err = espah_netlink_setup();
+	if (err)
+		goto device;
 	return 0;
+device:
+	espah_device_teardown();
 tap:
 	espah_tap_teardown();
 domain:
@@ -138,6 +148,7 @@ cells:
 static void __exit espah_exit(void)
 {
 	espah_netlink_teardown();
+	espah_device_teardown();
 	espah_tap_teardown();
 	espah_domain_teardown();
 	unregister_pernet_subsys(&net_ops);
@@ -158,4 +169,5 @@ MODULE_AUTHOR("the espah authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(ESPAH_VERSION);
 MODULE_ALIAS_GENL_FAMILY(ESPAH_GENL_NAME);
-MODULE_ALIAS_RTNL_LINK("espah");
+MODULE_ALIAS_RTNL_LINK(ESPAH_LINK_KIND);
+MODULE_ALIAS_RTNL_LINK(ESPAH_TAP_KIND);

@@ -52,6 +52,22 @@ static inline bool espah_ct_is_settled(const struct nf_conn *ct)
 	return (READ_ONCE(ct->status) & (IPS_CONFIRMED | IPS_OFFLOAD)) == IPS_CONFIRMED;
 }
 
+/*
+ * Bits of nf_conn.status that the kernel does not use: packets of the original direction come by a
+ * link, or leave by one (see db/link.h). Answers then leave by one, or come by it.
+ */
+#define ESPAH_CT_LINK_IN (BITS_PER_LONG - 2)
+#define ESPAH_CT_LINK_OUT (BITS_PER_LONG - 1)
+
+static inline void espah_ct_set_links(struct nf_conn *ct, bool in, bool out)
+{
+	BUILD_BUG_ON(__IPS_MAX_BIT > ESPAH_CT_LINK_IN);
+	if (test_bit(ESPAH_CT_LINK_IN, &ct->status) != in)
+		change_bit(ESPAH_CT_LINK_IN, &ct->status);
+	if (test_bit(ESPAH_CT_LINK_OUT, &ct->status) != out)
+		change_bit(ESPAH_CT_LINK_OUT, &ct->status);
+}
+
 /* makes conntrack and flowtables forget a connection; Context: BH disabled or not */
 static inline void espah_ct_end(struct nf_conn *ct)
 {

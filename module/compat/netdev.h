@@ -2,7 +2,8 @@
 /*
  * A device that only holds NAPI contexts: Linux 6.10 has a function that allocates one. The same
  * version turned the flags of a tunnel key into a bitmap; 6.9 moved net.core.netdev_max_backlog.
- * header_ops.parse got the device as a parameter within 6.12.
+ * header_ops.parse got the device as a parameter within 6.12. LLTX is no feature but a bit of the
+ * device since 6.12; rtnl_link_ops.newlink gets its parameters in a struct since 6.15.
  */
 #ifndef _ESPAH_COMPAT_NETDEV_H
 #define _ESPAH_COMPAT_NETDEV_H
@@ -130,6 +131,34 @@ static inline void espah_recursion_leave(unsigned int levels)
 		dev_xmit_recursion_dec();
 }
 #endif
+
+/* defines @name for rtnl_link_ops.newlink; it calls @function(namespace, dev, tb, data, extack) */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#define ESPAH_NEWLINK(name, function)							\
+static int name(struct net_device *dev, struct rtnl_newlink_params *params,		\
+		struct netlink_ext_ack *extack)						\
+{											\
+	return function(rtnl_newlink_link_net(params), dev, params->tb, params->data,	\
+			extack);							\
+}
+#else
+#define ESPAH_NEWLINK(name, function)							\
+static int name(struct net *net, struct net_device *dev, struct nlattr *tb[],		\
+		struct nlattr *data[], struct netlink_ext_ack *extack)			\
+{											\
+	return function(net, dev, tb, data, extack);					\
+}
+#endif
+
+/* a device that needs no lock around its transmit function */
+static inline void espah_lltx(struct net_device *dev)
+{
+#ifdef NETIF_F_LLTX
+	dev->features |= NETIF_F_LLTX;
+#else
+	dev->lltx = true;
+#endif
+}
 
 #define espah_header_parse(without_dev, with_dev)					\
 	__builtin_choose_expr(								\

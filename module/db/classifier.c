@@ -83,6 +83,7 @@ static u64 shape_id(const struct espah_selector *sel)
 	return sel->src_len | (u32)sel->dst_len << 8 | (u32)!!sel->proto << 16 |
 	       (u32)exact_sport(sel) << 17 | (u32)exact_dport(sel) << 18 |
 	       (u32)(sel->family == AF_INET6) << 19 | (u32)!!sel->ifindex << 20 |
+	       (u32)sel->linked << 21 |
 	       (u64)sel->mark_mask << 32;
 }
 
@@ -216,6 +217,7 @@ static struct espah_shape *alloc_shape(const struct espah_selector *sel)
 	shape->ip6 = sel->family == AF_INET6;
 	shape->words = shape->ip6 ? ESPAH_WORDS_IP6 : ESPAH_WORDS_IP4;
 	shape->more = has_more(sel);
+	shape->linked = sel->linked;
 	if (shape->more) {
 		shape->mask[shape->words++] = sel->mark_mask;
 		shape->mask[shape->words++] = sel->ifindex ? ~0U : 0;
@@ -449,7 +451,7 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 
 		if (best && entry->bound > best_rank)
 			break;
-		if (shape->ports && !ports)
+		if ((shape->ports && !ports) || shape->linked != flow->linked)
 			continue;
 #pragma GCC unroll 16
 		for (i = 0; i < words; i++)

@@ -75,6 +75,8 @@ struct espah_flowtable {
  * @pinned: policies exist, so the module must not be removed; under @lock
  * @waiting: packets that wait for an SA
  * @flowtable: for offloaded connections that are older than the policies
+ * @links: struct espah_link by if_id; changed under RTNL; see link.h
+ * @follow: has MTU and carrier of links follow their SAs
  * @queued: packets were queued for helpers in user space; see confirm.c
  * @addresses: counts changes of the host's addresses and of VRF membership; see domain.h
  * @dying: the namespace is going away and accepts no additions; under @lock
@@ -94,6 +96,8 @@ struct espah_net {
 	struct espah_udp_paths udp_paths;
 	struct espah_waiting waiting;
 	struct espah_flowtable flowtable;
+	struct xarray links;
+	struct delayed_work follow;
 	atomic_t addresses;
 	bool hooked;
 	bool sparing;

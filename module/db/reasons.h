@@ -44,6 +44,10 @@
 	X(SEGMENT, "segment", SKB_GSO_SEG, "a GSO packet could not be segmented")                  \
 	X(LWTUNNEL, "lwtunnel", XFRM_POLICY,                                                       \
 	  "the route puts the packet into a lightweight tunnel before it can be protected")        \
+	X(DEVICE_NO_POLICY, "device_no_policy", XFRM_POLICY,                                       \
+	  "no policy with the if_id of the device matches")                                        \
+	X(DEVICE_LOOP, "device_loop", IP_OUTNOROUTES,                                              \
+	  "the route to the SA's peer leads into the SA's own device")                             \
 	X(CONFIRM, "confirm", NETFILTER_DROP,                                                      \
 	  "conntrack or one of its helpers refused the packet")                                    \
 	/* input, before authentication */                                                         \
@@ -73,6 +77,10 @@
 	  "no policy lets this inner packet arrive through this SA")                               \
 	X(BUNDLE, "bundle", XFRM_POLICY,                                                           \
 	  "the packet did not arrive through exactly the SAs of its policy, in order")             \
+	X(DEVICE_MISSING, "device_missing", XFRM_POLICY,                                           \
+	  "there is no device with the if_id of the SA")                                           \
+	X(DEVICE_DOWN, "device_down", DEV_READY,                                                   \
+	  "the device with the if_id of the SA is down")                                           \
 	X(DELIVER, "deliver", CPU_BACKLOG,                                                         \
 	  "more than net.core.netdev_max_backlog packets wait for delivery")                       \
 	/* input, plaintext */                                                                     \

@@ -41,8 +41,8 @@ static struct espah_recents __percpu *recents;
 static __always_inline void make_key(u64 *key, u8 dir, const struct espah_flow *flow, bool ip6)
 {
 	key[0] = (u64)(__force u32)flow->src.ip4 << 32 | (__force u32)flow->dst.ip4;
-	key[1] = (u64)flow->sport << 48 | (u64)flow->dport << 32 | dir << 24 | flow->family << 16 |
-		 flow->proto << 8 | flow->has_ports;
+	key[1] = (u64)flow->sport << 48 | (u64)flow->dport << 32 | (dir | flow->linked << 1) << 24 |
+		 flow->family << 16 | flow->proto << 8 | flow->has_ports;
 	key[2] = (u64)flow->mark << 32 | flow->ifindex;
 	if (!ip6)
 		return;

@@ -72,6 +72,7 @@ static inline bool espah_proto_is_ipsec(u8 proto)
  * @mode: enum espah_mode
  * @dir: enum espah_dir
  * @vrf: as in struct espah_sa_id
+ * @if_id: the link of the SAs and policies, or 0
  */
 struct espah_slot_id {
 	union espah_addr src;
@@ -82,6 +83,7 @@ struct espah_slot_id {
 	u8 mode;
 	u8 dir;
 	u32 vrf;
+	u32 if_id;
 };
 
 /* no CPU: packets stay on the CPU where they arrive */
@@ -232,6 +234,9 @@ struct espah_dummy {
  *	header keeps
  * @tos_set: outbound tunnels: further bits set in the outer traffic class
  * @tos_take: inbound tunnels: bits of the outer traffic class that affect the inner one
+ * @if_id: the link that the SA belongs to, or 0; see link.h
+ * @mark: in the bits of @mark_mask, the mark of outbound ESP and AH packets, or of decrypted packets
+ * @mark_mask: 0: the mark stays as it is
  * @aead: the keyed transform; NULL while larval
  * @en: network namespace of the SA
  * @slot: links the SA to policies; never NULL in the SAD
@@ -289,6 +294,9 @@ struct espah_sa {
 	u8 tos_keep;
 	u8 tos_set;
 	u8 tos_take;
+	u32 if_id;
+	u32 mark;
+	u32 mark_mask;
 	struct crypto_aead *aead;
 	struct espah_net *en;
 	struct espah_slot *slot;

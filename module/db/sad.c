@@ -367,6 +367,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old)
 	struct espah_slot_id slot_id = {
 		.src = path->src, .dst = sa->id.dst, .reqid = reqid, .family = sa->id.family,
 		.proto = sa->id.proto, .mode = sa->mode, .dir = sa->id.dir, .vrf = sa->id.vrf,
+		.if_id = sa->if_id,
 	};
 	struct espah_sad *sad = &sa->en->sad;
 	struct espah_slot *slot;

@@ -75,7 +75,9 @@ u32 espah_selector_mismatch(const struct espah_selector *sel, const struct espah
 		why |= ESPAH_WHY_OPAQUE;
 	if ((flow->mark & sel->mark_mask) != sel->mark)
 		why |= ESPAH_WHY_MARK;
-	if (sel->ifindex && sel->ifindex != flow->ifindex && sel->ifindex != flow->vrf)
+	if (sel->linked != flow->linked || (sel->linked && sel->ifindex != flow->ifindex))
+		why |= ESPAH_WHY_IF_ID;
+	else if (sel->ifindex && sel->ifindex != flow->ifindex && sel->ifindex != flow->vrf)
 		why |= ESPAH_WHY_IFINDEX;
 	return why;
 }
@@ -88,7 +90,7 @@ bool espah_selector_equal(const struct espah_selector *a, const struct espah_sel
 	       a->sport_min == b->sport_min && a->sport_max == b->sport_max &&
 	       a->dport_min == b->dport_min && a->dport_max == b->dport_max &&
 	       a->opaque == b->opaque && a->mark == b->mark && a->mark_mask == b->mark_mask &&
-	       a->ifindex == b->ifindex;
+	       a->ifindex == b->ifindex && a->linked == b->linked;
 }
 
 const char *espah_selector_check(const struct espah_selector *sel)

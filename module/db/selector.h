@@ -36,6 +36,8 @@ union espah_addr {
  * @ifindex: outbound: the device by which the packet leaves; inbound: the device by which it
  *	arrived or, if it came by an SA, by which its outer packet arrived
  * @vrf: the VRF that the device belongs to, or 0; a selector may name the device or the VRF
+ * @linked: the packet goes into a link or came by its SAs: then @ifindex is the if_id of the link,
+ *	and @vrf is 0; see link.h
  */
 struct espah_flow {
 	union espah_addr src;
@@ -47,6 +49,7 @@ struct espah_flow {
 	u16 sport;
 	u16 dport;
 	bool hidden;
+	bool linked;
 	u32 mark;
 	u32 ifindex;
 	u32 vrf;
@@ -68,6 +71,7 @@ struct espah_flow {
  * @mark: required mark in the bits of @mark_mask; 0 in the other bits
  * @mark_mask: 0: any mark
  * @ifindex: device, or VRF of the device; 0: any
+ * @linked: only packets of a link, whose if_id is @ifindex; otherwise only other packets
  */
 struct espah_selector {
 	union espah_addr src;
@@ -84,6 +88,7 @@ struct espah_selector {
 	u32 mark;
 	u32 mark_mask;
 	u32 ifindex;
+	bool linked;
 };
 
 /** enum espah_fields - meaning of @sport and @dport of a flow, by its protocol */
@@ -135,6 +140,26 @@ static inline bool espah_selector_match_ports(const struct espah_selector *sel,
 		return !espah_selector_has_ports(sel);
 	return flow->sport >= sel->sport_min && flow->sport <= sel->sport_max &&
 	       flow->dport >= sel->dport_min && flow->dport <= sel->dport_max;
+}
+
+/* makes a flow one of the link with this if_id */
+static inline void espah_flow_link(struct espah_flow *flow, u32 if_id)
+{
+	flow->linked = true;
+	flow->ifindex = if_id;
+	flow->vrf = 0;
+}
+
+/* the if_id of the link that a selector belongs to, or 0 */
+static inline u32 espah_selector_if_id(const struct espah_selector *sel)
+{
+	return sel->linked ? sel->ifindex : 0;
+}
+
+/* whether a selector requires a mark or a device, which conntrack does not know */
+static inline bool espah_selector_has_condition(const struct espah_selector *sel)
+{
+	return sel->mark_mask || (sel->ifindex && !sel->linked);
 }
 
 /* zeroes the bits of @addr beyond the first @len, and for IPv4 the words beyond the first */

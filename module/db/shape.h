@@ -56,6 +56,7 @@ struct espah_cells {
  * @id: the shape as one number, see shape_id()
  * @ports: a port is in the key, so a flow without ports matches nothing here
  * @more: ESPAH_WORDS_MORE are in the key
+ * @linked: for flows of links, and no others
  * @ip6: family
  * @mask: bits of a flow's words that are in the key
  * @words: number of words of a key
@@ -70,6 +71,7 @@ struct espah_shape {
 	u64 id;
 	bool ports;
 	bool more;
+	bool linked;
 	bool ip6;
 	u32 mask[ESPAH_WORDS_MAX];
 	unsigned int words;

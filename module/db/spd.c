@@ -132,7 +132,7 @@ static unsigned int conditions(const struct espah_policy *pol)
 	unsigned int i, n = 0;
 
 	for (i = 0; i < pol->nsel; i++)
-		n += pol->rules[i].sel.mark_mask || pol->rules[i].sel.ifindex;
+		n += espah_selector_has_condition(&pol->rules[i].sel);
 	return n;
 }
 
@@ -326,7 +326,8 @@ static noinline bool admits_other(const struct espah_template *tmpl, const struc
 	struct espah_path *path = espah_sa_path(sa);
 
 	if (has->reqid != wants->reqid || has->family != wants->family ||
-	    has->proto != wants->proto || has->mode != wants->mode || has->dir != wants->dir)
+	    has->proto != wants->proto || has->mode != wants->mode || has->dir != wants->dir ||
+	    has->if_id != wants->if_id)
 		return false;
 	if (tmpl->slot && (!espah_addr_equal(&has->dst, &wants->dst) ||
 			   !(espah_addr_equal(&has->src, &wants->src) ||

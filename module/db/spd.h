@@ -203,6 +203,12 @@ static inline struct espah_policy *espah_spd_lookup(const struct espah_spd *spd,
 	return rule ? rule->policy : NULL;
 }
 
+/* the if_id of the link that a policy belongs to, or 0 */
+static inline u32 espah_policy_if_id(const struct espah_policy *pol)
+{
+	return espah_selector_if_id(&pol->rules[0].sel);
+}
+
 /* the templates of a policy, 0 to @nouter */
 static inline struct espah_template *espah_policy_tmpl(struct espah_policy *pol, unsigned int i)
 {

@@ -45,6 +45,7 @@ INTEGER(window, u32, !value || (value >= ESPAH_WINDOW_MIN && value <= ESPAH_WIND
 INTEGER(dummy, u32, !value || (value >= 1000 && value <= 3600000000U), "%u",
 	"an interval is 0 (none) or 1000 to 3600000000 microseconds")
 INTEGER(ifindex, u32, value && value <= INT_MAX, "%u", "the index of a device is 1 to 2147483647")
+INTEGER(if_id, u32, value, "%u", "an if_id is 1 to 4294967295")
 INTEGER(queue, u32, value && value <= ESPAH_QUEUE_MAX, "%u", "a queue holds 1 to 64 packets")
 INTEGER(pfp, u32, value && !(value & ~ESPAH_PFP_ALL), "%#x",
 	"populate-from-packet flags are bits of 0x1f")
@@ -146,6 +147,7 @@ static const espah_check sa_checks[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_DUMMY_RANDOM] = check_dummy,
 	[ESPAH_SA_LABEL] = check_label,
 	[ESPAH_SA_VRF] = check_ifindex,
+	[ESPAH_SA_IF_ID] = check_if_id,
 };
 
 static const espah_check policy_checks[ESPAH_POLICY_MAX + 1] = {
@@ -155,6 +157,7 @@ static const espah_check policy_checks[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_LABEL] = check_label,
 	[ESPAH_POLICY_PFP] = check_pfp,
 	[ESPAH_POLICY_QUEUE] = check_queue,
+	[ESPAH_POLICY_IF_ID] = check_if_id,
 };
 
 const espah_check espah_selector_checks[ESPAH_SEL_MAX + 1] = {

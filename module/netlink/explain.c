@@ -6,6 +6,7 @@
 #include "answer.h"
 #include "attr.h"
 #include "db/domain.h"
+#include "db/link.h"
 #include "db/reasons.h"
 #include "netlink.h"
 #include "packet/ike.h"
@@ -64,12 +65,15 @@ static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netli
 	return 0;
 }
 
-/* Sets the VRF of the flow's device. Context: RCU reader. */
-static void set_vrf(struct net *net, struct espah_flow *flow)
+/* Sets the VRF of the flow's device, or the if_id of a link. Context: RCU reader. */
+static void set_device(struct espah_net *en, struct espah_flow *flow)
 {
-	const struct net_device *dev = dev_get_by_index_rcu(net, flow->ifindex);
+	const struct net_device *dev = dev_get_by_index_rcu(en->net, flow->ifindex);
+	const struct espah_link *link = dev && espah_is_link(dev) ? netdev_priv(dev) : NULL;
 
-	if (dev && netif_is_l3_slave(dev))
+	if (link && link->en == en)
+		espah_flow_link(flow, link->if_id);
+	else if (dev && netif_is_l3_slave(dev))
 		flow->vrf = espah_domain(dev);
 }
 
@@ -84,6 +88,8 @@ static const char *exemption(struct espah_net *en, u8 dir, const struct espah_fl
 	const struct net_device *dev = dev_get_by_index_rcu(en->net, device);
 
 	*partly = false;
+	if (flow->linked)
+		return NULL;
 	if (espah_domain_has(en->net, &flow->src, flow->family, dev) &&
 	    espah_domain_has(en->net, &flow->dst, flow->family, dev))
 		return "it does not leave this host";
@@ -201,7 +207,8 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	if (!drop && dir == ESPAH_DIR_OUT && is.action == ESPAH_ACTION_PROTECT)
 		drop = resolve(is.pol, sas, n, flow);
 	exempt = exemption(en, dir, flow, &partly);
-	if (exempt && !partly)
+	/* nothing comes in clear by a link */
+	if ((exempt && !partly) || (flow->linked && drop == ESPAH_DROP_PLAINTEXT))
 		drop = ESPAH_DROP_NONE;
 	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, is.action) ||
 	    (en->hooked && nla_put_string(skb, ESPAH_EXPLAIN_HOOK, dir == ESPAH_DIR_IN ?
@@ -297,7 +304,7 @@ static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *
 	if (err)
 		return err;
 	rcu_read_lock();
-	set_vrf(en->net, &flow);
+	set_device(en, &flow);
 	err = put_request(skb, attrs) ?:
 	      put_answer(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 	rcu_read_unlock();

@@ -58,13 +58,14 @@ int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info);
 /**
  * espah_get_selectors - read a POLICY_SELECTOR
  * @nest: the attribute
+ * @if_id: POLICY_IF_ID, or NULL
  * @set: set to the selectors; the caller frees it with espah_selectors_free()
  * @extack: gets a sentence on failure
  *
  * Return: 0; -EINVAL; -ENOMEM. On failure there is nothing to free.
  */
-int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
-			struct netlink_ext_ack *extack);
+int espah_get_selectors(const struct nlattr *nest, const struct nlattr *if_id,
+			struct espah_selectors *set, struct netlink_ext_ack *extack);
 
 extern const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1];
 int espah_cmd_explain(struct sk_buff *skb, struct genl_info *info);

@@ -32,6 +32,7 @@ const struct nla_policy espah_policy_new_policy[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_PFP] = { .type = NLA_U32 },
 	[ESPAH_POLICY_QUEUE] = { .type = NLA_U32 },
 	[ESPAH_POLICY_UNREACH] = { .type = NLA_FLAG },
+	[ESPAH_POLICY_IF_ID] = { .type = NLA_U32 },
 	/* ignored; POLICY_NEW accepts an answer of POLICY_GET */
 	[ESPAH_POLICY_ID] = { .type = NLA_U32 },
 	[ESPAH_POLICY_PACKETS] = { .type = NLA_U64 },
@@ -47,10 +48,12 @@ const struct nla_policy espah_policy_get_policy[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_DIR] = { .type = NLA_U8 },
 	[ESPAH_POLICY_PRIORITY] = { .type = NLA_U32 },
 	[ESPAH_POLICY_SELECTOR] = NLA_POLICY_NESTED(espah_selector_policy),
+	[ESPAH_POLICY_IF_ID] = { .type = NLA_U32 },
 };
 
 const struct nla_policy espah_policy_flush_policy[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_DIR] = { .type = NLA_U8 },
+	[ESPAH_POLICY_IF_ID] = { .type = NLA_U32 },
 };
 
 /* --- answers --- */
@@ -144,6 +147,7 @@ static int get_template(struct net *net, const struct nlattr *nest, struct espah
 		return -EINVAL;
 	}
 	tmpl->dir = pol->dir;
+	tmpl->if_id = espah_policy_if_id(pol);
 	tmpl->mode = nla_get_u8(attrs[ESPAH_TMPL_MODE]);
 	tmpl->proto = espah_get_u8(attrs[ESPAH_TMPL_PROTO], IPPROTO_ESP);
 	tmpl->reqid = espah_get_u32(attrs[ESPAH_TMPL_REQID], 0);
@@ -235,6 +239,11 @@ static int get_policy(struct net *net, struct espah_policy *pol, struct nlattr *
 	pol->dir = nla_get_u8(attrs[ESPAH_POLICY_DIR]);
 	pol->action = nla_get_u8(attrs[ESPAH_POLICY_ACTION]);
 	pol->unreach = attrs[ESPAH_POLICY_UNREACH];
+	if (espah_policy_if_id(pol) && pol->action == ESPAH_ACTION_BYPASS) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_POLICY_ACTION],
+				    "nothing leaves a device of kind espah in clear: with ESPAH_POLICY_IF_ID the action is protect or discard");
+		return -EINVAL;
+	}
 	if (pol->unreach && (pol->dir == ESPAH_DIR_IN || pol->action == ESPAH_ACTION_BYPASS))
 		return espah_refuse(extack, attrs, ESPAH_POLICY_UNREACH,
 				    "is for outbound policies that discard or protect");
@@ -261,7 +270,7 @@ int espah_cmd_policy_new(struct sk_buff *skb, struct genl_info *info)
 	err = espah_need(extack, attrs, ESPAH_POLICY_DIR) ?:
 	      espah_need(extack, attrs, ESPAH_POLICY_ACTION) ?:
 	      espah_need(extack, attrs, ESPAH_POLICY_SELECTOR) ?:
-	      espah_get_selectors(selector, &set, extack);
+	      espah_get_selectors(selector, attrs[ESPAH_POLICY_IF_ID], &set, extack);
 	if (err)
 		return err;
 	err = espah_account_charge(&account, en->net, ESPAH_ACCOUNT_POLICY,
@@ -320,6 +329,8 @@ static struct espah_policy *find_by_id(struct espah_net *en, struct genl_info *i
 		  espah_refuse(info->extack, attrs, ESPAH_POLICY_SELECTOR,
 			       "cannot be combined with ESPAH_POLICY_ID") ?:
 		  espah_refuse(info->extack, attrs, ESPAH_POLICY_PRIORITY,
+			       "cannot be combined with ESPAH_POLICY_ID") ?:
+		  espah_refuse(info->extack, attrs, ESPAH_POLICY_IF_ID,
 			       "cannot be combined with ESPAH_POLICY_ID");
 
 	if (err)
@@ -345,7 +356,8 @@ static struct espah_policy *find_policy(struct espah_net *en, struct genl_info *
 		return find_by_id(en, info);
 	err = espah_need(extack, attrs, ESPAH_POLICY_DIR) ?:
 	      espah_need(extack, attrs, ESPAH_POLICY_SELECTOR) ?:
-	      espah_get_selectors(attrs[ESPAH_POLICY_SELECTOR], &set, extack);
+	      espah_get_selectors(attrs[ESPAH_POLICY_SELECTOR], attrs[ESPAH_POLICY_IF_ID], &set,
+				  extack);
 	if (err)
 		return ERR_PTR(err);
 	pol = espah_spd_find(&en->spd, nla_get_u8(attrs[ESPAH_POLICY_DIR]), &set,
@@ -353,7 +365,7 @@ static struct espah_policy *find_policy(struct espah_net *en, struct genl_info *
 	espah_selectors_free(&set);
 	if (pol)
 		return pol;
-	NL_SET_ERR_MSG(extack, "no policy has this direction, selector and priority");
+	NL_SET_ERR_MSG(extack, "no policy has this direction, selector, priority and if_id");
 	return ERR_PTR(-ENOENT);
 }
 
@@ -396,7 +408,10 @@ static int check_dump(struct netlink_callback *cb, struct nlattr **attrs)
 
 static bool wanted(const struct espah_policy *pol, struct nlattr **attrs)
 {
-	return !attrs[ESPAH_POLICY_DIR] || nla_get_u8(attrs[ESPAH_POLICY_DIR]) == pol->dir;
+	if (attrs[ESPAH_POLICY_DIR] && nla_get_u8(attrs[ESPAH_POLICY_DIR]) != pol->dir)
+		return false;
+	return !attrs[ESPAH_POLICY_IF_ID] ||
+	       nla_get_u32(attrs[ESPAH_POLICY_IF_ID]) == espah_policy_if_id(pol);
 }
 
 int espah_start_policy(struct netlink_callback *cb)

@@ -49,6 +49,9 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_DSCP] = { .type = NLA_BINARY },
 	[ESPAH_SA_TTL] = { .type = NLA_U8 },
 	[ESPAH_SA_LABEL] = { .type = NLA_NUL_STRING },
+	[ESPAH_SA_IF_ID] = { .type = NLA_U32 },
+	[ESPAH_SA_MARK] = { .type = NLA_U32 },
+	[ESPAH_SA_MARK_MASK] = { .type = NLA_U32 },
 	SETTABLE_POLICY,
 	/* ignored; SA_NEW accepts an answer of SA_GET */
 	[ESPAH_SA_ID] = { .type = NLA_U32 },
@@ -84,6 +87,7 @@ const struct nla_policy espah_sa_get_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_SRC] = { .type = NLA_BINARY },
 	[ESPAH_SA_REQID] = { .type = NLA_U32 },
 	[ESPAH_SA_SHOW_KEYS] = { .type = NLA_FLAG },
+	[ESPAH_SA_IF_ID] = { .type = NLA_U32 },
 };
 
 const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1] = {
@@ -91,6 +95,7 @@ const struct nla_policy espah_sa_flush_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_PROTO] = { .type = NLA_U8 },
 	[ESPAH_SA_REQID] = { .type = NLA_U32 },
 	[ESPAH_SA_VRF] = { .type = NLA_U32 },
+	[ESPAH_SA_IF_ID] = { .type = NLA_U32 },
 };
 
 const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
@@ -102,6 +107,7 @@ const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_SPI_MIN] = { .type = NLA_U32 },
 	[ESPAH_SA_SPI_MAX] = { .type = NLA_U32 },
 	[ESPAH_SA_VRF] = { .type = NLA_U32 },
+	[ESPAH_SA_IF_ID] = { .type = NLA_U32 },
 };
 
 /* --- answers --- */
@@ -327,7 +333,8 @@ static int put_found(struct sk_buff *skb, struct espah_net *en, struct genl_info
 	if (keys < 0)
 		return keys;
 	err = espah_refuse(info->extack, info->attrs, ESPAH_SA_SRC, "is for dumps only") ?:
-	      espah_refuse(info->extack, info->attrs, ESPAH_SA_REQID, "is for dumps only");
+	      espah_refuse(info->extack, info->attrs, ESPAH_SA_REQID, "is for dumps only") ?:
+	      espah_refuse(info->extack, info->attrs, ESPAH_SA_IF_ID, "is for dumps only");
 	if (err)
 		return err;
 	sa = find_sa(en, info);
@@ -396,6 +403,7 @@ int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		goto err_sa;
 	sa->id.vrf = espah_get_u32(attrs[ESPAH_SA_VRF], 0);
+	sa->if_id = espah_get_u32(attrs[ESPAH_SA_IF_ID], 0);
 	sa->id.dir = ESPAH_DIR_IN;
 	sa->id.proto = espah_get_u8(attrs[ESPAH_SA_PROTO], IPPROTO_ESP);
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
@@ -445,6 +453,8 @@ static bool wanted(const struct espah_sa *sa, struct nlattr **attrs)
 	if (attrs[ESPAH_SA_REQID] && nla_get_u32(attrs[ESPAH_SA_REQID]) != sa->slot->id.reqid)
 		return false;
 	if (attrs[ESPAH_SA_VRF] && nla_get_u32(attrs[ESPAH_SA_VRF]) != sa->id.vrf)
+		return false;
+	if (attrs[ESPAH_SA_IF_ID] && nla_get_u32(attrs[ESPAH_SA_IF_ID]) != sa->if_id)
 		return false;
 	if (attrs[ESPAH_SA_SRC] && (espah_get_addr(attrs[ESPAH_SA_SRC], &addr) != sa->id.family ||
 				    !espah_addr_equal(&addr, &espah_sa_path(sa)->src)))

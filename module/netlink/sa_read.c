@@ -210,6 +210,22 @@ static const struct espah_algo *get_algo(struct nlattr **attrs, u8 proto,
 	return ERR_PTR(-EINVAL);
 }
 
+static int get_mark(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	const struct nlattr *mark = attrs[ESPAH_SA_MARK], *mask = attrs[ESPAH_SA_MARK_MASK];
+
+	sa->mark = espah_get_u32(mark, 0);
+	sa->mark_mask = espah_get_u32(mask, mark ? ~0U : 0);
+	if (mask && !mark) {
+		NL_SET_ERR_MSG_ATTR(extack, mask, "ESPAH_SA_MARK_MASK needs ESPAH_SA_MARK");
+		return -EINVAL;
+	}
+	if (!(sa->mark & ~sa->mark_mask))
+		return 0;
+	NL_SET_ERR_MSG_ATTR(extack, mark, "the mark has bits set beyond its mask");
+	return -EINVAL;
+}
+
 int espah_read_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
 	struct espah_path *path = espah_sa_path(sa);
@@ -232,6 +248,10 @@ int espah_read_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 		return err;
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
 	sa->flags = espah_get_u32(attrs[ESPAH_SA_FLAGS], 0);
+	sa->if_id = espah_get_u32(attrs[ESPAH_SA_IF_ID], 0);
+	err = get_mark(sa, attrs, extack);
+	if (err)
+		return err;
 	if (attrs[ESPAH_SA_LABEL]) {
 		sa->label = nla_strdup(attrs[ESPAH_SA_LABEL], GFP_KERNEL_ACCOUNT);
 		if (!sa->label)

@@ -206,8 +206,24 @@ static int get_selector(struct espah_selector *sel, struct nlattr **attrs,
 	return 0;
 }
 
-int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
-			struct netlink_ext_ack *extack)
+/* Makes a selector one of a link's. */
+static int set_link(struct espah_selector *sel, const struct nlattr *ifindex,
+		    const struct nlattr *if_id, struct netlink_ext_ack *extack)
+{
+	if (!if_id)
+		return 0;
+	if (ifindex) {
+		NL_SET_ERR_MSG_ATTR(extack, ifindex,
+				    "ESPAH_SEL_IFINDEX cannot be combined with ESPAH_POLICY_IF_ID, which names the device");
+		return -EINVAL;
+	}
+	sel->linked = true;
+	sel->ifindex = nla_get_u32(if_id);
+	return 0;
+}
+
+int espah_get_selectors(const struct nlattr *nest, const struct nlattr *if_id,
+			struct espah_selectors *set, struct netlink_ext_ack *extack)
 {
 	struct nlattr *attrs[ESPAH_SEL_MAX + 1];
 	unsigned int i = 0;
@@ -216,7 +232,8 @@ int espah_get_selectors(const struct nlattr *nest, struct espah_selectors *set,
 	set->sel = &set->one;
 	set->n = 1;
 	err = espah_parse_nest(attrs, ESPAH_SEL_MAX, nest, espah_selector_checks, extack) ?:
-	      get_selector(&set->one, attrs, nest, extack);
+	      get_selector(&set->one, attrs, nest, extack) ?:
+	      set_link(&set->one, attrs[ESPAH_SEL_IFINDEX], if_id, extack);
 	if (err)
 		return err;
 	while (i < ARRAY_SIZE(lists) && !attrs[lists[i].type])

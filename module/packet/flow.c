@@ -138,6 +138,7 @@ static __always_inline void clear(struct espah_flow *flow, u8 family, u32 mark, 
 	flow->sport = 0;
 	flow->dport = 0;
 	flow->hidden = false;
+	flow->linked = false;
 	flow->mark = mark;
 	flow->ifindex = ifindex;
 	flow->vrf = vrf;
@@ -200,6 +201,7 @@ int espah_flow_quoted(const struct sk_buff *skb, const struct espah_flow *flow, 
 	if (!type || !is_error(flow->family, *type))
 		return -1;
 	clear(quoted, flow->family, flow->mark, flow->ifindex, flow->vrf);
+	quoted->linked = flow->linked;
 	off = thoff + sizeof(struct icmphdr); /* the ICMPv6 header has the same length */
 	if (flow->family == AF_INET) {
 		off = dissect_ip4(skb, off, quoted);
@@ -246,6 +248,7 @@ bool espah_flow_redirected(const struct sk_buff *skb, const struct espah_flow *f
 	if (off < 0)
 		return false;
 	clear(quoted, flow->family, flow->mark, flow->ifindex, flow->vrf);
+	quoted->linked = flow->linked;
 	off = ip4 ? dissect_ip4(skb, off, quoted) : dissect_ip6(skb, off, quoted);
 	if (off < 0)
 		return false;

@@ -55,17 +55,28 @@ unsigned int espah_sas_mtu(struct espah_sa *const *sas, unsigned int n, unsigned
 	return pmtu;
 }
 
-unsigned int espah_sa_pmtu(struct espah_sa *sa)
+static unsigned int route_mtu(struct espah_sa *sa, bool learned)
 {
+	unsigned int mtu = 0;
 	struct dst_entry *dst;
-	unsigned int pmtu;
 
 	local_bh_disable();
 	rcu_read_lock();
 	dst = espah_path_route(sa, espah_sa_path(sa));
-	pmtu = dst ? espah_sa_dst_mtu(sa, dst) : 0;
+	if (dst)
+		mtu = learned ? espah_sa_dst_mtu(sa, dst) : espah_dst_mtu(dst);
 	dst_release(dst);
 	rcu_read_unlock();
 	local_bh_enable();
-	return pmtu;
+	return mtu;
+}
+
+unsigned int espah_sa_pmtu(struct espah_sa *sa)
+{
+	return route_mtu(sa, true);
+}
+
+unsigned int espah_sa_link_mtu(struct espah_sa *sa)
+{
+	return route_mtu(sa, false);
 }

@@ -36,4 +36,7 @@ unsigned int espah_sas_mtu(struct espah_sa *const *sas, unsigned int n, unsigned
 /* path MTU of the route to @sa's destination, or 0 without a route; takes RCU itself */
 unsigned int espah_sa_pmtu(struct espah_sa *sa);
 
+/* the same without what ICMP errors have reported */
+unsigned int espah_sa_link_mtu(struct espah_sa *sa);
+
 #endif /* _ESPAH_MTU_H */

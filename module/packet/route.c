@@ -5,14 +5,23 @@
 #include <net/lwtunnel.h>
 #include <net/route.h>
 #include "db/domain.h"
+#include "db/link.h"
 #include "db/net.h"
 #include "db/udp_path.h"
 #include "route.h"
 
+/* Index of the device by which the packets of a link's SA leave, or 0. */
+static u32 lower_of(const struct espah_sa *sa)
+{
+	const struct espah_link *link = sa->if_id ? espah_link_find(sa->en, sa->if_id) : NULL;
+
+	return link ? READ_ONCE(link->lower) : 0;
+}
+
 static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_path *path)
 {
 	struct net *net = sa->en->net;
-	u32 domain = espah_path_domain(sa, path);
+	u32 domain = espah_path_domain(sa, path), lower = lower_of(sa);
 	struct dst_entry *dst;
 
 	/* without this check, the packets would leave in the main domain */
@@ -22,6 +31,8 @@ static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_p
 		struct flowi4 fl4 = {
 			.saddr = path->src.ip4,
 			.daddr = path->dst.ip4,
+			.flowi4_oif = lower,
+			.flowi4_mark = sa->mark,
 			.flowi4_l3mdev = domain,
 			.flowi4_proto = path->ip_proto,
 			/* forwarded packets have a source address that is not local */
@@ -42,6 +53,8 @@ static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_p
 			dst_cache_set_ip4(&path->dst_cache, dst, fl4.saddr);
 	} else {
 		struct flowi6 fl6 = {
+			.flowi6_oif = lower,
+			.flowi6_mark = sa->mark,
 			.flowi6_l3mdev = domain,
 			.flowi6_proto = path->ip_proto,
 			.fl6_sport = path->sport,
@@ -51,8 +64,8 @@ static struct dst_entry *look_up_route(const struct espah_sa *sa, struct espah_p
 		memcpy(&fl6.saddr, &path->src, sizeof(fl6.saddr));
 		memcpy(&fl6.daddr, &path->dst, sizeof(fl6.daddr));
 		/* without a device, the route lookup would take any link */
-		if (unlikely(ipv6_addr_type(&fl6.daddr) & (IPV6_ADDR_LINKLOCAL |
-							   IPV6_ADDR_MULTICAST)))
+		if (!lower && unlikely(ipv6_addr_type(&fl6.daddr) & (IPV6_ADDR_LINKLOCAL |
+								     IPV6_ADDR_MULTICAST)))
 			fl6.flowi6_oif = espah_domain_link(net, &fl6.saddr);
 		dst = ip6_route_output(net, NULL, &fl6);
 		if (dst->error) {
@@ -80,8 +93,7 @@ struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path 
 	return look_up_route(sa, path);
 }
 
-/* The MTU of a route or its link, without changes by ICMP. */
-static unsigned int configured_mtu(const struct dst_entry *dst)
+unsigned int espah_dst_mtu(const struct dst_entry *dst)
 {
 	unsigned int mtu, link = READ_ONCE(dst->dev->mtu);
 
@@ -107,7 +119,7 @@ static unsigned int configured_mtu(const struct dst_entry *dst)
  */
 unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst)
 {
-	unsigned int mtu = configured_mtu(dst), learned = READ_ONCE(sa->pmtu);
+	unsigned int mtu = espah_dst_mtu(dst), learned = READ_ONCE(sa->pmtu);
 
 	if (unlikely(learned) && time_before(jiffies, READ_ONCE(sa->pmtu_expires)))
 		mtu = min(mtu, learned);

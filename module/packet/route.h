@@ -15,6 +15,9 @@
  */
 struct dst_entry *espah_path_route(const struct espah_sa *sa, struct espah_path *path);
 
+/* bytes: MTU of a route or of its device, without changes by ICMP; Context: RCU reader */
+unsigned int espah_dst_mtu(const struct dst_entry *dst);
+
 /* bytes: largest ESP or AH packet of @sa on @dst; Context: RCU reader */
 unsigned int espah_sa_dst_mtu(const struct espah_sa *sa, const struct dst_entry *dst);
 

@@ -147,7 +147,7 @@ static int tap_validate(struct nlattr *tb[], struct nlattr *data[], struct netli
 }
 
 static struct rtnl_link_ops tap_link_ops __read_mostly = {
-	.kind = "espah",
+	.kind = ESPAH_TAP_KIND,
 	.setup = tap_setup,
 	.validate = tap_validate,
 };

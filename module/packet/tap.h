@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tap: a network device of kind "espah" on which packet sockets see, in clear,
+ * The tap: a network device of kind "espah-tap" on which packet sockets see, in clear,
  * the packets that enter SAs ("outgoing") and leave them ("to us"). The link-layer
  * address is the SPI and the low 16 bits of the sequence number. The tap shows
  * copies, so no packet is changed, and it carries no traffic itself. While no tap is

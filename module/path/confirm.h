@@ -29,7 +29,7 @@ void espah_confirm_teardown(struct espah_net *en);
 /**
  * espah_confirm - do conntrack's work for a packet that a hook takes away
  * @skb: the packet, as the hook got it
- * @state: the hook's; NULL for a held packet, which no longer has a connection
+ * @state: the hook's; NULL for a packet that has passed the last hook, or was held
  *
  * Context: RCU reader, BH disabled.
  * Return: NF_ACCEPT; NF_DROP: the caller drops the packet; NF_STOLEN: the packet was queued to
@@ -39,7 +39,7 @@ static inline unsigned int espah_confirm(struct sk_buff *skb, const struct nf_ho
 {
 	unsigned int verdict;
 
-	if (!skb_nfct(skb))
+	if (!skb_nfct(skb) || unlikely(!state))
 		return NF_ACCEPT;
 	verdict = espah_ct_confirm(skb, state, state->okfn == espah_confirm_return);
 	return likely(verdict == NF_ACCEPT) ? NF_ACCEPT : espah_confirm_late(skb, state, verdict);

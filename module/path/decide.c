@@ -136,6 +136,11 @@ static enum espah_drop decide_out(struct espah_net *en, const struct espah_flow 
 	}
 	if (is->action == ESPAH_ACTION_BYPASS)
 		return ESPAH_DROP_NONE;
+	if (unlikely(flow->linked)) { /* nothing leaves by a link in clear, not even IKE */
+		if (is->action == ESPAH_ACTION_PROTECT)
+			return ESPAH_DROP_NONE;
+		return is->pol ? ESPAH_DROP_DISCARD_OUT : ESPAH_DROP_DEVICE_NO_POLICY;
+	}
 	if (packet)
 		is->exempt = espah_exempt(en, ESPAH_DIR_OUT, flow, packet, NULL);
 	return is->action == ESPAH_ACTION_DISCARD && !is->exempt ? ESPAH_DROP_DISCARD_OUT :
@@ -148,7 +153,8 @@ enum espah_drop espah_decide(struct espah_net *en, u8 dir, struct espah_flow *fl
 	struct espah_policy *pol = espah_recent_policy(&en->spd, dir, flow);
 
 	is->pol = pol;
-	is->action = pol ? pol->action : READ_ONCE(en->default_action[dir]);
+	is->action = pol ? pol->action : unlikely(flow->linked) ? ESPAH_ACTION_DISCARD :
+					 READ_ONCE(en->default_action[dir]);
 	is->exempt = ESPAH_EXEMPT_NONE;
 	is->quotes = false;
 	return dir == ESPAH_DIR_OUT ? decide_out(en, flow, packet, is) :

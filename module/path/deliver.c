@@ -10,6 +10,7 @@
 #include "db/domain.h"
 #include "db/recent.h"
 #include "deliver.h"
+#include "device.h"
 #include "icmp.h"
 #include "open.h"
 #include "packet/esp.h"
@@ -154,6 +155,8 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	thoff = espah_flow_dissect(skb, family, &flow);
 	if (unlikely(thoff < 0))
 		return ESPAH_DROP_INNER;
+	if (sa->if_id)
+		espah_flow_link(&flow, sa->if_id);
 	pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, &flow);
 	*policy = pol;
 	/* in transport mode the addresses must be the SA's; behind a NAT the peer may have moved */
@@ -189,8 +192,8 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_NOMEM;
 	if (pol->mss && espah_mss_concerns(&flow) && !clamp_mss(pol, op, skb, &flow, thoff))
 		return ESPAH_DROP_NOMEM;
-	if (unlikely(!espah_mark(sa, skb)))
-		return ESPAH_DROP_NOMEM;
+	if (unlikely(sa->mark_mask))
+		skb->mark = (skb->mark & ~sa->mark_mask) | sa->mark;
 	return ESPAH_DROP_NONE;
 }
 
@@ -204,6 +207,16 @@ static noinline void leave_vrf(struct sk_buff *skb)
 
 	if (dev && espah_domain(dev) == skb->dev->ifindex)
 		skb->dev = dev;
+}
+
+/* Gives a packet the marks by which it is known to have come by an SA. */
+static enum espah_drop mark(struct espah_sa *sa, struct sk_buff *skb)
+{
+	if (unlikely(!espah_mark(sa, skb) || !espah_secpath_give(sa, skb)))
+		return ESPAH_DROP_NOMEM;
+	if (unlikely(netif_is_l3_master(skb->dev)))
+		leave_vrf(skb);
+	return ESPAH_DROP_NONE;
 }
 
 struct espah_op *espah_deliver(struct espah_op *op)
@@ -244,12 +257,12 @@ struct espah_op *espah_deliver(struct espah_op *op)
 	if (likely(sa->mode == ESPAH_MODE_TUNNEL || skb->pkt_type != PACKET_MULTICAST))
 		skb->pkt_type = PACKET_HOST;
 	skb_clear_hash(skb);
-	if (unlikely(!espah_secpath_give(sa, skb))) {
-		espah_drop(en, sa, pol, ESPAH_DROP_NOMEM, skb);
+	/* a link's packets need no mark: their device says it */
+	reason = sa->if_id ? espah_device_deliver(sa, skb) : mark(sa, skb);
+	if (unlikely(reason)) {
+		espah_drop(en, sa, pol, reason, skb);
 		return NULL;
 	}
-	if (unlikely(netif_is_l3_master(skb->dev)))
-		leave_vrf(skb);
 	len = skb->len;
 	if (unlikely(!espah_cell_receive(sa->queue, skb, !op->linked && !op->depth))) {
 		espah_count_drop(en, sa, pol, ESPAH_DROP_DELIVER, NULL, 1);

@@ -97,6 +97,8 @@ struct espah_op *espah_emit(struct espah_op *op)
 	skb->ip_summed = CHECKSUM_NONE;
 	skb->encapsulation = 0;
 	skb->ignore_df = 1;
+	if (unlikely(sa->mark_mask))
+		skb->mark = (skb->mark & ~sa->mark_mask) | sa->mark;
 	nf_reset_ct(skb);
 	secpath_reset(skb); /* left from an SA by which the packet came */
 	if (unlikely(op->encap_len))

@@ -5,6 +5,7 @@
 #include <linux/xarray.h>
 #include <net/ip.h>
 #include "db/domain.h"
+#include "db/link.h"
 #include "db/net.h"
 #include "flowtable.h"
 
@@ -39,11 +40,6 @@ struct walk {
 	unsigned int ended;
 };
 
-static bool asks_for_more(const struct espah_selector *sel)
-{
-	return sel->mark_mask || sel->ifindex;
-}
-
 /* Whether a policy that ranks before @rank might protect or discard a flow, by mark or device. */
 static bool may_be_other(const struct walk *walk, u8 dir, const struct espah_flow *flow, u64 rank)
 {
@@ -70,7 +66,7 @@ static bool passes(struct espah_net *en, const struct walk *walk, u8 dir, struct
 		return false;
 	if (!walk)
 		return true;
-	return !walk->unknown && !(pol && asks_for_more(&pol->rules[0].sel)) &&
+	return !walk->unknown && !(pol && espah_selector_has_condition(&pol->rules[0].sel)) &&
 	       !may_be_other(walk, dir, flow, pol ? espah_rule_rank(&pol->rules[0]) : U64_MAX);
 }
 
@@ -92,10 +88,21 @@ static u32 vrf_of(struct net *net, u32 ifindex)
 	return dev && netif_is_l3_slave(dev) ? espah_domain(dev) : 0;
 }
 
-/* For one direction. @came: its tuple as it comes; @left: the other tuple, reversed as it leaves */
+static bool is_link(struct net *net, u32 ifindex)
+{
+	const struct net_device *dev = dev_get_by_index_rcu(net, ifindex);
+
+	return dev && espah_is_link(dev);
+}
+
+/*
+ * For one direction. @came: its tuple as it comes; @left: the other tuple, reversed as it leaves;
+ * @in_link, @out_link: whether it comes and leaves by a link: then no policy is asked
+ */
 static bool direction_passes(struct espah_net *en, const struct walk *walk,
 			     const struct nf_conntrack_tuple *came,
-			     const struct nf_conntrack_tuple *left, u32 mark, u32 iif, u32 oif)
+			     const struct nf_conntrack_tuple *left, u32 mark, u32 iif, u32 oif,
+			     bool in_link, bool out_link)
 {
 	u8 family = came->src.l3num;
 	struct espah_flow in = {
@@ -113,7 +120,8 @@ static bool direction_passes(struct espah_net *en, const struct walk *walk,
 	set_side(&out.dst, &out.dport, family, &left->src.u3, left->src.u.all);
 	out.ifindex = oif;
 	out.vrf = vrf_of(en->net, oif);
-	return passes(en, walk, ESPAH_DIR_IN, &in) && passes(en, walk, ESPAH_DIR_OUT, &out);
+	return (in_link || passes(en, walk, ESPAH_DIR_IN, &in)) &&
+	       (out_link || passes(en, walk, ESPAH_DIR_OUT, &out));
 }
 
 /* Whether both directions pass in clear; @iif, @oif: devices of the original direction. */
@@ -122,9 +130,11 @@ static bool is_clear(struct espah_net *en, const struct walk *walk, const struct
 {
 	const struct nf_conntrack_tuple *original = &ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
 	const struct nf_conntrack_tuple *reply = &ct->tuplehash[IP_CT_DIR_REPLY].tuple;
+	bool in = test_bit(ESPAH_CT_LINK_IN, &ct->status);
+	bool out = test_bit(ESPAH_CT_LINK_OUT, &ct->status);
 
-	return direction_passes(en, walk, original, reply, mark, iif, oif) &&
-	       direction_passes(en, walk, reply, original, mark, oif, iif);
+	return direction_passes(en, walk, original, reply, mark, iif, oif, in, out) &&
+	       direction_passes(en, walk, reply, original, mark, oif, iif, out, in);
 }
 
 bool espah_flowtable_judge(struct espah_net *en, struct nf_conn *ct, const struct sk_buff *skb,
@@ -137,6 +147,7 @@ bool espah_flowtable_judge(struct espah_net *en, struct nf_conn *ct, const struc
 		return true;
 	if (espah_ct_is_reply(skb))
 		swap(iif, oif);
+	espah_ct_set_links(ct, is_link(en->net, iif), is_link(en->net, oif));
 	if (is_clear(en, NULL, ct, skb->mark, iif, oif))
 		return true;
 	if (!nf_ct_is_confirmed(ct))
@@ -165,7 +176,7 @@ static void add_conditions(struct walk *walk, const struct espah_policy *pol)
 	unsigned int i;
 
 	for (i = 0; i < pol->nsel; i++) {
-		if (!asks_for_more(&pol->rules[i].sel))
+		if (!espah_selector_has_condition(&pol->rules[i].sel))
 			continue;
 		walk->conditions[walk->n].sel = pol->rules[i].sel;
 		walk->conditions[walk->n].rank = espah_rule_rank(&pol->rules[i]);

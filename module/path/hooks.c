@@ -28,6 +28,7 @@
 #include <net/ipv6_frag.h>
 #include <net/netfilter/ipv6/nf_defrag_ipv6.h>
 #include "compat/bridge.h"
+#include "db/link.h"
 #include "gather.h"
 #include "hooks.h"
 #include "icmp.h"
@@ -104,9 +105,15 @@ static noinline unsigned int bridged(struct sk_buff *skb, const struct net *net,
 	return NF_ACCEPT;
 }
 
+/* Whether a packet came by an SA: it has the mark, or a link has delivered it. */
+static inline bool came_by_sa(const struct sk_buff *skb)
+{
+	return espah_marked(skb) || espah_is_link(skb->dev);
+}
+
 static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	bool marked = espah_marked(skb);
+	bool marked = came_by_sa(skb);
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing4, priv, skb, state);
@@ -125,7 +132,7 @@ static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct n
 
 static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	bool marked = espah_marked(skb);
+	bool marked = came_by_sa(skb);
 
 	if (unlikely(!in_softirq()))
 		return disable_bh(pre_routing6, priv, skb, state);
@@ -142,12 +149,15 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 	return NF_ACCEPT;
 }
 
-/* Does PRE_ROUTING's work for a packet that did not pass it in this form; skips switched frames. */
+/*
+ * Does PRE_ROUTING's work for a packet that did not pass it in this form; skips switched frames, and
+ * packets of links.
+ */
 static noinline unsigned int late(struct net *net, struct sk_buff *skb, bool ip6)
 {
 	unsigned int verdict = NF_ACCEPT;
 
-	if (espah_is_switched(skb))
+	if (espah_is_switched(skb) || espah_is_link(skb->dev))
 		return NF_ACCEPT;
 	if (!left_alone(skb, false)) {
 		if (ip6 && ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr))
@@ -334,6 +344,8 @@ static unsigned int post_routing4(void *priv, struct sk_buff *skb,
 		return verdict;
 	if (IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED || stays(state))
 		return NF_ACCEPT;
+	if (espah_is_link(state->out))
+		return espah_output_enters(espah_pernet(state->net), skb, state);
 	if (unlikely(espah_is_switched(skb)))
 		return NF_ACCEPT;
 	return espah_output(espah_pernet(state->net), skb, state);
@@ -346,6 +358,8 @@ static unsigned int post_routing6(void *priv, struct sk_buff *skb,
 		return disable_bh(post_routing6, priv, skb, state);
 	if (IP6CB(skb)->flags & IP6SKB_XFRM_TRANSFORMED || stays(state))
 		return NF_ACCEPT;
+	if (espah_is_link(state->out))
+		return espah_output_enters(espah_pernet(state->net), skb, state);
 	if (unlikely(espah_is_switched(skb)))
 		return NF_ACCEPT;
 	return espah_output(espah_pernet(state->net), skb, state);

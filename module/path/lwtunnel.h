@@ -10,17 +10,21 @@
 #include <linux/netfilter.h>
 #include <net/dst.h>
 #include <net/lwtunnel.h>
-#include "db/net.h"
+#include "db/link.h"
 
 /* slow path of espah_lwtunnel_hides() */
 bool espah_lwtunnel_redirects(const struct lwtunnel_state *lwtstate);
 
-/* whether the route of a packet at LOCAL_OUT or FORWARD bypasses POST_ROUTING */
+/*
+ * Whether the route of a packet at LOCAL_OUT or FORWARD bypasses POST_ROUTING. A link asks its own
+ * policies, also about packets that a route has encapsulated.
+ */
 static inline bool espah_lwtunnel_hides(const struct sk_buff *skb)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 
-	return unlikely(dst->lwtstate) && espah_lwtunnel_redirects(dst->lwtstate);
+	return unlikely(dst->lwtstate) && !espah_is_link(dst->dev) &&
+	       espah_lwtunnel_redirects(dst->lwtstate);
 }
 
 /**

@@ -152,7 +152,7 @@ static enum espah_drop divide(struct espah_net *en, struct sk_buff **skb, unsign
  * @skb: the packet; always consumed
  * @flow: its flow
  * @thoff: offset of its upper-layer header
- * @state: the hook's; NULL for a packet that was held
+ * @state: the hook's; NULL for a packet of a link, or that was held
  *
  * Context: RCU reader, BH disabled.
  */
@@ -250,6 +250,70 @@ void espah_output_held(struct espah_net *en, struct espah_policy *pol, struct es
 	local_bh_enable();
 }
 
+/* Sends a packet that a policy protects, as send(), or holds or drops it without an SA. */
+static __always_inline void resolve(struct espah_net *en, struct espah_decision *is,
+				    struct sk_buff *skb, const struct espah_flow *flow, int thoff,
+				    const struct nf_hook_state *state)
+{
+	struct espah_sa *sa = espah_policy_sa(en, is->pol, is->quotes ? &is->quoted : flow);
+
+	if (likely(sa)) {
+		skb = skb_share_check(skb, GFP_ATOMIC);
+		if (unlikely(!skb))
+			espah_count_drop(en, sa, is->pol, ESPAH_DROP_NOMEM, NULL, 1);
+		else
+			send(en, is->pol, sa, skb, flow, thoff, state);
+		return;
+	}
+	if (is->quotes) { /* RFC 4301 6.2: ICMP errors create no SA */
+		espah_drop(en, NULL, is->pol, ESPAH_DROP_ICMP_NO_SA, skb);
+		return;
+	}
+	espah_event_acquire(en, is->pol, flow);
+	if (READ_ONCE(is->pol->queue)) {
+		espah_hold(en, is->pol, skb, flow, thoff, state);
+		return;
+	}
+	if (is->pol->unreach)
+		espah_refuse(skb, false);
+	espah_drop(en, NULL, is->pol, ESPAH_DROP_NO_SA, skb);
+}
+
+unsigned int espah_output_enters(struct espah_net *en, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	if (likely(espah_is_local(skb) || espah_flowtable_allow(en, skb, state)))
+		return NF_ACCEPT;
+	espah_drop(en, NULL, NULL, ESPAH_DROP_CONFIRM, skb);
+	return NF_STOLEN;
+}
+
+void espah_output_link(struct espah_net *en, u32 if_id, struct sk_buff *skb)
+{
+	u8 family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;
+	enum espah_drop reason = ESPAH_DROP_MALFORMED_OUT;
+	struct espah_packet packet = { .skb = skb };
+	struct espah_decision is espah_uninit;
+	struct espah_flow flow espah_uninit;
+
+	is.pol = NULL;
+	if (unlikely(!pskb_inet_may_pull(skb)))
+		goto drop;
+	packet.thoff = espah_flow_dissect(skb, family, &flow);
+	if (unlikely(packet.thoff < 0))
+		goto drop;
+	espah_flow_link(&flow, if_id);
+	reason = espah_decide(en, ESPAH_DIR_OUT, &flow, &packet, &is);
+	if (likely(!reason)) {
+		resolve(en, &is, skb, &flow, packet.thoff, NULL);
+		return;
+	}
+	if (reason == ESPAH_DROP_DISCARD_OUT && is.pol->unreach)
+		espah_refuse(skb, true);
+drop:
+	espah_drop(en, NULL, is.pol, reason, skb);
+}
+
 unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state)
 {
@@ -257,7 +321,6 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 	struct espah_decision is espah_uninit;
 	struct espah_packet packet = { .skb = skb, .sk = state->sk };
 	enum espah_drop reason;
-	struct espah_sa *sa;
 
 	/* XFRM's packets pass here before they have a device */
 	if (unlikely(!skb->dev))
@@ -287,25 +350,7 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 		goto drop;
 	}
 
-	sa = espah_policy_sa(en, is.pol, is.quotes ? &is.quoted : &flow);
-	if (unlikely(!sa)) {
-		reason = is.quotes ? ESPAH_DROP_ICMP_NO_SA : ESPAH_DROP_NO_SA;
-		if (is.quotes) /* RFC 4301 6.2: ICMP errors create no SA */
-			goto drop;
-		espah_event_acquire(en, is.pol, &flow);
-		if (READ_ONCE(is.pol->queue)) {
-			espah_hold(en, is.pol, skb, &flow, packet.thoff, state);
-			return NF_STOLEN;
-		}
-		if (is.pol->unreach)
-			espah_refuse(skb, false);
-		goto drop;
-	}
-	skb = skb_share_check(skb, GFP_ATOMIC);
-	if (unlikely(!skb))
-		espah_count_drop(en, sa, is.pol, ESPAH_DROP_NOMEM, NULL, 1);
-	else
-		send(en, is.pol, sa, skb, &flow, packet.thoff, state);
+	resolve(en, &is, skb, &flow, packet.thoff, state);
 	return NF_STOLEN;
 drop:
 	espah_drop(en, NULL, is.pol, reason, skb);

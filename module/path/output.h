@@ -22,6 +22,29 @@ unsigned int espah_output(struct espah_net *en, struct sk_buff *skb,
 			  const struct nf_hook_state *state);
 
 /**
+ * espah_output_enters - process a packet at POST_ROUTING that is about to enter a link
+ * @en: network namespace
+ * @skb: the packet
+ * @state: the hook's
+ *
+ * The link asks its own policies; here only flowtables may have to be kept off the connection.
+ *
+ * Return: NF_ACCEPT; NF_STOLEN: dropped and counted.
+ */
+unsigned int espah_output_enters(struct espah_net *en, struct sk_buff *skb,
+				 const struct nf_hook_state *state);
+
+/**
+ * espah_output_link - process a packet that was routed into a link
+ * @en: network namespace where the link was made
+ * @if_id: of the link
+ * @skb: the packet; always consumed
+ *
+ * Context: RCU reader, BH disabled.
+ */
+void espah_output_link(struct espah_net *en, u32 if_id, struct sk_buff *skb);
+
+/**
  * espah_output_held - send a packet that was held until its policy had an SA
  * @en: network namespace
  * @pol: its policy

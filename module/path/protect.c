@@ -23,13 +23,18 @@ enum espah_drop espah_protect_layout(struct espah_sa *sa, struct sk_buff *skb,
 	*held = NULL;
 	if (unlikely(!espah_path_carries(sa, layout->path, flow)))
 		return ESPAH_DROP_FAMILY;
-	if (sa->mode == ESPAH_MODE_TUNNEL) {
+	/* the route of a packet that goes into a link ends there */
+	if (sa->mode == ESPAH_MODE_TUNNEL || flow->linked) {
 		*held = espah_path_route(sa, layout->path);
 		*dst = *held;
 	} else {
 		*dst = skb_dst(skb);
 	}
-	return likely(*dst) ? espah_mode_layout(sa, skb, layout) : ESPAH_DROP_NO_ROUTE;
+	if (unlikely(!*dst))
+		return ESPAH_DROP_NO_ROUTE;
+	if (unlikely(flow->linked && (*dst)->dev == skb->dev))
+		return ESPAH_DROP_DEVICE_LOOP;
+	return espah_mode_layout(sa, skb, layout);
 }
 
 /* Whether a packet that is too big may be fragmented after encryption, rather than refused. */
@@ -180,7 +185,7 @@ struct espah_op *espah_protect(struct espah_sa *sa, struct sk_buff *skb,
 	op->plain_len = layout->dummy ? 0 : payload_len + layout->hdr_len;
 	op->hdr_off = espah_mode_wrap(sa, skb, layout, dst);
 	op->encap_len = layout->path->encap_len;
-	if (sa->mode == ESPAH_MODE_TUNNEL) {
+	if (dst != skb_dst(skb)) {
 		skb_dst_drop(skb);
 		if (likely(held)) {
 			skb_dst_set(skb, dst);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/slab.h>
-#include "db/net.h"
+#include "db/link.h"
 #include "drop.h"
 #include "event.h"
 
@@ -32,6 +32,17 @@ static void count_in(struct espah_drops **where, enum espah_drop reason, u32 n)
 	atomic64_add(n, &drops->count[reason]);
 }
 
+/* Counts a packet as dropped on its link. */
+static void count_on(struct net_device *dev, const struct espah_sa *sa, u32 n)
+{
+	while (n--) {
+		if (sa && sa->id.dir == ESPAH_DIR_IN)
+			dev_core_stats_rx_dropped_inc(dev);
+		else
+			dev_core_stats_tx_dropped_inc(dev);
+	}
+}
+
 void espah_count_drop(struct espah_net *en, struct espah_sa *sa, struct espah_policy *pol,
 		      enum espah_drop reason, const struct sk_buff *skb, u32 n)
 {
@@ -40,6 +51,8 @@ void espah_count_drop(struct espah_net *en, struct espah_sa *sa, struct espah_po
 		count_in(&sa->drops, reason, n);
 	if (pol)
 		count_in(&pol->drops, reason, n);
+	if (skb && skb->dev && espah_is_link(skb->dev))
+		count_on(skb->dev, sa, n);
 	trace_drop(en->net, sa, pol, reason, skb, n);
 	BUILD_BUG_ON(ESPAH_DROP_NUM > 64);
 	espah_event_drop(en, sa, pol, reason, skb);

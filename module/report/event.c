@@ -69,26 +69,26 @@ void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
 		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, espah_put_sa(skb, sa, false), GFP_KERNEL);
 }
 
+/* The attributes of a request to flush. */
+static int put_filter(struct sk_buff *skb, struct nlattr **attrs, int max)
+{
+	int type, err = 0;
+
+	for (type = 1; type <= max && !err; type++)
+		if (attrs[type])
+			err = nla_put(skb, type, nla_len(attrs[type]), nla_data(attrs[type]));
+	return err;
+}
+
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 {
-	struct nlattr *dir = attrs[ESPAH_SA_DIR], *reqid = attrs[ESPAH_SA_REQID];
-	struct nlattr *proto = attrs[ESPAH_SA_PROTO], *vrf = attrs[ESPAH_SA_VRF];
-	int err = 0;
 	void *hdr;
 	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, ESPAH_CMD_SA_FLUSH_NTF, &hdr,
 				    GFP_KERNEL);
 
-	if (!skb)
-		return;
-	if (dir)
-		err = nla_put_u8(skb, ESPAH_SA_DIR, nla_get_u8(dir));
-	if (!err && proto)
-		err = nla_put_u8(skb, ESPAH_SA_PROTO, nla_get_u8(proto));
-	if (!err && reqid)
-		err = nla_put_u32(skb, ESPAH_SA_REQID, nla_get_u32(reqid));
-	if (!err && vrf)
-		err = nla_put_u32(skb, ESPAH_SA_VRF, nla_get_u32(vrf));
-	send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, err, GFP_KERNEL);
+	if (skb)
+		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, put_filter(skb, attrs, ESPAH_SA_MAX),
+		     GFP_KERNEL);
 }
 
 static int put_expire(struct sk_buff *skb, struct espah_sa *sa, enum espah_limit limit, bool hard)
@@ -125,17 +125,13 @@ void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd)
 
 void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs)
 {
-	struct nlattr *dir = attrs[ESPAH_POLICY_DIR];
-	int err = 0;
 	void *hdr;
 	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, ESPAH_CMD_POLICY_FLUSH_NTF, &hdr,
 				    GFP_KERNEL);
 
-	if (!skb)
-		return;
-	if (dir)
-		err = nla_put_u8(skb, ESPAH_POLICY_DIR, nla_get_u8(dir));
-	send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr, err, GFP_KERNEL);
+	if (skb)
+		send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr,
+		     put_filter(skb, attrs, ESPAH_POLICY_MAX), GFP_KERNEL);
 }
 
 /* True at most once in @interval jiffies for each @when, on one CPU. */
@@ -215,7 +211,10 @@ static int put_wanted(struct sk_buff *skb, const struct espah_policy *pol,
 static int put_acquire(struct sk_buff *skb, struct espah_policy *pol,
 		       const struct espah_flow *flow)
 {
+	u32 if_id = espah_policy_if_id(pol);
+
 	return nla_put_u32(skb, ESPAH_ACQUIRE_POLICY_ID, pol->id) ?:
+	       (if_id ? nla_put_u32(skb, ESPAH_ACQUIRE_IF_ID, if_id) : 0) ?:
 	       put_wanted(skb, pol, flow) ?:
 	       espah_put_template(skb, ESPAH_ACQUIRE_TEMPLATE, pol, flow) ?:
 	       put_flow(skb, ESPAH_ACQUIRE_FLOW, flow);

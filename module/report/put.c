@@ -240,6 +240,7 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	    espah_put_addr(skb, ESPAH_SA_SRC, &path->src, path->family) ||
 	    espah_put_addr(skb, ESPAH_SA_DST, &path->dst, path->family) ||
 	    (sa->id.vrf && nla_put_u32(skb, ESPAH_SA_VRF, sa->id.vrf)) ||
+	    (sa->if_id && nla_put_u32(skb, ESPAH_SA_IF_ID, sa->if_id)) ||
 	    nla_put_u32(skb, ESPAH_SA_REQID, sa->slot->id.reqid) ||
 	    nla_put_u32(skb, ESPAH_SA_ID, sa->index) ||
 	    nla_put_u8(skb, ESPAH_SA_STATE, sa->state) ||
@@ -251,6 +252,9 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	if (path->encap_len &&
 	    (nla_put_be16(skb, ESPAH_SA_ENCAP_SPORT, path->sport) ||
 	     nla_put_be16(skb, ESPAH_SA_ENCAP_DPORT, path->dport)))
+		return -EMSGSIZE;
+	if (sa->mark_mask && (nla_put_u32(skb, ESPAH_SA_MARK, sa->mark) ||
+			      nla_put_u32(skb, ESPAH_SA_MARK_MASK, sa->mark_mask)))
 		return -EMSGSIZE;
 	if (sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label))
 		return -EMSGSIZE;
@@ -298,6 +302,7 @@ int espah_put_template(struct sk_buff *skb, int type, struct espah_policy *pol,
 int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
 {
 	struct espah_counters sum = espah_counters_sum(pol->counters);
+	u32 if_id = espah_policy_if_id(pol);
 
 	if (nla_put_u32(skb, ESPAH_POLICY_ID, pol->id) ||
 	    nla_put_u8(skb, ESPAH_POLICY_DIR, pol->dir) ||
@@ -311,6 +316,8 @@ int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
 	if (pol->action == ESPAH_ACTION_PROTECT &&
 	    (espah_put_template(skb, ESPAH_POLICY_TEMPLATE, pol, NULL) ||
 	     nla_put_u16(skb, ESPAH_POLICY_MSS, pol->mss)))
+		return -EMSGSIZE;
+	if (if_id && nla_put_u32(skb, ESPAH_POLICY_IF_ID, if_id))
 		return -EMSGSIZE;
 	if (pol->unreach && nla_put_flag(skb, ESPAH_POLICY_UNREACH))
 		return -EMSGSIZE;

@@ -89,6 +89,7 @@ class SA:
     encap: tuple = None  # UDP ports, source and destination (RFC 3948)
     extra: str = ""   # options of espah alone
     key: bytes = None
+    if_id: int = 0
 
     def __post_init__(self):
         if self.key is None:
@@ -105,6 +106,7 @@ class Policy:
     match: str = ""        # protocol, ports, priority, in espah's words
     proto: str = "esp"
     extra: str = ""        # options of protect
+    if_id: int = 0
 
 
 class Espah:
@@ -128,12 +130,15 @@ class Espah:
             words += f" seq {sa.seq}"
         if sa.encap:
             words += f" encap udp {sa.encap[0]} {sa.encap[1]}"
+        if sa.if_id:
+            words += f" if-id {sa.if_id}"
         return f"{words} {sa.extra}".strip()
 
     @staticmethod
     def policy_line(direction, policy):
         how = f"tunnel {policy.tunnel[0]} {policy.tunnel[1]}" if policy.tunnel else "transport"
-        return (f"policy add {direction} {policy.src} {policy.dst} {policy.match} protect "
+        match = policy.match + (f" if-id {policy.if_id}" if policy.if_id else "")
+        return (f"policy add {direction} {policy.src} {policy.dst} {match} protect "
                 f"{policy.proto} {how} reqid {policy.reqid} {policy.extra}")
 
     @classmethod
@@ -212,6 +217,8 @@ class Xfrm:
         flags = ["af-unspec"] * (sa.mode == "tunnel") + ["esn"] * sa.esn
         if algorithm.proto == "ah" and cls.family(sa.src) == 4:
             flags += ["align4"]  # required by RFC 4302 2.6; XFRM's default is 8 bytes
+        if sa.if_id:
+            words += f" if_id {sa.if_id}"
         return words + (f" flag {' '.join(flags)}" if flags else "")
 
     @staticmethod
@@ -220,8 +227,9 @@ class Xfrm:
             tmpl = f"src {policy.tunnel[0]} dst {policy.tunnel[1]} proto {policy.proto} mode tunnel"
         else:
             tmpl = f"proto {policy.proto} mode transport"
+        if_id = f"if_id {policy.if_id} " if policy.if_id else ""
         return (f"xfrm policy add src {policy.src} dst {policy.dst} {policy.match} dir {direction} "
-                f"tmpl {tmpl} reqid {policy.reqid}")
+                f"{if_id}tmpl {tmpl} reqid {policy.reqid}")
 
     @classmethod
     def configure(cls, ns, outbound=(), inbound=(), out=(), in_=()):

@@ -141,13 +141,14 @@ def policies():
 
 LINES = (
     "sa add out spi 0x1001 src 192.0.2.1 dst 192.0.2.2 tunnel aes128gcm16 key " + "01" * 20 +
-    " reqid 7 df set dscp 8 ttl 9 tfc 900 cpus 1 dummy steady 6/m soft packets 5 hard packets 10 bytes 1M label one",
+    " reqid 7 if-id 42 set-mark 0x20/0xf0 df set dscp 8 ttl 9 tfc 900 cpus 1 dummy steady 6/m soft packets 5 "
+    "hard packets 10 bytes 1M label one",
     "sa add in spi 0x1002 src 192.0.2.2 dst 192.0.2.1 transport aes256-sha256 key " + "02" * 64 +
     " window 64 esn encap udp 4500 4501",
     "sa add in ah spi 0x1003 src 2001:db8::2 dst 2001:db8::1 tunnel sha256 key " + "03" * 32 + " seq 77 noecn",
     "policy add out 10.1.0.0/16 10.2.0.0/16 tcp dport 80,443 priority 5 protect tunnel 192.0.2.1 192.0.2.2 reqid 7 "
     "mss 1200 queue 9 unreach label two",
-    "policy add in any6 any6 discard",
+    "policy add in any6 any6 if-id 42 discard",
     "policy add out fd01::/64 fd02::/64 udp sport 1-99 protect esp transport reqid 1 ah transport reqid 2",
 )
 

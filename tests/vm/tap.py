@@ -24,8 +24,8 @@ HOST, OUTGOING = 0, traffic.PACKET_OUTGOING  # packet types of <linux/if_packet.
 
 
 def taps(ns):
-    """Names of the devices of kind espah in a namespace."""
-    links = json.loads(ns.run("ip", "-j", "link", "show", "type", "espah").stdout or "[]")
+    """Names of the devices of kind espah-tap in a namespace."""
+    links = json.loads(ns.run("ip", "-j", "link", "show", "type", "espah-tap").stdout or "[]")
     return [link["ifname"] for link in links if link]
 
 
@@ -209,7 +209,7 @@ def namespaces():
         lab.equal([tap.next()[1:3] for _ in range(2)], [(OUTGOING, 0x2001), (HOST, 0x1001)],
                   "types and SPIs")
         lab.true(other.silent(), "the tap of another namespace shows it")
-    second = pair.a.run("ip", "link", "add", "espah7", "up", "type", "espah", check=False)
+    second = pair.a.run("ip", "link", "add", "espah7", "up", "type", "espah-tap", check=False)
     lab.true("busy" in second.stderr, f"a second tap: {second.stderr}")
     # the device is deleted with its namespace, and can move to another one
     pair.a.ip("link set espah0 netns b name moved\n")
@@ -283,7 +283,7 @@ def captured():
         capture(peer.a), capture(peer.a, "out"), capture(peer.a, "spi", "0x1001"),
         capture(peer.a, "spi", "0x1001", "udp", "or", "tcp"),
         capture(peer.a, "spi", "0x1001", "-v", "tcp")]
-    lab.equal(taps(peer.a), ["espah0"], "devices while captures run")
+    lab.equal(taps(peer.a), ["espah-tap0"], "devices while captures run")
     peer.accepts(1, b"x" * 40)
     peer.take(b"y" * 9)
     peer.accepts(2, b"x" * 50)
@@ -293,7 +293,7 @@ def captured():
     spi.prints([first, third])
     both.prints([first, third])
     left = [every.stop(), outward.stop(signal.SIGTERM), spi.stop(), both.stop()]
-    lab.equal(taps(peer.a), ["espah0"], "devices while a capture runs")
+    lab.equal(taps(peer.a), ["espah-tap0"], "devices while a capture runs")
     lab.equal([*left, none.stop()], [[]] * 5, "more lines")
     lab.equal([program.process.returncode for program in programs], [0] * 5, "exit status")
     lab.equal(taps(peer.a), [], "devices after the last")

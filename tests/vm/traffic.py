@@ -250,7 +250,7 @@ class Wire(PacketSocket):
 
 
 class Tap(PacketSocket):
-    """A packet socket on a device of kind espah: packets as the kernel delivers them."""
+    """A packet socket on a device of kind espah-tap: packets as the kernel delivers them."""
 
     def __init__(self, ns, device="espah0"):
         super().__init__(ns, device, socket.SOCK_DGRAM)
@@ -270,7 +270,7 @@ class Tap(PacketSocket):
 
 
 def add_tap(ns, name="espah0"):
-    ns.ip(f"link add {name} up type espah\n")
+    ns.ip(f"link add {name} up type espah-tap\n")
 
 
 def protocol_of(packet):

@@ -137,7 +137,7 @@ def refused_raw():
 @lab.test("it can make no device of ours")
 def refused_device():
     load(userns=False)
-    result = in_container("ip link add type espah")
+    result = in_container("ip link add type espah-tap")
     lab.true(result.returncode and SENTENCE in result.stderr, f"{result.stderr!r}")
 
 
@@ -168,14 +168,14 @@ def root_works():
     for command in COMMANDS[:2]:
         own.run(CLI, *command.split())
     lab.equal(len(Espah.sas(own)), 1, "SAs")
-    own.run("ip", "link", "add", "type", "espah")
+    own.run("ip", "link", "add", "type", "espah-tap")
     Espah.flush(own)
     with container() as box:
         lines = "\n".join(command for command in COMMANDS if command.startswith(("sa add", "policy add")))
         box.enter(CLI, "-b", "-", stdin=lines + "\n")
         for command in "sa list", "policy list", "stats", "explain out 10.0.0.1 10.0.0.2":
             box.enter(CLI, *command.split())
-        box.enter("ip", "link", "add", "type", "espah")
+        box.enter("ip", "link", "add", "type", "espah-tap")
         lab.true(SENTENCE in box.cli("sa list"), "it sees what root made")
         box.enter(CLI, "flush")
 
@@ -189,7 +189,7 @@ def allowed():
         for command in COMMANDS:
             answer = box.run(f"{CLI} {command} && echo good")
             lab.true(answer.endswith("good"), f"{command}: {answer}")
-        lab.equal(box.run("ip link add type espah && echo good"), "good", "a device")
+        lab.equal(box.run("ip link add type espah-tap && echo good"), "good", "a device")
     as_nobody(lambda link: (raw.populate(link), link.dump(raw.SA_GET), None)[2])
 
 

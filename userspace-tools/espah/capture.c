@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "link.h"
+#include "tap.h"
 #include "parse.h"
 #include "queue.h"
 
@@ -24,8 +24,8 @@ const char capture_help[] =
 	"A line has the direction (In, Out), then, in the place of a link-layer address, the SPI and\n"
 	"the last two bytes of the sequence number: 00:00:10:01:00:2a is number 42 of SPI 0x1001.\n"
 	"\n"
-	"The packets are seen on a device of kind espah, which is made for as long as it is needed.\n"
-	"To keep one for tcpdump or Wireshark: ip link add espah0 up type espah\n"
+	"The packets are seen on a device of kind espah-tap, which is made while it is needed.\n"
+	"To keep one for tcpdump or Wireshark: ip link add espah0 up type espah-tap\n"
 	"\n"
 	"Examples:\n"
 	"  espah capture spi 0x1001\n"
@@ -111,7 +111,7 @@ static bool takes_value(const char *option)
 #define EXTRA_WORDS 16
 
 /* Builds the tcpdump command: options for our device, then @args; the filter includes the SPI. */
-static void write_argv(char **argv, const struct link *link, const char *dir, const char *spi,
+static void write_argv(char **argv, const struct tap *tap, const char *dir, const char *spi,
 		       struct args *args)
 {
 	static const char *const always[] = { "tcpdump", "-n", "-e", "-p", "-l", "-U", "-i" };
@@ -121,7 +121,7 @@ static void write_argv(char **argv, const struct link *link, const char *dir, co
 
 	for (i = 0; i < ARRAY_SIZE(always); i++)
 		*arg++ = always[i];
-	*arg++ = link->name;
+	*arg++ = tap->name;
 	if (dir) {
 		*arg++ = "-Q";
 		*arg++ = dir;
@@ -147,7 +147,7 @@ int cmd_capture(struct cli *cli, struct args *args)
 {
 	const char *dir = NULL, *word;
 	char spi_filter[40] = "";
-	struct link link;
+	struct tap tap;
 	uint32_t spi;
 	char **argv;
 	int status;
@@ -179,11 +179,11 @@ int cmd_capture(struct cli *cli, struct args *args)
 		error("memory ran out");
 		return STATUS_REFUSED;
 	}
-	status = link_open(&link);
+	status = tap_open(cli, &tap);
 	if (!status) {
-		write_argv(argv, &link, dir, *spi_filter ? spi_filter : NULL, args);
+		write_argv(argv, &tap, dir, *spi_filter ? spi_filter : NULL, args);
 		status = run_tcpdump(argv);
-		link_close();
+		tap_close(cli);
 		restore_signals();
 	}
 	free(argv);

@@ -23,7 +23,8 @@ struct queue;
 
 /**
  * struct cli - global options and the connection to the kernel
- * @nl: the netlink socket, NULL until first use
+ * @nl: the connection to the module, NULL until first use
+ * @route: the connection to rtnetlink, NULL until first use
  * @queue: requests in progress, NULL until first use
  * @json: print JSON
  * @batch: commands come from a file; requests are collected and sent together
@@ -35,6 +36,7 @@ struct queue;
  */
 struct cli {
 	struct nl *nl;
+	struct nl *route;
 	struct queue *queue;
 	bool json;
 	bool batch;
@@ -95,6 +97,7 @@ static inline bool same(const char *a, const char *b)
 /* one file per command */
 int cmd_sa(struct cli *cli, struct args *args);
 int cmd_policy(struct cli *cli, struct args *args);
+int cmd_link(struct cli *cli, struct args *args);
 int cmd_default(struct cli *cli, struct args *args);
 int cmd_config(struct cli *cli, struct args *args);
 int cmd_show(struct cli *cli, struct args *args);
@@ -107,8 +110,8 @@ int cmd_explain(struct cli *cli, struct args *args);
 int cmd_flush(struct cli *cli, struct args *args);
 int cmd_version(struct cli *cli, struct args *args);
 
-extern const char sa_help[], policy_help[], default_help[], config_help[], show_help[];
-extern const char stats_help[];
+extern const char sa_help[], policy_help[], link_help[], default_help[], config_help[];
+extern const char show_help[], stats_help[];
 extern const char monitor_help[], capture_help[], algo_help[], explain_help[], flush_help[];
 extern const char export_help[], version_help[];
 

@@ -23,7 +23,8 @@ const char explain_help[] =
 	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped; and\n"
 	"of the policies that come first but do not match, the eight that differ least. SRC and DST\n"
 	"are the addresses inside the tunnel. 'out' is meant if no direction is given; without 'dev'\n"
-	"no policy with a device is met.\n"
+	"no policy with a device is met. With a device of kind espah, the packet is routed into\n"
+	"it, or came by its SAs, and meets the policies with its if-id.\n"
 	"'reason' tells what a drop reason of 'espah stats' means, and what to check.\n"
 	"\n"
 	"Examples:\n"
@@ -31,7 +32,8 @@ const char explain_help[] =
 	"  espah explain in 10.2.0.9 10.1.0.5 udp sport 53\n"
 	"  espah explain 10.1.0.5 10.2.0.9 icmp type 8 code 0\n"
 	"  espah explain reason no_spi\n"
-	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n";
+	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n"
+	"  espah explain 10.1.0.5 10.2.0.9 dev ipsec0\n";
 
 /** struct field - a field of a flow; @value is unused for fields without a number */
 struct field {
@@ -206,7 +208,7 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 {
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1];
 	const char *dir = word_of(WORD_DIR, flow->dir);
-	char sel_text[SELECTOR_TEXT_MAX], verdict[SELECTOR_TEXT_MAX + 40];
+	char sel_text[SELECTOR_TEXT_MAX], verdict[SELECTOR_TEXT_MAX + 40], if_id[IF_ID_TEXT_MAX];
 	struct selector sel;
 
 	if (!tb[ESPAH_EXPLAIN_POLICY]) {
@@ -215,10 +217,11 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 	} else {
 		attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
 		selector_get(policy[ESPAH_POLICY_SELECTOR], &sel);
-		printf("Policy %u (priority %u, %s) is the first that matches: %s.\n",
+		printf("Policy %u (priority %u, %s%s) is the first that matches: %s.\n",
 		       attr_u32(policy[ESPAH_POLICY_ID], 0),
 		       attr_u32(policy[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT),
 		       selector_text(&sel, sel_text),
+		       if_id_text(policy[ESPAH_POLICY_IF_ID], if_id),
 		       policy_verdict(policy, verdict, sizeof(verdict)));
 	}
 	if (tb[ESPAH_EXPLAIN_EXEMPT])
@@ -258,7 +261,7 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 {
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
 	bool out = flow->dir == ESPAH_DIR_OUT;
-	char line[320];
+	char line[SA_LINE_MAX];
 	unsigned int i;
 
 	for (i = 0; i < ESPAH_BUNDLE_MAX && sas[i]; i++) {
@@ -297,6 +300,7 @@ static const struct {
 	{ ESPAH_WHY_OPAQUE, "opaque", "opaque ports (fragments)" },
 	{ ESPAH_WHY_MARK, "mark", "mark" },
 	{ ESPAH_WHY_IFINDEX, "dev", "device" },
+	{ ESPAH_WHY_IF_ID, "if_id", "if-id (it is for another device of kind espah, or for none)" },
 };
 
 static void print_passed(const struct nlmsghdr *nlh, uint32_t count, bool clear)

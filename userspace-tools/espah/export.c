@@ -15,6 +15,7 @@
 
 const char export_help[] =
 	"espah export wireshark FILE --show-keys [in|out] [spi SPI] [src ADDR] [dst ADDR] [reqid N]\n"
+	"    [if-id N]\n"
 	"\n"
 	"Writes SAs with their keys as the table with which Wireshark decrypts a capture of the wire.\n"
 	"FILE is 'esp_sa' in a configuration folder of Wireshark (~/.config/wireshark), and is made\n"
@@ -164,7 +165,7 @@ struct table_file {
 static int write_line(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nlattr *tb[ESPAH_SA_MAX + 1];
-	char line[WIRESHARK_LINE_MAX], name[320];
+	char line[WIRESHARK_LINE_MAX], name[SA_LINE_MAX];
 	struct table_file *file = data;
 	const char *why;
 
@@ -293,7 +294,7 @@ int cmd_export(struct cli *cli, struct args *args)
 		return STATUS_USAGE;
 	}
 	status = sa_read(cli, args, "export", SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_REQID |
-			 SA_SHOW_KEYS, 0, &sa);
+			 SA_IF_ID | SA_SHOW_KEYS, 0, &sa);
 	if (status)
 		return status;
 	if (!(sa.given & SA_SHOW_KEYS)) {

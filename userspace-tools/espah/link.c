@@ -1,199 +1,313 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The network device of kind "espah". Captures share it. The last capture to end
- * deletes the device if a capture created it. The alias of the device records that.
- */
+/* espah link: network devices of kind "espah". */
 #include <errno.h>
-#include <fcntl.h>
+#include <net/if.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <libmnl/libmnl.h>
-#include <linux/rtnetlink.h>
+#include <linux/espah.h>
 
-#include "attr.h"
-#include "cli.h"
 #include "link.h"
+#include "queue.h"
 
-#define KIND "espah"
-#define ALIAS "made by espah capture"
+#define CARRIER_HELP \
+	"  carrier     it has a carrier only while it has an outbound SA\n"
 
-/* The file of the network namespace. Each capture holds a shared lock on it until it ends. */
-static int lock = -1;
+const char link_help[] =
+	"espah link [COMMAND]: network devices that packets are routed into, to be protected\n"
+	"\n"
+	"  add NAME if-id N [dev LINK] [mtu N] [carrier] [up]\n"
+	"  set NAME [dev LINK|nodev] [mtu N] [carrier|nocarrier] [up|down]\n"
+	"  del NAME\n"
+	"  show NAME\n"
+	"  list\n"
+	"The SAs and policies with the same if-id belong to the device. A packet that is routed\n"
+	"into it meets these policies alone. 'espah link' is the list.\n"
+	"\n"
+	"'espah link COMMAND --help' says more. Example:\n"
+	"  espah link add ipsec0 if-id 42 up\n"
+	"  ip route add 10.2.0.0/16 dev ipsec0\n";
 
-static int see(const struct nlmsghdr *nlh, void *data)
+static const char add_help[] =
+	"espah link add NAME if-id N [dev LINK] [mtu N] [carrier] [up]\n"
+	"\n"
+	"Adds a network device. It is down unless the word 'up' is given.\n"
+	"  if-id N     its number: 'if-id N' of its SAs and policies\n"
+	"  dev LINK    outer packets leave by this device, so that their route never leads back\n"
+	"              into the device itself (default: by the route to the peer)\n"
+	"  mtu N       bytes, 68 to 65535\n"
+	CARRIER_HELP
+	"'ip link set NAME netns ...' moves it into another network namespace. Its SAs, policies\n"
+	"and outer packets stay in the one where it was made.\n"
+	"\n"
+	"Example:\n"
+	"  espah link add ipsec0 if-id 42 dev eth0 up\n"
+	"  espah policy add both any4 any if-id 42 protect tunnel 192.0.2.1 198.51.100.7 reqid 7\n";
+
+static const char set_help[] =
+	"espah link set NAME [dev LINK|nodev] [mtu N] [carrier|nocarrier] [up|down]\n"
+	"\n"
+	"Changes a device; what is not named stays.\n"
+	"  dev LINK    outer packets leave by this device; nodev: by the route to the peer\n"
+	CARRIER_HELP
+	"  nocarrier   it always has one\n"
+	"\n"
+	"Example:\n"
+	"  espah link set ipsec0 nodev carrier\n";
+
+static const char del_help[] =
+	"espah link del NAME\n"
+	"\n"
+	"Deletes a device of kind espah. Its SAs and policies stay.\n"
+	"\n"
+	"Example:\n"
+	"  espah link del ipsec0\n";
+
+static const char show_link_help[] =
+	"espah link show NAME\n"
+	"\n"
+	"Prints a device with its counters.\n"
+	"\n"
+	"Example:\n"
+	"  espah link show ipsec0\n";
+
+static const char list_help[] =
+	"espah link [list]\n"
+	"\n"
+	"Prints the devices of kind espah.\n"
+	"\n"
+	"Example:\n"
+	"  espah -j link list\n";
+
+/* Carries out the earlier commands of a batch. Return: the connection; NULL: *@status says why. */
+static struct nl *ready(struct cli *cli, int *status)
 {
-	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *tb[IFLA_MAX + 1] = { 0 }, *kind[IFLA_INFO_MAX + 1], *attr;
-	struct link *link = data;
+	struct nl *nl;
 
-	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*info))
-		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*info))
-		if (mnl_attr_get_type(attr) <= IFLA_MAX)
-			tb[mnl_attr_get_type(attr)] = attr;
-	attr_nest(tb[IFLA_LINKINFO], kind, IFLA_INFO_MAX);
-	/* prefer a device that is up: it is the one that shows packets */
-	if (strcmp(attr_string(kind[IFLA_INFO_KIND], ""), KIND) || link->up)
-		return MNL_CB_OK;
-	link->index = info->ifi_index;
-	link->up = info->ifi_flags & IFF_UP;
-	link->ours = !strcmp(attr_string(tb[IFLA_IFALIAS], ""), ALIAS);
-	snprintf(link->name, sizeof(link->name), "%s", attr_string(tb[IFLA_IFNAME], ""));
-	return MNL_CB_OK;
-}
-
-/* Sends a request and reads its answer. Return: 0 or an errno. */
-static int ask(struct mnl_socket *sock, struct nlmsghdr *nlh, struct link *link)
-{
-	char buf[32768];
-	ssize_t size;
-	int ret = MNL_CB_OK;
-
-	nlh->nlmsg_flags |= NLM_F_REQUEST;
-	if (mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0)
-		return errno;
-	while (ret > MNL_CB_STOP) {
-		size = mnl_socket_recvfrom(sock, buf, sizeof(buf));
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < 0)
-			return errno;
-		ret = mnl_cb_run(buf, size, 0, mnl_socket_get_portid(sock), see, link);
-	}
-	return ret < 0 ? errno : 0;
-}
-
-static struct ifinfomsg *start(struct nlmsghdr **nlh, void *buf, uint16_t type, uint16_t flags)
-{
-	struct ifinfomsg *info;
-
-	*nlh = mnl_nlmsg_put_header(buf);
-	(*nlh)->nlmsg_type = type;
-	(*nlh)->nlmsg_flags = flags;
-	info = mnl_nlmsg_put_extra_header(*nlh, sizeof(*info));
-	info->ifi_family = AF_UNSPEC;
-	return info;
-}
-
-static int find(struct mnl_socket *sock, struct link *link)
-{
-	char buf[256];
-	struct nlmsghdr *nlh;
-
-	memset(link, 0, sizeof(*link));
-	start(&nlh, buf, RTM_GETLINK, NLM_F_DUMP);
-	return ask(sock, nlh, link);
-}
-
-static int add(struct mnl_socket *sock)
-{
-	char buf[256];
-	struct nlmsghdr *nlh;
-	struct nlattr *nest;
-
-	start(&nlh, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
-	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
-	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, KIND);
-	mnl_attr_nest_end(nlh, nest);
-	return ask(sock, nlh, NULL);
-}
-
-/* Sets the device up. If it is new, also sets the alias that marks it as created by a capture. */
-static int set(struct mnl_socket *sock, const struct link *link, bool made)
-{
-	char buf[256];
-	struct nlmsghdr *nlh;
-	struct ifinfomsg *info;
-
-	info = start(&nlh, buf, RTM_SETLINK, NLM_F_ACK);
-	info->ifi_index = link->index;
-	info->ifi_flags = info->ifi_change = IFF_UP;
-	if (made)
-		mnl_attr_put_str(nlh, IFLA_IFALIAS, ALIAS);
-	return ask(sock, nlh, NULL);
-}
-
-static int del(struct mnl_socket *sock, const struct link *link)
-{
-	char buf[256];
-	struct nlmsghdr *nlh;
-	struct ifinfomsg *info;
-
-	info = start(&nlh, buf, RTM_DELLINK, NLM_F_ACK);
-	info->ifi_index = link->index;
-	return ask(sock, nlh, NULL);
-}
-
-static struct mnl_socket *connect_route(void)
-{
-	struct mnl_socket *sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-
-	if (sock && !mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID))
-		return sock;
-	error("no netlink socket can be opened: %s", strerror(errno));
-	if (sock)
-		mnl_socket_close(sock);
-	return NULL;
-}
-
-static void unlock(void)
-{
-	if (lock >= 0)
-		close(lock);
-	lock = -1;
+	*status = queue_barrier(cli);
+	if (*status)
+		return NULL;
+	nl = nl_route(cli);
+	if (!nl)
+		*status = STATUS_REFUSED;
+	return nl;
 }
 
 /**
- * link_open() - find or create the device, and set it up
- * @link: result
- *
- * Return: a STATUS_*. After STATUS_OK the caller must call link_close().
+ * struct found - the answer to a request for one device
+ * @json: print it as JSON
+ * @print: print it
+ * @index: its index; 0: there is none
+ * @kind: its kind
  */
-int link_open(struct link *link)
-{
-	struct mnl_socket *sock = connect_route();
-	bool made = false;
-	int err;
+struct found {
+	bool json;
+	bool print;
+	int index;
+	char kind[32];
+};
 
-	if (!sock)
+static int see(const struct nlmsghdr *nlh, void *data)
+{
+	struct found *found = data;
+	struct device device;
+
+	if (!device_read(nlh, &device))
+		return 0;
+	found->index = device.info->ifi_index;
+	snprintf(found->kind, sizeof(found->kind), "%s", device_kind(&device));
+	if (!found->print || strcmp(found->kind, ESPAH_LINK_KIND))
+		return 0;
+	if (found->json)
+		json_print(link_json(&device));
+	else
+		link_print(&device);
+	return 0;
+}
+
+/* Asks for a device, which must be of kind espah. Return: a STATUS_* */
+static int find(struct nl *nl, const char *what, const char *name, struct found *found)
+{
+	const struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct nl_result result;
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+
+	nlh = device_start(nl, buf, RTM_GETLINK, NLM_F_ACK, &info);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	if (nl_ask(nl, nlh, see, found, &result))
 		return STATUS_REFUSED;
-	lock = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (lock >= 0)
-		flock(lock, LOCK_SH);
-	err = find(sock, link);
-	if (!err && !link->index) {
-		err = add(sock);
-		made = !err;
-		if (made)
-			err = find(sock, link);
+	if (result.error == ENODEV) {
+		error("there is no network device '%s' in this network namespace", name);
+		return STATUS_REFUSED;
 	}
-	if (!err && !link->up)
-		err = set(sock, link, made);
-	mnl_socket_close(sock);
-	if (!err)
+	if (result.error)
+		return nl_result_tell(what, &result);
+	if (!strcmp(found->kind, ESPAH_LINK_KIND))
 		return STATUS_OK;
-	error("the capture device cannot be created: %s",
-	      err == EPERM ? "it needs CAP_NET_ADMIN in this network namespace" :
-	      err == EOPNOTSUPP ? "the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)" :
-	      strerror(err));
-	unlock();
+	error("'%s' is not a device of kind " ESPAH_LINK_KIND "%s%s", name,
+	      *found->kind ? ", but of kind " : "", found->kind);
 	return STATUS_REFUSED;
 }
 
-/** link_close() - delete the device if a capture created it and this capture is the last one */
-void link_close(void)
+static int add(struct cli *cli, struct args *args)
 {
-	struct mnl_socket *sock = NULL;
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct nl_result result;
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
 	struct link link;
+	struct nl *nl;
+	int status;
 
-	if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB))
-		sock = connect_route();
-	if (sock) {
-		if (!find(sock, &link) && link.index && link.ours)
-			del(sock, &link);
-		mnl_socket_close(sock);
+	status = link_read(args, "link add", true, &link);
+	if (status)
+		return status;
+	nl = ready(cli, &status);
+	if (!nl)
+		return status;
+	link_info(&link, &info);
+	nlh = device_start(nl, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &info);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, link.name);
+	link_put(nlh, &link);
+	if (nl_ask(nl, nlh, NULL, NULL, &result))
+		return STATUS_REFUSED;
+	if (device_no_module(&result)) {
+		error(NL_NO_MODULE);
+		return STATUS_REFUSED;
 	}
-	unlock();
+	if (result.error == EEXIST && !result.text[0]) {
+		error("the kernel refused link add: there is a network device '%s' already",
+		      link.name);
+		return STATUS_REFUSED;
+	}
+	return nl_result_tell("link add", &result);
+}
+
+static int set(struct cli *cli, struct args *args)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct found found = { 0 };
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+	struct link link;
+	struct nl *nl;
+	int status;
+
+	status = link_read(args, "link set", false, &link);
+	if (status)
+		return status;
+	nl = ready(cli, &status);
+	if (nl)
+		status = find(nl, "link set", link.name, &found);
+	if (status)
+		return status;
+	info.ifi_index = found.index;
+	link_info(&link, &info);
+	nlh = device_start(nl, buf, RTM_NEWLINK, NLM_F_ACK, &info);
+	link_put(nlh, &link);
+	return nl_do(nl, nlh, "link set", NULL, NULL);
+}
+
+static int del(struct cli *cli, struct args *args)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct found found = { 0 };
+	char buf[NL_REQUEST_MAX];
+	const char *name;
+	struct nl *nl;
+	int status;
+
+	if (link_name(args, "link del", &name) || args_end(args, "link del"))
+		return STATUS_USAGE;
+	nl = ready(cli, &status);
+	if (nl)
+		status = find(nl, "link del", name, &found);
+	if (status)
+		return status;
+	info.ifi_index = found.index;
+	return nl_do(nl, device_start(nl, buf, RTM_DELLINK, NLM_F_ACK, &info), "link del", NULL,
+		     NULL);
+}
+
+static int show(struct cli *cli, struct args *args)
+{
+	struct found found = { .json = cli->json, .print = true };
+	const char *name;
+	struct nl *nl;
+	int status;
+
+	if (link_name(args, "link show", &name) || args_end(args, "link show"))
+		return STATUS_USAGE;
+	nl = ready(cli, &status);
+	return nl ? find(nl, "link show", name, &found) : status;
+}
+
+/* The devices as a JSON array or a table. */
+struct links {
+	bool json;
+	struct json_list list;
+	struct table table;
+};
+
+static int list_one(const struct nlmsghdr *nlh, void *data)
+{
+	struct links *links = data;
+	struct device device;
+
+	/* a kernel without the module does not know the kind, and describes all devices */
+	if (!device_read(nlh, &device) || strcmp(device_kind(&device), ESPAH_LINK_KIND))
+		return 0;
+	if (links->json)
+		json_list_add(&links->list, link_json(&device));
+	else
+		link_row(&links->table, &device);
+	return ferror(stdout) ? STATUS_REFUSED : 0;
+}
+
+static int list(struct cli *cli, struct args *args)
+{
+	const struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	const struct link any = { 0 };
+	static struct links links;
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+	struct nl *nl;
+	int status;
+
+	status = args_end(args, "link list");
+	if (status)
+		return status;
+	nl = ready(cli, &status);
+	if (!nl)
+		return status;
+	nlh = device_start(nl, buf, RTM_GETLINK, NLM_F_DUMP, &info);
+	link_put(nlh, &any);
+	links.json = cli->json;
+	if (links.json)
+		json_list_start(&links.list);
+	else
+		table_start(&links.table, link_headings);
+	status = nl_dump(nl, nlh, "link list", NL_BY_IFINDEX, list_one, &links);
+	if (links.json)
+		json_list_end(&links.list, true);
+	else
+		table_end(&links.table);
+	return status;
+}
+
+static const struct command commands[] = {
+	{ "add", add, "add a device", add_help },
+	{ "set", set, "change a device", set_help },
+	{ "del", del, "delete a device", del_help },
+	{ "show", show, "print a device", show_link_help },
+	{ "list", list, "print the devices", list_help },
+	{ 0 }
+};
+
+/** cmd_link() - espah link */
+int cmd_link(struct cli *cli, struct args *args)
+{
+	if (!args_peek(args))
+		return list(cli, args);
+	return command_run(commands, "espah link", link_help, cli, args);
 }

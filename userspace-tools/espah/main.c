@@ -13,6 +13,7 @@
 static const struct command commands[] = {
 	{ "sa", cmd_sa, "security associations: keys and counters of one direction", NULL },
 	{ "policy", cmd_policy, "which packets are protected, passed or discarded", NULL },
+	{ "link", cmd_link, "network devices that packets are routed into, to be protected", NULL },
 	{ "default", cmd_default, "what happens to packets that no policy matches", default_help },
 	{ "config", cmd_config, "settings of the network namespace", config_help },
 	{ "show", cmd_show, "policies, SAs and counters on one screen", show_help },
@@ -204,6 +205,7 @@ int main(int argc, char **argv)
 	status = run(&cli, &args);
 	queue_free(cli.queue);
 	nl_close(cli.nl);
+	nl_close(cli.route);
 	if ((fflush(stdout) || ferror(stdout)) && !status) {
 		error("the output cannot be written: %s", strerror(errno));
 		status = STATUS_REFUSED;

@@ -63,28 +63,49 @@ static void sa_flushed(const struct nlattr **tb, char *buf, size_t size, json_t 
 			  NULL;
 	const char *proto = tb[ESPAH_SA_PROTO] ?
 			    word_of(WORD_PROTO, attr_u8(tb[ESPAH_SA_PROTO], 0xff)) : NULL;
-	uint32_t reqid = attr_u32(tb[ESPAH_SA_REQID], 0);
+	static const struct {
+		uint8_t attr;
+		const char *word;
+		const char *key;
+	} numbers[] = {
+		{ ESPAH_SA_REQID, "reqid", "reqid" }, { ESPAH_SA_IF_ID, "if-id", "if_id" },
+	};
+	char vrf[DEV_TEXT_MAX];
+	unsigned int i;
 	int used = snprintf(buf, size, "all%s%s%s%s", dir ? " " : "", dir ? dir : "",
 			    proto ? " " : "", proto ? proto : "");
 
-	if (tb[ESPAH_SA_REQID])
-		snprintf(buf + used, size - used, " reqid %u", reqid);
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (tb[numbers[i].attr])
+			used += snprintf(buf + used, size - used, " %s %u", numbers[i].word,
+					 attr_u32(tb[numbers[i].attr], 0));
+	if (tb[ESPAH_SA_VRF])
+		snprintf(buf + used, size - used, " vrf %s",
+			 dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf));
 	if (object && dir)
 		json_set(object, "dir", json_string(dir));
 	if (object && proto)
 		json_set(object, "proto", json_string(proto));
-	if (object && tb[ESPAH_SA_REQID])
-		json_set(object, "reqid", json_integer(reqid));
+	for (i = 0; object && i < ARRAY_SIZE(numbers); i++)
+		if (tb[numbers[i].attr])
+			json_set(object, numbers[i].key,
+				 json_integer(attr_u32(tb[numbers[i].attr], 0)));
+	if (object && tb[ESPAH_SA_VRF])
+		json_set(object, "vrf", json_string(vrf));
 }
 
 static void policy_flushed(const struct nlattr **tb, char *buf, size_t size, json_t *object)
 {
 	const char *dir = tb[ESPAH_POLICY_DIR] ?
 			  word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff)) : NULL;
+	char if_id[IF_ID_TEXT_MAX];
 
-	snprintf(buf, size, "all%s%s", dir ? " " : "", dir ? dir : "");
+	snprintf(buf, size, "all%s%s%s", dir ? " " : "", dir ? dir : "",
+		 if_id_text(tb[ESPAH_POLICY_IF_ID], if_id));
 	if (object && dir)
 		json_set(object, "dir", json_string(dir));
+	if (object && tb[ESPAH_POLICY_IF_ID])
+		json_set(object, "if_id", json_integer(attr_u32(tb[ESPAH_POLICY_IF_ID], 0)));
 }
 
 static void acquire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *object)
@@ -93,18 +114,22 @@ static void acquire(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *
 	char flow_text[SELECTOR_TEXT_MAX], tmpl_text[SELECTOR_TEXT_MAX], text[SELECTOR_TEXT_MAX];
 	struct template tmpl[ESPAH_BUNDLE_MAX];
 	struct selector flow, wanted;
+	char if_id[IF_ID_TEXT_MAX];
 	json_t *inner;
 
 	attr_table(nlh, tb, ESPAH_ACQUIRE_MAX);
 	template_get(tb[ESPAH_ACQUIRE_TEMPLATE], tmpl);
 	selector_get(tb[ESPAH_ACQUIRE_FLOW], &flow);
 	selector_get(tb[ESPAH_ACQUIRE_SELECTOR], &wanted);
-	snprintf(buf, size, "policy %u has no SA for %s; it needs %s for %s",
+	snprintf(buf, size, "policy %u has no SA for %s; it needs %s%s for %s",
 		 attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0), selector_text(&flow, flow_text),
-		 template_text(tmpl, tmpl_text), selector_text(&wanted, text));
+		 template_text(tmpl, tmpl_text), if_id_text(tb[ESPAH_ACQUIRE_IF_ID], if_id),
+		 selector_text(&wanted, text));
 	if (!object)
 		return;
 	json_set(object, "policy", json_integer(attr_u32(tb[ESPAH_ACQUIRE_POLICY_ID], 0)));
+	if (tb[ESPAH_ACQUIRE_IF_ID])
+		json_set(object, "if_id", json_integer(attr_u32(tb[ESPAH_ACQUIRE_IF_ID], 0)));
 	json_set(object, "template", template_json(tmpl));
 	inner = json_object();
 	selector_json(&flow, inner);

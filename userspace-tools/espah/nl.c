@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The netlink socket: requests, answers, dumps, events. */
+/* The netlink sockets: requests, answers, dumps, events. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <linux/espah.h>
+#include <linux/rtnetlink.h>
 
 #include "nl.h"
 
@@ -21,15 +22,15 @@ static void set_option(struct nl *nl, int option)
 	mnl_socket_setsockopt(nl->sock, option, &one, sizeof(one));
 }
 
-static int open_socket(struct nl *nl)
+static int open_socket(struct nl *nl, int protocol)
 {
 	int want = RCVBUF_WANTED;
 	socklen_t size = sizeof(nl->rcvbuf);
 	int fd;
 
-	nl->sock = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
+	nl->sock = mnl_socket_open2(protocol, SOCK_CLOEXEC);
 	if (!nl->sock || mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID) < 0) {
-		error("no generic-netlink socket can be opened: %s", strerror(errno));
+		error("no netlink socket can be opened: %s", strerror(errno));
 		return -1;
 	}
 	set_option(nl, NETLINK_EXT_ACK);
@@ -62,10 +63,28 @@ static int find_family(struct nl *nl)
 	if (nl_ask(nl, nlh, family_cb, &nl->family, &result))
 		return -1;
 	if (result.error == ENOENT || (!result.error && !nl->family.id)) {
-		error("the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)");
+		error(NL_NO_MODULE);
 		return -1;
 	}
 	return nl_result_tell("the lookup of the family 'espah'", &result) ? -1 : 0;
+}
+
+/* Return: a connection, or NULL after printing an error. */
+static struct nl *connect_to(int protocol)
+{
+	struct nl *nl = calloc(1, sizeof(*nl));
+
+	if (nl)
+		nl->rx = malloc(RX_SIZE);
+	if (!nl || !nl->rx) {
+		error("memory ran out");
+		free(nl);
+		return NULL;
+	}
+	if (!open_socket(nl, protocol))
+		return nl;
+	nl_close(nl);
+	return NULL;
 }
 
 /**
@@ -80,20 +99,21 @@ struct nl *nl_get(struct cli *cli)
 
 	if (cli->nl)
 		return cli->nl;
-	nl = calloc(1, sizeof(*nl));
-	if (nl)
-		nl->rx = malloc(RX_SIZE);
-	if (!nl || !nl->rx) {
-		error("memory ran out");
-		free(nl);
-		return NULL;
-	}
-	if (open_socket(nl) || find_family(nl)) {
+	nl = connect_to(NETLINK_GENERIC);
+	if (nl && find_family(nl)) {
 		nl_close(nl);
 		return NULL;
 	}
 	cli->nl = nl;
 	return nl;
+}
+
+/** nl_route() - the same for the connection to rtnetlink, which needs no module */
+struct nl *nl_route(struct cli *cli)
+{
+	if (!cli->route)
+		cli->route = connect_to(NETLINK_ROUTE);
+	return cli->route;
 }
 
 /** nl_close() - close and free; @nl may be NULL */
@@ -161,7 +181,8 @@ static int read_answer(struct nl *nl, const struct nlmsghdr *request, nl_cb cb, 
 			if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
 				*interrupted = true;
 			if (nlh->nlmsg_type == NLMSG_ERROR || nlh->nlmsg_type == NLMSG_DONE) {
-				nl_result_read(nlh, request, result);
+				/* only the family's attributes have names in nl_error.c */
+				nl_result_read(nlh, nl->family.id ? request : NULL, result);
 				return 0;
 			}
 			if (nlh->nlmsg_type < NLMSG_MIN_TYPE || !cb)
@@ -227,15 +248,24 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static uint32_t id_of(const struct nlmsghdr *nlh, uint16_t id_attr)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *tb[64];
+
+	if (id_attr == NL_BY_IFINDEX)
+		return mnl_nlmsg_get_payload_len(nlh) < sizeof(*info) ? 0 : info->ifi_index;
+	attr_table(nlh, tb, ARRAY_SIZE(tb) - 1);
+	return attr_u32(tb[id_attr], 0);
+}
+
 static int see(const struct nlmsghdr *nlh, void *data)
 {
-	const struct nlattr *tb[64];
 	struct seen *seen = data;
 	uint32_t id;
 
 	if (seen->attr) {
-		attr_table(nlh, tb, ARRAY_SIZE(tb) - 1);
-		id = attr_u32(tb[seen->attr], 0);
+		id = id_of(nlh, seen->attr);
 		if (seen->sorted && bsearch(&id, seen->id, seen->sorted, sizeof(id), by_id))
 			return 0;
 		if (seen->count == seen->room) {
@@ -259,7 +289,7 @@ static int see(const struct nlmsghdr *nlh, void *data)
  * @nl: connection
  * @nlh: the request, with NLM_F_DUMP
  * @what: the command, for errors
- * @id_attr: u32 attribute that identifies an object; 0: the list never changes
+ * @id_attr: u32 attribute that identifies an object, or NL_BY_IFINDEX; 0: the list never changes
  * @cb: handles each object once, as it arrives
  * @data: for @cb
  *

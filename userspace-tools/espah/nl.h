@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The netlink socket: requests, answers, dumps, events. */
+/* The netlink sockets: requests, answers, dumps, events. */
 #ifndef ESPAH_NL_H
 #define ESPAH_NL_H
 
@@ -9,10 +9,17 @@
 /** NL_REQUEST_MAX - bytes: buffer size for any request */
 #define NL_REQUEST_MAX 8192
 
+/** NL_NO_MODULE - error message */
+#define NL_NO_MODULE \
+	"the kernel module is not loaded (insmod module/espah.ko, or modprobe espah)"
+
+/** NL_BY_IFINDEX - nl_dump() of network devices, which no attribute identifies */
+#define NL_BY_IFINDEX UINT16_MAX
+
 /**
- * struct nl - a socket connected to the family
+ * struct nl - a socket connected to the family, or to rtnetlink
  * @sock: socket of libmnl
- * @family: ID and groups of the family
+ * @family: ID and groups of the family; rtnetlink: empty
  * @seq: sequence number of the last request
  * @rcvbuf: bytes of answers that the kernel may queue for the socket
  * @rx: receive buffer
@@ -39,6 +46,7 @@ struct nl_result {
 typedef int (*nl_cb)(const struct nlmsghdr *nlh, void *data);
 
 struct nl *nl_get(struct cli *cli);
+struct nl *nl_route(struct cli *cli);
 void nl_close(struct nl *nl);
 struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags);
 int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_cb cb, void *data, struct nl_result *result);

@@ -64,6 +64,17 @@ int parse_u32(const char *what, const char *word, uint32_t *value)
 	return 0;
 }
 
+/** parse_if_id() - read the number of a device. Return: 0, or -1 after printing an error */
+int parse_if_id(const char *word, uint32_t *if_id)
+{
+	uint64_t n;
+
+	if (parse_number("if-id", word, 1, UINT32_MAX, &n))
+		return -1;
+	*if_id = n;
+	return 0;
+}
+
 /** parse_label() - check a label: printable ASCII, as the kernel accepts */
 int parse_label(const char *word, const char **label)
 {
@@ -226,8 +237,15 @@ int parse_proto(const char *word, uint8_t *proto)
 	return 0;
 }
 
-/** parse_mark() - read MARK or MARK/MASK. Return: 0, or -1 after printing an error */
-int parse_mark(const char *word, struct mark *mark)
+/**
+ * parse_mark() - read MARK or MARK/MASK
+ * @what: the keyword before the mark, for the error
+ * @word: the word that was typed
+ * @mark: result
+ *
+ * Return: 0, or -1 after printing an error.
+ */
+int parse_mark(const char *what, const char *word, struct mark *mark)
 {
 	const char *slash = strchr(word, '/');
 	uint64_t value = 0, mask = UINT32_MAX;
@@ -238,8 +256,8 @@ int parse_mark(const char *word, struct mark *mark)
 		memcpy(first, word, size);
 	if (!number_read(first, &value) || value > UINT32_MAX ||
 	    (slash && (!number_read(slash + 1, &mask) || mask > UINT32_MAX || !mask))) {
-		error("'mark' cannot be '%s'; it is a number such as 7 or 0x20, or with a mask 0x20/0xf0",
-		      word);
+		error("'%s' cannot be '%s'; it is a number such as 7 or 0x20, or with a mask 0x20/0xf0",
+		      what, word);
 		return -1;
 	}
 	if (value & ~mask) {

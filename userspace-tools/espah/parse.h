@@ -30,7 +30,7 @@ struct prefix {
 /** DEV_TEXT_MAX - bytes: buffer size for the name of a network device */
 #define DEV_TEXT_MAX 17
 
-/** struct mark - a packet mark, compared in the bits of @mask; @mask 0: any mark */
+/** struct mark - a packet mark, compared or set in the bits of @mask; @mask 0: any mark */
 struct mark {
 	uint32_t value;
 	uint32_t mask;
@@ -66,12 +66,13 @@ static inline int digit_read(char c)
 bool number_read(const char *word, uint64_t *value);
 int parse_number(const char *what, const char *word, uint64_t min, uint64_t max, uint64_t *value);
 int parse_u32(const char *what, const char *word, uint32_t *value);
+int parse_if_id(const char *word, uint32_t *if_id);
 int parse_label(const char *word, const char **label);
 int parse_spi(const char *what, const char *word, uint32_t *spi);
 int parse_addr(const char *what, const char *word, struct addr *addr);
 int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint8_t *family);
 int parse_proto(const char *word, uint8_t *proto);
-int parse_mark(const char *word, struct mark *mark);
+int parse_mark(const char *what, const char *word, struct mark *mark);
 const char *mark_text(const struct mark *mark, char buf[24]);
 int parse_dev(const char *word, uint32_t *index);
 const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX]);

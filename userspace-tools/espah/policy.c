@@ -15,7 +15,9 @@
 	"  opaque            only fragments, other than the first, whose ports cannot be known\n" \
 	"  mark M[/MASK]     of the packet, as SO_MARK or nft set it; such as 7 or 0x20/0xf0\n" \
 	"  dev NAME          it leaves by this network device, or came by it; a VRF is all its devices\n" \
-	"  priority N        lower is looked at first (default 1000)\n"
+	"  priority N        lower is looked at first (default 1000)\n" \
+	"  if-id N           only packets that are routed into the device of kind espah with\n" \
+	"                    this number, or came by its SAs; other policies do not match them\n"
 
 const char policy_help[] =
 	"espah policy COMMAND: which packets are protected, passed or discarded\n"
@@ -23,10 +25,10 @@ const char policy_help[] =
 	"  add|replace in|out|both SRC DST [SELECT...] ACTION\n"
 	"  del|get id N\n"
 	"  del|get in|out|both SRC DST [SELECT...]\n"
-	"  list [in|out]\n"
-	"  flush [in|out]\n"
+	"  list [in|out] [if-id N]\n"
+	"  flush [in|out] [if-id N]\n"
 	"SELECT is [proto] P, sport A[-B], dport A[-B], type A[-B], code A[-B], opaque, mark M[/MASK],\n"
-	"dev NAME or priority N; ACTION is one of\n"
+	"dev NAME, priority N or if-id N; ACTION is one of\n"
 	"  bypass\n"
 	"  discard [unreach]\n"
 	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [vrf NAME] [mss auto|off|N]\n"
@@ -40,13 +42,13 @@ const char policy_help[] =
 static const char add_help[] =
 	"espah policy add|replace in|out|both SRC DST [SELECT...] ACTION\n"
 	"\n"
-	"Adds a policy. 'replace' puts it in the place of one with the same direction, selector\n"
-	"and priority, which keeps its id, without a moment in between. 'in' covers forwarded\n"
-	"packets too. 'both' adds the outbound policy as written and the inbound one with all\n"
-	"sides swapped (but the same ICMP types).\n"
+	"Adds a policy. 'replace' puts it in the place of one with the same direction, selector,\n"
+	"priority and if-id, which keeps its id, without a moment in between. 'in' covers\n"
+	"forwarded packets too. 'both' adds the outbound policy as written and the inbound one\n"
+	"with all sides swapped (but the same ICMP types).\n"
 	SELECTOR_HELP
 	"ACTION is one of\n"
-	"  bypass            let it pass in the clear\n"
+	"  bypass            let it pass in the clear; not with if-id\n"
 	"  discard [unreach] drop it; with unreach, and out, tell the sender by ICMP\n"
 	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [vrf NAME] [mss auto|off|N]\n"
 	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [vrf NAME] [mss auto|off|N]\n"
@@ -91,18 +93,18 @@ static const char get_help[] =
 	"  espah policy get id 3\n";
 
 static const char list_help[] =
-	"espah policy list [in|out]\n"
+	"espah policy list [in|out] [if-id N]\n"
 	"\n"
-	"Prints the policies.\n"
+	"Prints the policies, or those of a direction or of a device of kind espah.\n"
 	"\n"
 	"Example:\n"
 	"  espah -j policy list out\n";
 
 static const char flush_policy_help[] =
-	"espah policy flush [in|out]\n"
+	"espah policy flush [in|out] [if-id N]\n"
 	"\n"
-	"Deletes all policies, or those of a direction. What they protected goes in the clear\n"
-	"afterwards, unless the default action is discard.\n"
+	"Deletes all policies, or those of a direction or of a device of kind espah. What they\n"
+	"protected goes in the clear afterwards, unless the default action is discard.\n"
 	"\n"
 	"Example:\n"
 	"  espah policy flush in\n";
@@ -138,7 +140,7 @@ static void take_back(struct cli *cli, const struct nlmsghdr *added)
 		uint16_t type = mnl_attr_get_type(attr);
 
 		if (type == ESPAH_POLICY_DIR || type == ESPAH_POLICY_SELECTOR ||
-		    type == ESPAH_POLICY_PRIORITY)
+		    type == ESPAH_POLICY_PRIORITY || type == ESPAH_POLICY_IF_ID)
 			mnl_attr_put(nlh, attr->nla_type, mnl_attr_get_payload_len(attr),
 				     mnl_attr_get_payload(attr));
 	}
@@ -292,33 +294,55 @@ static int get(struct cli *cli, struct args *args)
 }
 
 /* Reads the words of list and flush. Return: a STATUS_* */
-static int read_dir(struct args *args, const char *command, uint8_t *dir, bool *given)
+static int read_filter(struct args *args, const char *command, struct policy *policy)
 {
-	const char *word = args_next(args);
+	const char *word;
+	uint32_t bit;
 
-	*given = word;
-	if (word && word_parse(WORD_DIR, "direction", word, dir))
-		return STATUS_USAGE;
-	return args_end(args, command);
+	policy->given = 0;
+	while ((word = args_next(args))) {
+		bit = same(word, "if-id") ? POLICY_IF_ID : POLICY_DIR;
+		if (bit & policy->given) {
+			error("'%s' is one word too many for %s (see 'espah %s --help')", word,
+			      command, command);
+			return STATUS_USAGE;
+		}
+		policy->given |= bit;
+		if (bit == POLICY_DIR) {
+			if (word_parse(WORD_DIR, "direction", word, &policy->dir))
+				return STATUS_USAGE;
+			continue;
+		}
+		word = args_value(args, word);
+		if (!word || parse_if_id(word, &policy->if_id))
+			return STATUS_USAGE;
+	}
+	return STATUS_OK;
+}
+
+static void put_filter(struct nlmsghdr *nlh, const struct policy *policy)
+{
+	if (policy->given & POLICY_DIR)
+		mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR, policy->dir);
+	if (policy->given & POLICY_IF_ID)
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_IF_ID, policy->if_id);
 }
 
 static int list(struct cli *cli, struct args *args)
 {
 	static struct listing listing;
 	char buf[NL_REQUEST_MAX];
+	struct policy policy;
 	struct nlmsghdr *nlh;
-	uint8_t dir;
-	bool given;
 	int status;
 
-	status = read_dir(args, "policy list", &dir, &given);
+	status = read_filter(args, "policy list", &policy);
 	if (!status)
 		status = queue_ready(cli);
 	if (status)
 		return status;
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_POLICY_GET, NLM_F_DUMP);
-	if (given)
-		mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR, dir);
+	put_filter(nlh, &policy);
 	listing_start(&listing, &policy_listing, cli->json);
 	status = nl_dump(cli->nl, nlh, "policy list", ESPAH_POLICY_ID, listing_add, &listing);
 	listing_end(&listing, true);
@@ -327,12 +351,11 @@ static int list(struct cli *cli, struct args *args)
 
 static int flush(struct cli *cli, struct args *args)
 {
+	struct policy policy;
 	struct job *job;
-	uint8_t dir;
-	bool given;
 	int status;
 
-	status = read_dir(args, "policy flush", &dir, &given);
+	status = read_filter(args, "policy flush", &policy);
 	if (!status)
 		status = queue_barrier(cli);
 	if (status)
@@ -340,8 +363,7 @@ static int flush(struct cli *cli, struct args *args)
 	job = queue_add(cli, ESPAH_CMD_POLICY_FLUSH, "policy flush", 0);
 	if (!job)
 		return STATUS_REFUSED;
-	if (given)
-		mnl_attr_put_u8(job->nlh, ESPAH_POLICY_DIR, dir);
+	put_filter(job->nlh, &policy);
 	return queue_commit(cli);
 }
 

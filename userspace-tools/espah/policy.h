@@ -33,6 +33,7 @@ enum policy_word {
 	POLICY_QUEUE = 1 << 19,
 	POLICY_UNREACH = 1 << 20,
 	POLICY_VRF = 1 << 21,
+	POLICY_IF_ID = 1 << 22,
 };
 
 /**
@@ -53,6 +54,7 @@ struct policy {
 	uint32_t queue;
 	uint32_t id;
 	uint32_t priority;
+	uint32_t if_id;
 	const char *label;
 	struct template tmpl[ESPAH_BUNDLE_MAX];
 	struct selector sel;

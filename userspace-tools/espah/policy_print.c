@@ -61,7 +61,7 @@ const char *policy_verdict(const struct nlattr **tb, char *buf, size_t size)
 /** policy_line() - format one line that identifies a policy */
 void policy_line(const struct nlattr **tb, char *buf, size_t size)
 {
-	char text[SELECTOR_TEXT_MAX], verdict[SELECTOR_TEXT_MAX + 40];
+	char text[SELECTOR_TEXT_MAX], verdict[SELECTOR_TEXT_MAX + 40], if_id[IF_ID_TEXT_MAX];
 	struct selector sel;
 	int used;
 
@@ -74,6 +74,9 @@ void policy_line(const struct nlattr **tb, char *buf, size_t size)
 	if (tb[ESPAH_POLICY_PRIORITY])
 		used += snprintf(buf + used, size - used, "  priority %u",
 				 attr_u32(tb[ESPAH_POLICY_PRIORITY], 0));
+	if (tb[ESPAH_POLICY_IF_ID])
+		used += snprintf(buf + used, size - used, " %s",
+				 if_id_text(tb[ESPAH_POLICY_IF_ID], if_id));
 	if (tb[ESPAH_POLICY_ACTION])
 		used += snprintf(buf + used, size - used, "  %s",
 				 policy_verdict(tb, verdict, sizeof(verdict)));
@@ -105,6 +108,8 @@ json_t *policy_json(const struct nlattr **tb)
 	if (tb[ESPAH_POLICY_PRIORITY])
 		json_set(policy, "priority",
 			 json_integer(attr_u32(tb[ESPAH_POLICY_PRIORITY], 0)));
+	if (tb[ESPAH_POLICY_IF_ID])
+		json_set(policy, "if_id", json_integer(attr_u32(tb[ESPAH_POLICY_IF_ID], 0)));
 	if (tb[ESPAH_POLICY_SELECTOR]) {
 		selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
 		selector_json(&sel, policy);
@@ -143,7 +148,7 @@ json_t *policy_json(const struct nlattr **tb)
 
 static void add_row(struct table *table, const struct nlattr **tb)
 {
-	char text[1024], traffic[SELECTOR_TEXT_MAX];
+	char text[1024], traffic[SELECTOR_TEXT_MAX], if_id[IF_ID_TEXT_MAX];
 	struct selector sel;
 
 	selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
@@ -151,7 +156,8 @@ static void add_row(struct table *table, const struct nlattr **tb)
 	table_text(table, word_of(WORD_DIR, attr_u8(tb[ESPAH_POLICY_DIR], 0xff)));
 	table_cell(table, "%u", attr_u32(tb[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT));
 	table_text(table, selector_sides(&sel, text));
-	table_text(table, selector_traffic(&sel, traffic));
+	table_cell(table, "%s%s", selector_traffic(&sel, traffic),
+		   if_id_text(tb[ESPAH_POLICY_IF_ID], if_id));
 	table_cell(table, "%" PRIu64, attr_u64(tb[ESPAH_POLICY_PACKETS], 0));
 	table_text(table, bytes_text(attr_u64(tb[ESPAH_POLICY_BYTES], 0), text));
 	table_text(table, policy_verdict(tb, text, sizeof(text)));

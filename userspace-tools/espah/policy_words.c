@@ -21,6 +21,7 @@ static const struct {
 	{ "reqid", POLICY_REQID }, { "mss", POLICY_MSS }, { "id", POLICY_ID },
 	{ "label", POLICY_LABEL }, { "pfp", POLICY_PFP },
 	{ "queue", POLICY_QUEUE }, { "unreach", POLICY_UNREACH }, { "vrf", POLICY_VRF },
+	{ "if-id", POLICY_IF_ID },
 };
 
 const struct pfp_word pfp_words[PFP_WORDS] = {
@@ -192,11 +193,13 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 	case POLICY_CODE:
 		return list_parse_numbers(word, value, 1, &policy->sel.code);
 	case POLICY_MARK:
-		return parse_mark(value, &policy->sel.mark);
+		return parse_mark(word, value, &policy->sel.mark);
 	case POLICY_DEV:
 		return parse_dev(value, &policy->sel.dev);
 	case POLICY_PRIORITY:
 		return parse_u32(word, value, &policy->priority);
+	case POLICY_IF_ID:
+		return parse_if_id(value, &policy->if_id);
 	case POLICY_REQID:
 		tmpl = last_template(policy);
 		tmpl->has_reqid = true;
@@ -327,6 +330,11 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		error("'unreach' needs the action discard or protect, not bypass");
 		return -1;
 	}
+	if (with_action && policy->given & POLICY_IF_ID &&
+	    policy->action == ESPAH_ACTION_BYPASS) {
+		error("'if-id' needs the action protect or discard, not bypass");
+		return -1;
+	}
 	if (family && policy->sel.family && family != policy->sel.family) {
 		error("the addresses are %s, but another word says %s", family_text(family),
 		      family_text(policy->sel.family));
@@ -435,6 +443,8 @@ void policy_put(struct nlmsghdr *nlh, const struct policy *policy)
 	selector_put(nlh, ESPAH_POLICY_SELECTOR, &policy->sel);
 	if (policy->given & POLICY_PRIORITY)
 		mnl_attr_put_u32(nlh, ESPAH_POLICY_PRIORITY, policy->priority);
+	if (policy->given & POLICY_IF_ID)
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_IF_ID, policy->if_id);
 	if (policy->given & POLICY_ACTION && policy->action == ESPAH_ACTION_PROTECT)
 		template_put(nlh, ESPAH_POLICY_TEMPLATE, policy->tmpl);
 	if (policy->given & POLICY_MSS)

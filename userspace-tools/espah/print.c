@@ -250,6 +250,15 @@ json_t *json_prefix(const struct prefix *prefix)
 	return json_string(prefix_text(prefix, buf));
 }
 
+/** if_id_text() - Return: @buf with " if-id N"; empty if @attr is NULL */
+const char *if_id_text(const struct nlattr *attr, char buf[IF_ID_TEXT_MAX])
+{
+	*buf = '\0';
+	if (attr)
+		snprintf(buf, IF_ID_TEXT_MAX, " if-id %u", attr_u32(attr, 0));
+	return buf;
+}
+
 /** age_text() - Return: the time since @added, such as "3m12s" */
 const char *age_text(uint64_t added, char buf[24])
 {

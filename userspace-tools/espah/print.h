@@ -88,6 +88,10 @@ json_t *json_addr(const struct addr *addr);
 json_t *json_prefix(const struct prefix *prefix);
 void json_set(json_t *object, const char *name, json_t *value);
 
+/** IF_ID_TEXT_MAX - bytes: buffer size for an if-id in text */
+#define IF_ID_TEXT_MAX 20
+
+const char *if_id_text(const struct nlattr *attr, char buf[IF_ID_TEXT_MAX]);
 const char *age_text(uint64_t added, char buf[24]);
 const char *seconds_text(uint64_t s, char buf[24]);
 const char *time_text(uint64_t when, char buf[32]);

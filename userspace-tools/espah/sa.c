@@ -45,9 +45,11 @@ const char sa_help[] =
 	"      [new-dst ADDR] [encap ...] [tfc N] [dummy ...] [cpus N] [vrf NAME]\n"
 	"  del in|out [esp|ah] spi SPI dst ADDR [vrf NAME]\n"
 	"  get in|out [esp|ah] spi SPI dst ADDR [vrf NAME] [--show-keys]\n"
-	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME] [--show-keys]\n"
-	"  flush [in|out] [esp|ah] [reqid N] [vrf NAME]\n"
+	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME] [if-id N]\n"
+	"      [--show-keys]\n"
+	"  flush [in|out] [esp|ah] [reqid N] [vrf NAME] [if-id N]\n"
 	"  alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI] [vrf NAME]\n"
+	"      [if-id N]\n"
 	"\n"
 	"'espah sa COMMAND --help' says more. Example:\n"
 	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file site-b.in\n";
@@ -92,6 +94,11 @@ static const char add_help[] =
 	HIDING_HELP
 	CPUS_HELP
 	VRF_HELP
+	"  if-id N           it belongs to the device of kind espah with this number\n"
+	"  set-mark M[/MASK] out: mark of ESP and AH packets, by which 'ip rule' routes them;\n"
+	"                    in: of decrypted packets; such as 7 or 0x20/0xf0. By default ESP and\n"
+	"                    AH packets keep the mark of a forwarded packet, and decrypted\n"
+	"                    packets that of the ESP or AH packet\n"
 	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
 	"  hard LIMIT...     when the SA ends\n"
 	LIMIT_HELP
@@ -140,7 +147,8 @@ static const char get_help[] =
 	"  espah sa get in spi 0x1001 dst 192.0.2.1\n";
 
 static const char list_help[] =
-	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME] [--show-keys]\n"
+	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME]\n"
+	"    [if-id N] [--show-keys]\n"
 	"\n"
 	"Prints the SAs that equal each of what is given, in the order in which they were added.\n"
 	"\n"
@@ -149,17 +157,17 @@ static const char list_help[] =
 	"  espah -j sa list reqid 7\n";
 
 static const char flush_sa_help[] =
-	"espah sa flush [in|out] [esp|ah] [reqid N] [vrf NAME]\n"
+	"espah sa flush [in|out] [esp|ah] [reqid N] [vrf NAME] [if-id N]\n"
 	"\n"
-	"Deletes all SAs, or those of a direction, protocol, reqid or VRF. Policies stay, so what they protect\n"
-	"is dropped until there are SAs again.\n"
+	"Deletes all SAs, or those of a direction, protocol, reqid, VRF or device of kind espah.\n"
+	"Policies stay, so what they protect is dropped until there are SAs again.\n"
 	"\n"
 	"Example:\n"
 	"  espah sa flush reqid 7\n";
 
 static const char alloc_help[] =
 	"espah sa alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI]\n"
-	"    [vrf NAME]\n"
+	"    [vrf NAME] [if-id N]\n"
 	"\n"
 	"Reserves a free inbound SPI for 60 seconds and prints it. 'sa add in' with that SPI and\n"
 	"dst, within that time, makes it an SA. min and max bound the choice.\n"
@@ -179,14 +187,14 @@ static int change(struct cli *cli, uint8_t cmd, const char *what, const struct s
 
 static int add(struct cli *cli, struct args *args)
 {
-	const uint32_t needs = IDENTITY | SA_SRC | SA_MODE | SA_ALG | SA_KEY;
+	const uint64_t needs = IDENTITY | SA_SRC | SA_MODE | SA_ALG | SA_KEY;
 	struct sa sa;
 	int status;
 
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
 			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
-			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY | SA_VRF,
-			 needs, &sa);
+			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY | SA_VRF |
+			 SA_IF_ID | SA_MARK, needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);
@@ -195,7 +203,7 @@ static int add(struct cli *cli, struct args *args)
 
 static int set(struct cli *cli, struct args *args)
 {
-	const uint32_t changes = SA_DF | SA_SOFT | SA_HARD | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST |
+	const uint64_t changes = SA_DF | SA_SOFT | SA_HARD | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST |
 				 SA_TFC | SA_DUMMY | SA_CPUS;
 	struct sa sa;
 	int status;
@@ -223,7 +231,7 @@ static int flush(struct cli *cli, struct args *args)
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa flush", SA_DIR | SA_REQID | SA_VRF, 0, &sa);
+	status = sa_read(cli, args, "sa flush", SA_DIR | SA_REQID | SA_VRF | SA_IF_ID, 0, &sa);
 	if (!status)
 		status = queue_barrier(cli);
 	return status ? status : change(cli, ESPAH_CMD_SA_FLUSH, "sa flush", &sa);
@@ -277,7 +285,7 @@ static int list(struct cli *cli, struct args *args)
 	int status;
 
 	status = sa_read(cli, args, "sa list", SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_REQID |
-			 SA_VRF | SA_SHOW_KEYS, 0, &sa);
+			 SA_VRF | SA_IF_ID | SA_SHOW_KEYS, 0, &sa);
 	if (!status)
 		status = queue_ready(cli);
 	if (status)
@@ -304,14 +312,14 @@ static int print_alloc(const struct nlmsghdr *nlh, void *data)
 
 static int alloc(struct cli *cli, struct args *args)
 {
-	const uint32_t needs = SA_SRC | SA_DST | SA_MODE;
+	const uint64_t needs = SA_SRC | SA_DST | SA_MODE;
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa alloc", needs | SA_REQID | SA_MIN | SA_MAX | SA_VRF, needs,
-			 &sa);
+	status = sa_read(cli, args, "sa alloc", needs | SA_REQID | SA_MIN | SA_MAX | SA_VRF |
+			 SA_IF_ID, needs, &sa);
 	if (!status)
 		status = queue_ready(cli);
 	if (status)

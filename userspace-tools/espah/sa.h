@@ -46,6 +46,8 @@ enum sa_word {
 	SA_CPUS = 1 << 28,
 	SA_REUSE_KEY = 1 << 29,
 	SA_VRF = 1 << 30,
+	SA_IF_ID = 1ull << 31,
+	SA_MARK = 1ull << 32,
 };
 
 /**
@@ -57,7 +59,7 @@ enum sa_word {
  * SPIs are in host order.
  */
 struct sa {
-	uint32_t given;
+	uint64_t given;
 	uint8_t dir;
 	uint8_t proto;
 	uint8_t mode;
@@ -84,14 +86,19 @@ struct sa {
 	uint16_t tfc;
 	uint16_t cpus;
 	uint32_t vrf;
+	uint32_t if_id;
+	struct mark mark;
 	struct dummies dummies;
 };
 
 /* sa_words.c */
-int sa_read(struct cli *cli, struct args *args, const char *command, uint32_t takes,
-	    uint32_t needs, struct sa *sa);
+int sa_read(struct cli *cli, struct args *args, const char *command, uint64_t takes,
+	    uint64_t needs, struct sa *sa);
 void sa_put(struct nlmsghdr *nlh, const struct sa *sa);
 void sa_wipe(struct sa *sa);
+
+/** SA_LINE_MAX - bytes: buffer size for the line of sa_line() */
+#define SA_LINE_MAX 384
 
 /* sa_print.c */
 void sa_print(const struct nlattr **tb);

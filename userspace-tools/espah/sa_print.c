@@ -33,11 +33,12 @@ static bool larval(const struct nlattr **tb)
  * sa_line() - format one line that identifies an SA
  * @tb: attributes of the SA; absent ones are omitted
  * @buf: result
- * @size: of @buf
+ * @size: of @buf, at least SA_LINE_MAX
  */
 void sa_line(const struct nlattr **tb, char *buf, size_t size)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8], vrf[DEV_TEXT_MAX];
+	char if_id[IF_ID_TEXT_MAX];
 	struct addr addr;
 	int used;
 
@@ -65,9 +66,21 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 	if (tb[ESPAH_SA_REQID])
 		used += snprintf(buf + used, size - used, "  reqid %u",
 				 attr_u32(tb[ESPAH_SA_REQID], 0));
+	if (tb[ESPAH_SA_IF_ID])
+		used += snprintf(buf + used, size - used, " %s",
+				 if_id_text(tb[ESPAH_SA_IF_ID], if_id));
 	if (tb[ESPAH_SA_LABEL])
 		snprintf(buf + used, size - used, "  label '%.63s'",
 			 attr_string(tb[ESPAH_SA_LABEL], "?"));
+}
+
+/* The mark that packets get, as it is typed. */
+static const char *set_mark(const struct nlattr **tb, char buf[24])
+{
+	struct mark mark = { attr_u32(tb[ESPAH_SA_MARK], 0),
+			     attr_u32(tb[ESPAH_SA_MARK_MASK], UINT32_MAX) };
+
+	return mark_text(&mark, buf);
 }
 
 static void print_hex(const char *what, const struct nlattr *key)
@@ -85,7 +98,7 @@ static void print_hex(const char *what, const struct nlattr *key)
 void sa_print(const struct nlattr **tb)
 {
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
-	char line[320], age[24], when[32], drops[1024], dscp[DSCP_TEXT_MAX];
+	char line[SA_LINE_MAX], age[24], when[32], mark[24], drops[1024], dscp[DSCP_TEXT_MAX];
 	char limits[LIMIT_TEXT_MAX], hidden[TFC_TEXT_MAX];
 	uint64_t added = attr_u64(tb[ESPAH_SA_ADDED], 0);
 
@@ -121,6 +134,8 @@ void sa_print(const struct nlattr **tb)
 		printf(" dscp %s ", dscp_text(tb[ESPAH_SA_DSCP], dscp));
 	if (tb[ESPAH_SA_TTL])
 		printf(" ttl %u ", attr_u8(tb[ESPAH_SA_TTL], 0));
+	if (tb[ESPAH_SA_MARK])
+		printf(" set-mark %s ", set_mark(tb, mark));
 	if (attr_u64(tb[ESPAH_SA_ECN_ODD], 0))
 		printf(" ecn-odd %" PRIu64 " ", attr_u64(tb[ESPAH_SA_ECN_ODD], 0));
 	if (tb[ESPAH_SA_ID])
@@ -181,7 +196,7 @@ json_t *sa_json(const struct nlattr **tb)
 		{ ESPAH_SA_DUMMIES, "dummies" },
 	};
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
-	char proto[8], dscp[DSCP_TEXT_MAX], hidden[TFC_TEXT_MAX], vrf[DEV_TEXT_MAX];
+	char proto[8], dscp[DSCP_TEXT_MAX], hidden[TFC_TEXT_MAX], vrf[DEV_TEXT_MAX], mark[24];
 	json_t *sa = json_object();
 	struct addr addr;
 	unsigned int i;
@@ -209,6 +224,10 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "alg", json_string(attr_string(tb[ESPAH_SA_ALG], "?")));
 	if (tb[ESPAH_SA_REQID])
 		json_set(sa, "reqid", json_integer(attr_u32(tb[ESPAH_SA_REQID], 0)));
+	if (tb[ESPAH_SA_IF_ID])
+		json_set(sa, "if_id", json_integer(attr_u32(tb[ESPAH_SA_IF_ID], 0)));
+	if (tb[ESPAH_SA_MARK])
+		json_set(sa, "set_mark", json_string(set_mark(tb, mark)));
 	if (tb[ESPAH_SA_LABEL])
 		json_set(sa, "label", json_string(attr_string(tb[ESPAH_SA_LABEL], "?")));
 	if (tb[ESPAH_SA_STATE])
@@ -259,6 +278,7 @@ json_t *sa_json(const struct nlattr **tb)
 static void add_row(struct table *table, const struct nlattr **tb)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024], proto[8], vrf[DEV_TEXT_MAX];
+	char if_id[IF_ID_TEXT_MAX];
 	uint32_t window = attr_u32(tb[ESPAH_SA_WINDOW], 0);
 	struct addr from, to;
 
@@ -267,9 +287,10 @@ static void add_row(struct table *table, const struct nlattr **tb)
 	table_text(table, dir(tb));
 	table_text(table, word_proto(attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP), proto));
 	table_cell(table, "0x%08x", spi(tb));
-	table_cell(table, "%s -> %s%s%s", addr_text(&from, src), addr_text(&to, dst),
+	table_cell(table, "%s -> %s%s%s%s", addr_text(&from, src), addr_text(&to, dst),
 		   tb[ESPAH_SA_VRF] ? " vrf " : "", tb[ESPAH_SA_VRF] ?
-		   dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf) : "");
+		   dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf) : "",
+		   if_id_text(tb[ESPAH_SA_IF_ID], if_id));
 	table_text(table, word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));
 	table_text(table, larval(tb) ? "(no keys yet)" :
 		   attr_string(tb[ESPAH_SA_ALG], "?"));

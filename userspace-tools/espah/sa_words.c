@@ -10,7 +10,7 @@
 
 static const struct {
 	const char *word;
-	uint32_t bit;
+	uint64_t bit;
 } keywords[] = {
 	{ "in", SA_DIR }, { "out", SA_DIR }, { "esp", SA_PROTO }, { "ah", SA_PROTO },
 	{ "spi", SA_SPI },
@@ -23,7 +23,7 @@ static const struct {
 	{ "encap", SA_ENCAP }, { "new-src", SA_NEW_SRC }, { "new-dst", SA_NEW_DST },
 	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY }, { "label", SA_LABEL },
 	{ "cpus", SA_CPUS }, { "reuse-key", SA_REUSE_KEY },
-	{ "vrf", SA_VRF },
+	{ "vrf", SA_VRF }, { "if-id", SA_IF_ID }, { "set-mark", SA_MARK },
 };
 
 /* Names of required words for errors, in the order in which users type them. */
@@ -37,7 +37,7 @@ static const struct {
 	{ SA_KEY, "key-file, key-stdin or key" },
 };
 
-static uint32_t takes_now;
+static uint64_t takes_now;
 
 static const char *keyword_name(unsigned int i)
 {
@@ -49,7 +49,7 @@ static const char *keyword_name(unsigned int i)
 	return NULL;
 }
 
-static uint32_t keyword(const char *word)
+static uint64_t keyword(const char *word)
 {
 	unsigned int i;
 
@@ -59,7 +59,7 @@ static uint32_t keyword(const char *word)
 	return 0;
 }
 
-static int unknown(const char *word, const char *command, uint32_t takes)
+static int unknown(const char *word, const char *command, uint64_t takes)
 {
 	const char *near;
 
@@ -133,7 +133,7 @@ static int read_cpus(const char *value, uint16_t *cpus)
 }
 
 /* Return: 0, or -1 after printing an error. */
-static int read_value(const char *word, const char *value, uint32_t bit, struct sa *sa)
+static int read_value(const char *word, const char *value, uint64_t bit, struct sa *sa)
 {
 	switch (bit) {
 	case SA_SPI:
@@ -168,6 +168,10 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 		return read_ttl(value, &sa->ttl);
 	case SA_VRF:
 		return parse_dev(value, &sa->vrf);
+	case SA_IF_ID:
+		return parse_if_id(value, &sa->if_id);
+	case SA_MARK:
+		return parse_mark(word, value, &sa->mark);
 	case SA_LABEL:
 		return parse_label(value, &sa->label);
 	}
@@ -175,7 +179,7 @@ static int read_value(const char *word, const char *value, uint32_t bit, struct 
 }
 
 /* Reads "udp SPORT DPORT", or "off" if the command accepts it. */
-static int read_encap(struct args *args, uint32_t takes, struct sa *sa)
+static int read_encap(struct args *args, uint64_t takes, struct sa *sa)
 {
 	const char *kind = args_value(args, "encap"), *value;
 	bool off = takes & SA_NEW_SRC;
@@ -215,8 +219,8 @@ static int read_alg(struct args *args, struct sa *sa)
 	return 0;
 }
 
-static int read_one(struct cli *cli, struct args *args, const char *word, uint32_t bit,
-		    uint32_t takes, struct sa *sa)
+static int read_one(struct cli *cli, struct args *args, const char *word, uint64_t bit,
+		    uint64_t takes, struct sa *sa)
 {
 	const char *value;
 
@@ -250,7 +254,7 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint32
 	return !value || read_value(word, value, bit, sa) ? STATUS_USAGE : STATUS_OK;
 }
 
-static int check(const char *command, uint32_t needs, const struct sa *sa)
+static int check(const char *command, uint64_t needs, const struct sa *sa)
 {
 	char list[256] = "";
 	unsigned int i;
@@ -294,11 +298,11 @@ static int check(const char *command, uint32_t needs, const struct sa *sa)
  *
  * Return: a STATUS_*.
  */
-int sa_read(struct cli *cli, struct args *args, const char *command, uint32_t takes,
-	    uint32_t needs, struct sa *sa)
+int sa_read(struct cli *cli, struct args *args, const char *command, uint64_t takes,
+	    uint64_t needs, struct sa *sa)
 {
 	const char *word;
-	uint32_t bit;
+	uint64_t bit;
 	int status;
 
 	memset(sa, 0, sizeof(*sa));
@@ -391,6 +395,12 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		mnl_attr_put_u16(nlh, ESPAH_SA_CPUS, sa->cpus);
 	if (sa->given & SA_VRF)
 		mnl_attr_put_u32(nlh, ESPAH_SA_VRF, sa->vrf);
+	if (sa->given & SA_IF_ID)
+		mnl_attr_put_u32(nlh, ESPAH_SA_IF_ID, sa->if_id);
+	if (sa->given & SA_MARK)
+		mnl_attr_put_u32(nlh, ESPAH_SA_MARK, sa->mark.value);
+	if (sa->given & SA_MARK && sa->mark.mask != UINT32_MAX)
+		mnl_attr_put_u32(nlh, ESPAH_SA_MARK_MASK, sa->mark.mask);
 	if (sa->given & SA_DUMMY)
 		mnl_attr_put_u32(nlh, sa->dummies.random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
 				 sa->dummies.interval);

@@ -154,13 +154,15 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_SHOW_KEYS] = "--show-keys", [ESPAH_SA_DSCP] = "dscp", [ESPAH_SA_TTL] = "ttl",
 	[ESPAH_SA_SOFT] = "soft", [ESPAH_SA_HARD] = "hard", [ESPAH_SA_TFC] = "tfc",
 	[ESPAH_SA_CPUS] = "cpus", [ESPAH_SA_DUMMY] = "dummy", [ESPAH_SA_DUMMY_RANDOM] = "dummy",
-	[ESPAH_SA_LABEL] = "label",
+	[ESPAH_SA_LABEL] = "label", [ESPAH_SA_IF_ID] = "if-id",
+	[ESPAH_SA_MARK] = "set-mark", [ESPAH_SA_MARK_MASK] = "set-mark",
 };
 
 static const char *const policy_words[] = {
 	[ESPAH_POLICY_ID] = "id", [ESPAH_POLICY_DIR] = "in|out",
 	[ESPAH_POLICY_ACTION] = "action", [ESPAH_POLICY_PRIORITY] = "priority",
 	[ESPAH_POLICY_MSS] = "mss", [ESPAH_POLICY_LABEL] = "label",
+	[ESPAH_POLICY_IF_ID] = "if-id",
 };
 
 static const char *const sel_words[] = {

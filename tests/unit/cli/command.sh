@@ -36,9 +36,10 @@ expect()
 }
 
 expect 0 'Exit status' --help
-for command in sa policy default show stats explain monitor capture export algo flush version \
+for command in sa policy link default show stats explain monitor capture export algo flush version \
 	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
-	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush'; do
+	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush' 'link add' 'link set' 'link del' \
+	'link show' 'link list'; do
 	expect 0 'xample' $command --help
 	expect 0 'xample' $command -h
 done
@@ -56,6 +57,20 @@ expect 2 "-f needs -b" -f show
 expect 1 "/run/netns/no-such-name" -n no-such-name show
 expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
+expect 2 "'if-id' cannot be 'x'" policy list if-id x
+expect 2 "a value must follow" policy flush in if-id
+expect 2 "'out' is one word too many for policy list" policy list in out
+expect 2 "'direction' cannot be 'ni'" policy list ni
+expect 2 "did you mean 'list'?" link lsit
+expect 2 "link add also needs if-id" link add ipsec0
+expect 2 "one word too many for link del" link del ipsec0 now
+expect 2 "one word too many for link list" link list ipsec0
+expect 0 '' link
+expect 0 '[' -j link list
+expect 1 "there is no network device 'nonsuch'" link show nonsuch
+expect 1 "there is no network device 'nonsuch'" link set nonsuch up
+expect 1 "'lo' is not a device of kind espah" link show lo
+expect 1 "'lo' is not a device of kind espah" link del lo
 expect 2 "needs an option to change" sa set in spi 0x1001 dst 192.0.2.1
 expect 2 "comes right after the destination" explain 10.1.0.1 10.2.0.1 mark 1 tcp 443
 expect 2 "'spi' cannot be 'x'" capture spi x
@@ -76,6 +91,9 @@ expect 0 '' -b "$dir/empty"
 printf '\n\nsa list spi 5\nfoo\n' >"$dir/batch"
 expect 2 "$dir/batch:3: 'spi' cannot be '5'" -b "$dir/batch"
 expect 1 "$dir/batch:4: 'foo' is not a command" -f -b "$dir/batch"
+printf 'link del lo\nlink show nonsuch\n' >"$dir/batch"
+expect 1 "$dir/batch:1: 'lo' is not a device of kind espah" -b "$dir/batch"
+expect 1 "$dir/batch:2: there is no network device 'nonsuch'" -f -b "$dir/batch"
 printf 'sa list "open\n' >"$dir/batch"
 expect 2 "$dir/batch:1: this line opens a quote" -b "$dir/batch"
 printf 'sa list\0\nfoo\n' >"$dir/batch"

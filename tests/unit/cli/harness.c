@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,9 @@ static bool good_so_far;
 static int failures, tests;
 static FILE *errors;
 static char told_text[65536];
+static char printed[65536];
+static int real_stdout;
+static FILE *capture;
 
 void test_begin(const char *test)
 {
@@ -55,6 +59,30 @@ bool told_of(const char *text)
 		return true;
 	printf("# expected '%s' in: %s\n", text, all);
 	return false;
+}
+
+void capture_start(void)
+{
+	fflush(stdout);
+	real_stdout = dup(STDOUT_FILENO);
+	capture = tmpfile();
+	if (real_stdout < 0 || !capture || dup2(fileno(capture), STDOUT_FILENO) < 0)
+		abort();
+}
+
+const char *capture_end(void)
+{
+	size_t got;
+
+	fflush(stdout);
+	if (dup2(real_stdout, STDOUT_FILENO) < 0)
+		abort();
+	close(real_stdout);
+	rewind(capture);
+	got = fread(printed, 1, sizeof(printed) - 1, capture);
+	printed[got] = '\0';
+	fclose(capture);
+	return printed;
 }
 
 struct args *words(const char *line)
@@ -120,6 +148,8 @@ int main(void)
 	test_print();
 	test_dscp();
 	test_export();
+	test_link();
+	test_plugin();
 	printf("# %d of %d failed\n", failures, tests);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -20,6 +20,10 @@ const char *told(void);
 /* Whether that text contains @text; discards it. */
 bool told_of(const char *text);
 
+/* Between these, what is printed on stdout is kept; capture_end() returns it. */
+void capture_start(void);
+const char *capture_end(void);
+
 /* The words of @line as arguments. */
 struct args *words(const char *line);
 
@@ -40,5 +44,7 @@ void test_ack(void);
 void test_print(void);
 void test_dscp(void);
 void test_export(void);
+void test_link(void);
+void test_plugin(void);
 
 #endif /* ESPAH_TEST_HARNESS_H */

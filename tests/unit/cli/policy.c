@@ -219,6 +219,30 @@ static void lists(void)
 	test_end();
 }
 
+static void device(void)
+{
+	const struct nlattr *at, *after;
+	struct nlmsghdr *nlh;
+
+	test_begin("policy: if-id is part of the identity, and of the mirror image");
+	CHECK(!add("both 10.1.0.0/16 any if-id 0x2a discard"));
+	policy_mirror(&policy);
+	at = encode(&nlh);
+	at = mnl_attr_next(mnl_attr_next(at));
+	CHECK(enters(&at, ESPAH_POLICY_SELECTOR, &after));
+	at = after;
+	CHECK(has_u32(&at, ESPAH_POLICY_IF_ID, 42));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	CHECK(!policy_read(words("in any4 any if-id 7 priority 3"), "policy del", false, &policy));
+	at = encode(&nlh);
+	CHECK(has_u8(&at, ESPAH_POLICY_DIR, ESPAH_DIR_IN));
+	at = mnl_attr_next(at);
+	CHECK(has_u32(&at, ESPAH_POLICY_PRIORITY, 3));
+	CHECK(has_u32(&at, ESPAH_POLICY_IF_ID, 7));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+}
+
 static void without_sa(void)
 {
 	const struct nlattr *at, *after;
@@ -321,6 +345,11 @@ static void refusals(void)
 	CHECK(refuses("out any4 any mark 5/4 bypass", "beyond its mask"));
 	CHECK(refuses("out any4 any dev nonsuch bypass", "no network device 'nonsuch'"));
 	CHECK(refuses("out any4 any dev 0 bypass", "from 1 to 2147483647"));
+	CHECK(refuses("out any4 any if-id 0 discard", "'if-id' cannot be '0'"));
+	CHECK(refuses("out any4 any if-id 5 bypass", "protect or discard, not bypass"));
+	CHECK(refuses("out any4 any if-id 5 if-id 6 discard", "'if-id' is given twice"));
+	CHECK(policy_read(words("id 7 if-id 5"), "policy del", false, &policy) == STATUS_USAGE);
+	CHECK(told_of("either id or"));
 	CHECK(refuses("id 7", "does not take 'id'"));
 	CHECK(policy_read(words("id 7 in"), "policy del", false, &policy) == STATUS_USAGE);
 	CHECK(told_of("either id or"));
@@ -334,6 +363,7 @@ void test_policy(void)
 {
 	encoding();
 	lists();
+	device();
 	without_sa();
 	refusals();
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <linux/espah.h>
 
@@ -11,33 +9,6 @@
 #include "sa.h"
 
 static char buf[4096] __attribute__((aligned(8)));
-static char out[65536];
-static int real_stdout;
-static FILE *capture;
-
-static void capture_start(void)
-{
-	fflush(stdout);
-	real_stdout = dup(STDOUT_FILENO);
-	capture = tmpfile();
-	if (real_stdout < 0 || !capture || dup2(fileno(capture), STDOUT_FILENO) < 0)
-		abort();
-}
-
-static const char *capture_end(void)
-{
-	size_t got;
-
-	fflush(stdout);
-	if (dup2(real_stdout, STDOUT_FILENO) < 0)
-		abort();
-	close(real_stdout);
-	rewind(capture);
-	got = fread(out, 1, sizeof(out) - 1, capture);
-	out[got] = '\0';
-	fclose(capture);
-	return out;
-}
 
 static void put_limits(struct nlmsghdr *nlh, uint16_t type, uint64_t time, uint64_t bytes)
 {
@@ -82,7 +53,10 @@ static struct nlmsghdr *an_sa(const struct nlattr **tb)
 
 static void sa(void)
 {
+	static const char long_text[] =
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	const struct nlattr *tb[ESPAH_SA_MAX + 1];
+	char line[SA_LINE_MAX];
 	const char *text;
 	struct nlmsghdr *nlh;
 
@@ -110,6 +84,9 @@ static void sa(void)
 	mnl_attr_put_u64(nlh, ESPAH_SA_ECN_ODD, 3);
 	mnl_attr_put(nlh, ESPAH_SA_KEY, 2, "\0\xff");
 	mnl_attr_put(nlh, ESPAH_SA_IV_MASK, 8, "\1\2\3\4\5\6\7\x80");
+	mnl_attr_put_u32(nlh, ESPAH_SA_IF_ID, 42);
+	mnl_attr_put_u32(nlh, ESPAH_SA_MARK, 0x20);
+	mnl_attr_put_u32(nlh, ESPAH_SA_MARK_MASK, 0xf0);
 	put_port(nlh, ESPAH_SA_ENCAP_SPORT, 4500);
 	put_port(nlh, ESPAH_SA_ENCAP_DPORT, 65535);
 	attr_table(nlh, tb, ESPAH_SA_MAX);
@@ -120,14 +97,15 @@ static void sa(void)
 	CHECK(strstr(text, "\"iv_mask\": \"0x0102030405060780\""));
 	CHECK(strstr(text, "\"dscp\": \"ef\", \"ttl\": 9"));
 	CHECK(strstr(text, "\"ecn_odd\": 3"));
+	CHECK(strstr(text, "\"reqid\": 7, \"if_id\": 42, \"set_mark\": \"0x20/0xf0\", \"label\""));
 	CHECK(strstr(text, "\"encap\": {\"type\": \"udp\", \"sport\": 4500, \"dport\": 65535}"));
 	capture_start();
 	sa_print(tb);
 	text = capture_end();
-	CHECK(strstr(text, " dscp ef  ttl 9  ecn-odd 3 "));
+	CHECK(strstr(text, " dscp ef  ttl 9  set-mark 0x20/0xf0  ecn-odd 3 "));
 	CHECK(strstr(text, "    key 0x00ff\n    iv-mask 0x0102030405060780\n"));
 	CHECK(strstr(text, "tunnel  aes256gcm16  encap udp 4500 65535  reqid 7  "
-		     "label 'charon b.example.org'\n"));
+		     "if-id 42  label 'charon b.example.org'\n"));
 	test_end();
 
 	test_begin("an SA as text");
@@ -142,6 +120,25 @@ static void sa(void)
 	CHECK(strstr(text, "soft: bytes 20.0 kB (2000 B left), time 1h00m (0s left)\n"));
 	CHECK(strstr(text, "hard: bytes 5.0 MB (5.0 MB left), time 2h00m (59m00s left)\n"));
 	CHECK(strstr(text, "dropped: replay 3\n"));
+	test_end();
+
+	test_begin("the longest line of an SA fits its buffer");
+	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_SA_NEW);
+	mnl_attr_put_u8(nlh, ESPAH_SA_PROTO, 255);
+	mnl_attr_put_u8(nlh, ESPAH_SA_MODE, ESPAH_MODE_TRANSPORT);
+	mnl_attr_put(nlh, ESPAH_SA_SRC, 16, "0123456789abcdef");
+	mnl_attr_put(nlh, ESPAH_SA_DST, 16, "0123456789abcdef");
+	mnl_attr_put_u32(nlh, ESPAH_SA_VRF, UINT32_MAX);
+	mnl_attr_put_strz(nlh, ESPAH_SA_ALG, long_text);
+	put_port(nlh, ESPAH_SA_ENCAP_SPORT, 65535);
+	put_port(nlh, ESPAH_SA_ENCAP_DPORT, 65535);
+	mnl_attr_put_u32(nlh, ESPAH_SA_REQID, UINT32_MAX);
+	mnl_attr_put_u32(nlh, ESPAH_SA_IF_ID, UINT32_MAX);
+	mnl_attr_put_strz(nlh, ESPAH_SA_LABEL, long_text);
+	attr_table(nlh, tb, ESPAH_SA_MAX);
+	sa_line(tb, line, sizeof(line));
+	/* a device name may be 5 characters longer than the index here */
+	CHECK(strlen(line) + 5 < sizeof(line) && line[strlen(line) - 1] == '\'');
 	test_end();
 
 	test_begin("an AH SA as text and JSON");
@@ -228,6 +225,7 @@ static void table(void)
 static void policy(void)
 {
 	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
+	static struct listing listing;
 	struct policy p;
 	struct nlmsghdr *nlh;
 	char line[1024];
@@ -251,6 +249,25 @@ static void policy(void)
 	CHECK(strstr(text, "\"template\": {\"proto\": \"esp\", \"mode\": \"tunnel\", "
 		     "\"src\": \"192.0.2.1\", \"dst\": \"198.51.100.7\", \"reqid\": 7}"));
 	CHECK(strstr(text, "\"mss\": \"off\""));
+	test_end();
+
+	test_begin("a policy of a device");
+	nlh = msg_start(buf, 77, 0, 1, ESPAH_CMD_POLICY_NEW);
+	CHECK(!policy_read(words("in any4 any if-id 42 priority 5 discard"), "policy add", true,
+			   &p));
+	policy_put(nlh, &p);
+	mnl_attr_put_u32(nlh, ESPAH_POLICY_ID, 3);
+	attr_table(nlh, tb, ESPAH_POLICY_MAX);
+	policy_line(tb, line, sizeof(line));
+	CHECK(strstr(line, "  priority 5  if-id 42  discard"));
+	capture_start();
+	json_print(policy_json(tb));
+	CHECK(strstr(capture_end(), "\"priority\": 5, \"if_id\": 42, \"family\": \"inet\""));
+	listing_start(&listing, &policy_listing, false);
+	listing_add(nlh, &listing);
+	capture_start();
+	listing_end(&listing, true);
+	CHECK(strstr(capture_end(), "  any if-id 42  "));
 	test_end();
 
 	test_begin("a policy of AH");

@@ -11,7 +11,7 @@
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
 #define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
 		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP | \
-		   SA_TFC | SA_DUMMY | SA_LABEL | SA_REUSE_KEY)
+		   SA_TFC | SA_DUMMY | SA_LABEL | SA_REUSE_KEY | SA_IF_ID | SA_MARK)
 #define SET_TAKES (SA_DIR | SA_SPI | SA_DST | SA_DF | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST)
 
 static struct cli cli;
@@ -94,6 +94,24 @@ static void encoding(void)
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	CHECK(add("ah esp") == STATUS_USAGE);
 	CHECK(told_of("'esp' is given twice (or contradicts"));
+	test_end();
+
+	test_begin("sa: the number of a device, and the mark that packets get");
+	CHECK(!sa_read(&cli, words("if-id 0xffffffff"), "sa list", SA_IF_ID, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_u32(&at, ESPAH_SA_IF_ID, UINT32_MAX));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	CHECK(!sa_read(&cli, words("set-mark 0x20/0xf0 if-id 42"), "t", SA_MARK | SA_IF_ID, 0,
+		       &sa));
+	at = encode(&nlh);
+	CHECK(has_u32(&at, ESPAH_SA_IF_ID, 42));
+	CHECK(has_u32(&at, ESPAH_SA_MARK, 0x20));
+	CHECK(has_u32(&at, ESPAH_SA_MARK_MASK, 0xf0));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	CHECK(!sa_read(&cli, words("set-mark 0"), "t", SA_MARK, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_u32(&at, ESPAH_SA_MARK, 0));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	test_end();
 
 	test_begin("sa list: show-keys is a flag, window 0 is sent");
@@ -300,6 +318,19 @@ static void refusals(void)
 	CHECK(sa_read(&cli, words("min 0x500 max 0x400"), "sa alloc", SA_MIN | SA_MAX, 0, &sa) ==
 	      STATUS_USAGE);
 	CHECK(told_of("min 0x500 is above max 0x400"));
+	CHECK(add("if-id 0") == STATUS_USAGE);
+	CHECK(told_of("'if-id' cannot be '0'; it is a number from 1 to 4294967295"));
+	CHECK(add("if-id 4294967296") == STATUS_USAGE);
+	CHECK(add("if_id 5") == STATUS_USAGE);
+	CHECK(told_of("did you mean 'if-id'?"));
+	CHECK(add("set-mark x") == STATUS_USAGE);
+	CHECK(told_of("'set-mark' cannot be 'x'; it is a number such as 7 or 0x20"));
+	CHECK(add("set-mark 0x20/0xf") == STATUS_USAGE);
+	CHECK(told_of("beyond its mask"));
+	CHECK(add("set-mark 1 set-mark 2") == STATUS_USAGE);
+	CHECK(told_of("'set-mark' is given twice"));
+	CHECK(sa_read(&cli, words("if-id 5"), "sa del", SA_DIR | SA_SPI, 0, &sa) == STATUS_USAGE);
+	CHECK(told_of("sa del does not take 'if-id'"));
 	CHECK(add("encap tcp 1 2") == STATUS_USAGE);
 	CHECK(told_of("'encap' cannot be 'tcp'; it is udp SPORT DPORT\n"));
 	CHECK(add("encap off") == STATUS_USAGE);
