@@ -2,6 +2,7 @@
 #include <linux/bits.h>
 #include <linux/cpuhotplug.h>
 #include <linux/hash.h>
+#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
@@ -10,6 +11,7 @@
 #include "cell.h"
 #include "compat/netdev.h"
 #include "compat/unaligned.h"
+#include "db/domain.h"
 #include "napi.h"
 
 /* The lower bits of a round are the CPU number, so that one word identifies both cell and time. */
@@ -187,8 +189,41 @@ static int follow(s64 round, struct sk_buff *skb)
 	return result;
 }
 
+static bool forwards(const struct sk_buff *skb, bool ip4)
+{
+	struct net *net = dev_net(skb->dev);
+	union espah_addr dst = {};
+
+	if (ip4 ? !IPV4_DEVCONF_ALL(net, FORWARDING) : !READ_ONCE(net->ipv6.devconf_all->forwarding))
+		return false;
+	if (ip4)
+		dst.ip4 = ip_hdr(skb)->daddr;
+	else
+		memcpy(&dst, &ipv6_hdr(skb)->daddr, sizeof(dst));
+	return !espah_domain_has(net, &dst, ip4 ? AF_INET : AF_INET6, skb->dev);
+}
+
+/* Whether GRO might join a packet with others. UDP packets it mostly joins for sockets of this host. */
+static bool may_join(const struct sk_buff *skb)
+{
+	bool ip4 = skb->protocol == htons(ETH_P_IP);
+
+	if (netif_elide_gro(skb->dev))
+		return false;
+	switch (ip4 ? ip_hdr(skb)->protocol : ipv6_hdr(skb)->nexthdr) {
+	case IPPROTO_UDP:
+		return skb->dev->features & (NETIF_F_GRO_UDP_FWD | NETIF_F_GRO_FRAGLIST) ||
+		       !forwards(skb, ip4);
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+	case IPPROTO_ESP:
+		return false;
+	}
+	return true;
+}
+
 /*
- * If the device does no GRO and nothing waits behind the packet, there is nothing to gain by
+ * If GRO cannot join the packet and nothing waits behind it, there is nothing to gain by
  * waiting: the packet is received now. Exceptions: other packets of its flow wait; or it came out
  * of a packet that is being received directly, whose stack it would share. A packet that a crypto
  * driver has completed later has to wait: the next one may be completed on another CPU while the
@@ -196,7 +231,7 @@ static int follow(s64 round, struct sk_buff *skb)
  */
 static bool receive_directly(struct cell *cell, atomic64_t *last, s64 round, struct sk_buff *skb)
 {
-	if (!netif_elide_gro(skb->dev) || cell->direct || espah_backlog_len(smp_processor_id()))
+	if (cell->direct || espah_backlog_len(smp_processor_id()) || may_join(skb))
 		return false;
 	if (round) {
 		if (READ_ONCE(per_cpu_ptr(cells, cpu_of(round))->round) == round)

@@ -36,8 +36,9 @@ void espah_arrival_replace(struct espah_path *path, const struct sk_buff *skb)
 {
 	struct espah_arrival *old = rcu_dereference(path->arrival), *new;
 
-	if (!espah_arrival_usual(path, skb) || skb_rtable(skb)->rt_type != RTN_LOCAL ||
-	    !is_listed(skb_dst(skb)) ||
+	/* without a route it is still at PRE_ROUTING, see ESPAH_CONFIG_DIRECT */
+	if (!skb_dst(skb) || !espah_arrival_usual(path, skb) ||
+	    skb_rtable(skb)->rt_type != RTN_LOCAL || !is_listed(skb_dst(skb)) ||
 	    (old && time_before(jiffies, old->kept + KEEP_FOR)))
 		return;
 	new = kmalloc(sizeof(*new), GFP_ATOMIC | __GFP_NOWARN | __GFP_ACCOUNT);

@@ -65,6 +65,7 @@ struct espah_flowtable {
  * @default_action: enum espah_action for packets without a policy, by enum espah_dir
  * @icmp_plaintext: ESPAH_CONFIG_ICMP
  * @secpath: ESPAH_CONFIG_SECPATH
+ * @direct: ESPAH_CONFIG_DIRECT
  * @lock: serialises configuration
  * @sad: its SAs
  * @spd: its policies
@@ -89,6 +90,7 @@ struct espah_net {
 	u8 default_action[2];
 	u8 icmp_plaintext;
 	bool secpath;
+	bool direct;
 	struct mutex lock;
 	struct espah_sad sad;
 	struct espah_spd spd;

@@ -180,6 +180,7 @@ static const espah_check config_checks[ESPAH_CONFIG_MAX + 1] = {
 	[ESPAH_CONFIG_DEFAULT_OUT] = check_default,
 	[ESPAH_CONFIG_ICMP] = check_default,
 	[ESPAH_CONFIG_SECPATH] = check_bool,
+	[ESPAH_CONFIG_DIRECT] = check_bool,
 };
 
 static const espah_check explain_checks[ESPAH_EXPLAIN_MAX + 1] = {

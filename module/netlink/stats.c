@@ -43,7 +43,8 @@ static int put_config(struct sk_buff *skb, struct espah_net *en, struct genl_inf
 	if (nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_IN, en->default_action[ESPAH_DIR_IN]) ||
 	    nla_put_u8(skb, ESPAH_CONFIG_DEFAULT_OUT, en->default_action[ESPAH_DIR_OUT]) ||
 	    nla_put_u8(skb, ESPAH_CONFIG_ICMP, en->icmp_plaintext) ||
-	    nla_put_u8(skb, ESPAH_CONFIG_SECPATH, en->secpath))
+	    nla_put_u8(skb, ESPAH_CONFIG_SECPATH, en->secpath) ||
+	    nla_put_u8(skb, ESPAH_CONFIG_DIRECT, en->direct))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -63,6 +64,7 @@ const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1] = {
 	[ESPAH_CONFIG_DEFAULT_OUT] = { .type = NLA_U8 },
 	[ESPAH_CONFIG_ICMP] = { .type = NLA_U8 },
 	[ESPAH_CONFIG_SECPATH] = { .type = NLA_U8 },
+	[ESPAH_CONFIG_DIRECT] = { .type = NLA_U8 },
 };
 
 int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
@@ -81,6 +83,7 @@ int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info)
 							    en->icmp_plaintext));
 		espah_secpath_set(en, espah_get_u8(info->attrs[ESPAH_CONFIG_SECPATH],
 						   en->secpath));
+		WRITE_ONCE(en->direct, espah_get_u8(info->attrs[ESPAH_CONFIG_DIRECT], en->direct));
 	}
 	mutex_unlock(&en->lock);
 	return err;

@@ -130,7 +130,8 @@ static void follow_all(struct work_struct *work)
 
 void espah_device_follow(const struct espah_sa *sa)
 {
-	if (sa->if_id && sa->id.dir == ESPAH_DIR_OUT)
+	lockdep_assert_held(&sa->en->lock);
+	if (sa->if_id && sa->id.dir == ESPAH_DIR_OUT && !sa->en->dying)
 		queue_delayed_work(espah_workqueue, &sa->en->follow, FOLLOW_TIME);
 }
 

@@ -28,6 +28,12 @@ static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 		flags |= IPSKB_FORWARDED; /* else the IP layer fragments to its own path MTU */
 	IPCB(skb)->flags |= flags;
 	IPCB(skb)->frag_max_size = 0;
+	if (READ_ONCE(sa->en->direct) && likely(!group)) {
+		IPCB(skb)->flags |= IPSKB_REROUTED; /* skips POST_ROUTING */
+		ip_send_check(ip_hdr(skb));
+		dst_output(sa->en->net, skb->sk, skb);
+		return;
+	}
 	if (unlikely(group))
 		espah_loopback_begin();
 	ip_local_out(sa->en->net, skb->sk, skb);
@@ -41,6 +47,11 @@ static void emit6(struct espah_sa *sa, struct sk_buff *skb)
 		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
 	IP6CB(skb)->flags |= IP6SKB_XFRM_TRANSFORMED;
 	IP6CB(skb)->frag_max_size = 0;
+	if (READ_ONCE(sa->en->direct)) {
+		IP6CB(skb)->flags |= IP6SKB_REROUTED; /* skips POST_ROUTING */
+		dst_output(sa->en->net, skb->sk, skb);
+		return;
+	}
 	ip6_local_out(sa->en->net, skb->sk, skb);
 }
 

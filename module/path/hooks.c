@@ -124,7 +124,7 @@ static unsigned int pre_routing4(void *priv, struct sk_buff *skb, const struct n
 	    defrag4(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
 	if (!marked)
-		return espah_plaintext(espah_pernet(state->net), skb, AF_INET);
+		return espah_plaintext(espah_pernet(state->net), skb, AF_INET, state);
 	espah_judged_set(skb, state->net, false, true);
 	espah_secpath_spare(state->net, skb);
 	return NF_ACCEPT;
@@ -143,7 +143,7 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 	    defrag6(state->net, skb, marked) != NF_ACCEPT)
 		return NF_STOLEN;
 	if (!marked)
-		return espah_plaintext(espah_pernet(state->net), skb, AF_INET6);
+		return espah_plaintext(espah_pernet(state->net), skb, AF_INET6, state);
 	espah_secpath_return(espah_pernet(state->net), skb); /* a VRF calls this a second time */
 	espah_judged_set(skb, state->net, true, true);
 	return NF_ACCEPT;

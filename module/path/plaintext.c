@@ -6,11 +6,13 @@
 #include "compat/conntrack.h"
 #include "db/arrival.h"
 #include "decide.h"
+#include "input.h"
 #include "packet/flow.h"
 #include "packet/judged.h"
 #include "packet/udp_encap.h"
 #include "plaintext.h"
 #include "report/drop.h"
+#include "udp_input.h"
 
 /*
  * The SA of an ESP or AH packet, in UDP or not, that LOCAL_IN will take; or NULL. Looked up first,
@@ -109,8 +111,26 @@ static void undo_nat(const struct sk_buff *skb, struct espah_flow *flow)
 #endif
 }
 
+/*
+ * Has an SA take its packet at once, past conntrack and the rules of the firewall. Headers before
+ * ESP or AH, and joined UDP packets, are left to LOCAL_IN.
+ */
+static unsigned int take(struct espah_net *en, struct sk_buff *skb,
+			 const struct nf_hook_state *state)
+{
+	bool ip4 = state->pf == NFPROTO_IPV4;
+	u8 proto = ip4 ? ip_hdr(skb)->protocol : ipv6_hdr(skb)->nexthdr;
+	unsigned int off = ip4 ? ip_hdrlen(skb) : sizeof(struct ipv6hdr);
+
+	if (espah_proto_is_ipsec(proto))
+		return espah_input(en, skb, state, proto, off, 0);
+	return proto == IPPROTO_UDP && !skb_is_gso(skb) ? espah_udp_input(en, skb, state, off) :
+							  NF_ACCEPT;
+}
+
+/* @state: the hook's, at PRE_ROUTING; or NULL */
 static __always_inline unsigned int plaintext(struct espah_net *en, struct sk_buff *skb, u8 family,
-					      bool late)
+					      const struct nf_hook_state *state)
 {
 	struct espah_flow flow espah_uninit;
 	struct espah_decision is espah_uninit;
@@ -120,14 +140,17 @@ static __always_inline unsigned int plaintext(struct espah_net *en, struct sk_bu
 
 	sa = find_sa(en, skb, family);
 	if (sa) {
-		if (!late)
-			espah_arrival_use(espah_sa_path(sa), skb);
+		if (unlikely(!state))
+			return NF_ACCEPT;
+		if (READ_ONCE(en->direct))
+			return take(en, skb, state);
+		espah_arrival_use(espah_sa_path(sa), skb);
 		return NF_ACCEPT;
 	}
 	is.pol = NULL;
 	packet.thoff = espah_flow_dissect(skb, family, &flow);
 	if (likely(packet.thoff >= 0)) {
-		if (late)
+		if (!state)
 			undo_nat(skb, &flow);
 		reason = espah_decide(en, ESPAH_DIR_IN, &flow, &packet, &is);
 	}
@@ -140,11 +163,12 @@ static __always_inline unsigned int plaintext(struct espah_net *en, struct sk_bu
 	return NF_STOLEN;
 }
 
-unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family)
+unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family,
+			     const struct nf_hook_state *state)
 {
 	bool own = is_own(en->net, skb, family);
 
-	if (likely(!own) && plaintext(en, skb, family, false) != NF_ACCEPT)
+	if (likely(!own) && plaintext(en, skb, family, state) != NF_ACCEPT)
 		return NF_STOLEN;
 	espah_judged_set(skb, en->net, family == AF_INET6, own);
 	return NF_ACCEPT;
@@ -152,5 +176,5 @@ unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 famil
 
 noinline unsigned int espah_plaintext_late(struct espah_net *en, struct sk_buff *skb, u8 family)
 {
-	return plaintext(en, skb, family, true);
+	return plaintext(en, skb, family, NULL);
 }

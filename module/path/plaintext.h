@@ -11,10 +11,13 @@
  * @en: network namespace
  * @skb: the packet
  * @family: AF_INET or AF_INET6
+ * @state: the hook's
  *
- * Return: NF_ACCEPT: the packet was marked (judged.h); NF_STOLEN: it was dropped and counted.
+ * Return: NF_ACCEPT: the packet was marked (judged.h); NF_STOLEN: it was dropped and counted, or its
+ * SA took it.
  */
-unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family);
+unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family,
+			     const struct nf_hook_state *state);
 
 /**
  * espah_plaintext_late - judge a packet that has bypassed PRE_ROUTING

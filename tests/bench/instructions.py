@@ -57,9 +57,14 @@ def profile(topology, stream, size, alg):
         stream.cost(size, PACKETS, warm_up=0)
         mark()
         stack.off(topology, alg)
+    write_phases(stacks(alg), size, alg)
+
+
+def write_phases(modes, size, alg):
+    """Says what was measured between the marks."""
     shutil.copy("/proc/kallsyms", OUT + "/kallsyms")
     with open(OUT + "/phases.json", "w", encoding="ascii") as file:
-        json.dump({"modes": list(stacks(alg)), "packets": PACKETS, "size": size, "algorithm": alg,
+        json.dump({"modes": list(modes), "packets": PACKETS, "size": size, "algorithm": alg,
                    "kernel": os.uname().release}, file)
 
 

@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 
-STACKS = ("plain", "without", "xfrm", "espah", "wireguard", "alone")
+STACKS = ("plain", "without", "xfrm", "xfrm_device", "espah", "espah_device", "espah_direct", "wireguard", "alone")
 PARTS = {"instructions": "Instructions per packet", "time": "Time per packet",
+         "settings": "Instructions per packet, with a firewall and a flowtable",
          "policies": "Many policies", "sas": "Many SAs", "crowd": "A packet among many", "throughput": "Throughput",
          "sharing": "One processor brings, the other has time", "latency": "Latency"}
 

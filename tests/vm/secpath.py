@@ -183,11 +183,11 @@ def rules():
 def told():
     ipsec.need_espah()
     h, a, b = topology()
-    lab.equal(Espah.json(a, "config"), {"secpath": True}, "settings at first")
+    lab.equal(Espah.json(a, "config"), {"secpath": True, "direct": False}, "settings at first")
     tunnel(a, b)
     for on in (False, True):
         secpath(a, on)
-        lab.equal(Espah.json(a, "config"), {"secpath": on}, "settings")
+        lab.equal(Espah.json(a, "config")["secpath"], on, "settings")
         lab.equal(Espah.json(a, "explain", "in", "10.2.0.1", "10.1.0.2")["secpath"], on, "what explain tells")
         with a:
             text = lab.run(ipsec.CLI, "explain", "in", "10.2.0.1", "10.1.0.2").stdout

@@ -8,16 +8,20 @@
 #include "queue.h"
 
 const char config_help[] =
-	"espah config [secpath on|off]\n"
+	"espah config [secpath on|off] [direct on|off]\n"
 	"\n"
 	"Changes settings of the network namespace, or prints them.\n"
 	"  secpath   whether rules of the firewall see by which SA a packet came: nft 'meta ipsec\n"
 	"            exists' and 'ipsec in reqid N', iptables '-m policy --dir in'. On at first.\n"
 	"            With off they match nothing, and a packet costs a little less. rp_filter lets\n"
 	"            decrypted packets pass with either\n"
+	"  direct    whether ESP and AH packets of SAs skip conntrack and all further rules of the\n"
+	"            firewall, in both directions, and so cost less. Off at first. Rules for the\n"
+	"            packets in clear apply as always, as do tc and netdev rules for ESP and AH\n"
 	"\n"
 	"Example:\n"
-	"  espah config secpath off\n";
+	"  espah config secpath off\n"
+	"  espah config direct on\n";
 
 /* settings that are on or off */
 static const struct {
@@ -25,6 +29,7 @@ static const struct {
 	uint16_t attr;
 } keys[] = {
 	{ "secpath", ESPAH_CONFIG_SECPATH },
+	{ "direct", ESPAH_CONFIG_DIRECT },
 };
 
 #define KEYS ARRAY_SIZE(keys)
@@ -65,7 +70,7 @@ static int find_key(const char *word)
 		if (!strcmp(keys[i].name, word))
 			return i;
 	near = suggest(word, key_name);
-	error("'%s' is not a setting of config; %s%s%sthe only setting is secpath", word,
+	error("'%s' is not a setting of config; %s%s%sthe settings are secpath and direct", word,
 	      near ? "did you mean '" : "", near ? near : "", near ? "'? " : "");
 	return -1;
 }

@@ -130,7 +130,8 @@ int tap_open(struct cli *cli, struct tap *tap)
 		if (made)
 			err = find(nl, tap, &result);
 	}
-	if (!err && !tap->up)
+	/* another capture may have set it up since then, but only we know that it is new */
+	if (!err && (made || !tap->up))
 		err = set(nl, tap, made, &result);
 	if (!err)
 		return STATUS_OK;

@@ -97,6 +97,7 @@
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
  * ESPAH_CMD_CONFIG_GET   do: one message, ESPAH_CONFIG_*
  * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT] [CONFIG_ICMP] [CONFIG_SECPATH]
+ *                        [CONFIG_DIRECT]
  * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
  *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT] [EXPLAIN_MARK]
@@ -105,7 +106,8 @@
  *     the matching policy but do not match; see ESPAH_EXPLAIN_*.
  *
  * Devices of kind "espah" are made by rtnetlink: RTM_NEWLINK with IFLA_INFO_KIND
- * ESPAH_LINK_KIND and IFLA_INFO_DATA, enum espah_link_attr: IF_ID [DEV] [CARRIER]. SAs and
+ * ESPAH_LINK_KIND and IFLA_INFO_DATA, enum espah_link_attr: IF_ID [DEV] [CARRIER]. A change
+ * leaves attributes as they are that it does not name; the IF_ID cannot change. SAs and
  * policies with the same number belong to the device. What is routed into it meets these
  * policies alone, and what comes by these SAs is delivered by it. They stay, like the outer
  * packets, in the network namespace where the device was made, or that IFLA_LINK_NETNSID
@@ -736,6 +738,13 @@ enum espah_config_attr {
 	 * rp_filter is not 0 on the device by which they arrive
 	 */
 	ESPAH_CONFIG_SECPATH,
+	/**
+	 * @ESPAH_CONFIG_DIRECT: u8, 1 or 0 (the default): whether ESP and AH packets of SAs skip
+	 * conntrack and all further netfilter rules of this host: inbound from our hook in
+	 * PRE_ROUTING on, outbound from LOCAL_OUT to POST_ROUTING. Rules for the packets in
+	 * clear, tc and netdev rules apply as always. Outbound multicast does not skip them
+	 */
+	ESPAH_CONFIG_DIRECT,
 
 	__ESPAH_CONFIG_MAX,
 	ESPAH_CONFIG_MAX = __ESPAH_CONFIG_MAX - 1

@@ -93,7 +93,7 @@ void test_plugin(void)
 	test_begin("plugin of ip: a sentence for each mistake");
 	CHECK(says("if_id abc", "\"if_id\" cannot be \"abc\"; it is a number from 1 to 429496"));
 	CHECK(says("if_id 0", "cannot be \"0\"") && says("if_id -1", "cannot be \"-1\""));
-	CHECK(says("if_id 4294967296", "cannot be") && says("if_id 0x", "cannot be"));
+	CHECK(says("if_id 4294967297", "cannot be") && says("if_id 0x", "cannot be"));
 	CHECK(says("if_id 99999999999999999999999", "cannot be") && says("if_id ''", "cannot be"));
 	CHECK(says("if_id", "\"if_id\" is the last word"));
 	CHECK(says("if_id 1 if_id 1", "\"if_id\" is given twice"));
