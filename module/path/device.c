@@ -273,7 +273,10 @@ static int make(struct net *net, struct net_device *dev, struct nlattr *tb[],
 	return 0;
 }
 
-ESPAH_NEWLINK(link_new, make)
+static int link_new(ESPAH_NEWLINK_ARGS)
+{
+	return make(ESPAH_NEWLINK_PASSED);
+}
 
 static int link_change(struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
 		       struct netlink_ext_ack *extack)
