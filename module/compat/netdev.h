@@ -132,7 +132,7 @@ static inline void espah_recursion_leave(unsigned int levels)
 }
 #endif
 
-/* the parameters of rtnl_link_ops.newlink; and namespace of the link, device, attributes, and extack */
+/* parameters of rtnl_link_ops.newlink; and from them: namespace, device, tb, data, extack */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
 #define ESPAH_NEWLINK_ARGS								\
 	struct net_device *dev, struct rtnl_newlink_params *params, struct netlink_ext_ack *extack
