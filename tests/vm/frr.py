@@ -41,7 +41,7 @@ class Gateway:
 
     def __init__(self, name, side, stack):
         self.ns, self.side, self.stack = lab.Netns(name, forward=True), side, stack
-        self.guarded, self.router = False, Router(self.ns)
+        self.guarded, self.router = False, None
         for key in "net.ipv4.fib_multipath_hash_policy", "net.ipv6.fib_multipath_hash_policy":
             self.ns.sysctl(key, 1)  # ports, too
 
@@ -207,6 +207,9 @@ class Lab:
         for gateway, host in zip(self.gateways, (self.h, self.t)):
             lab.link(gateway.ns, "lan", host, "eth0")
             self.connect(gateway, host)
+        for gateway in self.gateways:
+            # not before: zebra sometimes misses addresses that come while it reads those that are there
+            gateway.router = Router(gateway.ns)
         self.each("wait")
         self.start_bgp()
         for number in TUNNELS:
@@ -266,10 +269,13 @@ class Lab:
         """Waits until each gateway has so many ways to the far network in each family."""
         want = [{v: number for v in FAMILIES}] * 2
 
-        def there():
+        def found():
             meanwhile()
-            return [gateway.routes() for gateway in self.gateways] == want
-        lab.wait_for(there, f"{number} ways", timeout)
+            return [gateway.routes() for gateway in self.gateways]
+        try:
+            lab.wait_for(lambda: found() == want, f"{number} ways", timeout)
+        except lab.Failed as failed:
+            raise lab.Failed(f"{failed}: a and b have {found()}") from None
 
     def outage(self, number):
         """Cuts a wire. Return: seconds during which some flow did not pass"""

@@ -9,6 +9,8 @@ import ipsec
 import lab
 
 RUN = "/run/frr"  # compiled into the daemons
+NEIGHBOURS = {"bgpd": "show bgp summary", "bfdd": "show bfd peers brief",
+              "ospfd": "show ip ospf neighbor", "ospf6d": "show ipv6 ospf6 neighbor"}
 
 
 def root():
@@ -108,18 +110,18 @@ class Router:
 
     @classmethod
     def tell(cls):
-        """Prints the ends of the logs, what is new of them, for a failed test."""
+        """Prints the neighbours and the ends of the logs, what is new of them, for a failed test."""
         for router in cls.running:
             for daemon in router.processes:
                 try:
+                    lines = router.ask(daemon, NEIGHBOURS[daemon]) if daemon in NEIGHBOURS else ""
                     with open(router.path(daemon, "log"), encoding="utf-8") as file:
-                        lines = file.read().splitlines()
-                except FileNotFoundError:
-                    lines = ["(no log)"]
-                told = router.told.get(daemon, 0)
-                for line in lines[told:][-8:]:
-                    print(f"log {router.name} {line}", flush=True)
-                router.told[daemon] = len(lines)
+                        log = file.read().splitlines()
+                    told, router.told[daemon] = router.told.get(daemon, 0), len(log)
+                    for line in lines.splitlines() + log[told:][-8:]:
+                        print(f"log {router.name} {line}", flush=True)
+                except (OSError, lab.Failed) as error:
+                    print(f"log {router.name} {daemon}: {error}", flush=True)
 
 
 lab.Results.on_failure.append(Router.tell)
