@@ -132,22 +132,17 @@ static inline void espah_recursion_leave(unsigned int levels)
 }
 #endif
 
-/* defines @name for rtnl_link_ops.newlink; it calls @function(namespace, dev, tb, data, extack) */
+/* parameters of rtnl_link_ops.newlink; and from them: namespace, device, tb, data, extack */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
-#define ESPAH_NEWLINK(name, function)							\
-static int name(struct net_device *dev, struct rtnl_newlink_params *params,		\
-		struct netlink_ext_ack *extack)						\
-{											\
-	return function(rtnl_newlink_link_net(params), dev, params->tb, params->data,	\
-			extack);							\
-}
+#define ESPAH_NEWLINK_ARGS								\
+	struct net_device *dev, struct rtnl_newlink_params *params, struct netlink_ext_ack *extack
+#define ESPAH_NEWLINK_PASSED								\
+	rtnl_newlink_link_net(params), dev, params->tb, params->data, extack
 #else
-#define ESPAH_NEWLINK(name, function)							\
-static int name(struct net *net, struct net_device *dev, struct nlattr *tb[],		\
-		struct nlattr *data[], struct netlink_ext_ack *extack)			\
-{											\
-	return function(net, dev, tb, data, extack);					\
-}
+#define ESPAH_NEWLINK_ARGS								\
+	struct net *net, struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],	\
+	struct netlink_ext_ack *extack
+#define ESPAH_NEWLINK_PASSED net, dev, tb, data, extack
 #endif
 
 /* a device that needs no lock around its transmit function */

@@ -189,12 +189,14 @@ static int follow(s64 round, struct sk_buff *skb)
 	return result;
 }
 
+/* Whether a packet goes to another host. */
 static bool forwards(const struct sk_buff *skb, bool ip4)
 {
 	struct net *net = dev_net(skb->dev);
 	union espah_addr dst = {};
 
-	if (ip4 ? !IPV4_DEVCONF_ALL(net, FORWARDING) : !READ_ONCE(net->ipv6.devconf_all->forwarding))
+	if (ip4 ? !IPV4_DEVCONF_ALL(net, FORWARDING) :
+		  !READ_ONCE(net->ipv6.devconf_all->forwarding))
 		return false;
 	if (ip4)
 		dst.ip4 = ip_hdr(skb)->daddr;
@@ -203,7 +205,7 @@ static bool forwards(const struct sk_buff *skb, bool ip4)
 	return !espah_domain_has(net, &dst, ip4 ? AF_INET : AF_INET6, skb->dev);
 }
 
-/* Whether GRO might join a packet with others. UDP packets it mostly joins for sockets of this host. */
+/* Whether GRO might join a packet with others. It joins UDP for sockets of this host, mostly. */
 static bool may_join(const struct sk_buff *skb)
 {
 	bool ip4 = skb->protocol == htons(ETH_P_IP);

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "link.h"
 
-struct net_device_ops espah_link_ops __ro_after_init;
+const struct net_device_ops *espah_link_ops __ro_after_init;

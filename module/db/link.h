@@ -31,12 +31,12 @@ struct espah_link {
 	bool adjusting;
 };
 
-/* path/device.c fills it in at load; all links have it, and no other device */
-extern struct net_device_ops espah_link_ops;
+/* set at load; all links have it, and no other device */
+extern const struct net_device_ops *espah_link_ops;
 
 static inline bool espah_is_link(const struct net_device *dev)
 {
-	return dev->netdev_ops == &espah_link_ops;
+	return dev->netdev_ops == espah_link_ops;
 }
 
 /* the link with this number, or NULL; Context: RCU reader, or RTNL */

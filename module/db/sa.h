@@ -235,7 +235,8 @@ struct espah_dummy {
  * @tos_set: outbound tunnels: further bits set in the outer traffic class
  * @tos_take: inbound tunnels: bits of the outer traffic class that affect the inner one
  * @if_id: the link that the SA belongs to, or 0; see link.h
- * @mark: in the bits of @mark_mask, the mark of outbound ESP and AH packets, or of decrypted packets
+ * @mark: in the bits of @mark_mask, the mark of outbound ESP and AH packets, or of decrypted
+ *	packets
  * @mark_mask: 0: the mark stays as it is
  * @aead: the keyed transform; NULL while larval
  * @en: network namespace of the SA

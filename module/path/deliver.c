@@ -150,6 +150,9 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return reason;
 	espah_tap(sa, skb, op->seq);
 
+	if (unlikely(sa->mark_mask)) /* policies may require it */
+		skb->mark = (skb->mark & ~sa->mark_mask) | sa->mark;
+
 	/* RFC 4301 5.2 step 4: the inner packet must be one that this SA is for */
 	family = skb->protocol == htons(ETH_P_IP) ? AF_INET : AF_INET6;
 	thoff = espah_flow_dissect(skb, family, &flow);
@@ -192,8 +195,6 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_NOMEM;
 	if (pol->mss && espah_mss_concerns(&flow) && !clamp_mss(pol, op, skb, &flow, thoff))
 		return ESPAH_DROP_NOMEM;
-	if (unlikely(sa->mark_mask))
-		skb->mark = (skb->mark & ~sa->mark_mask) | sa->mark;
 	return ESPAH_DROP_NONE;
 }
 

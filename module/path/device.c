@@ -211,8 +211,9 @@ static int set_lower(struct espah_link *link, const struct nlattr *attr,
 				    "no device with this index exists in the namespace of the outer packets");
 		return -ENODEV;
 	}
-	if (dev && espah_is_link(dev) && ((struct espah_link *)netdev_priv(dev)) == link) {
-		NL_SET_ERR_MSG_ATTR(extack, attr, "outer packets cannot leave by the device itself");
+	if (dev && dev == link->dev) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "outer packets cannot leave by the device itself");
 		return -EINVAL;
 	}
 	if (lower == link->lower)
@@ -232,8 +233,8 @@ static int link_validate(struct nlattr *tb[], struct nlattr *data[],
 	return espah_device_permitted(extack);
 }
 
-static int add(struct net *net, struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
-	       struct netlink_ext_ack *extack)
+static int make(struct net *net, struct net_device *dev, struct nlattr *tb[],
+		struct nlattr *data[], struct netlink_ext_ack *extack)
 {
 	struct espah_link *link = netdev_priv(dev);
 	struct espah_net *en = espah_pernet(net);
@@ -272,7 +273,10 @@ static int add(struct net *net, struct net_device *dev, struct nlattr *tb[], str
 	return 0;
 }
 
-ESPAH_NEWLINK(link_new, add)
+static int link_new(ESPAH_NEWLINK_ARGS)
+{
+	return make(ESPAH_NEWLINK_PASSED);
+}
 
 static int link_change(struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
 		       struct netlink_ext_ack *extack)
@@ -363,9 +367,18 @@ static int link_change_mtu(struct net_device *dev, int mtu)
 	return 0;
 }
 
+static const struct net_device_ops link_ops = {
+	.ndo_init = link_init,
+	.ndo_uninit = link_uninit,
+	.ndo_start_xmit = link_xmit,
+	.ndo_change_mtu = link_change_mtu,
+	.ndo_get_stats64 = dev_get_tstats64,
+	.ndo_get_iflink = link_iflink,
+};
+
 static void link_setup(struct net_device *dev)
 {
-	dev->netdev_ops = &espah_link_ops;
+	dev->netdev_ops = espah_link_ops;
 	dev->header_ops = &ip_tunnel_header_ops;
 	dev->type = ARPHRD_NONE;
 	dev->flags = IFF_NOARP | IFF_POINTOPOINT | IFF_MULTICAST;
@@ -434,14 +447,7 @@ int __init espah_device_setup(void)
 
 	if (err)
 		return err;
-	espah_link_ops = (struct net_device_ops) {
-		.ndo_init = link_init,
-		.ndo_uninit = link_uninit,
-		.ndo_start_xmit = link_xmit,
-		.ndo_change_mtu = link_change_mtu,
-		.ndo_get_stats64 = dev_get_tstats64,
-		.ndo_get_iflink = link_iflink,
-	};
+	espah_link_ops = &link_ops;
 	err = rtnl_link_register(&link_rtnl_ops);
 	if (err)
 		unregister_netdevice_notifier(&device_notifier);

@@ -150,7 +150,7 @@ static unsigned int pre_routing6(void *priv, struct sk_buff *skb, const struct n
 }
 
 /*
- * Does PRE_ROUTING's work for a packet that did not pass it in this form; skips switched frames, and
+ * Does PRE_ROUTING's work for a packet that did not pass it in this form; skips switched frames and
  * packets of links.
  */
 static noinline unsigned int late(struct net *net, struct sk_buff *skb, bool ip6)

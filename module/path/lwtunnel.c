@@ -22,6 +22,7 @@
 
 bool espah_lwtunnel_redirects(const struct lwtunnel_state *lwtstate)
 {
+#ifdef CONFIG_LWTUNNEL
 	if (!(lwtstate->flags & LWTUNNEL_STATE_OUTPUT_REDIRECT))
 		return false;
 	/* before POST_ROUTING, BPF can change nothing that is sent */
@@ -30,6 +31,9 @@ bool espah_lwtunnel_redirects(const struct lwtunnel_state *lwtstate)
 	/* with this setting, segment routing calls POST_ROUTING for the unchanged packet */
 	return lwtstate->type != LWTUNNEL_ENCAP_SEG6 ||
 	       !static_branch_unlikely(&nf_hooks_lwtunnel_enabled);
+#else
+	return false;
+#endif
 }
 
 /* Why a packet of a flow is dropped: a policy protects or discards it; or ESPAH_DROP_NONE. */

@@ -13,8 +13,8 @@
  * @family: AF_INET or AF_INET6
  * @state: the hook's
  *
- * Return: NF_ACCEPT: the packet was marked (judged.h); NF_STOLEN: it was dropped and counted, or its
- * SA took it.
+ * Return: NF_ACCEPT: the packet was marked (judged.h); NF_STOLEN: it was dropped and counted, or
+ * its SA took it.
  */
 unsigned int espah_plaintext(struct espah_net *en, struct sk_buff *skb, u8 family,
 			     const struct nf_hook_state *state);

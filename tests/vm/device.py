@@ -10,14 +10,16 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 import lab
 import traffic
-from ipsec import ALGORITHMS, CLI, SA, Espah, Policy, Xfrm
+from ipsec import ALGORITHMS, CLI, ROOT, SA, Espah, Policy, Xfrm
 
 A, B = {4: "192.0.2.1", 6: "2001:db8::1"}, {4: "192.0.2.2", 6: "2001:db8::2"}
 H, T = {4: "10.1.0.2", 6: "fd01::2"}, {4: "10.2.0.2", 6: "fd02::2"}
@@ -507,6 +509,84 @@ def offloaded(ns, sock):
     return any("OFFLOAD" in line and port in line for line in lines)
 
 
+@lab.test("with config direct, ESP passes neither conntrack nor rules, in either direction", 4)
+@lab.test("with config direct, ESP over IPv6 passes neither conntrack nor rules, in either direction", 6)
+def direct(outer):
+    here = Lab(outer)
+    a = here.a
+    with a:
+        lab.run("nft", "-f", "-", stdin="""table inet wall {
+            counter outer { }
+            chain pre { type filter hook prerouting priority raw; meta l4proto { esp, udp } iifname "wan" counter name outer drop; }
+            chain in { type filter hook input priority 0; meta l4proto esp drop; }
+            chain out { type filter hook output priority 0; meta l4proto esp counter name outer drop; }
+            chain post { type filter hook postrouting priority 200; meta l4proto esp counter name outer drop; }
+            chain f { type filter hook forward priority 0; policy drop; ct state established accept
+                iifname { "lan", "ipsec0" } accept
+            }
+        }""")
+    with traffic.udp(here.h, H[4]) as one, traffic.udp(here.t, T[4]) as other:
+        one.sendto(b"stopped by the rules", other.getsockname()[:2])
+        time.sleep(0.2)
+        lab.true(traffic.silent(other), "the rules do not stop ESP")
+    Espah.batch(a, ["config direct on"])
+    a.run("conntrack", "-F", check=False)
+    before, drops = a.run("nft", "list", "counters").stdout, Drops(here)
+    for v in FAMILIES:
+        flows(here, v)
+        traffic.ping(here.t, T[v], H[v])
+    lab.equal(a.run("nft", "list", "counters").stdout, before, "packets that the rules saw")
+    tracked = a.run("conntrack", "-L", "-p", "esp", check=False).stdout
+    lab.true("esp" not in tracked, f"a tracked ESP packet: {tracked}")
+    lab.equal(drops.now(), {}, "drops")
+    # what has no SA takes the usual way
+    peer = traffic.Injector(here.b, "wan", a, "wan")
+    if outer == 4:
+        packet = struct.pack("!BBHHHBBH4s4sII", 0x45, 0, 60, 0, 0, 64, 50, 0, socket.inet_aton(B[4]),
+                             socket.inet_aton(A[4]), 0x9999, 1) + bytes(32)
+        packet = packet[:10] + struct.pack("!H", checksum(packet[:20])) + packet[12:]
+        peer.send(packet)
+        lab.wait_for(lambda: a.run("nft", "list", "counters").stdout != before, "an ESP packet without SA at the rules")
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xffff
+
+
+@lab.test("config direct serves ESP in UDP and policies without a device, too; others' UDP is left alone")
+def direct_udp():
+    here = Lab(keys=False)
+    a = here.a
+    with here.b:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((B[4], 4500))
+    sock.setsockopt(socket.IPPROTO_UDP, 100, 2)
+    with a:
+        lab.run("nft", "-f", "-", stdin="""table inet wall {
+            chain pre { type filter hook prerouting priority raw; udp dport 4500 udp length > 40 drop; }
+        }""")
+    Espah.batch(a, ["config direct on"])
+    here.keys(0x2000, encap=(4500, 4500))
+    for v in FAMILIES:
+        exchange(here.h, H[v], here.t, T[v], [bytes(100), bytes(1300)])
+    with traffic.udp(a, A[4], 4500) as ike:  # IKE in UDP: four zero bytes
+        sock.sendto(bytes(4) + b"IKE", (A[4], 4500))
+        lab.equal(ike.recv(100), bytes(4) + b"IKE", "an IKE message")
+    here.a.ip(f"route replace {FAR[4]} via {B[4]}\n")
+    here.b.ip(f"route replace {NEAR[4]} via {A[4]}\n")
+    ends = A[4], B[4]
+    out, back = SA(0x7000, *ends, reqid=9), SA(0x7001, *ends[::-1], reqid=9)
+    Espah.configure(a, [out], [back], [Policy(NEAR[4], FAR[4], ends, 9)], [Policy(FAR[4], NEAR[4], ends[::-1], 9)])
+    Xfrm.configure(here.b, [back], [out], [Policy(FAR[4], NEAR[4], ends[::-1], 9)], [Policy(NEAR[4], FAR[4], ends, 9)])
+    with a:
+        lab.run("nft", "-f", "-", stdin="""table inet more {
+            chain pre { type filter hook prerouting priority raw; meta l4proto esp drop; }
+        }""")
+    exchange(here.h, H[4], here.t, T[4], [bytes(100), bytes(1300)])
+
+
 @lab.test("multicast and link-local packets, as of OSPF, pass by it")
 def multicast():
     here = Lab()
@@ -541,6 +621,45 @@ def tunnels():
             tcp.move(os.urandom(1 << 19), backward=True)
 
 
+@lab.test("a device may lead into another, and into itself no deeper than the limit")
+def nested():
+    here = Lab()
+    a, t = here.a, here.t
+    inner = "10.7.7.2"
+    ends = A_LAN[4], T[4]
+    t.ip(f"link add xfrm0 up type xfrm dev eth0 if_id 9\naddr add {inner}/32 dev lo\nroute add {NEAR[4]} dev xfrm0 metric 5\n"
+         f"route add {A_LAN[4]}/32 via {B_LAN[4]} dev eth0\n")
+    Espah.batch(a, ["link add ipsec1 if-id 43 up"])
+    a.ip(f"route add {inner} dev ipsec1\n")
+    out, back = SA(0x5000, *ends, if_id=43), SA(0x5001, *ends[::-1], if_id=43)
+    Espah.configure(a, [out], [back], [Policy(ANY[4], ANY[4], ends, if_id=43)],
+                    [Policy(ANY[4], ANY[4], ends[::-1], if_id=43)])
+    Xfrm.configure(t, [here.number(back, 9)], [here.number(out, 9)],
+                   [Policy(ANY[4], ANY[4], ends[::-1], if_id=9)], [Policy(ANY[4], ANY[4], ends, if_id=9)])
+    exchange(here.h, H[4], t, inner, [bytes(100), bytes(1000)])
+    a.ip(f"route replace {B[4]} dev ipsec1\nroute replace {T[4]} dev ipsec0\n")  # each leads into the other
+    Espah.batch(a, ["link set ipsec0 nodev"])
+    drops = Drops(here)
+    with traffic.udp(here.h, H[4]) as sock:
+        sock.sendto(b"round and round", (inner, 9))
+        lab.wait_for(lambda: {"nesting", "no_route", "device_loop"} & set(drops.now()), "the end of the loop")
+
+
+@lab.test("iproute2 makes and shows it by our plugin")
+def iproute2():
+    here = Lab(keys=False)
+    with here.a:
+        env = dict(os.environ, IP_LIB_DIR=ROOT + "/userspace-tools/iproute2")
+
+        def ip(*words):
+            return subprocess.run(("ip", *words), env=env, text=True, capture_output=True, check=False)
+        made = ip("link", "add", "ipsec9", "type", "espah", "if_id", "77", "dev", "wan")
+        lab.equal(made.returncode, 0, made.stderr)
+        shown = ip("-d", "link", "show", "dev", "ipsec9").stdout
+        lab.true("espah if_id 77" in shown or "espah if_id 0x4d" in shown, shown)
+        lab.true(ip("link", "add", "ipsec8", "type", "espah", "if_id", "77").returncode, "a number that is taken")
+
+
 @lab.test("the device may belong to a VRF, and its link to another")
 def vrf():
     for inner, outer in (("red", None), (None, "blue"), ("red", "blue")):
@@ -572,6 +691,93 @@ def explains():
     Espah.batch(here.a, ["policy flush"])
     gone = Espah.json(here.a, "explain", "out", H[4], T[4], "udp", "9", "dev", "ipsec0")
     lab.equal(gone["drop"], "device_no_policy", "drop reason")
+
+
+# --- the examples of README.md ----------------------------------------------------------------------
+
+def examples():
+    """The blocks of commands in the section on devices, by their titles."""
+    with open(ROOT + "/README.md", encoding="utf-8") as file:
+        section = file.read().split("\n## Devices to route into\n")[1].split("\n## ")[0]
+    titles = re.split(r"^\*\*(.*?)\.?\*\*", section, flags=re.M)
+    return {title: [line.strip() for line in body.splitlines() if re.match("    (espah|ip) ", line)]
+            for title, body in zip(titles[1::2], titles[2::2])}
+
+
+class Example:
+    """a (192.0.2.1 on eth0) and b (198.51.100.7), which has 10.2.0.9, with a router between them."""
+
+    def __init__(self, title):
+        lab.delete_all()
+        lab.run("modprobe", "xfrm_interface", check=False)
+        self.a, self.b = lab.Netns("a", forward=True), lab.Netns("b", forward=True)
+        self.r, self.box = lab.Netns("r", forward=True), lab.Netns("box")
+        lab.link(self.a, "eth0", self.r, "left")
+        lab.link(self.r, "right", self.b, "eth0")
+        self.a.ip("addr add 192.0.2.1/24 dev eth0\nroute add default via 192.0.2.254\naddr add 10.1.0.1/16 dev lo\n")
+        self.r.ip("addr add 192.0.2.254/24 dev left\naddr add 198.51.100.1/24 dev right\n")
+        self.b.ip("addr add 198.51.100.7/24 dev eth0\nroute add default via 198.51.100.1\naddr add 10.2.0.9/16 dev lo\n")
+        self.keys = [os.urandom(36) for _ in range(2)]
+        os.makedirs("/run/example", exist_ok=True)
+        for name, key in zip(("out.key", "in.key"), self.keys):
+            with open("/run/example/" + name, "w", opener=lambda path, flags: os.open(path, flags, 0o600),
+                      encoding="ascii") as file:
+                file.write(key.hex())
+        os.chdir("/run/example")
+        for line in examples()[title]:
+            words = line.split()
+            self.a.run(*([CLI] + words[1:] if words[0] == "espah" else words))
+
+    def peer(self, number, device, address=None, spis=(0x1001, 0x1002), keys=None):
+        """b's end, by XFRM."""
+        ends, algorithm = ("192.0.2.1", "198.51.100.7"), ALGORITHMS["aes256gcm16"]
+        there = SA(spis[0], *ends, reqid=number, key=(keys or self.keys)[0], if_id=number, algorithm=algorithm)
+        back = SA(spis[1], *ends[::-1], reqid=number, key=(keys or self.keys)[1], if_id=number, algorithm=algorithm)
+        self.b.ip(f"link add {device} up type xfrm dev eth0 if_id {number}\n" +
+                  (f"addr add {address} dev {device}\n" if address else ""))
+        Xfrm.configure(self.b, [back], [there], [Policy(ANY[4], ANY[4], ends[::-1], number, if_id=number)],
+                       [Policy(ANY[4], ANY[4], ends, number, if_id=number)])
+        return there, back
+
+
+@lab.test("README: with BGP: the tunnel carries, and without a route nothing leaves in clear")
+def example_bgp():
+    here = Example("With BGP")
+    here.peer(3, "ipsec0", "169.254.10.2/30")
+    here.b.ip("route add 10.1.0.0/16 dev ipsec0\n")
+    traffic.ping(here.a, "169.254.10.1", "169.254.10.2")
+    with traffic.Wire(here.a, "eth0", cleartext=True) as wire, traffic.udp(here.a, "10.1.0.1") as sock:
+        sock.sendto(b"no route yet", ("10.2.0.9", 9))
+        lab.wait_for(lambda: Espah.drops(here.a).get("discard_out"), "the guard")
+        here.a.ip("route add 10.2.0.0/16 via 169.254.10.2\n")  # what bgpd does
+        exchange(here.a, "10.1.0.1", here.b, "10.2.0.9")
+        lab.equal(wire.frames(), [], "frames in clear")
+
+
+@lab.test("README: two tunnels to a cloud: both devices carry")
+def example_cloud():
+    here = Example("Two tunnels to a cloud")
+    for number in (1, 2):
+        there, back = here.peer(number, f"up{number}", f"169.254.2{number}.1/30",
+                                (0x1001 + 16 * number, 0x1002 + 16 * number), [os.urandom(36), os.urandom(36)])
+        ends = there.src, there.dst
+        Espah.configure(here.a, [there], [back], [Policy(ANY[4], ANY[4], ends, number, if_id=number)],
+                        [Policy(ANY[4], ANY[4], ends[::-1], number, if_id=number)])
+    here.b.ip("route add 10.1.0.0/16 nexthop dev up1 nexthop dev up2\n")
+    for number in (1, 2):
+        traffic.ping(here.a, f"169.254.2{number}.2", f"169.254.2{number}.1")
+    exchange(here.a, "10.1.0.1", here.b, "10.2.0.9")
+
+
+@lab.test("README: a container that has nothing but the tunnel")
+def example_container():
+    here = Example("A container that has nothing but the tunnel")
+    there, back = here.peer(3, "ipsec0")
+    here.b.ip("route add 10.1.0.0/16 dev ipsec0\n")
+    ends = there.src, there.dst
+    Espah.configure(here.a, [Lab.number(there, 42)], [Lab.number(back, 42)], [Policy(ANY[4], ANY[4], ends, 3, if_id=42)],
+                    [Policy(ANY[4], ANY[4], ends[::-1], 3, if_id=42)])
+    exchange(here.box, "10.1.5.2", here.b, "10.2.0.9")
 
 
 @lab.test("SAs give their packets a mark, by which the outer route is chosen, and marks that come inward")

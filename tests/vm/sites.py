@@ -115,6 +115,34 @@ class Lab:
         return Charon(self.a, a_stack, side(A[outer], B[outer], 0), options=options), b
 
 
+def two_networks():
+    """A lab in which each site has a second network."""
+    here = Lab.clean()
+    for ns, net in (here.s, "10.1.1"), (here.t, "10.2.1"):
+        ns.ip(f"addr replace {net}.2/24 dev eth0\n")
+    here.a.ip("route replace 10.1.1.0/24 dev lan\n")
+    here.b.ip("route replace 10.2.1.0/24 dev lan\n")
+    return here
+
+
+QUIET = """
+table inet quiet
+delete table inet quiet
+table inet quiet {
+    chain out {
+        type filter hook output priority 0;
+        oifname "ipsec*" icmpv6 type { mld2-listener-report, mld-listener-report } drop
+        oifname "ipsec*" icmpv6 type nd-router-solicit drop
+    }
+}
+"""
+
+
+def quiet(ns):
+    """Keeps IPv6's own messages from devices ipsec*, which would send and count them, too."""
+    ns.run("nft", "-f", "-", stdin=QUIET)
+
+
 def esp(proposal, more=""):
     return f"esp_proposals = {proposal}\n{more}"
 
@@ -275,3 +303,54 @@ def monitored(here, event):
     monitor.wait()
     with open(path) as file:
         lab.equal(len(file.read().splitlines()), len(told("policy")) + len(told(event)), "lines")
+
+
+# charon probes each path to each peer address that it has a route to, and uses the path of
+# the first answer. So m lets IKE pass on one path only
+ONE_PATH = """
+table inet path {{
+    chain forward {{
+        type filter hook forward priority filter - 1;
+        {family} daddr {{ {to} }} accept
+        udp dport {{ 500, 4500 }} drop
+    }}
+}}
+"""
+
+
+def roam(here, mover, ns, other, family=4):
+    """
+    Deletes the address of a gateway during a flow; the gateway has another one, of that family.
+    other: the only address of the peer that is reachable.
+    """
+    carry(here)
+    before = {sa["spi"]: sa for sa in Espah.sas(here.a)}
+    first = (B if ns is here.b else A)[4]
+    second = first.rpartition(".")[0] + ".9"
+    gateway = first.rpartition(".")[0] + ".254"
+    inner = NET_B[4] if ns is here.b else NET_A[4]
+    moved = second if family == 4 else (B if ns is here.b else A)[6]
+    try:
+        ns.ip(f"addr add {second}/24 dev wan\n")
+        mover.wait_log(second)
+        here.m.run("nft", "-f", "-", stdin=ONE_PATH.format(
+            family="ip" if family == 4 else "ip6", to=f"{moved}, {other}"))
+        ns.ip(f"addr del {first}/24 dev wan\nroute replace default via {gateway}\n")
+        here.m.ip(f"route replace {inner} via {second}\n")
+        lab.wait_for(lambda: {frozenset((sa["src"], sa["dst"])) for sa in Espah.sas(here.a)}
+                     == {frozenset((moved, other))}, f"the SAs to move to {moved} and {other}", 60)
+        lab.wait_for(lambda: reply(here), "an answer", 60)
+        traffic.ping(here.s, S[4], T[4], count=3)
+        traffic.ping(here.t, T[4], S[4], count=3)
+        after = {sa["spi"]: sa for sa in Espah.sas(here.a)}
+        lab.equal(set(after), set(before), "SPIs, before and after")
+        for spi, sa in after.items():
+            lab.true(sa["seq"] > before[spi]["seq"] > 0, "a sequence number that began anew")
+        lab.equal(here.in_clear(), 0, "packets in clear")
+    finally:
+        here.m.run("nft", "delete", "table", "inet", "path", check=False)
+        # after the other address is deleted, the first one is the primary again
+        for words in (f"addr replace {first}/24 dev wan", f"addr del {second}/24 dev wan",
+                      f"route replace default via {gateway}"):
+            ns.run("ip", *words.split(), check=False)
+        here.m.run("ip", "route", "replace", inner, "via", first)

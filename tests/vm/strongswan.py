@@ -7,7 +7,7 @@ import lab
 import traffic
 from charon import Charon, connection
 from ipsec import Espah
-from sites import A, B, GCM, NET_A, NET_B, S, T, Lab, esp, tunnel
+from sites import A, B, GCM, NET_A, NET_B, S, T, Lab, esp, tunnel, two_networks
 
 
 @lab.test("net2net, IPv4: strongSwan brings up a tunnel, traffic passes both ways, --list-sas counts it")
@@ -62,16 +62,6 @@ def routes():
 for outer_, inner_ in (6, 6), (4, 6), (6, 4):
     lab.test(f"net2net: IPv{inner_} in IPv{outer_} carries pings and TCP both ways")(
         lambda outer=outer_, inner=inner_: tunnel(Lab.clean(), "net", outer, inner))
-
-
-def two_networks():
-    """A lab in which each site has a second network."""
-    here = Lab.clean()
-    for ns, net in (here.s, "10.1.1"), (here.t, "10.2.1"):
-        ns.ip(f"addr replace {net}.2/24 dev eth0\n")
-    here.a.ip("route replace 10.1.1.0/24 dev lan\n")
-    here.b.ip("route replace 10.2.1.0/24 dev lan\n")
-    return here
 
 
 @lab.test("two sites with two networks each: all four pairs of networks pass")

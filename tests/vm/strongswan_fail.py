@@ -79,18 +79,19 @@ def version():
 @lab.test("what XFRM can and espah cannot is refused, charon's log names it, and nothing is left")
 def lacking():
     here = Lab.clean()
-    options = {"mark_in = 5": "marks", "mark_out = 5": "marks", "set_mark_in = 5": "marks",
-               "set_mark_out = 5": "marks", "if_id_in = 5": "interface",
-               "if_id_out = 5": "interface", "hw_offload = yes": "hardware offload"}
+    options = {"hw_offload = yes": "hardware offload are not supported",
+               "interface = nosuch": "there is no device 'nosuch'",
+               "interface = wan\nif_id_out = 5":
+               "policies with both an if_id and an interface are not supported"}
     Charon(here.b, "xfrm", sides(LONG, LONG)[1])
     a = Charon(here.a, "espah", connection(A[4], B[4], {
         f"n{number}": f"local_ts = {NET_A[4]}\nremote_ts = {NET_B[4]}\n{GCM}{LONG}{option}\n"
         for number, option in enumerate(options)}))
-    for number, (option, name) in enumerate(options.items()):
+    for number, (option, why) in enumerate(options.items()):
         with lab.verdict(f"refused, and said so: {option}"):
             before = len(a.log())
             a.initiate(f"n{number}", check=False)
-            lab.true(re.search(f"kernel-espah: .*{name}.* not supported", a.log()[before:]),
+            lab.true(re.search(f"kernel-espah: .*{why}", a.log()[before:]),
                      "the log does not name it")
             lab.wait_for(lambda: (a.children(), here.left()) == (0, ([], [])),
                          "what was begun to go")

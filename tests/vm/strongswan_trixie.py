@@ -11,8 +11,8 @@ import shutil
 import lab
 import traffic
 from charon import RUN, Charon, PLUGIN
-from ipsec import Espah
-from sites import LONG, S, T, Lab, reply, sides
+from ipsec import CLI, Espah
+from sites import LONG, NET_B, S, T, Lab, quiet, reply, sides
 
 ROOT = os.environ.get("ESPAH_STRONGSWAN_TRIXIE", "")
 
@@ -61,6 +61,51 @@ def trixie():
     lab.equal(here.dropped(), carried, "drops once the SAs are there")
     a.swanctl("--terminate", "--ike", "gw")
     lab.wait_for(lambda: not Espah.sas(here.a), "all SAs to go")
+
+
+@lab.test("strongSwan 6.0: a CHILD_SA with an if_id and set_mark_in carries through its device")
+def device():
+    here = Lab.clean()
+    program = install()
+    conf = sides("if_id_in = %unique\nif_id_out = %unique\nset_mark_in = 0x20/0xf0\n" + LONG,
+                 LONG)
+    Charon(here.b, "xfrm", conf[1])
+    a = Charon(here.a, "espah", conf[0], program=program)
+    a.initiate()
+    if_id = int(re.search(r"\bif-id-out=(\w+)", a.sas())[1], 16)
+    quiet(here.a)
+    try:
+        here.a.run(CLI, "link", "add", "ipsec0", "if-id", str(if_id), "up")
+        here.a.ip(f"route replace {NET_B[4]} dev ipsec0\n")
+        traffic.ping(here.s, S[4], T[4], count=3)
+        traffic.ping(here.t, T[4], S[4], count=3)
+        lab.equal(here.in_clear(), 0, "packets in clear")
+        lab.equal(here.dropped(), {}, "drops")
+        a.swanctl("--terminate", "--ike", "gw")
+        lab.wait_for(lambda: here.left() == ([], []), "all SAs and policies to go")
+    finally:
+        here.a.run("ip", "link", "del", "ipsec0", check=False)
+
+
+@lab.test("strongSwan 6.0: mark_out and interface: what has the mark and leaves by the interface "
+          "is protected, and nothing else")
+def conditions():
+    here = Lab.clean()
+    program = install()
+    conf = sides("mark_out = 7\ninterface = wan\n" + LONG, LONG)
+    Charon(here.b, "xfrm", conf[1])
+    a = Charon(here.a, "espah", conf[0], program=program)
+    a.initiate()
+    lab.true(not reply(here), "an answer without the mark")
+    before = here.in_clear()
+    lab.equal(before, 1, "packets in clear without the mark")
+    here.a.run("nft", "add table ip six; add chain ip six pre { type filter hook prerouting "
+               "priority mangle; }; add rule ip six pre iifname lan meta mark set 7")
+    try:
+        traffic.ping(here.s, S[4], T[4], count=3)
+        lab.equal(here.in_clear(), before, "packets in clear")
+    finally:
+        here.a.run("nft", "delete table ip six")
 
 
 @lab.test("strongSwan 6.0 with the plugin of 5.9: its log says so, and XFRM is not used instead")

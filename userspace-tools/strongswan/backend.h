@@ -28,12 +28,13 @@ void label_put(struct nlmsghdr *nlh, uint16_t type);
 void label_clear_all(struct nl *nl);
 
 /* selector.c: conversion between traffic selectors of IKE and selectors of the module */
-void selector_put(struct nlmsghdr *nlh, uint16_t type, traffic_selector_t *src,
-		  traffic_selector_t *dst);
+/* @ifindex: index of the device that @id names; 0: none */
+void selector_put(struct nlmsghdr *nlh, uint16_t type, kernel_ipsec_policy_id_t *id,
+		  uint32_t ifindex);
 /* source or destination side of the flow of an event; NULL if it is invalid */
 traffic_selector_t *selector_side(const struct nlattr *nest, bool src);
 /* how specific a selector is, for priorities: 0 to SELECTOR_WEIGHT_MAX */
-unsigned int selector_weight(traffic_selector_t *src, traffic_selector_t *dst);
+unsigned int selector_weight(kernel_ipsec_policy_id_t *id);
 #define SELECTOR_WEIGHT_MAX 0x1ffff
 
 /* sa.c: the SA methods of kernel_ipsec_t */

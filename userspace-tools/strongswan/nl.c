@@ -34,6 +34,15 @@ void nl_put_host(struct nlmsghdr *nlh, uint16_t type, host_t *host)
 	mnl_attr_put(nlh, type, address.len, address.ptr);
 }
 
+void nl_put_mark(struct nlmsghdr *nlh, uint16_t type, uint16_t mask_type, mark_t mark)
+{
+	if (!mark.mask)
+		return;
+	/* charon does not mask %unique and %same */
+	mnl_attr_put_u32(nlh, type, mark.value & mark.mask);
+	mnl_attr_put_u32(nlh, mask_type, mark.mask);
+}
+
 struct nlmsghdr *nl_start(struct nl *nl, void *buf, uint8_t cmd, uint16_t flags)
 {
 	memset(buf, 0, NL_REQUEST_MAX); /* clear padding too, because requests are compared */

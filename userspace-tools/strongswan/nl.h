@@ -3,6 +3,7 @@
 #ifndef KERNEL_ESPAH_NL_H
 #define KERNEL_ESPAH_NL_H
 
+#include <ipsec/ipsec_types.h>
 #include <library.h>
 #include <linux/espah.h>
 #include "../espah/family.h"
@@ -53,5 +54,8 @@ int nl_events(struct nl *nl, nl_cb cb, void *data);
 /** nl_host() - Return: an address attribute with a port, as a host_t; NULL if it is absent */
 host_t *nl_host(const struct nlattr *attr, uint16_t port);
 void nl_put_host(struct nlmsghdr *nlh, uint16_t type, host_t *host);
+
+/** nl_put_mark() - add a mark and its mask, unless the mask is empty */
+void nl_put_mark(struct nlmsghdr *nlh, uint16_t type, uint16_t mask_type, mark_t mark);
 
 #endif /* KERNEL_ESPAH_NL_H */

@@ -8,6 +8,7 @@
 
 #include <collections/hashtable.h>
 #include <collections/linked_list.h>
+#include <net/if.h>
 #include <threading/mutex.h>
 
 /* distance between priority classes; priorities set by hand are on the same scale */
@@ -30,9 +31,13 @@ struct user {
 	struct route *route;
 };
 
-/* @key: direction, priority and selector in the format of the request */
+/*
+ * @key: what identifies the policy, in the format of the request, and the name of its device
+ * @ifindex: the device with that name when the policy was installed, or 0
+ */
 struct policy {
 	chunk_t key;
+	uint32_t ifindex;
 	linked_list_t *users;
 };
 
@@ -54,25 +59,34 @@ static uint32_t priority(kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_polic
 	if (data->manual_prio)
 		return data->manual_prio;
 	/* narrow selectors first; an installed CHILD_SA before the trap with the same selector */
-	return class * PRIORITY_STEP - selector_weight(id->src_ts, id->dst_ts) * 2 -
+	return class * PRIORITY_STEP - selector_weight(id) * 2 -
 	       (data->prio != POLICY_PRIORITY_ROUTED);
 }
 
-/* Begins a request with the attributes that identify a policy; @key: NULL, or a copy of them */
+/* Begins a request with the attributes that identify a policy. */
 static struct nlmsghdr *start(struct policies *this, void *buf, uint8_t cmd,
 			      kernel_ipsec_policy_id_t *id, kernel_ipsec_manage_policy_t *data,
-			      chunk_t *key)
+			      uint32_t ifindex)
 {
 	struct nlmsghdr *nlh = nl_start(this->nl, buf, cmd, 0);
-	size_t from = nlh->nlmsg_len;
 
 	mnl_attr_put_u8(nlh, ESPAH_POLICY_DIR,
 			id->dir == POLICY_OUT ? ESPAH_DIR_OUT : ESPAH_DIR_IN);
 	mnl_attr_put_u32(nlh, ESPAH_POLICY_PRIORITY, priority(id, data));
-	selector_put(nlh, ESPAH_POLICY_SELECTOR, id->src_ts, id->dst_ts);
-	if (key)
-		*key = chunk_clone(chunk_create((u_char *)nlh + from, nlh->nlmsg_len - from));
+	selector_put(nlh, ESPAH_POLICY_SELECTOR, id, ifindex);
+	if (id->if_id)
+		mnl_attr_put_u32(nlh, ESPAH_POLICY_IF_ID, id->if_id);
 	return nlh;
+}
+
+/* The name stands for the device, whose index changes if the device is made again. */
+static chunk_t key_of(struct policies *this, kernel_ipsec_policy_id_t *id,
+		      kernel_ipsec_manage_policy_t *data)
+{
+	char buf[NL_REQUEST_MAX], *name = id->interface ?: "";
+	struct nlmsghdr *nlh = start(this, buf, ESPAH_CMD_POLICY_NEW, id, data, 0);
+
+	return chunk_cat("cc", chunk_create((u_char *)nlh, nlh->nlmsg_len), chunk_from_str(name));
 }
 
 static void put_template(struct nlmsghdr *nlh, const struct user *user)
@@ -92,10 +106,11 @@ static void put_template(struct nlmsghdr *nlh, const struct user *user)
 
 /* Replaces the policy in the module with the version that @user wants. */
 static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
-			kernel_ipsec_manage_policy_t *data, const struct user *user)
+			kernel_ipsec_manage_policy_t *data, uint32_t ifindex,
+			const struct user *user)
 {
 	char buf[NL_REQUEST_MAX], *why = NULL;
-	struct nlmsghdr *nlh = start(this, buf, ESPAH_CMD_POLICY_NEW, id, data, NULL);
+	struct nlmsghdr *nlh = start(this, buf, ESPAH_CMD_POLICY_NEW, id, data, ifindex);
 
 	mnl_attr_put(nlh, ESPAH_POLICY_REPLACE, 0, NULL);
 	label_put(nlh, ESPAH_POLICY_LABEL);
@@ -113,12 +128,12 @@ static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
 }
 
 static status_t uninstall(struct policies *this, kernel_ipsec_policy_id_t *id,
-			  kernel_ipsec_manage_policy_t *data)
+			  kernel_ipsec_manage_policy_t *data, uint32_t ifindex)
 {
 	char buf[NL_REQUEST_MAX], *why = NULL;
+	struct nlmsghdr *nlh = start(this, buf, ESPAH_CMD_POLICY_DEL, id, data, ifindex);
 
-	if (!nl_ask(this->nl, start(this, buf, ESPAH_CMD_POLICY_DEL, id, data, NULL), NULL, NULL,
-		    &why))
+	if (!nl_ask(this->nl, nlh, NULL, NULL, &why))
 		return SUCCESS;
 	DBG1(DBG_KNL, "kernel-espah: unable to delete policy %R === %R %N: %s", id->src_ts,
 	     id->dst_ts, policy_dir_names, id->dir, why);
@@ -176,11 +191,9 @@ static void policy_destroy(struct policies *this, struct policy *policy)
 static struct policy *find(struct policies *this, kernel_ipsec_policy_id_t *id,
 			   kernel_ipsec_manage_policy_t *data, bool create)
 {
-	char buf[NL_REQUEST_MAX];
+	chunk_t key = key_of(this, id, data);
 	struct policy *policy;
-	chunk_t key;
 
-	start(this, buf, ESPAH_CMD_POLICY_NEW, id, data, &key);
 	policy = this->table->get(this->table, &key);
 	if (policy || !create) {
 		chunk_free(&key);
@@ -194,25 +207,51 @@ static struct policy *find(struct policies *this, kernel_ipsec_policy_id_t *id,
 	return policy;
 }
 
+/* Lets the module have what the newest user wants. */
+static status_t update(struct policies *this, struct policy *policy, kernel_ipsec_policy_id_t *id,
+		       kernel_ipsec_manage_policy_t *data, uint32_t ifindex,
+		       const struct user *before, const struct user *user)
+{
+	bool moved = before && policy->ifindex != ifindex;
+	status_t status;
+
+	if (before && !moved && same(before, user))
+		return SUCCESS;
+	status = install(this, id, data, ifindex, user);
+	if (status != SUCCESS)
+		return status;
+	if (moved)
+		uninstall(this, id, data, policy->ifindex);
+	policy->ifindex = ifindex;
+	return SUCCESS;
+}
+
 status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
 		    kernel_ipsec_manage_policy_t *data)
 {
+	uint32_t ifindex = id->interface ? if_nametoindex(id->interface) : 0;
 	struct user *user, *before;
-	status_t status = SUCCESS;
 	struct policy *policy;
+	status_t status;
 
 	if (id->dir == POLICY_FWD)
 		return SUCCESS; /* the inbound policy covers forwarded packets */
-	if (id->mark.mask || id->if_id || id->interface || id->label) {
-		DBG1(DBG_KNL, "kernel-espah: policies with marks, interfaces or labels are not supported");
+	if (id->label || (id->if_id && id->interface)) {
+		DBG1(DBG_KNL, "kernel-espah: policies with %s are not supported",
+		     id->label ? "security labels" : "both an if_id and an interface");
 		return NOT_SUPPORTED;
+	}
+	if (id->interface && !ifindex) {
+		/* without the device the policy would be for all devices */
+		DBG1(DBG_KNL, "kernel-espah: unable to add policy %R === %R %N: there is no device '%s'",
+		     id->src_ts, id->dst_ts, policy_dir_names, id->dir, id->interface);
+		return FAILED;
 	}
 	user = user_create(data);
 	this->mutex->lock(this->mutex);
 	policy = find(this, id, data, TRUE);
 	before = first(policy);
-	if (!before || !same(before, user))
-		status = install(this, id, data, user);
+	status = update(this, policy, id, data, ifindex, before, user);
 	if (status == SUCCESS) {
 		user->route = route_get(this->routes, id, data);
 		policy->users->insert_first(policy->users, user);
@@ -258,10 +297,10 @@ status_t policy_del(struct policies *this, kernel_ipsec_policy_id_t *id,
 	if (!gone) {
 		status = NOT_FOUND;
 	} else if (!first(policy)) {
-		status = uninstall(this, id, data);
+		status = uninstall(this, id, data, policy->ifindex);
 		policy_destroy(this, policy);
 	} else if (gone == before && !same(gone, first(policy))) {
-		status = install(this, id, data, first(policy));
+		status = install(this, id, data, policy->ifindex, first(policy));
 	}
 	if (gone)
 		user_destroy(this, gone);

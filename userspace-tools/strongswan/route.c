@@ -38,7 +38,8 @@ static bool wanted(struct routes *this, kernel_ipsec_policy_id_t *id,
 	traffic_selector_t *sides[] = { id->src_ts, id->dst_ts };
 	unsigned int i;
 
-	if (!this->enabled || id->dir != POLICY_OUT)
+	/* the administrator chooses what is routed into the device of an if_id */
+	if (!this->enabled || id->dir != POLICY_OUT || id->if_id)
 		return FALSE;
 	for (i = 0; i < countof(sides); i++)
 		if (sides[i]->get_protocol(sides[i]) || sides[i]->get_from_port(sides[i]) ||

@@ -2,7 +2,8 @@
 /*
  * SAs. charon identifies an SA by SPI, destination and protocol. The module also needs the
  * direction. The destination is either ours or the peer's, so we try one direction, then the
- * other.
+ * other. charon also names a mark and an if_id, which distinguish SAs in XFRM. In the module they do
+ * not: an SPI that it has assigned is unique for the destination.
  */
 #include "backend.h"
 
@@ -109,16 +110,12 @@ static void put_encap(struct nlmsghdr *nlh, host_t *src, host_t *dst)
 }
 
 /* Names a requested feature that XFRM has and the module lacks; NULL: all are supported. */
-static const char *unsupported(kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data)
+static const char *unsupported(kernel_ipsec_add_sa_t *data)
 {
 	if (data->mode != MODE_TUNNEL && data->mode != MODE_TRANSPORT)
 		return "modes other than tunnel and transport";
 	if (data->ipcomp != IPCOMP_NONE)
 		return "IP compression";
-	if (id->mark.mask || data->mark.mask)
-		return "marks";
-	if (id->if_id)
-		return "interface IDs";
 	if (data->label)
 		return "security labels";
 	if (data->hw_offload != HW_OFFLOAD_NO && data->hw_offload != HW_OFFLOAD_AUTO)
@@ -128,7 +125,7 @@ static const char *unsupported(kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 
 status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data)
 {
-	const char *algorithm, *lacks = unsupported(id, data);
+	const char *algorithm, *lacks = unsupported(data);
 	char buf[NL_REQUEST_MAX], name[64], *why = NULL;
 	uint32_t flags = data->esn ? ESPAH_SA_F_ESN : 0;
 	lifetime_cfg_t *life = data->lifetime;
@@ -167,6 +164,9 @@ status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 		put_window(nlh, data);
 	if (data->encap)
 		put_encap(nlh, id->src, id->dst);
+	if (id->if_id)
+		mnl_attr_put_u32(nlh, ESPAH_SA_IF_ID, id->if_id);
+	nl_put_mark(nlh, ESPAH_SA_MARK, ESPAH_SA_MARK_MASK, data->mark);
 	put_limits(nlh, ESPAH_SA_SOFT, life->time.rekey, life->bytes.rekey, life->packets.rekey);
 	put_limits(nlh, ESPAH_SA_HARD, life->time.life, life->bytes.life, life->packets.life);
 	return failed(nl_ask(nl, nlh, NULL, NULL, &why), "add an SA", id->spi, why);

@@ -74,10 +74,11 @@ static void put_types(struct nlmsghdr *nlh, uint8_t proto, traffic_selector_t *t
 		put_bytes(nlh, ESPAH_SEL_ICMP_CODES, from & 0xff, to & 0xff);
 }
 
-void selector_put(struct nlmsghdr *nlh, uint16_t type, traffic_selector_t *src,
-		  traffic_selector_t *dst)
+void selector_put(struct nlmsghdr *nlh, uint16_t type, kernel_ipsec_policy_id_t *id,
+		  uint32_t ifindex)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
+	traffic_selector_t *src = id->src_ts, *dst = id->dst_ts;
 	uint8_t proto = protocol(src, dst);
 
 	mnl_attr_put_u8(nlh, ESPAH_SEL_FAMILY,
@@ -94,6 +95,9 @@ void selector_put(struct nlmsghdr *nlh, uint16_t type, traffic_selector_t *src,
 		put_ports(nlh, src, ESPAH_SEL_SPORT_MIN, ESPAH_SEL_SPORT_MAX);
 		put_ports(nlh, dst, ESPAH_SEL_DPORT_MIN, ESPAH_SEL_DPORT_MAX);
 	}
+	nl_put_mark(nlh, ESPAH_SEL_MARK, ESPAH_SEL_MARK_MASK, id->mark);
+	if (ifindex)
+		mnl_attr_put_u32(nlh, ESPAH_SEL_IFINDEX, ifindex);
 	mnl_attr_nest_end(nlh, nest);
 }
 
@@ -137,8 +141,10 @@ static unsigned int address_bits(traffic_selector_t *ts)
 	return mask;
 }
 
-unsigned int selector_weight(traffic_selector_t *src, traffic_selector_t *dst)
+unsigned int selector_weight(kernel_ipsec_policy_id_t *id)
 {
+	traffic_selector_t *src = id->src_ts, *dst = id->dst_ts;
+
 	return (address_bits(src) + address_bits(dst)) * 256 + (protocol(src, dst) ? 128 : 0) +
-	       port_bits(src) + port_bits(dst);
+	       (port_bits(src) + port_bits(dst)) * 2 + (id->mark.mask || id->interface);
 }

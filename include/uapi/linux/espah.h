@@ -509,7 +509,8 @@ enum espah_sel_attr {
 	/**
 	 * @ESPAH_SEL_MARK: u32, required value of the packet's mark (SO_MARK, nft) in the bits
 	 * of SEL_MARK_MASK. Inbound it is the mark at the time of the check, as set by tc or
-	 * netdev rules; for packets that came by an SA, the mark of the ESP or AH packet
+	 * netdev rules; for packets that came by an SA, the mark of the ESP or AH packet, as
+	 * ESPAH_SA_MARK has changed it
 	 */
 	ESPAH_SEL_MARK,
 	/** @ESPAH_SEL_MARK_MASK: u32; default: all bits */
