@@ -207,6 +207,9 @@ class Lab:
         for gateway, host in zip(self.gateways, (self.h, self.t)):
             lab.link(gateway.ns, "lan", host, "eth0")
             self.connect(gateway, host)
+        # keeps the kernel's code for such hooks patched, as lab.keep_hooks() does for others
+        self.a.ns.run("nft", "add table netdev keep; add chain netdev keep c "
+                      "{ type filter hook ingress device lan priority 0; }")
         for gateway in self.gateways:
             # not before: zebra sometimes misses addresses that come while it reads those that are there
             gateway.router = Router(gateway.ns)
