@@ -11,8 +11,11 @@
 #include "packet/mtu.h"
 #include "packet/secpath.h"
 
-/* bytes: MTU of a link before it has an SA; fits most SAs on Ethernet */
-#define MTU_FIRST 1400
+/*
+ * bytes: MTU of a link before it has an SA; fits most SAs on Ethernet. Nobody sets this value by hand:
+ * the kernel does not tell a device that it was set to the value that it has.
+ */
+#define MTU_FIRST 1406
 /* jiffies: many SAs that are added together cause one change */
 #define FOLLOW_TIME (HZ / 20)
 

@@ -305,7 +305,7 @@ def default_route():
 @lab.test("its MTU follows SAs and the link, is never below 1280, and stays as set by hand")
 def mtu():
     here = Lab(keys=False)
-    lab.equal(show(here.a)["mtu"], 1400, "MTU without SAs")
+    lab.equal(show(here.a)["mtu"], 1406, "MTU without SAs")
     here.keys()
     # 1500 - IPv4 20 - ESP 8 - IV 8 - ICV 16 = 1448, to 4 bytes, - trailer 2
     lab.wait_for(lambda: show(here.a)["mtu"] == 1446, "the MTU of GCM in IPv4")
@@ -316,6 +316,11 @@ def mtu():
     here.a.ip("link set ipsec0 mtu 1380\nlink set wan mtu 1500\n")
     time.sleep(0.3)
     lab.equal(show(here.a)["mtu"], 1380, "MTU set by hand")
+    Espah.batch(here.a, ["link add other if-id 9 up"])
+    here.a.ip("link set other mtu 1400\n")
+    Espah.configure(here.a, [SA(0x8000, A[4], B[4], if_id=9)])
+    time.sleep(0.3)
+    lab.equal(show(here.a, "other")["mtu"], 1400, "MTU set by hand before the first SA")
 
 
 @lab.test("a packet over the learned path MTU is refused with its size, or goes in fragments")
