@@ -137,8 +137,9 @@ def refused_raw():
 @lab.test("it can make no device of ours")
 def refused_device():
     load(userns=False)
-    result = in_container("ip link add type espah-tap")
-    lab.true(result.returncode and SENTENCE in result.stderr, f"{result.stderr!r}")
+    for command in ("ip link add type espah-tap", f"{CLI} link add ipsec0 if-id 5"):
+        result = in_container(command)
+        lab.true(result.returncode and SENTENCE in result.stderr, f"{command}: {result.stderr!r}")
 
 
 @lab.test("a socket that it has opened lends it nobody's privilege")
@@ -189,8 +190,24 @@ def allowed():
         for command in COMMANDS:
             answer = box.run(f"{CLI} {command} && echo good")
             lab.true(answer.endswith("good"), f"{command}: {answer}")
-        lab.equal(box.run("ip link add type espah-tap && echo good"), "good", "a device")
+        for command in ("ip link add type espah-tap", f"{CLI} link add ipsec0 if-id 5 up"):
+            lab.equal(box.run(f"{command} && echo good"), "good", command)
     as_nobody(lambda link: (raw.populate(link), link.dump(raw.SA_GET), None)[2])
+
+
+@lab.test("it uses a device that root has moved into its namespace, but cannot lead its outer packets elsewhere")
+def given_device():
+    load(userns=True)
+    own = lab.Netns("own")
+    own.ip("link add dummy0 up type dummy\n")
+    Espah.batch(own, ["link add ipsec0 if-id 5 dev dummy0"])
+    with container() as box:
+        own.ip(f"link set ipsec0 netns {box.pid}\n")
+        lab.equal(box.run("ip link set ipsec0 up mtu 1300 && echo good"), "good", "what it may do")
+        answer = box.cli("link set ipsec0 nodev")
+        lab.true("over the namespace where the device was made" in answer, f"answered: {answer!r}")
+        answer = box.cli("link set ipsec0 carrier")
+        lab.true("over the namespace where the device was made" in answer, f"answered: {answer!r}")
 
 
 @lab.test("but cannot let other CPUs work for it, now or later")
