@@ -409,11 +409,12 @@ def ends():
         exchange(box, H[4], here.t, T[4])
         if first == "a":
             here.a.delete()
-            lab.wait_for(lambda box=box: "ipsec0" not in box.run("ip", "link").stdout, "the device to go")
+            lab.wait_for(lambda box=box: "ipsec0" not in box.run("ip", "link").stdout, "the device to go",
+                         timeout=90)  # namespaces of earlier tests go first
         else:
             drops = Drops(here)
             box.delete()
-            lab.wait_for(lambda here=here: not Espah.json(here.a, "link"), "the device to go")
+            lab.wait_for(lambda here=here: not Espah.json(here.a, "link"), "the device to go", timeout=90)
             with traffic.udp(here.t, T[4]) as sock:
                 def gone(sock=sock, drops=drops):
                     sock.sendto(b"gone", (H[4], 9))
