@@ -12,8 +12,8 @@
 #include "packet/secpath.h"
 
 /*
- * bytes: MTU of a link before it has an SA; fits most SAs on Ethernet. Nobody sets this value by hand:
- * the kernel does not tell a device that it was set to the value that it has.
+ * bytes: MTU of a link before it has an SA; fits most SAs on Ethernet. Nobody sets this value by
+ * hand: the kernel does not tell a device that it was set to the value that it has.
  */
 #define MTU_FIRST 1406
 /* jiffies: many SAs that are added together cause one change */
