@@ -178,17 +178,6 @@ static enum espah_drop resolve(const struct espah_policy *pol, struct espah_sa *
 	return ESPAH_DROP_NONE;
 }
 
-static int put_request(struct sk_buff *skb, struct nlattr **attrs)
-{
-	int type, err = 0;
-
-	for (type = ESPAH_EXPLAIN_DIR; type <= ESPAH_EXPLAIN_MAX && !err; type++) {
-		if (attrs[type])
-			err = nla_put(skb, type, nla_len(attrs[type]), nla_data(attrs[type]));
-	}
-	return err;
-}
-
 /* Context: RCU reader, and espah_net.lock, which keeps policies and SAs. */
 static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct espah_flow *flow)
 {
@@ -305,7 +294,7 @@ static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *
 		return err;
 	rcu_read_lock();
 	set_device(en, &flow);
-	err = put_request(skb, attrs) ?:
+	err = espah_put_attrs(skb, attrs, ESPAH_EXPLAIN_MAX) ?:
 	      put_answer(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 	rcu_read_unlock();
 	return err ?: put_passed(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);

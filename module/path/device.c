@@ -203,6 +203,12 @@ static int set_follows(struct espah_link *link, bool follows, struct netlink_ext
 	return err;
 }
 
+/* Has the cached routes of SAs looked up again. */
+static void forget_routes(struct espah_net *en)
+{
+	atomic_inc(&en->addresses);
+}
+
 static int set_lower(struct espah_link *link, const struct nlattr *attr,
 		     struct netlink_ext_ack *extack)
 {
@@ -222,7 +228,7 @@ static int set_lower(struct espah_link *link, const struct nlattr *attr,
 	if (lower == link->lower)
 		return 0;
 	WRITE_ONCE(link->lower, lower);
-	atomic_inc(&link->en->addresses); /* cached routes are looked up again */
+	forget_routes(link->en);
 	return 0;
 }
 
@@ -267,6 +273,7 @@ static int make(struct net *net, struct net_device *dev, struct nlattr *tb[],
 	}
 	if (err)
 		return err;
+	forget_routes(en); /* they may have led by the link of a device that is gone */
 	err = register_netdevice(dev);
 	if (err) {
 		xa_erase(&en->links, link->if_id);

@@ -69,17 +69,6 @@ void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
 		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, espah_put_sa(skb, sa, false), GFP_KERNEL);
 }
 
-/* The attributes of a request to flush. */
-static int put_filter(struct sk_buff *skb, struct nlattr **attrs, int max)
-{
-	int type, err = 0;
-
-	for (type = 1; type <= max && !err; type++)
-		if (attrs[type])
-			err = nla_put(skb, type, nla_len(attrs[type]), nla_data(attrs[type]));
-	return err;
-}
-
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 {
 	void *hdr;
@@ -87,7 +76,7 @@ void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
 				    GFP_KERNEL);
 
 	if (skb)
-		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, put_filter(skb, attrs, ESPAH_SA_MAX),
+		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, espah_put_attrs(skb, attrs, ESPAH_SA_MAX),
 		     GFP_KERNEL);
 }
 
@@ -131,7 +120,7 @@ void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs)
 
 	if (skb)
 		send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr,
-		     put_filter(skb, attrs, ESPAH_POLICY_MAX), GFP_KERNEL);
+		     espah_put_attrs(skb, attrs, ESPAH_POLICY_MAX), GFP_KERNEL);
 }
 
 /* True at most once in @interval jiffies for each @when, on one CPU. */

@@ -22,6 +22,16 @@ void *espah_put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags, u8 
 	return genlmsg_put(skb, portid, seq, espah_family, flags, cmd);
 }
 
+int espah_put_attrs(struct sk_buff *skb, struct nlattr **attrs, int max)
+{
+	int type, err = 0;
+
+	for (type = 1; type <= max && !err; type++)
+		if (attrs[type])
+			err = nla_put(skb, type, nla_len(attrs[type]), nla_data(attrs[type]));
+	return err;
+}
+
 int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family)
 {
 	return nla_put(skb, type, family == AF_INET ? sizeof(addr->ip4) : sizeof(*addr), addr);

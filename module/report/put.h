@@ -20,6 +20,8 @@ void espah_put_setup(const struct genl_family *family);
 /* begins a message; Return: the header, for genlmsg_end(), or NULL without room */
 void *espah_put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags, u8 cmd);
 
+/* repeats the attributes of a request, of types up to @max */
+int espah_put_attrs(struct sk_buff *skb, struct nlattr **attrs, int max);
 int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family);
 /* puts the attributes of an SA, with its key if @keys; Context: espah_net.lock */
 int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys);
