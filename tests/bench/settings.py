@@ -21,7 +21,7 @@ from ipsec import GCM, SA, Policy
 PACKETS = 1000 if QUICK else 4000
 REPETITIONS = 2 if QUICK else 3  # the first is dropped
 SIZES = (64, 1300)
-ANY, IF_ID, PORT = "0.0.0.0/0", 7, 5000
+ANY, IF_ID = "0.0.0.0/0", 7
 WAN = {GW1: "c0", GW2: "d0"}
 
 

@@ -154,7 +154,7 @@ def carries(outer):
     lab.equal(drops.now(), {}, "drops")
 
 
-@lab.test("in UDP, with other algorithms and as a bundle, too")
+@lab.test("in UDP and with other algorithms, too")
 def kinds():
     here = Lab(keys=False)
     for spi, more in ((0x2000, {"encap": (4500, 4500)}),
@@ -170,6 +170,22 @@ def kinds():
         for v in FAMILIES:
             traffic.ping(here.h, H[v], T[v], count=2)
             exchange(here.h, H[v], here.t, T[v], [bytes(1200)])
+
+
+@lab.test("in transport mode the outer packet takes the SA's own route")
+def transport():
+    here = Lab(keys=False)
+    out, back = SA(0x4000, A[4], B[4], "transport"), SA(0x4001, B[4], A[4], "transport")
+    Espah.configure(here.a, [here.number(out, ID)], [here.number(back, ID)],
+                    [Policy(A[4], B[4], if_id=ID)], [Policy(B[4], A[4], if_id=ID)])
+    Xfrm.configure(here.b, [back], [out], [Policy(B[4], A[4])], [Policy(A[4], B[4])])
+    here.a.ip(f"route add {B[4]}/32 dev ipsec0 src {A[4]}\n")
+    drops = Drops(here)
+    with clear(here) as wire:
+        exchange(here.a, A[4], here.b, B[4])
+        lab.equal(wire.frames(), [], "frames in clear")
+    lab.equal(drops.now(), {}, "drops")
+    lab.true(show(here.a)["stats64"]["rx"]["packets"], "packets that came by the device")
 
 
 @lab.test("several devices have policies and SAs of their own with the same selectors and reqid")
