@@ -27,3 +27,10 @@ def instantiate(template, algorithm=GCM):
     lab.run("modprobe", template)
     bind(f"{template}({best})")
     lab.equal(drivers(algorithm.aead)[-1][1], f"{template}({best})", "best driver")
+
+
+def remove(template):
+    """Takes the template's drivers away again, once nothing uses them: through pcrypt, XFRM's interface
+    loses a reference to its device for each packet (6.1, also without espah)."""
+    lab.wait_for(lambda: lab.run("modprobe", "-r", template, check=False).returncode == 0,
+                 f"{template} to be unused", timeout=60)

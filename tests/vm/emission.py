@@ -210,6 +210,8 @@ def later():
             lab.wait_for(lambda a=a: Espah.drops(a).get("nesting", 0) >= 3, "three drops: nesting")
             quiet(a)
             lab.true(sum(sa["seq"] for sa in Espah.sas(a, "out")) < 1000, "it went round too often")
+        lab.delete_all()
+    driver.remove("pcrypt")
 
 
 @lab.test("emission: a packet that waits for its SA keeps its level")

@@ -146,10 +146,11 @@ def pair(here, outer, children, near=BOTH, far=BOTH, a_addrs=None, b_addrs=None,
 
 
 def child(charon, name="one"):
-    """What swanctl tells of the installed CHILD_SA with that name."""
-    found = re.findall(rf"\b{name}-\d+ {{(name={name} [^}}]*state=INSTALLED[^}}]*)}}", charon.sas())
-    lab.equal(len(found), 1, f"installed CHILD_SAs {name}")
-    return dict(re.findall(r"([\w-]+)=(\S+)", found[0]))
+    """What swanctl tells of the installed CHILD_SA with that name, when no rekeying is under way."""
+    def installed():
+        found = re.findall(rf"\b{name}-\d+ {{(name={name} [^}}]*state=INSTALLED[^}}]*)}}", charon.sas())
+        return found[0] if len(found) == 1 else None
+    return dict(re.findall(r"([\w-]+)=(\S+)", lab.wait_for(installed, f"one installed CHILD_SA {name}")))
 
 
 def numbers(charon, *keys, name="one"):
