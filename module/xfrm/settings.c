@@ -142,11 +142,8 @@ int nlx_default_set(struct nlx_request *rq)
 
 	mutex_lock(&rq->en->lock);
 	now = defaults(rq->en);
-	/* fwd alone, or in alone, changes both: they are one action */
-	if (asked->in == XFRM_USERPOLICY_BLOCK || asked->in == XFRM_USERPOLICY_ACCEPT) {
+	if (asked->in == XFRM_USERPOLICY_BLOCK || asked->in == XFRM_USERPOLICY_ACCEPT)
 		now.in = asked->in;
-		now.fwd = asked->in;
-	}
 	if (asked->fwd == XFRM_USERPOLICY_BLOCK || asked->fwd == XFRM_USERPOLICY_ACCEPT)
 		now.fwd = asked->fwd;
 	if (asked->out == XFRM_USERPOLICY_BLOCK || asked->out == XFRM_USERPOLICY_ACCEPT)
