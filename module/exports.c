@@ -8,6 +8,7 @@
 #include "db/replay.h"
 #include "packet/algo.h"
 #include "packet/key.h"
+#include "path/device.h"
 #include "path/flowtable.h"
 #include "report/face.h"
 
@@ -18,6 +19,11 @@ ESPAH_EXPORT(espah_algo_count);
 ESPAH_EXPORT(espah_algos);
 ESPAH_EXPORT(espah_counters_sum);
 ESPAH_EXPORT(espah_default_set);
+ESPAH_EXPORT(espah_device_change);
+ESPAH_EXPORT(espah_device_make);
+ESPAH_EXPORT(espah_device_net);
+ESPAH_EXPORT(espah_device_permitted);
+ESPAH_EXPORT(espah_device_prepare);
 ESPAH_EXPORT(espah_domain_has);
 ESPAH_EXPORT(espah_esn_expand);
 ESPAH_EXPORT(espah_face_set);
@@ -46,7 +52,7 @@ ESPAH_EXPORT(espah_sa_put);
 ESPAH_EXPORT(espah_sad_alloc_spi);
 ESPAH_EXPORT(espah_sad_find);
 ESPAH_EXPORT(espah_spd_by_id);
-ESPAH_EXPORT(espah_spd_find_foreign);
+ESPAH_EXPORT(espah_spd_find_selector);
 ESPAH_EXPORT(espah_userns);
 #ifdef CONFIG_LOCKDEP
 ESPAH_EXPORT(espah_sa_stands);

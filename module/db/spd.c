@@ -256,15 +256,15 @@ struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 	return rule ? rule->policy : NULL;
 }
 
-struct espah_policy *espah_spd_find_foreign(struct espah_spd *spd, u8 dir,
-					    const struct espah_selectors *set)
+struct espah_policy *espah_spd_find_selector(struct espah_spd *spd, u8 dir,
+					     const struct espah_selector *sel, bool foreign)
 {
 	struct espah_rule *rule = NULL;
 
 	lockdep_assert_held(&container_of(spd, struct espah_net, spd)->lock);
 	do {
-		rule = espah_classifier_find(&spd->dir[dir], set->sel, -1, rule);
-	} while (rule && !(rule->policy->foreign && has_selectors(rule->policy, set)));
+		rule = espah_classifier_find(&spd->dir[dir], sel, -1, rule);
+	} while (rule && !(!rule->policy->foreign == !foreign && rule->policy->nsel == 1));
 	return rule ? rule->policy : NULL;
 }
 

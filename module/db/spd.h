@@ -178,9 +178,9 @@ struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority);
 
-/* the one with a struct espah_foreign that has these selectors, whatever its priority, or NULL */
-struct espah_policy *espah_spd_find_foreign(struct espah_spd *spd, u8 dir,
-					    const struct espah_selectors *set);
+/* one with a single selector, whatever its priority; @foreign: came by another interface; or NULL */
+struct espah_policy *espah_spd_find_selector(struct espah_spd *spd, u8 dir,
+					     const struct espah_selector *sel, bool foreign);
 
 /* whether a policy names this protocol */
 static inline bool espah_policy_names(const struct espah_policy *pol, u8 proto)

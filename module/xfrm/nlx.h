@@ -7,12 +7,23 @@
 #ifndef _ESPAH_NLX_H
 #define _ESPAH_NLX_H
 
+#include <linux/module.h>
 #include <linux/xfrm.h>
 #include <net/netlink.h>
+#include <net/xfrm.h>
 #include "db/net.h"
 #include "packet/algo.h"
 
 #define NLX_LABEL "xfrm"
+
+/* attributes that newer kernels know */
+#define NLX_SA_DIR 33
+#define NLX_NAT_KEEPALIVE_INTERVAL 34
+#define NLX_SA_PCPU 35
+#define NLX_IPTFS_DROP_TIME 36
+#define NLX_ATTR_MAX 47
+/* a flag of policies that newer kernels know */
+#define NLX_POLICY_CPU_ACQUIRE 4
 
 /* bytes of the longest algorithm name in the crypto API */
 #define NLX_NAME_LEN 128
@@ -89,12 +100,16 @@ struct nlx_face {
  * struct nlx_policy - what came with a policy
  * @foreign: first
  * @mark: as it came
+ * @event: XFRM_MSG_* of the event of its next change; 0: none
+ * @told: enum of XFRM_POLICY_* that this event names
  * @face: by what nlx_which() tells: XFRM's policies for forwarded packets and for packets to the
  *	host are one of espah, whose templates are those of the one that came last
  */
 struct nlx_policy {
 	struct espah_foreign foreign;
 	struct xfrm_mark mark;
+	u8 event;
+	u8 told;
 	struct nlx_face face[2];
 };
 
@@ -152,14 +167,38 @@ int nlx_default_set(struct nlx_request *rq);
 int nlx_acquire_echo(struct nlx_request *rq);
 int nlx_migrate(struct nlx_request *rq);
 
-/* dumps: cb->args[0] is where to go on, 0 at the start; cb->args[1] and on are the function's */
 int nlx_sa_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int nlx_policy_dump(struct sk_buff *skb, struct netlink_callback *cb);
 
+/**
+ * nlx_dump - continue a dump, newest first, as XFRM's
+ * @skb: to put messages into
+ * @cb: the dump; args[2] is the caller's, 0 at the start of each entry
+ * @index: espah_sad.index or espah_spd.index
+ * @put: puts the messages of an entry; returns 0, or -EMSGSIZE without room
+ *
+ * Return: bytes in @skb; -ENOMEM.
+ */
+int nlx_dump(struct sk_buff *skb, struct netlink_callback *cb, struct xarray *index,
+	     int (*put)(struct sk_buff *skb, struct netlink_callback *cb, void *entry));
+
 /* --- messages --- */
 
-/* the socket of a namespace */
-struct sock *nlx_sock(const struct espah_net *en);
+/**
+ * struct nlx_net - the state of a network namespace
+ * @sock: its socket
+ * @thresholds: of XFRM_MSG_NEWSPDINFO, without effect: for IPv4, IPv6
+ * @acquires: number of the last acquire
+ * @default_held: a default action came by NETLINK_XFRM, so the module is held; under espah_net.lock
+ */
+struct nlx_net {
+	struct sock *sock;
+	struct xfrmu_spdhthresh thresholds[2];
+	atomic_t acquires;
+	bool default_held;
+};
+
+struct nlx_net *nlx_net(const struct espah_net *en);
 /* sends @skb to the sender of a request, and frees it */
 int nlx_reply(struct nlx_request *rq, struct sk_buff *skb);
 /* whether somebody listens to a group, enum xfrm_nlgroups */
@@ -190,11 +229,54 @@ int nlx_put_sa(struct sk_buff *skb, u32 portid, u32 seq, u16 flags, u16 type, st
 /* an SA's identity, as in events and XFRM_MSG_DELSA */
 void nlx_fill_id(struct xfrm_usersa_id *id, const struct espah_sa *sa);
 
+static inline u8 nlx_espah_dir(u8 dir)
+{
+	return dir == XFRM_POLICY_OUT ? ESPAH_DIR_OUT : ESPAH_DIR_IN;
+}
+
 /* 0 for XFRM_POLICY_IN and _OUT, 1 for _FWD */
 static inline unsigned int nlx_which(u8 dir)
 {
 	return dir == XFRM_POLICY_FWD;
 }
+
+/**
+ * nlx_put_policy - put a message about a policy
+ * @skb: the message's buffer
+ * @portid: of the receiver; 0: an event
+ * @seq: of the request; 0: an event
+ * @flags: NLM_F_*
+ * @type: XFRM_MSG_NEWPOLICY, UPDPOLICY, DELPOLICY or POLEXPIRE
+ * @pol: the policy
+ * @dir: XFRM_POLICY_*
+ * @hard: for XFRM_MSG_POLEXPIRE
+ *
+ * Context: process, espah_net.lock. Return: 0 or -EMSGSIZE.
+ */
+int nlx_put_policy(struct sk_buff *skb, u32 portid, u32 seq, u16 flags, u16 type,
+		   struct espah_policy *pol, u8 dir, bool hard);
+/* tells listeners the same */
+void nlx_tell_policy(struct espah_net *en, u16 type, struct espah_policy *pol, u8 dir, bool hard);
+
+/* reads XFRM's selector, mark and if_id; Return: 0 or -errno */
+int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
+		      struct espah_selector *sel);
+
+/**
+ * nlx_read_policy - read a policy
+ * @rq: the request
+ * @info: the policy
+ * @sel: its selector
+ *
+ * Return: the policy, with its own part of nlx_policy.face, or ERR_PTR().
+ */
+struct espah_policy *nlx_read_policy(struct nlx_request *rq,
+				     const struct xfrm_userpolicy_info *info,
+				     const struct espah_selector *sel);
+
+/* registers the device kind `xfrm'; -EEXIST beside xfrm_interface */
+int nlx_device_setup(void);
+void nlx_device_teardown(void);
 
 /* events of espah.ko; see struct espah_face */
 void nlx_event_sa(struct espah_sa *sa, u8 cmd);
