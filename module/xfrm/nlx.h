@@ -25,9 +25,6 @@
 /* a flag of policies that newer kernels know */
 #define NLX_POLICY_CPU_ACQUIRE 4
 
-/* bytes of the longest algorithm name in the crypto API */
-#define NLX_NAME_LEN 128
-
 /**
  * struct nlx_sa - what came with an SA, for answers; under espah_net.lock
  * @foreign: first

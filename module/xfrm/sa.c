@@ -146,8 +146,8 @@ int nlx_sa_new(struct nlx_request *rq)
 	return err;
 }
 
-/* Gives a larval SA its keys. */
-static int complete(struct nlx_request *rq, struct espah_sa *larval, const struct pair *pair)
+/* Puts the SAs with keys in the place of a larval one. */
+static int give_keys(struct nlx_request *rq, struct espah_sa *larval, const struct pair *pair)
 {
 	/* the inbound half takes the place of the larval one; for an outbound SA, it has no use */
 	if (!pair->sa[ESPAH_DIR_IN])
@@ -225,7 +225,7 @@ static int update_found(struct nlx_request *rq, struct espah_sa *sa, const struc
 		err = NLX_FAIL(rq, -EPERM, NOT_OURS);
 	} else if (sa && sa->state == ESPAH_SA_STATE_LARVAL) {
 		if (!dir || dir == nlx_sa(sa)->dir)
-			return complete(rq, sa, pair);
+			return give_keys(rq, sa, pair);
 	} else if (sa && dir == nlx_sa(sa)->dir) {
 		err = change(rq, sa, pair);
 	}

@@ -5,6 +5,7 @@
 #include <linux/security.h>
 #include <linux/udp.h>
 #include <net/inet_ecn.h>
+#include "db/replay.h"
 #include "sa.h"
 
 /* --- the fixed part --- */
