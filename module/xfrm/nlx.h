@@ -271,6 +271,12 @@ struct espah_policy *nlx_read_policy(struct nlx_request *rq,
 				     const struct xfrm_userpolicy_info *info,
 				     const struct espah_selector *sel);
 
+/* makes @pol effective in the place of @old, or NULL; Context: espah_net.lock */
+int nlx_policy_add(struct nlx_request *rq, struct espah_policy *pol, struct espah_policy *old);
+
+/* passes a request on to the listeners of a group; Return: 0 or -ENOMEM */
+int nlx_echo(struct nlx_request *rq, unsigned int group);
+
 /* registers the device kind `xfrm'; -EEXIST beside xfrm_interface */
 int nlx_device_setup(void);
 void nlx_device_teardown(void);

@@ -545,8 +545,3 @@ int nlx_sa_expire(struct nlx_request *rq)
 	mutex_unlock(&rq->en->lock);
 	return err;
 }
-
-int nlx_migrate(struct nlx_request *rq)
-{
-	return NLX_FAIL(rq, -ENOPROTOOPT, "espah does not migrate SAs by NETLINK_XFRM");
-}
