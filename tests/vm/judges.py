@@ -29,7 +29,7 @@ import module
 HERE = os.path.dirname(os.path.abspath(__file__))
 ALL = os.environ.get("ESPAH_JUDGES_ALL")
 KERNEL = os.environ.get("ESPAH_KERNEL")
-LIMIT = 3000 if ALL else 400  # seconds for one judge
+LIMIT = 3000 if ALL else 600  # seconds for one judge
 AT_ONCE = 2  # the scripts mostly start one program after the other
 
 
@@ -153,7 +153,7 @@ def speed(output):
 
 JUDGES = {judge.name: judge for judge in (
     # with more than one tunnel at once, a listener hears the events of the other tests
-    Judge("ipsec", "ipsec 1", tap, 90),
+    Judge("ipsec", "stdbuf -oL ipsec 1", tap, 90),
     Judge("xfrm_policy", "./xfrm_policy.sh", words, 8, {
         "JUDGE_ROUNDS": "1", "JUDGE_DUMMIES": "10", "JUDGE_BLOCKS": "4", "JUDGE_SHORT": "1"}),
     Judge("xfrm_state", "./xfrm_state.sh $JUDGE_TESTS", brackets, 3, {
@@ -193,6 +193,7 @@ def run(judge):
     """Runs the judge with own processes, mounts and networks: with it ends all that it left."""
     where = folder()
     variables = {**os.environ, "KSFT_MACHINE_SLOW": "yes", "PATH": tools(where),
+                 "JUDGE_IP": f"{where}/root/bin/ip",
                  "LD_LIBRARY_PATH": f"{where}/root/usr/lib/x86_64-linux-gnu",
                  **({} if ALL else judge.settings)}
     shell = f"mount -t tmpfs run /run/netns && ip link set lo up && cd {where}/net && {judge.command}"
@@ -318,7 +319,8 @@ def judged(judge):
 
 def tell(judge, theirs, ours):
     for name, said in ("XFRM", theirs), (OURS.name, ours):
-        for line in said.output.splitlines()[-60:]:
+        lines = [line for line in said.output.splitlines() if line and not line.startswith("ok ")]
+        for line in lines[-60:]:
             print(f"log {judge.name} over {name}: {line}", flush=True)
 
 
