@@ -60,14 +60,14 @@ install: module cli ## module for KDIR, command, man page, completion, plugin of
 	$(MAKE) -C userspace-tools/espah install
 	$(MAKE) -C userspace-tools/iproute2 install
 	test -e "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf" || \
-		install -D -m 0644 userspace-tools/modprobe.d/espah_xfrm.conf "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf"
+		install -D -m 0644 userspace-tools/xfrm/espah_xfrm.conf "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf"
 
 uninstall: ## undo install
 	find "$(DESTDIR)/lib/modules/"$(or $(RELEASE),$(error no kernel headers in $(KDIR))) \( -name 'espah.ko*' -o -name 'espah_xfrm.ko*' \) -delete
 	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
 	$(MAKE) -C userspace-tools/espah uninstall
 	$(MAKE) -C userspace-tools/iproute2 uninstall
-	! cmp -s userspace-tools/modprobe.d/espah_xfrm.conf "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf" || \
+	! cmp -s userspace-tools/xfrm/espah_xfrm.conf "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf" || \
 		rm "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf"
 
 clean: ## remove what was built here
