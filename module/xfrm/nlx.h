@@ -178,12 +178,14 @@ int nlx_policy_dump(struct sk_buff *skb, struct netlink_callback *cb);
  */
 int nlx_dump(struct sk_buff *skb, struct netlink_callback *cb, struct xarray *index,
 	     int (*put)(struct sk_buff *skb, struct netlink_callback *cb, void *entry));
+/* frees what nlx_dump() keeps, at the end of a dump */
+int nlx_dump_end(struct netlink_callback *cb);
 
 /* --- messages --- */
 
 /**
  * struct nlx_net - the state of a network namespace
- * @sock: its socket
+ * @sock: its socket; NULL once the namespace goes
  * @thresholds: of XFRM_MSG_NEWSPDINFO, without effect: for IPv4, IPv6
  * @acquires: number of the last acquire
  * @default_held: a default action came by NETLINK_XFRM, so the module is held; under espah_net.lock
@@ -195,7 +197,13 @@ struct nlx_net {
 	bool default_held;
 };
 
-struct nlx_net *nlx_net(const struct espah_net *en);
+extern unsigned int nlx_net_id;
+
+static inline struct nlx_net *nlx_net(const struct espah_net *en)
+{
+	return net_generic(en->net, nlx_net_id);
+}
+
 /* sends @skb to the sender of a request, and frees it */
 int nlx_reply(struct nlx_request *rq, struct sk_buff *skb);
 /* whether somebody listens to a group, enum xfrm_nlgroups */
