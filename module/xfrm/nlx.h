@@ -45,7 +45,9 @@
  * @pcpu: XFRMA_SA_PCPU, as it came; U32_MAX: none
  * @replay_diff: XFRMA_REPLAY_THRESH, for answers
  * @replay_age: XFRMA_ETIMER_THRESH, for answers
- * @replay: the replay state of the direction that the SA does not have
+ * @sent: the number sent last, as it came, for an SA that is not outbound
+ * @received: the top of the window, as it came, for an SA that is not inbound
+ * @bitmap: XFRMA_REPLAY_VAL's, likewise
  * @bmp_len: words of the bitmap of XFRMA_REPLAY_ESN_VAL
  * @window: the window in XFRMA_REPLAY_ESN_VAL
  * @esn_val: XFRMA_REPLAY_ESN_VAL came, and so is answered
@@ -71,7 +73,9 @@ struct nlx_sa {
 	u32 pcpu;
 	u32 replay_diff;
 	u32 replay_age;
-	struct xfrm_replay_state replay;
+	u64 sent;
+	u64 received;
+	u32 bitmap;
 	u32 bmp_len;
 	u32 window;
 	bool esn_val;
