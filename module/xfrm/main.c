@@ -173,7 +173,9 @@ int nlx_reply(struct nlx_request *rq, struct sk_buff *skb)
 
 bool nlx_listens(const struct espah_net *en, unsigned int group)
 {
-	return netlink_has_listeners(nlx_net(en)->sock, group);
+	const struct nlx_net *nn = nlx_net(en);
+
+	return !READ_ONCE(nn->ending) && netlink_has_listeners(nn->sock, group);
 }
 
 void nlx_tell(const struct espah_net *en, struct sk_buff *skb, unsigned int group, gfp_t gfp)
@@ -251,6 +253,19 @@ static int __net_init net_init(struct net *net)
 	return -EBUSY;
 }
 
+/*
+ * After this and a grace period, no event uses the socket any more. SAs of the namespace can expire
+ * until espah's own exit, which comes after this module's.
+ */
+static void __net_exit net_pre_exit(struct net *net)
+{
+	struct espah_net *en = espah_pernet(net);
+
+	mutex_lock(&en->lock);
+	WRITE_ONCE(nlx_net(en)->ending, true);
+	mutex_unlock(&en->lock);
+}
+
 static void __net_exit net_exit(struct net *net)
 {
 	struct nlx_net *nn = net_generic(net, net_id);
@@ -262,6 +277,7 @@ static void __net_exit net_exit(struct net *net)
 
 static struct pernet_operations net_ops = {
 	.init = net_init,
+	.pre_exit = net_pre_exit,
 	.exit = net_exit,
 	.id = &net_id,
 	.size = sizeof(struct nlx_net),

@@ -184,12 +184,14 @@ int nlx_dump(struct sk_buff *skb, struct netlink_callback *cb, struct xarray *in
 /**
  * struct nlx_net - the state of a network namespace
  * @sock: its socket
+ * @ending: the namespace goes away, and its socket with it; set under espah_net.lock
  * @thresholds: of XFRM_MSG_NEWSPDINFO, without effect: for IPv4, IPv6
  * @acquires: number of the last acquire
  * @default_held: a default action came by NETLINK_XFRM, so the module is held; under espah_net.lock
  */
 struct nlx_net {
 	struct sock *sock;
+	bool ending;
 	struct xfrmu_spdhthresh thresholds[2];
 	atomic_t acquires;
 	bool default_held;
@@ -198,9 +200,12 @@ struct nlx_net {
 struct nlx_net *nlx_net(const struct espah_net *en);
 /* sends @skb to the sender of a request, and frees it */
 int nlx_reply(struct nlx_request *rq, struct sk_buff *skb);
-/* whether somebody listens to a group, enum xfrm_nlgroups */
+/*
+ * whether somebody listens to a group, enum xfrm_nlgroups; Context: espah_net.lock, an RCU reader or a
+ * request, in which nlx_tell() follows
+ */
 bool nlx_listens(const struct espah_net *en, unsigned int group);
-/* sends @skb to a group, and frees it */
+/* sends @skb to a group that has listeners, and frees it */
 void nlx_tell(const struct espah_net *en, struct sk_buff *skb, unsigned int group, gfp_t gfp);
 
 /* bytes that hold any message of an SA or a policy */
