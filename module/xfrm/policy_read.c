@@ -35,6 +35,7 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 	const struct nlattr *if_id = rq->attrs[XFRMA_IF_ID];
 	const struct xfrm_mark *mark = mark_attr ? nla_data(mark_attr) : NULL;
 	u8 bits = from->family == AF_INET ? 32 : 128;
+	int err;
 
 	memset(sel, 0, sizeof(*sel));
 	if (from->family != AF_INET && from->family != AF_INET6)
@@ -67,8 +68,14 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 		sel->linked = true;
 		sel->ifindex = nla_get_u32(if_id);
 	}
-	return read_ports(rq, from->sport, from->sport_mask, &sel->sport_min, &sel->sport_max) ?:
-	       read_ports(rq, from->dport, from->dport_mask, &sel->dport_min, &sel->dport_max);
+	err = read_ports(rq, from->sport, from->sport_mask, &sel->sport_min, &sel->sport_max) ?:
+	      read_ports(rq, from->dport, from->dport_mask, &sel->dport_min, &sel->dport_max);
+	/* such a policy would match no packet, so that what it means to protect would pass in clear */
+	if (!err && sel->proto && espah_selector_has_ports(sel) &&
+	    espah_proto_fields(sel->proto) == ESPAH_FIELDS_NONE)
+		err = NLX_FAIL(rq, -EOPNOTSUPP,
+			       "espah knows no ports of this protocol, nor keys of GRE: name the protocol alone");
+	return err;
 }
 
 /* The selector as generic netlink has it; Return: its bytes in @skb, or -EMSGSIZE */
