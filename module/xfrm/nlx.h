@@ -100,7 +100,7 @@ struct nlx_face {
  * @event: XFRM_MSG_* of the event of its next change; 0: none
  * @told: enum of XFRM_POLICY_* that this event names
  * @face: by what nlx_which() tells: XFRM's policies for forwarded packets and for packets to the
- *	host are one of espah, whose templates are those of the one that came last
+ *	host are one of espah, whose action and templates are those of nlx_ruling()
  */
 struct nlx_policy {
 	struct espah_foreign foreign;
@@ -275,6 +275,29 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 struct espah_policy *nlx_read_policy(struct nlx_request *rq,
 				     const struct xfrm_userpolicy_info *info,
 				     const struct espah_selector *sel);
+
+/**
+ * nlx_ruling - which of two faces decides about packets
+ * @faces: the two
+ * @last: the one that came last, set
+ *
+ * Return: the stricter one: drop, require SAs, pass in clear; or @last.
+ */
+unsigned int nlx_ruling(const struct nlx_face *faces, unsigned int last);
+
+/**
+ * nlx_policy_of - make a policy anew
+ * @rq: the request
+ * @faces: the two faces it gets
+ * @last: as in nlx_ruling()
+ * @given: where its mark and event come from
+ * @sel: its selector
+ *
+ * Return: the policy, or ERR_PTR().
+ */
+struct espah_policy *nlx_policy_of(struct nlx_request *rq, const struct nlx_face *faces,
+				   unsigned int last, const struct nlx_policy *given,
+				   const struct espah_selector *sel);
 
 /* makes @pol effective in the place of @old, or NULL; Context: espah_net.lock */
 int nlx_policy_add(struct nlx_request *rq, struct espah_policy *pol, struct espah_policy *old);
