@@ -174,23 +174,31 @@ static int __net_init net_init(struct net *net)
 	return -EBUSY;
 }
 
-static void __net_exit net_exit(struct net *net)
+/*
+ * After this and a grace period, no event uses the socket any more. SAs of the namespace can expire
+ * until espah's own exit, which comes after this module's.
+ */
+static void __net_exit net_pre_exit(struct net *net)
 {
 	struct espah_net *en = espah_pernet(net);
-	struct nlx_net *nn = nlx_net(en);
-	struct sock *sock = nn->sock;
 
-	/* SAs may still expire; packets are no longer seen */
 	mutex_lock(&en->lock);
-	WRITE_ONCE(nn->sock, NULL);
+	WRITE_ONCE(nlx_net(en)->ending, true);
 	mutex_unlock(&en->lock);
-	netlink_kernel_release(sock);
+}
+
+static void __net_exit net_exit(struct net *net)
+{
+	struct nlx_net *nn = nlx_net(espah_pernet(net));
+
+	netlink_kernel_release(nn->sock);
 	if (nn->default_held)
 		module_put(THIS_MODULE);
 }
 
 static struct pernet_operations net_ops = {
 	.init = net_init,
+	.pre_exit = net_pre_exit,
 	.exit = net_exit,
 	.id = &nlx_net_id,
 	.size = sizeof(struct nlx_net),

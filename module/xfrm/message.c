@@ -11,9 +11,9 @@ int nlx_reply(struct nlx_request *rq, struct sk_buff *skb)
 
 bool nlx_listens(const struct espah_net *en, unsigned int group)
 {
-	struct sock *sock = READ_ONCE(nlx_net(en)->sock);
+	const struct nlx_net *nn = nlx_net(en);
 
-	return sock && netlink_has_listeners(sock, group);
+	return !READ_ONCE(nn->ending) && netlink_has_listeners(nn->sock, group);
 }
 
 void nlx_tell(const struct espah_net *en, struct sk_buff *skb, unsigned int group, gfp_t gfp)
