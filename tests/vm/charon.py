@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""strongSwan's charon in a namespace, over espah or over XFRM, as Debian builds it."""
+"""strongSwan's charon in a namespace, over espah or over XFRM, as Debian builds it.
+
+The namespace may be on the peer machine; the daemon then runs there.
+"""
 import os
 import re
 import shutil
@@ -7,6 +10,7 @@ import subprocess
 
 import ipsec
 import lab
+import peer
 
 PLUGIN = f"{ipsec.ROOT}/userspace-tools/strongswan"
 RUN = "/run/espah-charon"
@@ -58,12 +62,23 @@ def install():
 
 
 class Charon:
-    """A daemon. stack: espah or xfrm; conf: for swanctl.conf, without its secrets."""
+    """
+    A daemon. stack: espah (by the plugin), xfrm or xfrm_face (both by charon's own kernel-netlink);
+    conf: for swanctl.conf, without its secrets.
+    """
 
     running = []
 
-    def __init__(self, ns, stack="espah", conf="", options="", plugins="", timeout=2,
-                 program="/usr/sbin/charon-systemd", start_timeout=60, log=1):
+    def __new__(cls, ns, *arguments, **options):
+        if isinstance(ns, peer.Remote):
+            charon = peer.make("charon", "Charon", ns, *arguments, **options)
+            cls.running.append(charon)
+            return charon
+        return super().__new__(cls)
+
+    def __init__(self, ns, stack=ipsec.OURS.name, conf="", options="", plugins="", timeout=2,
+                 program="/usr/sbin/charon-systemd", start_timeout=60,
+                 log=int(os.environ.get("ESPAH_CHARON_LOG", "1"))):
         install()
         self.ns, self.stack, self.name = ns, stack, str(ns)
         self.log_path = f"{RUN}/{self.name}.log"
@@ -95,12 +110,14 @@ class Charon:
         if self.process.poll() is None:
             (self.process.kill if kill else self.process.terminate)()
         self.process.wait(60)
-        Charon.running.remove(self)
+        if self in Charon.running:
+            Charon.running.remove(self)
 
     @classmethod
     def stop_all(cls):
         for charon in list(cls.running):
             charon.stop(kill=True)
+        cls.running.clear()  # those of the peer machine
 
     @classmethod
     def tell(cls):
@@ -128,9 +145,15 @@ class Charon:
                              f"{(result.stdout + result.stderr)[-400:]}")
         return result.stdout
 
+    def write(self, path, text):
+        """Writes a file that its swanctl reads."""
+        path = f"{self.folder}/{path}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
     def load(self, conf):
-        with open(f"{self.folder}/swanctl.conf", "w") as file:
-            file.write(conf + f"\nsecrets {{ ike-all {{ secret = {PSK} }} }}\n")
+        self.write("swanctl.conf", conf + f"\nsecrets {{ ike-all {{ secret = {PSK} }} }}\n")
         self.swanctl("--load-all", "--noprompt", timeout=120)
 
     def initiate(self, child="net", **options):

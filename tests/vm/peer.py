@@ -103,7 +103,7 @@ class Remote:
         return ask("value", self, name)
 
     def __str__(self):
-        return ask("function", ("builtins", "str"), self)
+        return make("builtins", "str", self)
 
 
 class Peer:
@@ -135,21 +135,20 @@ def there(function):
     @functools.wraps(function)
     def wrapped(ns, *arguments, **options):
         if isinstance(ns, Remote):
-            return ask("function", (function.__module__, function.__qualname__), ns, *arguments,
-                       **options)
+            return make(function.__module__, function.__qualname__, ns, *arguments, **options)
         return function(ns, *arguments, **options)
     return wrapped
 
 
-def netns(name, **options):
-    """A namespace on the peer machine."""
-    return ask("function", ("lab", "Netns"), name, **options)
+def make(module, name, *arguments, **options):
+    """Calls a function or class on the peer machine."""
+    return ask("function", (module, name), *arguments, **options)
 
 
 def wire(number, ns, name, other, other_name, mtu=1500):
     """Connects a namespace of this machine to one of the peer by a pair of joined devices."""
     take_wire(ns, number, name, mtu)
-    ask("function", ("peer", "take_wire"), other, number, other_name, mtu)
+    make("peer", "take_wire", other, number, other_name, mtu)
 
 
 def take_wire(ns, number, name, mtu):
@@ -162,6 +161,8 @@ def take_wire(ns, number, name, mtu):
     lab.run("ip", "link", "set", lab.wait_for(free, f"joined device {number}"), "netns", str(ns),
             "name", name, "mtu", str(mtu))
     ns.ip(f"link set lo up\nlink set {name} up\n")
+    # the default, fq_codel, drops packets of a slow machine
+    ns.run("tc", "qdisc", "replace", "dev", name, "root", "pfifo", "limit", "10000")
 
 
 # --- the peer's side ----------------------------------------------------------------------
@@ -188,7 +189,9 @@ def main():
     kept = {}
     poll = select.poll()
     poll.register(port, 0)
-    lab.wait_for(lambda: not poll.poll(0), "the first machine", 120)  # POLLHUP: it is not there yet
+    end = time.monotonic() + 10
+    while poll.poll(0) and time.monotonic() < end:  # POLLHUP: the first machine is not connected
+        time.sleep(0.1)
     while True:
         try:
             size, = struct.unpack("!I", read(port, 4, None))

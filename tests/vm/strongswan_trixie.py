@@ -11,7 +11,7 @@ import shutil
 import lab
 import traffic
 from charon import RUN, Charon, PLUGIN
-from ipsec import CLI, Espah
+from ipsec import CLI, OURS
 from sites import LONG, NET_B, S, T, Lab, quiet, reply, sides
 
 ROOT = os.environ.get("ESPAH_STRONGSWAN_TRIXIE", "")
@@ -42,7 +42,7 @@ def trixie():
     program = install()
     conf = sides(LONG + "start_action = trap\n", LONG)
     Charon(here.b, "xfrm", conf[1])
-    a = Charon(here.a, "espah", conf[0], program=program)
+    a = Charon(here.a, OURS.name, conf[0], program=program)
     lab.true("loaded plugins: charon-systemd kernel-espah" in a.log(), a.log()[-300:])
     version = a.swanctl("--version", "--daemon")
     lab.true(re.search(r"\b6\.0\.\d", version), f"it is not 6.0: {version}")
@@ -50,17 +50,17 @@ def trixie():
     carried = here.dropped()
     lab.equal(set(carried), {"no_sa"}, "drops")
     traffic.ping(here.s, S[4], T[4], count=3)
-    first = {sa["spi"] for sa in Espah.sas(here.a)}
+    first = {sa["spi"] for sa in here.sas()}
     a.swanctl("--rekey", "--child", "net")
-    lab.wait_for(lambda: {sa["spi"] for sa in Espah.sas(here.a)} - first and
-                 not first & {sa["spi"] for sa in Espah.sas(here.a)}, "other SAs")
+    lab.wait_for(lambda: {sa["spi"] for sa in here.sas()} - first and
+                 not first & {sa["spi"] for sa in here.sas()}, "other SAs")
     traffic.ping(here.t, T[4], S[4], count=3)
     lab.true(min(a.counters()) >= 3 * 84, f"bytes in and out: {a.counters()}")
     lab.true(re.search(r"\buse-in=\d", a.sas()), "no time of use")
     lab.equal(here.in_clear(), 0, "packets in clear")
     lab.equal(here.dropped(), carried, "drops once the SAs are there")
     a.swanctl("--terminate", "--ike", "gw")
-    lab.wait_for(lambda: not Espah.sas(here.a), "all SAs to go")
+    lab.wait_for(lambda: not here.sas(), "all SAs to go")
 
 
 @lab.test("strongSwan 6.0: a CHILD_SA with an if_id and set_mark_in carries through its device")
@@ -70,7 +70,7 @@ def device():
     conf = sides("if_id_in = %unique\nif_id_out = %unique\nset_mark_in = 0x20/0xf0\n" + LONG,
                  LONG)
     Charon(here.b, "xfrm", conf[1])
-    a = Charon(here.a, "espah", conf[0], program=program)
+    a = Charon(here.a, OURS.name, conf[0], program=program)
     a.initiate()
     if_id = int(re.search(r"\bif-id-out=(\w+)", a.sas())[1], 16)
     quiet(here.a)
@@ -94,7 +94,7 @@ def conditions():
     program = install()
     conf = sides("mark_out = 7\ninterface = wan\n" + LONG, LONG)
     Charon(here.b, "xfrm", conf[1])
-    a = Charon(here.a, "espah", conf[0], program=program)
+    a = Charon(here.a, OURS.name, conf[0], program=program)
     a.initiate()
     lab.true(not reply(here), "an answer without the mark")
     before = here.in_clear()
@@ -113,7 +113,7 @@ def other():
     here = Lab.clean()
     program = install()
     shutil.copy(f"{PLUGIN}/libstrongswan-kernel-espah.so", f"{ROOT}/root/usr/lib/ipsec/plugins/")
-    a = Charon(here.a, "espah", program=program)
+    a = Charon(here.a, OURS.name, program=program)
     a.wait_log("kernel-espah: the plugin is built for strongSwan 5.9")
     Charon(here.b, "xfrm", sides(LONG, LONG)[1])
     a.load(sides(LONG, LONG)[0])
