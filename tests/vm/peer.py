@@ -39,8 +39,8 @@ class Pickler(pickle.Pickler):
         if self.kept is None:
             if isinstance(obj, lab.Netns):
                 raise lab.Failed(f"namespace {obj} is not on the peer machine")
-        elif (isinstance(obj, (lab.Netns, socket.socket, subprocess.Popen))
-              or type(obj).__name__ == "Charon"):
+        elif isinstance(obj, (lab.Netns, socket.socket, subprocess.Popen)) or \
+                "Daemon" in [kind.__name__ for kind in type(obj).__mro__]:
             self.kept[id(obj)] = obj
             return id(obj), (type(obj).__module__, type(obj).__name__)
         return None
@@ -168,9 +168,9 @@ def take_wire(ns, number, name, mtu):
 # --- the peer's side ----------------------------------------------------------------------
 
 def reset():
-    charon = sys.modules.get("charon")
-    if charon:
-        charon.Charon.stop_all()
+    daemon = sys.modules.get("daemon")  # which imports this file
+    if daemon:
+        daemon.Daemon.stop_all()
     lab.delete_all()
 
 

@@ -326,6 +326,29 @@ def monitored(here, event):
         lab.equal(len(file.read().splitlines()), len(told("policy")) + len(told(event)), "lines")
 
 
+NAT = """
+table ip nat
+delete table ip nat
+table ip nat {{
+    chain post {{
+        type nat hook postrouting priority srcnat;
+        oifname "{out}" meta l4proto udp masquerade to :{ports}
+    }}
+}}
+"""
+
+
+def translate(here, out, ports):
+    """Lets m translate packets that leave by a device, and clears its state."""
+    here.m.run("nft", "-f", "-", stdin=NAT.format(out=out, ports=ports))
+    here.m.run("conntrack", "-F", check=False)
+
+
+def no_nat(here):
+    here.m.run("nft", "delete", "table", "ip", "nat", check=False)
+    here.m.run("conntrack", "-F", check=False)
+
+
 # charon probes each path to each peer address that it has a route to, and uses the path of
 # the first answer. So m lets IKE pass on one path only
 ONE_PATH = """

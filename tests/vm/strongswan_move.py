@@ -8,32 +8,7 @@ import lab
 import traffic
 from charon import Charon
 from ipsec import OURS
-from sites import A, B, LONG, S, T, Lab, carry, monitored, roam, sides
-
-
-# --- NAT and moving -------------------------------------------------------------------------
-
-NAT = """
-table ip nat
-delete table ip nat
-table ip nat {{
-    chain post {{
-        type nat hook postrouting priority srcnat;
-        oifname "{out}" meta l4proto udp masquerade to :{ports}
-    }}
-}}
-"""
-
-
-def translate(here, out, ports):
-    """Lets m translate packets that leave by a device, and clears its state."""
-    here.m.run("nft", "-f", "-", stdin=NAT.format(out=out, ports=ports))
-    here.m.run("conntrack", "-F", check=False)
-
-
-def no_nat(here):
-    here.m.run("nft", "delete", "table", "ip", "nat", check=False)
-    here.m.run("conntrack", "-F", check=False)
+from sites import A, B, LONG, S, T, Lab, carry, monitored, no_nat, roam, sides, translate
 
 
 @lab.test("NAT traversal: espah's end behind a NAT, ESP in UDP both ways")
