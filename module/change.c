@@ -88,6 +88,7 @@ static void arm(struct espah_sa *sa)
 /* Finishes the removal of an SA that packets no longer find. */
 static void end_sa(struct espah_sa *sa)
 {
+	espah_foreign_release(sa->foreign);
 	put_port(sa, espah_sa_path(sa)->dport);
 	arm(sa);
 	espah_device_follow(sa);
@@ -117,6 +118,7 @@ int espah_sa_add(struct espah_sa *sa, u32 reqid, bool tell, struct netlink_ext_a
 		goto err_port;
 	if (old)
 		end_sa(old);
+	espah_foreign_hold(sa->foreign);
 	espah_held_kick(en);
 	arm(sa);
 	espah_device_follow(sa);
@@ -245,6 +247,7 @@ void espah_sa_flush(struct espah_net *en, struct nlattr **attrs,
 
 static void end_policy(struct espah_net *en, struct espah_policy *pol)
 {
+	espah_foreign_release(pol->foreign);
 	espah_held_end(en, pol);
 	espah_policy_retire(en, pol);
 }
@@ -280,6 +283,7 @@ int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
 		goto err_memory;
 	if (old)
 		end_policy(en, old);
+	espah_foreign_hold(pol->foreign);
 	if (pol->action != ESPAH_ACTION_BYPASS)
 		espah_flowtable_stale(en);
 	espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW_NTF);

@@ -417,7 +417,7 @@ void espah_classifier_replace(struct espah_classifier *cls, struct espah_rule *o
 }
 
 struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
-					 const struct espah_selector *sel, u32 priority,
+					 const struct espah_selector *sel, s64 priority,
 					 struct espah_rule *last)
 {
 	struct espah_entry *entry = find_entry(writer(cls->shapes), sel);
@@ -428,7 +428,8 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
 		return NULL;
 	rule = last ?: list_entry(&cell->rules, struct espah_rule, link);
 	list_for_each_entry_continue(rule, &cell->rules, link)
-		if (rule->priority == priority && espah_selector_equal(&rule->sel, sel))
+		if ((priority < 0 || rule->priority == priority) &&
+		    espah_selector_equal(&rule->sel, sel))
 			return rule;
 	return NULL;
 }

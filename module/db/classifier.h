@@ -83,11 +83,11 @@ void espah_classifier_replace(struct espah_classifier *cls, struct espah_rule *o
 			      struct espah_rule *new);
 
 /*
- * The next rule after @last (NULL: the first) with this selector and priority,
+ * The next rule after @last (NULL: the first) with this selector and priority (-1: any),
  * or NULL; caller is a writer.
  */
 struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
-					 const struct espah_selector *sel, u32 priority,
+					 const struct espah_selector *sel, s64 priority,
 					 struct espah_rule *last);
 
 /**

@@ -16,6 +16,7 @@
  * @dev: the device
  * @en: the namespace where it was made
  * @if_id: its number, in espah_net.links
+ * @owner: a module that made it for another kind of device and stays while it exists, or NULL
  * @lower: index of the device by which outer packets leave, or 0: any; READ_ONCE
  * @follows: it has a carrier only while it has an outbound SA; under RTNL and espah_net.lock
  * @mtu_given: the MTU was set by hand and no longer follows the SAs; under RTNL
@@ -25,6 +26,7 @@ struct espah_link {
 	struct net_device *dev;
 	struct espah_net *en;
 	u32 if_id;
+	struct module *owner;
 	u32 lower;
 	bool follows;
 	bool mtu_given;

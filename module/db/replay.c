@@ -85,6 +85,12 @@ enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 
 	return ESPAH_REPLAY_OK;
 }
 
+void espah_replay_forget(struct espah_replay *replay, u64 seq)
+{
+	if (seq && seq <= replay->top && replay->top - seq < replay->window)
+		replay->bits[(seq / 64) & replay->mask] &= ~BIT_ULL(seq % 64);
+}
+
 u64 espah_esn_expand(u64 top, u32 window, u32 low)
 {
 	u32 top_low = lower_32_bits(top);

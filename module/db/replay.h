@@ -89,6 +89,9 @@ enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 
  */
 u64 espah_esn_expand(u64 top, u32 window, u32 low);
 
+/* has a window accept a number up to @top that counts as seen; Context: before it is used */
+void espah_replay_forget(struct espah_replay *replay, u64 seq);
+
 /* counts a packet with a wrong ICV; @now in seconds; no lock, as an approximate count will do */
 void espah_esn_failed(struct espah_replay *replay, u32 now);
 

@@ -15,6 +15,7 @@
 #include <linux/workqueue.h>
 #include <net/dst_cache.h>
 #include <linux/espah.h>
+#include "foreign.h"
 #include "key_use.h"
 #include "lifetime.h"
 #include "selector.h"
@@ -73,6 +74,8 @@ static inline bool espah_proto_is_ipsec(u8 proto)
  * @dir: enum espah_dir
  * @vrf: as in struct espah_sa_id
  * @if_id: the link of the SAs and policies, or 0
+ * @wild: a second slot of the SAs that have a struct espah_foreign, whatever their request id: @reqid
+ *	is 0
  */
 struct espah_slot_id {
 	union espah_addr src;
@@ -84,6 +87,7 @@ struct espah_slot_id {
 	u8 dir;
 	u32 vrf;
 	u32 if_id;
+	u32 wild;
 };
 
 /* no CPU: packets stay on the CPU where they arrive */
@@ -140,6 +144,7 @@ struct espah_queue {
  * @sas: SAs of the slot, newest first; under espah_net.lock
  * @sa: the newest SA with keys, which output uses (RFC 4301 4.4.2.1 leaves the choice
  *	open; with the newest, a rekey switches only once); NULL: none
+ * @spi: SPI of the SA that output uses instead while it is there; 0: none; under espah_net.lock
  * @rcu: defers the freeing
  * @queue: shared by all SAs of the slot, so that packets of an SA do not overtake packets of the
  *	SA that it replaces
@@ -154,6 +159,7 @@ struct espah_slot {
 	refcount_t refs;
 	struct list_head sas;
 	struct espah_sa __rcu *sa;
+	__be32 spi;
 	struct rcu_head rcu;
 	struct espah_queue queue ____cacheline_aligned_in_smp;
 };
@@ -264,6 +270,9 @@ struct espah_dummy {
  * @key_use: links SAs with the same key
  * @label: ESPAH_SA_LABEL, or NULL
  * @account: account charged for the SA, or NULL
+ * @foreign: what another interface keeps with the SA; NULL: the SA came by generic netlink
+ * @wild: with @foreign: the slot of the SAs with any request id
+ * @wild_link: in @wild
  * @link: in @slot; empty while not in the SAD
  * @index: number in the SAD, in the order of addition
  * @added: ktime_get_real_seconds() at allocation
@@ -325,6 +334,9 @@ struct espah_sa {
 	struct espah_key_use key_use;
 	char *label;
 	struct espah_account *account;
+	struct espah_foreign *foreign;
+	struct espah_slot *wild;
+	struct list_head wild_link;
 	struct list_head link;
 	u32 index;
 	time64_t added;

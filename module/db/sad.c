@@ -126,19 +126,57 @@ void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot)
 	release_slot(slot);
 }
 
-/* Makes the newest SA with keys the one that output uses. */
+/* Makes the newest SA with keys, or that with the SPI asked for, the one that output uses. */
 static void choose_sa(struct espah_slot *slot)
 {
-	struct espah_sa *sa, *newest = NULL;
+	struct espah_sa *best = NULL, *sa;
+	struct list_head *at;
 
-	list_for_each_entry(sa, &slot->sas, link) {
-		if (sa->state == ESPAH_SA_STATE_VALID) {
-			newest = sa;
+	list_for_each(at, &slot->sas) {
+		sa = slot->id.wild ? list_entry(at, struct espah_sa, wild_link) :
+				     list_entry(at, struct espah_sa, link);
+		if (sa->state != ESPAH_SA_STATE_VALID)
+			continue;
+		if (!best || sa->id.spi == slot->spi)
+			best = sa;
+		if (!slot->spi || sa->id.spi == slot->spi)
 			break;
-		}
 	}
-	if (rcu_access_pointer(slot->sa) != newest)
-		rcu_assign_pointer(slot->sa, newest);
+	if (rcu_access_pointer(slot->sa) != best)
+		rcu_assign_pointer(slot->sa, best);
+}
+
+void espah_slot_pin(struct espah_slot *slot, __be32 spi)
+{
+	slot->spi = spi;
+	choose_sa(slot);
+}
+
+/* The slot for @sa beside that with @id, or NULL without memory. */
+static struct espah_slot *get_wild(struct espah_sad *sad, struct espah_slot_id id)
+{
+	id.reqid = 0;
+	id.wild = 1;
+	return espah_slot_get(sad, &id);
+}
+
+static void leave_wild(struct espah_sad *sad, struct espah_sa *sa)
+{
+	if (!sa->wild)
+		return;
+	list_del(&sa->wild_link);
+	choose_sa(sa->wild);
+	espah_slot_put(sad, sa->wild);
+}
+
+/* @wild: as from get_wild(), or NULL */
+static void enter_wild(struct espah_sa *sa, struct espah_slot *wild)
+{
+	sa->wild = wild;
+	if (!wild)
+		return;
+	list_add(&sa->wild_link, &wild->sas);
+	choose_sa(wild);
 }
 
 /* --- an SA's life --- */
@@ -194,6 +232,7 @@ static void free_sa(struct espah_sa *sa)
 	kfree(sa->label);
 	kfree(sa->life);
 	kfree(sa->dummy);
+	kfree(sa->foreign);
 	espah_account_uncharge(sa->account, ESPAH_ACCOUNT_SA);
 	if (sa->slot) {
 		release_slot(sa->slot);
@@ -357,6 +396,7 @@ static void unlink_sa(struct espah_sad *sad, struct espah_sa *sa)
 	list_del_init(&sa->link);
 	choose_sa(sa->slot);
 	espah_slot_put(sad, sa->slot);
+	leave_wild(sad, sa);
 	sad->count[sa->id.dir]--;
 	changed(sad);
 }
@@ -369,18 +409,24 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old)
 		.proto = sa->id.proto, .mode = sa->mode, .dir = sa->id.dir, .vrf = sa->id.vrf,
 		.if_id = sa->if_id,
 	};
+	struct espah_slot *slot, *wild = NULL;
 	struct espah_sad *sad = &sa->en->sad;
-	struct espah_slot *slot;
 	int err;
 
 	lockdep_assert_held(&sa->en->lock);
 	slot = espah_slot_get(sad, &slot_id);
 	if (!slot)
 		return -ENOMEM;
+	if (sa->foreign) {
+		wild = get_wild(sad, slot_id);
+		err = -ENOMEM;
+		if (!wild)
+			goto err_slot;
+	}
 	err = xa_alloc_cyclic(&sad->index, &sa->index, sa, XA_LIMIT(1, U32_MAX), &sad->next,
 			      GFP_KERNEL_ACCOUNT);
 	if (err < 0)
-		goto err_slot;
+		goto err_wild;
 
 	path->dst = sa->id.dst;
 	path->family = sa->id.family;
@@ -402,6 +448,7 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old)
 		unlink_sa(sad, old);
 	list_add(&sa->link, &slot->sas);
 	choose_sa(slot);
+	enter_wild(sa, wild);
 	sad->count[sa->id.dir]++;
 	changed(sad);
 	return 0;
@@ -410,6 +457,9 @@ err_key:
 	espah_key_use_del(&sad->keys, sa);
 err_index:
 	xa_erase(&sad->index, sa->index);
+err_wild:
+	if (wild)
+		espah_slot_put(sad, wild);
 err_slot:
 	espah_slot_put(sad, slot);
 	return err;
@@ -469,8 +519,8 @@ int espah_sad_move(struct espah_sa *sa, struct espah_path *path)
 	struct espah_path *old = espah_sa_path(sa);
 	struct espah_slot_id slot_id = sa->slot->id;
 	struct espah_sad *sad = &sa->en->sad;
+	struct espah_slot *slot, *wild = NULL;
 	struct espah_sa_id id = sa->id;
-	struct espah_slot *slot;
 
 	lockdep_assert_held(&sa->en->lock);
 	id.dst = path->dst;
@@ -482,15 +532,27 @@ int espah_sad_move(struct espah_sa *sa, struct espah_path *path)
 	slot = espah_slot_get(sad, &slot_id);
 	if (!slot)
 		return -ENOMEM;
-	if (change_id(sad, sa, &id)) {
-		espah_slot_put(sad, slot);
-		return -ENOMEM;
+	if (sa->wild) {
+		wild = get_wild(sad, slot_id);
+		if (!wild)
+			goto err_slot;
 	}
+	if (change_id(sad, sa, &id))
+		goto err_wild;
 	WRITE_ONCE(sa->pmtu, 0);
 	rcu_assign_pointer(sa->path, path);
 	call_rcu(&old->rcu, free_path_rcu);
 	change_slot(sad, sa, slot);
+	leave_wild(sad, sa);
+	enter_wild(sa, wild);
 	return 0;
+
+err_wild:
+	if (wild)
+		espah_slot_put(sad, wild);
+err_slot:
+	espah_slot_put(sad, slot);
+	return -ENOMEM;
 }
 
 void espah_sad_del(struct espah_sa *sa)

@@ -57,6 +57,7 @@ void espah_policy_free(struct espah_policy *pol)
 	kfree(pol->drops);
 	kfree(pol->outer);
 	kfree(pol->label);
+	kfree(pol->foreign);
 	espah_account_uncharge(pol->account, ESPAH_ACCOUNT_POLICY);
 	kvfree(pol);
 }
@@ -102,13 +103,29 @@ static int get_slots(struct espah_net *en, struct espah_policy *pol)
 		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
 
 		tmpl->barred = pol->pfp;
-		if (tmpl->barred || espah_addr_any(&tmpl->id.dst))
+		if (tmpl->barred || espah_addr_any(&tmpl->id.dst) ||
+		    (pol->dir == ESPAH_DIR_IN && (tmpl->spi || espah_addr_any(&tmpl->id.src))))
 			continue;
 		tmpl->slot = espah_slot_get(&en->sad, &tmpl->id);
 		if (!tmpl->slot)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* Has the slots of a policy that came by another interface prefer the SAs whose SPIs it names. */
+static void pin_slots(struct espah_policy *pol)
+{
+	unsigned int i;
+
+	if (!pol->foreign || pol->dir != ESPAH_DIR_OUT)
+		return;
+	for (i = 0; i <= pol->nouter; i++) {
+		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
+
+		if (tmpl->slot)
+			espah_slot_pin(tmpl->slot, tmpl->spi);
+	}
 }
 
 /* the classifier that holds a rule of a policy */
@@ -190,11 +207,13 @@ int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_p
 		else
 			err = add_new(&en->spd, pol);
 	}
-	if (err)
+	if (err) {
 		put_slots(en, pol);
-	else
-		changed(&en->spd);
-	return err;
+		return err;
+	}
+	pin_slots(pol);
+	changed(&en->spd);
+	return 0;
 }
 
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol)
@@ -234,6 +253,18 @@ struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 	do {
 		rule = espah_classifier_find(cls, set->sel, priority, rule);
 	} while (rule && !has_selectors(rule->policy, set));
+	return rule ? rule->policy : NULL;
+}
+
+struct espah_policy *espah_spd_find_selector(struct espah_spd *spd, u8 dir,
+					     const struct espah_selector *sel, bool foreign)
+{
+	struct espah_rule *rule = NULL;
+
+	lockdep_assert_held(&container_of(spd, struct espah_net, spd)->lock);
+	do {
+		rule = espah_classifier_find(&spd->dir[dir], sel, -1, rule);
+	} while (rule && !(!rule->policy->foreign == !foreign && rule->policy->nsel == 1));
 	return rule ? rule->policy : NULL;
 }
 
@@ -325,14 +356,14 @@ static noinline bool admits_other(const struct espah_template *tmpl, const struc
 	const struct espah_slot_id *wants = &tmpl->id;
 	struct espah_path *path = espah_sa_path(sa);
 
-	if (has->reqid != wants->reqid || has->family != wants->family ||
+	if ((has->reqid != wants->reqid && !wants->wild) || has->family != wants->family ||
 	    has->proto != wants->proto || has->mode != wants->mode || has->dir != wants->dir ||
-	    has->if_id != wants->if_id)
+	    has->if_id != wants->if_id || (tmpl->spi && tmpl->spi != sa->id.spi))
 		return false;
-	if (tmpl->slot && (!espah_addr_equal(&has->dst, &wants->dst) ||
-			   !(espah_addr_equal(&has->src, &wants->src) ||
-			     (has->mode == ESPAH_MODE_TRANSPORT &&
-			      (espah_addr_any(&has->src) || espah_addr_any(&wants->src))))))
+	if (!espah_addr_any(&wants->dst) && !espah_addr_equal(&has->dst, &wants->dst))
+		return false;
+	if (!espah_addr_any(&wants->src) && !espah_addr_equal(&has->src, &wants->src) &&
+	    !(has->mode == ESPAH_MODE_TRANSPORT && espah_addr_any(&has->src)))
 		return false;
 	if (has->vrf == wants->vrf)
 		return true;

@@ -33,13 +33,16 @@ static inline void espah_selectors_free(struct espah_selectors *set)
 
 /**
  * struct espah_template - the SA that a protect policy requires
- * @id: id of the slot. All-zero addresses (transport mode) stand for the packet's own
- *	addresses.
+ * @id: id of the slot. All-zero addresses stand for the packet's own addresses in transport mode,
+ *	and for any addresses in inbound tunnels.
+ * @spi: SPI of the SA: outbound, the one to use while it is there; inbound, no other is admitted; 0:
+ *	any
  * @slot: the slot; NULL if its addresses depend on the packet
  * @barred: @slot is NULL, and no SA matches; see ESPAH_POLICY_PFP
  */
 struct espah_template {
 	struct espah_slot_id id;
+	__be32 spi;
 	struct espah_slot *slot;
 	bool barred;
 };
@@ -60,6 +63,7 @@ struct espah_template {
  * @given_len: bytes of @given
  * @label: ESPAH_POLICY_LABEL, or NULL
  * @account: account charged for the policy, or NULL
+ * @foreign: what another interface keeps with the policy; NULL: it came by generic netlink
  * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
  * @tmpl: with protect: the first SA applied to a packet
  * @nouter: number of further SAs, at most ESPAH_BUNDLE_MAX - 1
@@ -89,6 +93,7 @@ struct espah_policy {
 	u16 given_len;
 	char *label;
 	struct espah_account *account;
+	struct espah_foreign *foreign;
 	u8 nouter;
 	u8 pfp;
 	u8 queue;
@@ -172,6 +177,10 @@ void espah_policy_retire(struct espah_net *en, struct espah_policy *pol);
 struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority);
+
+/* one with a single selector, whatever its priority; @foreign: came by another interface; or NULL */
+struct espah_policy *espah_spd_find_selector(struct espah_spd *spd, u8 dir,
+					     const struct espah_selector *sel, bool foreign);
 
 /* whether a policy names this protocol */
 static inline bool espah_policy_names(const struct espah_policy *pol, u8 proto)

@@ -242,8 +242,8 @@ static int link_validate(struct nlattr *tb[], struct nlattr *data[],
 	return espah_device_permitted(extack);
 }
 
-static int make(struct net *net, struct net_device *dev, struct nlattr *tb[],
-		struct nlattr *data[], struct netlink_ext_ack *extack)
+int espah_device_make(struct net *net, struct net_device *dev, struct nlattr *tb[],
+		      struct nlattr *data[], struct module *owner, struct netlink_ext_ack *extack)
 {
 	struct espah_link *link = netdev_priv(dev);
 	struct espah_net *en = espah_pernet(net);
@@ -279,8 +279,17 @@ static int make(struct net *net, struct net_device *dev, struct nlattr *tb[],
 		xa_erase(&en->links, link->if_id);
 		return err;
 	}
+	if (owner)
+		__module_get(owner);
+	link->owner = owner;
 	follow(link);
 	return 0;
+}
+
+static int make(struct net *net, struct net_device *dev, struct nlattr *tb[],
+		struct nlattr *data[], struct netlink_ext_ack *extack)
+{
+	return espah_device_make(net, dev, tb, data, NULL, extack);
 }
 
 static int link_new(ESPAH_NEWLINK_ARGS)
@@ -288,8 +297,8 @@ static int link_new(ESPAH_NEWLINK_ARGS)
 	return make(ESPAH_NEWLINK_PASSED);
 }
 
-static int link_change(struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
-		       struct netlink_ext_ack *extack)
+int espah_device_change(struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
+			struct netlink_ext_ack *extack)
 {
 	struct espah_link *link = netdev_priv(dev);
 	int err;
@@ -335,7 +344,7 @@ static int link_fill(struct sk_buff *skb, const struct net_device *dev)
 	return 0;
 }
 
-static struct net *link_net(const struct net_device *dev)
+struct net *espah_device_net(const struct net_device *dev)
 {
 	const struct espah_link *link = netdev_priv(dev);
 
@@ -361,6 +370,7 @@ static void link_uninit(struct net_device *dev)
 	const struct espah_link *link = netdev_priv(dev);
 
 	xa_erase(&link->en->links, link->if_id);
+	module_put(link->owner);
 }
 
 static void link_free(struct net_device *dev)
@@ -386,7 +396,7 @@ static const struct net_device_ops link_ops = {
 	.ndo_get_iflink = link_iflink,
 };
 
-static void link_setup(struct net_device *dev)
+void espah_device_prepare(struct net_device *dev)
 {
 	dev->netdev_ops = espah_link_ops;
 	dev->header_ops = &ip_tunnel_header_ops;
@@ -417,14 +427,14 @@ static struct rtnl_link_ops link_rtnl_ops __read_mostly = {
 	.maxtype = ESPAH_LINK_MAX,
 	.policy = link_policy,
 	.priv_size = sizeof(struct espah_link),
-	.setup = link_setup,
+	.setup = espah_device_prepare,
 	.validate = link_validate,
 	.newlink = link_new,
-	.changelink = link_change,
+	.changelink = espah_device_change,
 	.dellink = link_delete,
 	.get_size = link_size,
 	.fill_info = link_fill,
-	.get_link_net = link_net,
+	.get_link_net = espah_device_net,
 };
 
 /* --- load and unload --- */

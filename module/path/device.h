@@ -7,6 +7,10 @@
 #include "db/sad.h"
 #include "db/spd.h"
 
+struct module;
+struct net;
+struct net_device;
+struct nlattr;
 struct sk_buff;
 
 /* registers the kind of device, at load */
@@ -46,5 +50,27 @@ int espah_device_admits(struct espah_net *en, const struct espah_policy *pol,
  * Context: RCU reader, BH disabled. Return: ESPAH_DROP_NONE, or the drop reason.
  */
 enum espah_drop espah_device_deliver(struct espah_sa *sa, struct sk_buff *skb);
+
+/**
+ * espah_device_make - register a device that one can route into
+ * @net: namespace where it is made
+ * @dev: prepared by espah_device_prepare(), with a struct espah_link
+ * @tb: attributes of the device, IFLA_*
+ * @data: attributes of the kind, ESPAH_LINK_*, or NULL
+ * @owner: module of another kind, which stays while the device exists; or NULL
+ * @extack: gets a sentence
+ *
+ * Context: RTNL. Return: 0 or -errno.
+ */
+int espah_device_make(struct net *net, struct net_device *dev, struct nlattr *tb[],
+		      struct nlattr *data[], struct module *owner, struct netlink_ext_ack *extack);
+
+/* changes a device, as espah_device_make() reads attributes; Context: RTNL */
+int espah_device_change(struct net_device *dev, struct nlattr *tb[], struct nlattr *data[],
+			struct netlink_ext_ack *extack);
+
+/* what kinds of such devices have in common: setup and get_link_net of struct rtnl_link_ops */
+void espah_device_prepare(struct net_device *dev);
+struct net *espah_device_net(const struct net_device *dev);
 
 #endif /* _ESPAH_DEVICE_H */

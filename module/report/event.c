@@ -2,10 +2,12 @@
 #include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/rwsem.h>
 #include <linux/udp.h>
 #include <net/ipv6.h>
 #include "db/reasons.h"
 #include "event.h"
+#include "face.h"
 #include "packet/flow.h"
 #include "put.h"
 
@@ -32,6 +34,33 @@ void espah_events_stop(void)
 	WRITE_ONCE(telling, false);
 	synchronize_rcu();
 }
+
+/* --- the other interface --- */
+
+static const struct espah_face __rcu *other;
+/* held by readers that may sleep */
+static DECLARE_RWSEM(other_lock);
+
+void espah_face_set(const struct espah_face *face)
+{
+	down_write(&other_lock);
+	rcu_assign_pointer(other, face);
+	up_write(&other_lock);
+	synchronize_rcu();
+}
+
+/* Calls a function of the other interface, if there is one, from process context. */
+#define TELL_OTHER(call) do {							\
+	const struct espah_face *face;						\
+										\
+	down_read(&other_lock);							\
+	face = rcu_dereference_protected(other, lockdep_is_held(&other_lock));	\
+	if (face)								\
+		face->call;							\
+	up_read(&other_lock);							\
+} while (0)
+
+/* --- generic netlink --- */
 
 /* Begins an event. Return: NULL without listeners or memory. */
 static struct sk_buff *begin(struct espah_net *en, enum espah_mcgrp group, u8 cmd, void **hdr,
@@ -63,8 +92,10 @@ static void send(struct espah_net *en, enum espah_mcgrp group, struct sk_buff *s
 void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
 {
 	void *hdr;
-	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_SA, cmd, &hdr, GFP_KERNEL);
+	struct sk_buff *skb;
 
+	TELL_OTHER(sa(sa, cmd));
+	skb = begin(en, ESPAH_MCGRP_INDEX_SA, cmd, &hdr, GFP_KERNEL);
 	if (skb)
 		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, espah_put_sa(skb, sa, false), GFP_KERNEL);
 }
@@ -94,9 +125,10 @@ static int put_expire(struct sk_buff *skb, struct espah_sa *sa, enum espah_limit
 void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard)
 {
 	void *hdr;
-	struct sk_buff *skb = begin(sa->en, ESPAH_MCGRP_INDEX_EXPIRE, ESPAH_CMD_EXPIRE, &hdr,
-				    GFP_KERNEL);
+	struct sk_buff *skb;
 
+	TELL_OTHER(expire(sa, limit, hard));
+	skb = begin(sa->en, ESPAH_MCGRP_INDEX_EXPIRE, ESPAH_CMD_EXPIRE, &hdr, GFP_KERNEL);
 	if (skb)
 		send(sa->en, ESPAH_MCGRP_INDEX_EXPIRE, skb, hdr, put_expire(skb, sa, limit, hard),
 		     GFP_KERNEL);
@@ -105,8 +137,10 @@ void espah_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard)
 void espah_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd)
 {
 	void *hdr;
-	struct sk_buff *skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, cmd, &hdr, GFP_KERNEL);
+	struct sk_buff *skb;
 
+	TELL_OTHER(policy(en, pol, cmd));
+	skb = begin(en, ESPAH_MCGRP_INDEX_POLICY, cmd, &hdr, GFP_KERNEL);
 	if (skb)
 		send(en, ESPAH_MCGRP_INDEX_POLICY, skb, hdr, espah_put_policy(skb, pol),
 		     GFP_KERNEL);
@@ -212,6 +246,7 @@ static int put_acquire(struct sk_buff *skb, struct espah_policy *pol,
 void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 			 const struct espah_flow *flow)
 {
+	const struct espah_face *face;
 	struct sk_buff *skb;
 	unsigned int i = 0;
 	void *hdr;
@@ -219,9 +254,12 @@ void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 	/* hashing further fields of the flow is harmless: it only causes some needless acquires */
 	if (pol->pfp)
 		i = jhash(flow, offsetof(struct espah_flow, hidden), 0) % ESPAH_ACQUIRE_FLOWS;
-	if (!has_listeners(en, ESPAH_MCGRP_INDEX_ACQUIRE) ||
+	face = rcu_dereference(other);
+	if ((!face && !has_listeners(en, ESPAH_MCGRP_INDEX_ACQUIRE)) ||
 	    !due(&pol->acquired[i], HZ))
 		return;
+	if (face)
+		face->acquire(en, pol, flow);
 	skb = begin(en, ESPAH_MCGRP_INDEX_ACQUIRE, ESPAH_CMD_ACQUIRE, &hdr, GFP_ATOMIC);
 	if (skb)
 		send(en, ESPAH_MCGRP_INDEX_ACQUIRE, skb, hdr, put_acquire(skb, pol, flow),
@@ -250,12 +288,15 @@ static int put_mapping(struct sk_buff *skb, const struct espah_sa *sa, const uni
 void espah_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport)
 {
 	const enum espah_mcgrp group = ESPAH_MCGRP_INDEX_MAPPING;
+	const struct espah_face *face = rcu_dereference(other);
 	struct espah_net *en = sa->en;
 	struct sk_buff *skb;
 	void *hdr;
 
-	if (!has_listeners(en, group) || !due(&sa->mapped, HZ))
+	if ((!face && !has_listeners(en, group)) || !due(&sa->mapped, HZ))
 		return;
+	if (face)
+		face->mapping(sa, src, sport);
 	skb = begin(en, group, ESPAH_CMD_MAPPING, &hdr, GFP_ATOMIC);
 	if (skb)
 		send(en, group, skb, hdr, put_mapping(skb, sa, src, sport), GFP_ATOMIC);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * espah_xfrm.ko: answers NETLINK_XFRM in the place of xfrm_user, with the SAs and policies of
+ * espah.ko. There is one database: requests list everything in it, but change only what came by
+ * NETLINK_XFRM, which has a struct nlx_sa or struct nlx_policy.
+ */
+#ifndef _ESPAH_NLX_H
+#define _ESPAH_NLX_H
+
+#include <linux/module.h>
+#include <linux/xfrm.h>
+#include <net/netlink.h>
+#include <net/xfrm.h>
+#include "db/net.h"
+#include "packet/algo.h"
+
+#define NLX_LABEL "xfrm"
+
+/* attributes that newer kernels know */
+#define NLX_SA_DIR 33
+#define NLX_NAT_KEEPALIVE_INTERVAL 34
+#define NLX_SA_PCPU 35
+#define NLX_IPTFS_DROP_TIME 36
+#define NLX_ATTR_MAX 47
+/* a flag of policies that newer kernels know */
+#define NLX_POLICY_CPU_ACQUIRE 4
+
+/* bytes of the longest algorithm name in the crypto API */
+#define NLX_NAME_LEN 128
+
+/**
+ * struct nlx_sa - what came with an SA, for answers
+ * @foreign: first
+ * @info: the SA as it came, without counters
+ * @both: it was made for both directions: the other one has the same id but for its direction
+ * @algo: espah_sa.algo, if none of espah_algos fits
+ * @aead: name in @algo
+ * @aead_esn: name in @algo
+ * @attrs: the attributes that came and are given back as they came, such as names of algorithms, but
+ *	no keys
+ * @attrs_len: bytes of @attrs
+ */
+struct nlx_sa {
+	struct espah_foreign foreign;
+	struct xfrm_usersa_info info;
+	bool both;
+	struct espah_algo algo;
+	char aead[NLX_NAME_LEN];
+	char aead_esn[NLX_NAME_LEN];
+	u16 attrs_len;
+	u8 attrs[];
+};
+
+/**
+ * struct nlx_face - one policy of NETLINK_XFRM
+ * @info: as it came
+ * @set: there is one
+ * @ntmpl: number of templates
+ * @tmpl: as they came
+ */
+struct nlx_face {
+	struct xfrm_userpolicy_info info;
+	bool set;
+	u8 ntmpl;
+	struct xfrm_user_tmpl tmpl[XFRM_MAX_DEPTH];
+};
+
+/**
+ * struct nlx_policy - what came with a policy
+ * @foreign: first
+ * @mark: as it came
+ * @event: XFRM_MSG_* of the event of its next change; 0: none
+ * @told: enum of XFRM_POLICY_* that this event names
+ * @face: by what nlx_which() tells: XFRM's policies for forwarded packets and for packets to the
+ *	host are one of espah, whose templates are those of the one that came last
+ */
+struct nlx_policy {
+	struct espah_foreign foreign;
+	struct xfrm_mark mark;
+	u8 event;
+	u8 told;
+	struct nlx_face face[2];
+};
+
+/* the struct nlx_sa of an SA, or NULL */
+static inline struct nlx_sa *nlx_sa(const struct espah_sa *sa)
+{
+	return (struct nlx_sa *)sa->foreign;
+}
+
+static inline struct nlx_policy *nlx_policy(const struct espah_policy *pol)
+{
+	return (struct nlx_policy *)pol->foreign;
+}
+
+/* --- requests --- */
+
+/**
+ * struct nlx_request - a message of a user
+ * @skb: the buffer that it came in, for its sender
+ * @nlh: its header
+ * @attrs: its attributes by type, lengths checked
+ * @en: the namespace
+ * @extack: gets a sentence
+ */
+struct nlx_request {
+	struct sk_buff *skb;
+	const struct nlmsghdr *nlh;
+	struct nlattr **attrs;
+	struct espah_net *en;
+	struct netlink_ext_ack *extack;
+};
+
+#define NLX_FAIL(rq, err, text) ({ NL_SET_ERR_MSG((rq)->extack, text); err; })
+
+/* handlers; Context: process. Return: 0 or -errno with XFRM's numbers */
+int nlx_sa_new(struct nlx_request *rq);
+int nlx_sa_update(struct nlx_request *rq);
+int nlx_sa_del(struct nlx_request *rq);
+int nlx_sa_get(struct nlx_request *rq);
+int nlx_sa_flush(struct nlx_request *rq);
+int nlx_sa_alloc_spi(struct nlx_request *rq);
+int nlx_sa_expire(struct nlx_request *rq);
+int nlx_sa_count(struct nlx_request *rq);
+int nlx_ae_new(struct nlx_request *rq);
+int nlx_ae_get(struct nlx_request *rq);
+int nlx_policy_new(struct nlx_request *rq);
+int nlx_policy_del(struct nlx_request *rq);
+int nlx_policy_get(struct nlx_request *rq);
+int nlx_policy_flush(struct nlx_request *rq);
+int nlx_policy_expire(struct nlx_request *rq);
+int nlx_policy_count(struct nlx_request *rq);
+int nlx_policy_thresholds(struct nlx_request *rq);
+int nlx_default_get(struct nlx_request *rq);
+int nlx_default_set(struct nlx_request *rq);
+int nlx_acquire_echo(struct nlx_request *rq);
+int nlx_migrate(struct nlx_request *rq);
+
+int nlx_sa_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int nlx_policy_dump(struct sk_buff *skb, struct netlink_callback *cb);
+
+/**
+ * nlx_dump - continue a dump, newest first, as XFRM's
+ * @skb: to put messages into
+ * @cb: the dump; args[2] is the caller's, 0 at the start of each entry
+ * @index: espah_sad.index or espah_spd.index
+ * @put: puts the messages of an entry; returns 0, or -EMSGSIZE without room
+ *
+ * Return: bytes in @skb; -ENOMEM.
+ */
+int nlx_dump(struct sk_buff *skb, struct netlink_callback *cb, struct xarray *index,
+	     int (*put)(struct sk_buff *skb, struct netlink_callback *cb, void *entry));
+
+/* --- messages --- */
+
+/**
+ * struct nlx_net - the state of a network namespace
+ * @sock: its socket
+ * @thresholds: of XFRM_MSG_NEWSPDINFO, without effect: for IPv4, IPv6
+ * @acquires: number of the last acquire
+ * @default_held: a default action came by NETLINK_XFRM, so the module is held; under espah_net.lock
+ */
+struct nlx_net {
+	struct sock *sock;
+	struct xfrmu_spdhthresh thresholds[2];
+	atomic_t acquires;
+	bool default_held;
+};
+
+struct nlx_net *nlx_net(const struct espah_net *en);
+/* sends @skb to the sender of a request, and frees it */
+int nlx_reply(struct nlx_request *rq, struct sk_buff *skb);
+/* whether somebody listens to a group, enum xfrm_nlgroups */
+bool nlx_listens(const struct espah_net *en, unsigned int group);
+/* sends @skb to a group, and frees it */
+void nlx_tell(const struct espah_net *en, struct sk_buff *skb, unsigned int group, gfp_t gfp);
+
+/* bytes that hold any message of an SA or a policy */
+#define NLX_SA_SIZE 4096
+#define NLX_POLICY_SIZE 2048
+
+/*
+ * nlx_put_sa - put a message about an SA
+ * @skb: the message's buffer
+ * @portid: of the receiver; 0: an event
+ * @seq: of the request; 0: an event
+ * @flags: NLM_F_*
+ * @type: XFRM_MSG_NEWSA, UPDSA or DELSA (the id, with the SA in XFRMA_SA), or XFRM_MSG_EXPIRE
+ * @sa: the SA; one for both directions is shown by its inbound half
+ * @hard: for XFRM_MSG_EXPIRE
+ *
+ * Keys are left out of events, and while the kernel is locked down.
+ * Context: process, espah_net.lock. Return: 0 or -EMSGSIZE.
+ */
+int nlx_put_sa(struct sk_buff *skb, u32 portid, u32 seq, u16 flags, u16 type, struct espah_sa *sa,
+	       bool hard);
+
+/* an SA's identity, as in events and XFRM_MSG_DELSA */
+void nlx_fill_id(struct xfrm_usersa_id *id, const struct espah_sa *sa);
+
+static inline u8 nlx_espah_dir(u8 dir)
+{
+	return dir == XFRM_POLICY_OUT ? ESPAH_DIR_OUT : ESPAH_DIR_IN;
+}
+
+/* 0 for XFRM_POLICY_IN and _OUT, 1 for _FWD */
+static inline unsigned int nlx_which(u8 dir)
+{
+	return dir == XFRM_POLICY_FWD;
+}
+
+/**
+ * nlx_put_policy - put a message about a policy
+ * @skb: the message's buffer
+ * @portid: of the receiver; 0: an event
+ * @seq: of the request; 0: an event
+ * @flags: NLM_F_*
+ * @type: XFRM_MSG_NEWPOLICY, UPDPOLICY, DELPOLICY or POLEXPIRE
+ * @pol: the policy
+ * @dir: XFRM_POLICY_*
+ * @hard: for XFRM_MSG_POLEXPIRE
+ *
+ * Context: process, espah_net.lock. Return: 0 or -EMSGSIZE.
+ */
+int nlx_put_policy(struct sk_buff *skb, u32 portid, u32 seq, u16 flags, u16 type,
+		   struct espah_policy *pol, u8 dir, bool hard);
+/* tells listeners the same */
+void nlx_tell_policy(struct espah_net *en, u16 type, struct espah_policy *pol, u8 dir, bool hard);
+
+/* reads XFRM's selector, mark and if_id; Return: 0 or -errno */
+int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
+		      struct espah_selector *sel);
+
+/**
+ * nlx_read_policy - read a policy
+ * @rq: the request
+ * @info: the policy
+ * @sel: its selector
+ *
+ * Return: the policy, with its own part of nlx_policy.face, or ERR_PTR().
+ */
+struct espah_policy *nlx_read_policy(struct nlx_request *rq,
+				     const struct xfrm_userpolicy_info *info,
+				     const struct espah_selector *sel);
+
+/* registers the device kind `xfrm'; -EEXIST beside xfrm_interface */
+int nlx_device_setup(void);
+void nlx_device_teardown(void);
+
+/* events of espah.ko; see struct espah_face */
+void nlx_event_sa(struct espah_sa *sa, u8 cmd);
+void nlx_event_expire(struct espah_sa *sa, enum espah_limit limit, bool hard);
+void nlx_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd);
+void nlx_event_acquire(struct espah_net *en, struct espah_policy *pol,
+		       const struct espah_flow *flow);
+void nlx_event_mapping(struct espah_sa *sa, const union espah_addr *src, __be16 sport);
+
+/* policies that applications set on their sockets (IP_XFRM_POLICY) */
+int nlx_socket_setup(void);
+void nlx_socket_teardown(void);
+
+static inline void nlx_addr_in(union espah_addr *to, const xfrm_address_t *from, u8 family)
+{
+	memset(to, 0, sizeof(*to));
+	memcpy(to, from, family == AF_INET ? 4 : 16);
+}
+
+static inline void nlx_addr_out(xfrm_address_t *to, const union espah_addr *from)
+{
+	memcpy(to, from, sizeof(*to));
+}
+
+#endif /* _ESPAH_NLX_H */
