@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # "make help" lists the targets.
 KDIR ?= /lib/modules/$(shell uname -r)/build
+MODPROBEDIR ?= /etc/modprobe.d
 RELEASE = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
 
 all: module cli ## the module for KDIR (default: the running kernel), and the command-line tool
@@ -58,12 +59,16 @@ install: module cli ## module for KDIR, command, man page, completion, plugin of
 	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
 	$(MAKE) -C userspace-tools/espah install
 	$(MAKE) -C userspace-tools/iproute2 install
+	test -e "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf" || \
+		install -D -m 0644 userspace-tools/xfrm/espah_xfrm.conf "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf"
 
 uninstall: ## undo install
-	find "$(DESTDIR)/lib/modules/"$(or $(RELEASE),$(error no kernel headers in $(KDIR))) -name 'espah.ko*' -delete
+	find "$(DESTDIR)/lib/modules/"$(or $(RELEASE),$(error no kernel headers in $(KDIR))) \( -name 'espah.ko*' -o -name 'espah_xfrm.ko*' \) -delete
 	$(if $(DESTDIR),,PATH=$$PATH:/sbin depmod $(RELEASE))
 	$(MAKE) -C userspace-tools/espah uninstall
 	$(MAKE) -C userspace-tools/iproute2 uninstall
+	! cmp -s userspace-tools/xfrm/espah_xfrm.conf "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf" || \
+		rm "$(DESTDIR)$(MODPROBEDIR)/espah_xfrm.conf"
 
 clean: ## remove what was built here
 	rm -rf build

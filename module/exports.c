@@ -10,6 +10,7 @@
 #include "packet/key.h"
 #include "path/device.h"
 #include "path/flowtable.h"
+#include "report/event.h"
 #include "report/face.h"
 
 ESPAH_EXPORT(espah_account_charge);
@@ -26,6 +27,8 @@ ESPAH_EXPORT(espah_device_permitted);
 ESPAH_EXPORT(espah_device_prepare);
 ESPAH_EXPORT(espah_domain_has);
 ESPAH_EXPORT(espah_esn_expand);
+ESPAH_EXPORT(espah_event_expire);
+ESPAH_EXPORT(espah_event_sa);
 ESPAH_EXPORT(espah_face_set);
 ESPAH_EXPORT(espah_flowtable_settle);
 ESPAH_EXPORT(espah_key_used);
@@ -40,6 +43,7 @@ ESPAH_EXPORT(espah_policy_del);
 ESPAH_EXPORT(espah_policy_free);
 ESPAH_EXPORT(espah_replay_check);
 ESPAH_EXPORT(espah_replay_forget);
+ESPAH_EXPORT(espah_replay_init);
 ESPAH_EXPORT(espah_sa_add);
 ESPAH_EXPORT(espah_sa_alloc);
 ESPAH_EXPORT(espah_sa_change);

@@ -25,30 +25,58 @@
 /* a flag of policies that newer kernels know */
 #define NLX_POLICY_CPU_ACQUIRE 4
 
-/* bytes of the longest algorithm name in the crypto API */
-#define NLX_NAME_LEN 128
-
 /**
- * struct nlx_sa - what came with an SA, for answers
+ * struct nlx_sa - what came with an SA, for answers; under espah_net.lock
  * @foreign: first
- * @info: the SA as it came, without counters
- * @both: it was made for both directions: the other one has the same id but for its direction
+ * @info: the SA as it came; addresses and counters are those of the SA itself
+ * @both: it was made for both directions: the other SA has the same id but for its direction
+ * @quiet: no message tells that it goes
+ * @dying: a soft limit was told, and no other one is
+ * @event: XFRM_MSG_NEWSA or UPDSA, of the event of its addition; 0: none
+ * @dir: XFRM_SA_DIR_*, as it came, or 0
  * @algo: espah_sa.algo, if none of espah_algos fits
- * @aead: name in @algo
- * @aead_esn: name in @algo
- * @attrs: the attributes that came and are given back as they came, such as names of algorithms, but
- *	no keys
- * @attrs_len: bytes of @attrs
+ * @name: name of @algo
+ * @encap: ESP in UDP; its ports are those of the SA itself; @encap.encap_type 0: none
+ * @mark: as it came, with a mask of 0
+ * @set_mark: as it came
+ * @extra_flags: XFRM_SA_XFLAG_*
+ * @tfcpad: as it came
+ * @mapping: XFRMA_MTIMER_THRESH, as it came
+ * @pcpu: XFRMA_SA_PCPU, as it came; U32_MAX: none
+ * @replay_diff: XFRMA_REPLAY_THRESH, for answers
+ * @replay_age: XFRMA_ETIMER_THRESH, for answers
+ * @replay: the replay state of the direction that the SA does not have
+ * @bmp_len: words of the bitmap of XFRMA_REPLAY_ESN_VAL
+ * @window: the window in XFRMA_REPLAY_ESN_VAL
+ * @esn_val: XFRMA_REPLAY_ESN_VAL came, and so is answered
+ * @bytes: carried before the SA was added; an offset modulo 2^64 to its counter
+ * @packets: the same
  */
 struct nlx_sa {
 	struct espah_foreign foreign;
 	struct xfrm_usersa_info info;
 	bool both;
+	bool quiet;
+	bool dying;
+	u8 event;
+	u8 dir;
 	struct espah_algo algo;
-	char aead[NLX_NAME_LEN];
-	char aead_esn[NLX_NAME_LEN];
-	u16 attrs_len;
-	u8 attrs[];
+	char name[48];
+	struct xfrm_encap_tmpl encap;
+	struct xfrm_mark mark;
+	struct xfrm_mark set_mark;
+	u32 extra_flags;
+	u32 tfcpad;
+	u32 mapping;
+	u32 pcpu;
+	u32 replay_diff;
+	u32 replay_age;
+	struct xfrm_replay_state replay;
+	u32 bmp_len;
+	u32 window;
+	bool esn_val;
+	u64 bytes;
+	u64 packets;
 };
 
 /**
@@ -242,6 +270,12 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 struct espah_policy *nlx_read_policy(struct nlx_request *rq,
 				     const struct xfrm_userpolicy_info *info,
 				     const struct espah_selector *sel);
+
+/* makes @pol effective in the place of @old, or NULL; Context: espah_net.lock */
+int nlx_policy_add(struct nlx_request *rq, struct espah_policy *pol, struct espah_policy *old);
+
+/* passes a request on to the listeners of a group; Return: 0 or -ENOMEM */
+int nlx_echo(struct nlx_request *rq, unsigned int group);
 
 /* registers the device kind `xfrm'; -EEXIST beside xfrm_interface */
 int nlx_device_setup(void);

@@ -15,8 +15,7 @@ static struct espah_policy *find(struct espah_net *en, u8 dir, const struct espa
 
 /* --- new and updated policies --- */
 
-/* Makes @pol effective in the place of @old, or NULL. Context: espah_net.lock. */
-static int add(struct nlx_request *rq, struct espah_policy *pol, struct espah_policy *old)
+int nlx_policy_add(struct nlx_request *rq, struct espah_policy *pol, struct espah_policy *old)
 {
 	struct espah_selectors set = { .sel = &set.one, .n = 1, .one = pol->rules[0].sel };
 	bool same = old && old->priority == pol->priority;
@@ -61,7 +60,7 @@ int nlx_policy_new(struct nlx_request *rq)
 	} else {
 		if (old && pol->dir == ESPAH_DIR_IN)
 			given->face[!which] = nlx_policy(old)->face[!which];
-		err = add(rq, pol, old);
+		err = nlx_policy_add(rq, pol, old);
 	}
 	if (err)
 		espah_policy_free(pol);

@@ -169,21 +169,25 @@ out:
 
 /* --- only for listeners --- */
 
-/* An acquire of a user is passed on, as XFRM does when it has made a larval SA of it. */
-int nlx_acquire_echo(struct nlx_request *rq)
+int nlx_echo(struct nlx_request *rq, unsigned int group)
 {
 	struct sk_buff *skb;
 	struct nlmsghdr *nlh;
 
-	if (!rq->attrs[XFRMA_TMPL])
-		return NLX_FAIL(rq, -EINVAL, "an acquire needs a template");
-	if (!nlx_listens(rq->en, XFRMNLGRP_ACQUIRE))
+	if (!nlx_listens(rq->en, group))
 		return 0;
 	skb = nlmsg_new(nlmsg_len(rq->nlh), GFP_KERNEL);
 	if (!skb)
 		return -ENOMEM;
-	nlh = nlmsg_put(skb, 0, 0, XFRM_MSG_ACQUIRE, nlmsg_len(rq->nlh), 0);
+	nlh = nlmsg_put(skb, 0, 0, rq->nlh->nlmsg_type, nlmsg_len(rq->nlh), 0);
 	memcpy(nlmsg_data(nlh), nlmsg_data(rq->nlh), nlmsg_len(rq->nlh));
-	nlx_tell(rq->en, skb, XFRMNLGRP_ACQUIRE, GFP_KERNEL);
+	nlx_tell(rq->en, skb, group, GFP_KERNEL);
 	return 0;
+}
+
+/* An acquire of a user is passed on, as XFRM does when it has made a larval SA of it. */
+int nlx_acquire_echo(struct nlx_request *rq)
+{
+	return rq->attrs[XFRMA_TMPL] ? nlx_echo(rq, XFRMNLGRP_ACQUIRE) :
+	       NLX_FAIL(rq, -EINVAL, "an acquire needs a template");
 }

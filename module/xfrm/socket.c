@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Policies that IKE daemons set on their sockets (IP_XFRM_POLICY), so that IKE passes in clear. XFRM
- * keeps and applies them; espah lets IKE pass anyway.
+ * keeps them; espah looks at them, too: packet/ike.h.
  */
 #include <net/xfrm.h>
 #include "nlx.h"
@@ -25,7 +25,11 @@ static struct xfrm_policy *compile(struct sock *sk, int opt, u8 *data, int len, 
 		return NULL;
 	*dir = -EINVAL;
 	if (len < (int)sizeof(*info) || info->dir > XFRM_POLICY_OUT || info->action > XFRM_POLICY_BLOCK ||
-	    info->share > XFRM_SHARE_UNIQUE)
+	    info->share > XFRM_SHARE_UNIQUE || info->sel.prefixlen_s > 128 ||
+	    info->sel.prefixlen_d > 128 ||
+	    (info->sel.family != AF_INET && info->sel.family != AF_INET6) ||
+	    (info->sel.family == AF_INET &&
+	     (info->sel.prefixlen_s > 32 || info->sel.prefixlen_d > 32)))
 		return NULL;
 	*dir = -EOPNOTSUPP;
 	if (len >= (int)(sizeof(*info) + sizeof(struct xfrm_user_tmpl)) ||
@@ -37,8 +41,8 @@ static struct xfrm_policy *compile(struct sock *sk, int opt, u8 *data, int len, 
 		return NULL;
 	xp->priority = info->priority;
 	xp->index = info->index;
-	xp->selector.family = sk->sk_family;
-	xp->family = sk->sk_family;
+	xp->selector = info->sel;
+	xp->family = info->sel.family;
 	xp->action = info->action;
 	xp->flags = info->flags;
 	xp->lft.soft_byte_limit = XFRM_INF;

@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""`ip xfrm policy' over XFRM and over espah_xfrm: what it prints, its errors, and events, compared."""
+import re
+import subprocess
+import time
+
+import lab
+import stacks
+from ipsec import Espah
+
+ENDS = "src 192.0.2.1 dst 198.51.100.1"
+BACK = "src 198.51.100.1 dst 192.0.2.1"
+NETS = "src 10.1.0.0/16 dst 10.2.0.0/16"
+SIX = "src 2001:db8:1::/64 dst 2001:db8:2::/64"
+TUNNEL = f"tmpl {ENDS} proto esp reqid 5 mode tunnel"
+
+# name: commands of `ip xfrm'; one that starts with ! may fail, with the same status and words
+CASES = {
+    "out, in and fwd": [
+        f"policy add {NETS} dir out {TUNNEL}", f"policy add {NETS} dir in {TUNNEL}",
+        f"policy add {NETS} dir fwd {TUNNEL}", f"policy get {NETS} dir fwd",
+        f"policy get {NETS} dir out", f"policy delete {NETS} dir in", f"!policy get {NETS} dir in",
+        f"policy delete {NETS} dir fwd", f"!policy delete {NETS} dir fwd"],
+    "IPv6, in each other, in IPv4": [
+        f"policy add {SIX} dir out tmpl src 2001:db8:9::1 dst 2001:db8:9::2 proto esp mode tunnel",
+        f"policy add {SIX} dir out mark 7 {TUNNEL}",
+        f"policy add {NETS} dir fwd tmpl src 2001:db8:9::1 dst 2001:db8:9::2 proto esp mode tunnel"],
+    "selectors": [
+        f"policy add {NETS} proto tcp dport 443 dir out action block",
+        f"policy add {NETS} proto udp sport 53 dport 1024 dir in",
+        f"policy add {NETS} proto icmp type 8 dir in", f"policy add {NETS} proto icmp type 3 code 4 dir in",
+        f"policy add {SIX} proto ipv6-icmp type 135 dir fwd priority 1",
+        "policy add src 0.0.0.0/0 dst 10.2.3.4/16 dir out",
+        f"policy add {NETS} proto 132 dport 9 dir out mark 5 mask 0xff",
+        f"policy add {NETS} dev lo dir out", "policy add src ::/0 dst ::/0 dir in action block"],
+    "templates": [
+        f"policy add {NETS} dir out priority 3 tmpl {ENDS} proto esp spi 0x1234 reqid 5 mode tunnel",
+        f"policy add {NETS} dir in tmpl {ENDS} proto ah mode transport",
+        f"policy add {NETS} dir fwd tmpl proto esp mode transport reqid 1 tmpl {ENDS} proto ah mode tunnel"],
+    "priorities: an update moves the policy, and there is one for each selector": [
+        f"policy add {NETS} dir out priority 5 {TUNNEL}", f"!policy add {NETS} dir out priority 6 {TUNNEL}",
+        f"policy update {NETS} dir out priority 7 {TUNNEL}",
+        f"policy update {NETS} dir out priority 7 action block",
+        f"policy add {NETS} dir out priority 7 mark 1 {TUNNEL}",
+        f"policy update {NETS} dir in priority 9 {TUNNEL}"],
+    "if_id": [
+        f"policy add {NETS} dir out if_id 0x2a {TUNNEL}", f"policy add {NETS} dir out if_id 43 {TUNNEL}",
+        f"policy add {NETS} dir out {TUNNEL}", f"policy delete {NETS} dir out if_id 43",
+        f"!policy delete {NETS} dir out if_id 44"],
+    "counts, thresholds, flush": [
+        f"policy add {NETS} dir out {TUNNEL}", f"policy add {NETS} dir fwd {TUNNEL}", "policy count",
+        "policy set hthresh4 24 16 hthresh6 64 32", "-s policy count", "policy flush", "policy count"],
+    "default actions": [
+        "policy getdefault", "policy setdefault in block fwd block", "policy getdefault",
+        "policy setdefault in accept fwd accept out block", "policy getdefault",
+        "policy setdefault out accept", "policy getdefault"],
+    "errors": [
+        f"!policy add {NETS} dir out index 9 {TUNNEL}", f"!policy delete {NETS} dir out",
+        "!policy delete dir out index 77", f"!policy get {SIX} dir in",
+        f"!policy add {NETS} dir out tmpl {ENDS} proto esp mode transport tmpl {ENDS} proto esp "
+        "mode transport tmpl proto esp mode transport tmpl proto esp mode transport tmpl proto esp mode "
+        "transport tmpl proto esp mode transport tmpl proto esp mode transport"],
+}
+# commands that XFRM takes and espah refuses, and a part of its sentence
+REFUSED = {
+    f"policy add {NETS} dir out tmpl {ENDS} proto esp mode tunnel level use": "pass in clear",
+    f"policy add {NETS} dir out tmpl {ENDS} proto comp mode tunnel": "ESP and AH",
+    f"policy add {NETS} dir out tmpl {ENDS} proto esp mode beet": "transport and tunnel",
+    f"policy add {NETS} dir out ptype sub {TUNNEL}": "sub policies",
+    f"policy add {NETS} dir out limit time-hard 60 {TUNNEL}": "no lifetime",
+    f"policy add {NETS} dir out limit packet-soft 60 {TUNNEL}": "no lifetime",
+    "policy setdefault in block": "name both alike",
+    f"policy add {NETS} dir out if_id 5": "in clear",
+}
+VARIABLE = [  # what differs from run to run
+    (r"index \d+", "index N"), (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
+    (r"Timestamp: .*\n", ""), (r"Buckets: \d+ \(Max 1048576\)|bits\d+|buckets \d+", "BUCKETS"),
+]
+
+
+def normal(text):
+    for pattern, word in VARIABLE:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+def ip(ns, words):
+    options = words.split(" ")[0] if words.startswith("-") else None
+    rest = words.split()[1:] if options else words.split()
+    answer = ns.run("ip", *filter(None, [options]), "xfrm", *rest, check=False)
+    return answer.returncode, normal(answer.stdout), normal(answer.stderr)
+
+
+def box():
+    lab.delete_all()
+    return lab.Netns("box")
+
+
+def story(commands):
+    """What one sees of the commands in a namespace of its own."""
+    ns = box()
+    seen = []
+    with ns:
+        monitor = subprocess.Popen(["stdbuf", "-oL", "ip", "xfrm", "monitor", "policy"],
+                                   stdout=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    for command in commands:
+        status, out, err = ip(ns, command.lstrip("!"))
+        lab.true(command.startswith("!") or not status, f"{command}: {err}")
+        seen.append((command, status, out, "refused" if err else ""))  # espah has better sentences
+    for listing in ("policy", "-s policy", "-d policy"):
+        seen.append((listing, *ip(ns, listing)))
+    ip(ns, "policy flush")
+    ip(ns, "policy setdefault in accept fwd accept out accept")
+    time.sleep(0.2)
+    monitor.terminate()
+    seen.append(("monitor", 0, normal(monitor.communicate()[0]), ""))
+    lab.delete_all()
+    return seen
+
+
+def main():
+    stacks.xfrm()
+    over_xfrm = {name: story(commands) for name, commands in CASES.items()}
+    stacks.espah()
+    for name, commands in CASES.items():
+        with lab.verdict(f"ip xfrm policy, {name}: the same over XFRM and espah"):
+            for want, got in zip(over_xfrm[name], story(commands)):
+                lab.equal(got, want, f"'{want[0]}'")
+
+
+@lab.test("what espah cannot do is refused, with a sentence, and nothing changes")
+def refused():
+    ns = box()
+    for command, sentence in REFUSED.items():
+        status, _, err = ip(ns, command)
+        lab.true(status and sentence in err, f"{command}: {status} {err}")
+    lab.equal(ip(ns, "policy")[1], "", "policies")
+
+
+@lab.test("policies of espah's own command are listed, survive a flush, and cannot be deleted")
+def own():
+    ns = box()
+    Espah.batch(ns, ["policy add out 10.1.0.0/16 10.2.0.0/16 protect tunnel 192.0.2.1 198.51.100.1 reqid 5"])
+    ip(ns, f"policy add {SIX} dir out action block")
+    lab.equal([policy.get("label") for policy in Espah.json(ns, "policy", "list")], [None, "xfrm"], "owners")
+    lab.true("10.1.0.0/16" in ip(ns, "policy")[1], "it is not listed")
+    status, _, err = ip(ns, f"policy delete {NETS} dir out")
+    lab.true(status == 2 and "espah policy del" in err, f"delete: {status} {err}")
+    ip(ns, "policy flush")
+    out = ip(ns, "policy")[1]
+    lab.true("10.1.0.0/16" in out and "2001:db8" not in out, out)
+    Espah.batch(ns, ["policy flush"])
+
+
+@lab.test("the module stays while a policy or a default action that came by it is in force, or a socket is open")
+def stays():
+    ns = box()
+
+    def removed():
+        return lab.run("rmmod", "espah_xfrm", check=False).returncode == 0
+    for make, undo in ((f"policy add {NETS} dir out action block", "policy flush"),
+                       ("policy setdefault out block", "policy setdefault out accept")):
+        lab.equal(ip(ns, make)[0], 0, make)
+        lab.true(not removed(), f"it went in spite of {make}")
+        ip(ns, undo)
+    with ns:
+        monitor = subprocess.Popen(["ip", "xfrm", "monitor"], stdout=subprocess.DEVNULL)
+    time.sleep(0.3)
+    lab.true(not removed(), "it went in spite of a socket")
+    monitor.kill()
+    monitor.wait()
+    lab.wait_for(removed, "its removal")
+    lab.equal(lab.run("modprobe", "xfrm_user", check=False).returncode, 0, "modprobe xfrm_user")
+    lab.true(lab.run("insmod", stacks.path(), check=False).returncode, "it was loaded beside xfrm_user")
+    lab.true("rmmod xfrm_user" in lab.run("dmesg").stdout, "no line says why")
+    lab.run("rmmod", "xfrm_user")
+
+
+if __name__ == "__main__":
+    main()
+    lab.main()
