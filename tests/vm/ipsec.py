@@ -178,6 +178,7 @@ class Espah:
 class Face(Espah):
     """espah, keyed by XFRM's own clients: espah_xfrm.ko answers them."""
     name = "xfrm_face"
+    TRAPPED = {"acquire_late"}  # its policies hold packets for a while
 
 
 def drop_counts(data):

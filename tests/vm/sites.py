@@ -270,7 +270,8 @@ class Flow:
             missing = set(range(self.sent[name])) - set(got)
             self.lost[name] = len(missing)
             if missing:
-                print(f"# {name}: {self.sent[name]} sent, first lost: {sorted(missing)[:10]}")
+                first = [n for n in sorted(missing) if n - 1 not in missing]
+                print(f"# {name}: {self.sent[name]} sent, lost from {first[:10]} on")
             self.twice[name] = len(got) - len(set(got))
         for sock in self.ends["s to t"]:
             sock.close()

@@ -28,7 +28,7 @@ def trap():
     with monitored(here, "acquire"):
         lab.wait_for(lambda: reply(here), "an answer", 60)
     carried = here.dropped()
-    lab.equal(set(carried), OURS.TRAPPED, "drops")
+    lab.true(set(carried) <= OURS.TRAPPED, f"drops: {carried}")
     traffic.ping(here.s, S[4], T[4], count=5)
     lab.equal(here.dropped(), carried, "drops once the SAs are there")
     lab.equal(here.in_clear(), 0, "packets in clear")
