@@ -263,10 +263,16 @@ class Flow:
         for thread in self.threads:
             thread.join()
         self.seconds = time.monotonic() - self.began
-        time.sleep(0.5)  # the last packets are in flight
         self.lost, self.twice = {}, {}
         for name, (_, sink) in self.ends.items():
-            got = [int(data[:12]) for data in traffic.drain(sink)]
+            got, quiet_since = [], time.monotonic()
+            while len(got) < self.sent[name] and time.monotonic() < quiet_since + 2:
+                part = traffic.drain(sink)  # the last packets may be in flight
+                if part:
+                    got, quiet_since = got + [int(data[:12]) for data in part], time.monotonic()
+                time.sleep(0.01)
+            time.sleep(0.1)
+            got += [int(data[:12]) for data in traffic.drain(sink)]  # those that came twice
             missing = set(range(self.sent[name])) - set(got)
             self.lost[name] = len(missing)
             if missing:
