@@ -129,7 +129,10 @@ void nlx_read_bitmap(const struct nlx_request *rq, struct espah_sa *sa)
 
 	if (!replay || !replay->window)
 		return;
-	if (esn_attr) {
+	/* an attribute of the other kind is ignored, and was not checked */
+	if (nlx_sa(sa)->esn_val ? !esn_attr : !old_attr)
+		return;
+	if (nlx_sa(sa)->esn_val) {
 		const struct xfrm_replay_state_esn *esn = nla_data(esn_attr);
 		bool given = nla_len(esn_attr) >= struct_size(esn, bmp, esn->bmp_len);
 
@@ -138,7 +141,7 @@ void nlx_read_bitmap(const struct nlx_request *rq, struct espah_sa *sa)
 			if (!given || !(esn->bmp[bit / 32] & BIT(bit % 32)))
 				espah_replay_forget(replay, replay->top - back);
 		}
-	} else if (old_attr) {
+	} else {
 		const struct xfrm_replay_state *old = nla_data(old_attr);
 
 		for (back = 0; back < OLD_WINDOW_MAX && back < replay->top; back++)

@@ -149,10 +149,13 @@ int nlx_sa_new(struct nlx_request *rq)
 /* Puts the SAs with keys in the place of a larval one. */
 static int give_keys(struct nlx_request *rq, struct espah_sa *larval, const struct pair *pair)
 {
+	bool replaces = pair->sa[ESPAH_DIR_IN];
+	int err = add_pair(rq, pair);
+
 	/* the inbound half takes the place of the larval one; for an outbound SA, it has no use */
-	if (!pair->sa[ESPAH_DIR_IN])
+	if (!err && !replaces)
 		del_sa(larval, false);
-	return add_pair(rq, pair);
+	return err;
 }
 
 /* Takes over what XFRM lets an update change. */
