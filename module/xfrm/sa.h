@@ -79,7 +79,7 @@ void nlx_read_limits(const struct xfrm_lifetime_cfg *lft, struct espah_limits *l
  * @partner: nlx_partner(@sa)
  * @cur: the figures
  *
- * Limits count from them.
+ * Limits count from them. Context: espah_net.lock.
  */
 void nlx_carry(struct espah_sa *sa, const struct espah_sa *partner,
 	       const struct xfrm_lifetime_cur *cur);

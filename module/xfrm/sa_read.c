@@ -462,12 +462,16 @@ static int read_life(struct nlx_request *rq, const struct xfrm_lifetime_cfg *lft
 
 	nlx_read_limits(lft, &change.limits);
 	change.limited = memchr_inv(&change.limits, 0, sizeof(change.limits));
+	if (!change.limited && !cur)
+		return 0;
 	err = espah_sa_change_prepare(sa, &change, rq->extack);
 	if (err)
 		return err;
+	mutex_lock(&sa->en->lock);
 	espah_sa_change(sa, &change);
 	if (cur)
 		nlx_carry(sa, NULL, nla_data(cur));
+	mutex_unlock(&sa->en->lock);
 	return 0;
 }
 
