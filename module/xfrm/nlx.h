@@ -45,7 +45,9 @@
  * @pcpu: XFRMA_SA_PCPU, as it came; U32_MAX: none
  * @replay_diff: XFRMA_REPLAY_THRESH, for answers
  * @replay_age: XFRMA_ETIMER_THRESH, for answers
- * @replay: the replay state of the direction that the SA does not have
+ * @sent: the number sent last, as it came, for an SA that is not outbound
+ * @received: the top of the window, as it came, for an SA that is not inbound
+ * @bitmap: XFRMA_REPLAY_VAL's, likewise
  * @bmp_len: words of the bitmap of XFRMA_REPLAY_ESN_VAL
  * @window: the window in XFRMA_REPLAY_ESN_VAL
  * @esn_val: XFRMA_REPLAY_ESN_VAL came, and so is answered
@@ -71,7 +73,9 @@ struct nlx_sa {
 	u32 pcpu;
 	u32 replay_diff;
 	u32 replay_age;
-	struct xfrm_replay_state replay;
+	u64 sent;
+	u64 received;
+	u32 bitmap;
 	u32 bmp_len;
 	u32 window;
 	bool esn_val;
@@ -178,6 +182,8 @@ int nlx_policy_dump(struct sk_buff *skb, struct netlink_callback *cb);
  */
 int nlx_dump(struct sk_buff *skb, struct netlink_callback *cb, struct xarray *index,
 	     int (*put)(struct sk_buff *skb, struct netlink_callback *cb, void *entry));
+/* frees what nlx_dump() keeps, at the end of a dump */
+int nlx_dump_end(struct netlink_callback *cb);
 
 /* --- messages --- */
 
@@ -197,7 +203,13 @@ struct nlx_net {
 	bool default_held;
 };
 
-struct nlx_net *nlx_net(const struct espah_net *en);
+extern unsigned int nlx_net_id;
+
+static inline struct nlx_net *nlx_net(const struct espah_net *en)
+{
+	return net_generic(en->net, nlx_net_id);
+}
+
 /* sends @skb to the sender of a request, and frees it */
 int nlx_reply(struct nlx_request *rq, struct sk_buff *skb);
 /*

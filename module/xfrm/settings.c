@@ -177,22 +177,6 @@ out:
 
 /* --- only for listeners --- */
 
-int nlx_echo(struct nlx_request *rq, unsigned int group)
-{
-	struct sk_buff *skb;
-	struct nlmsghdr *nlh;
-
-	if (!nlx_listens(rq->en, group))
-		return 0;
-	skb = nlmsg_new(nlmsg_len(rq->nlh), GFP_KERNEL);
-	if (!skb)
-		return -ENOMEM;
-	nlh = nlmsg_put(skb, 0, 0, rq->nlh->nlmsg_type, nlmsg_len(rq->nlh), 0);
-	memcpy(nlmsg_data(nlh), nlmsg_data(rq->nlh), nlmsg_len(rq->nlh));
-	nlx_tell(rq->en, skb, group, GFP_KERNEL);
-	return 0;
-}
-
 /* An acquire of a user is passed on, as XFRM does when it has made a larval SA of it. */
 int nlx_acquire_echo(struct nlx_request *rq)
 {
