@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Load, unload, the sockets of namespaces, and the way from a message to its handler. */
+/* Load, unload, the sockets of namespaces, and the way from a request to its handler. */
 #include <linux/compat.h>
 #include <linux/module.h>
 #include <net/net_namespace.h>
-#include <net/netns/generic.h>
 #include "compat/export.h"
 #include "db/privilege.h"
 #include "nlx.h"
 #include "path/flowtable.h"
 #include "report/face.h"
-
-static unsigned int net_id;
-
-struct nlx_net *nlx_net(const struct espah_net *en)
-{
-	return net_generic(en->net, net_id);
-}
 
 /* --- requests --- */
 
@@ -103,18 +95,12 @@ static const struct handler handlers[] = {
 	ON(GETDEFAULT, struct xfrm_userpolicy_default, nlx_default_get),
 };
 
-static int end_dump(struct netlink_callback *cb)
-{
-	kvfree((void *)cb->args[0]);
-	return 0;
-}
-
 static int start_dump(struct sk_buff *skb, const struct nlmsghdr *nlh, const struct handler *on)
 {
-	struct nlx_net *nn = net_generic(sock_net(skb->sk), net_id);
+	struct nlx_net *nn = nlx_net(espah_pernet(sock_net(skb->sk)));
 	struct netlink_dump_control control = {
 		.dump = on->dump,
-		.done = end_dump,
+		.done = nlx_dump_end,
 		.min_dump_alloc = max(NLX_SA_SIZE, NLX_POLICY_SIZE),
 	};
 
@@ -164,75 +150,12 @@ static void receive_all(struct sk_buff *skb)
 	netlink_rcv_skb(skb, receive);
 }
 
-/* --- answers and events --- */
-
-int nlx_reply(struct nlx_request *rq, struct sk_buff *skb)
-{
-	return nlmsg_unicast(nlx_net(rq->en)->sock, skb, NETLINK_CB(rq->skb).portid);
-}
-
-bool nlx_listens(const struct espah_net *en, unsigned int group)
-{
-	return netlink_has_listeners(nlx_net(en)->sock, group);
-}
-
-void nlx_tell(const struct espah_net *en, struct sk_buff *skb, unsigned int group, gfp_t gfp)
-{
-	nlmsg_multicast(nlx_net(en)->sock, skb, 0, group, gfp);
-}
-
-/* The entries of an xarray at the start of a dump. */
-struct ids {
-	unsigned int left;
-	u32 id[];
-};
-
-static struct ids *collect(struct xarray *index)
-{
-	unsigned long i, n = 0;
-	struct ids *ids;
-	void *entry;
-
-	xa_for_each(index, i, entry)
-		n++;
-	ids = kvmalloc(struct_size(ids, id, n), GFP_KERNEL_ACCOUNT);
-	if (!ids)
-		return NULL;
-	ids->left = 0;
-	xa_for_each(index, i, entry)
-		ids->id[ids->left++] = i;
-	return ids;
-}
-
-int nlx_dump(struct sk_buff *skb, struct netlink_callback *cb, struct xarray *index,
-	     int (*put)(struct sk_buff *skb, struct netlink_callback *cb, void *entry))
-{
-	struct espah_net *en = espah_pernet(sock_net(skb->sk));
-	struct ids *ids;
-	void *entry;
-
-	mutex_lock(&en->lock);
-	if (!cb->args[0])
-		cb->args[0] = (long)collect(index);
-	ids = (struct ids *)cb->args[0];
-	while (ids && ids->left) {
-		entry = xa_load(index, ids->id[ids->left - 1]);
-		if (entry && put(skb, cb, entry))
-			break;
-		ids->left--;
-		cb->args[2] = 0;
-		cond_resched();
-	}
-	mutex_unlock(&en->lock);
-	return ids ? skb->len : -ENOMEM;
-}
-
 /* --- load and unload --- */
 
 static int __net_init net_init(struct net *net)
 {
 	struct netlink_kernel_cfg cfg = { .groups = XFRMNLGRP_MAX, .input = receive_all };
-	struct nlx_net *nn = net_generic(net, net_id);
+	struct nlx_net *nn = nlx_net(espah_pernet(net));
 	int i;
 
 	for (i = 0; i < XFRM_POLICY_MAX; i++)
@@ -251,9 +174,22 @@ static int __net_init net_init(struct net *net)
 	return -EBUSY;
 }
 
+/*
+ * After this and a grace period, no event uses the socket any more. SAs of the namespace can expire
+ * until espah's own exit, which comes after this module's.
+ */
+static void __net_exit net_pre_exit(struct net *net)
+{
+	struct espah_net *en = espah_pernet(net);
+
+	mutex_lock(&en->lock);
+	WRITE_ONCE(nlx_net(en)->ending, true);
+	mutex_unlock(&en->lock);
+}
+
 static void __net_exit net_exit(struct net *net)
 {
-	struct nlx_net *nn = net_generic(net, net_id);
+	struct nlx_net *nn = nlx_net(espah_pernet(net));
 
 	netlink_kernel_release(nn->sock);
 	if (nn->default_held)
@@ -262,8 +198,9 @@ static void __net_exit net_exit(struct net *net)
 
 static struct pernet_operations net_ops = {
 	.init = net_init,
+	.pre_exit = net_pre_exit,
 	.exit = net_exit,
-	.id = &net_id,
+	.id = &nlx_net_id,
 	.size = sizeof(struct nlx_net),
 };
 

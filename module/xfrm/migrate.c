@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* XFRM_MSG_MIGRATE: the gateways of a policy get other addresses, and its SAs move with it. */
+#include <linux/in.h>
+#include <linux/udp.h>
+#include <net/xfrm.h>
 #include "change.h"
 #include "nlx.h"
 
@@ -19,18 +22,62 @@ static bool concerns(const struct xfrm_user_migrate *m, const struct espah_sa *s
 	return espah_addr_equal(&src, &path->src) && espah_addr_equal(&dst, &path->dst);
 }
 
+static const struct xfrm_encap_tmpl *encap(const struct nlx_request *rq)
+{
+	return rq->attrs[XFRMA_ENCAP] ? nla_data(rq->attrs[XFRMA_ENCAP]) : NULL;
+}
+
 static int move(struct nlx_request *rq, struct espah_sa *sa, const struct xfrm_user_migrate *m)
 {
-	const struct nlattr *attr = rq->attrs[XFRMA_ENCAP];
-	const struct xfrm_encap_tmpl *encap = attr ? nla_data(attr) : NULL;
 	const struct espah_path *path = espah_sa_path(sa);
 	union espah_addr src, dst;
 
 	nlx_addr_in(&src, &m->new_saddr, m->new_family);
 	nlx_addr_in(&dst, &m->new_daddr, m->new_family);
 	return espah_sa_move(sa, &src, &dst, m->new_family,
-			     encap ? encap->encap_sport : path->sport,
-			     encap ? encap->encap_dport : path->dport, rq->extack);
+			     encap(rq) ? encap(rq)->encap_sport : path->sport,
+			     encap(rq) ? encap(rq)->encap_dport : path->dport, rq->extack);
+}
+
+/* Whether an SA can move, as far as can be known before the policy changes. */
+static int check_move(struct nlx_request *rq, struct espah_sa *sa,
+		      const struct xfrm_user_migrate *m)
+{
+	bool udp = encap(rq) || espah_sa_path(sa)->dport;
+	struct espah_sa_id id = sa->id;
+	struct espah_sa *other;
+	union espah_addr src;
+
+	nlx_addr_in(&src, &m->new_saddr, m->new_family);
+	nlx_addr_in(&id.dst, &m->new_daddr, m->new_family);
+	id.family = m->new_family;
+	if (udp && (espah_addr_any(&src) || espah_addr_is_group(&id.dst, id.family)))
+		return NLX_FAIL(rq, -EINVAL,
+				"with UDP, each end of an SA must be a host's address");
+	if (espah_sa_is_ah(sa) && m->new_family != m->old_family)
+		return NLX_FAIL(rq, -EINVAL,
+				"AH cannot move to another IP version: make a new SA");
+	other = espah_sad_find(&rq->en->sad, &id);
+	if (other && other != sa)
+		return NLX_FAIL(rq, -EEXIST, "an SA with this SPI exists at the new destination");
+	return 0;
+}
+
+static int check_moves(struct nlx_request *rq, const struct xfrm_user_migrate *m, unsigned int n)
+{
+	unsigned long index;
+	struct espah_sa *sa;
+	unsigned int i;
+	int err;
+
+	xa_for_each(&rq->en->sad.index, index, sa) {
+		for (i = 0; i < n; i++) {
+			err = concerns(&m[i], sa) ? check_move(rq, sa, &m[i]) : 0;
+			if (err)
+				return err;
+		}
+	}
+	return 0;
 }
 
 /* Moves the SAs of one entry. On failure, those that have moved stay where they are. */
@@ -80,43 +127,23 @@ static unsigned int change(struct nlx_face *face, const struct xfrm_user_migrate
 	return n;
 }
 
-/* The policy with other templates. Return: it, or ERR_PTR(). */
-static struct espah_policy *copy(struct nlx_request *rq, const struct nlx_face *face,
-				 const struct espah_selector *sel)
-{
-	struct nlattr *tmpl = kzalloc(NLA_HDRLEN + sizeof(face->tmpl), GFP_KERNEL);
-	struct nlx_request changed = *rq;
-	struct espah_policy *pol;
-
-	if (!tmpl)
-		return ERR_PTR(-ENOMEM);
-	changed.attrs = kcalloc(NLX_ATTR_MAX + 1, sizeof(*changed.attrs), GFP_KERNEL);
-	if (!changed.attrs) {
-		kfree(tmpl);
-		return ERR_PTR(-ENOMEM);
-	}
-	tmpl->nla_type = XFRMA_TMPL;
-	tmpl->nla_len = nla_attr_size(face->ntmpl * sizeof(*face->tmpl));
-	memcpy(nla_data(tmpl), face->tmpl, face->ntmpl * sizeof(*face->tmpl));
-	if (face->ntmpl)
-		changed.attrs[XFRMA_TMPL] = tmpl;
-	changed.attrs[XFRMA_MARK] = rq->attrs[XFRMA_MARK];
-	pol = nlx_read_policy(&changed, &face->info, sel);
-	kfree(changed.attrs);
-	kfree(tmpl);
-	return pol;
-}
-
 static int check(struct nlx_request *rq, const struct xfrm_user_migrate *m, unsigned int n)
 {
 	unsigned int i;
 
-	for (i = 0; i < n; i++)
+	if (encap(rq) && encap(rq)->encap_type != UDP_ENCAP_ESPINUDP)
+		return NLX_FAIL(rq, -EOPNOTSUPP, "the only encapsulation is espinudp (RFC 3948)");
+	if (encap(rq) && (!encap(rq)->encap_sport || !encap(rq)->encap_dport))
+		return NLX_FAIL(rq, -EINVAL, "ESP in UDP needs both ports, each from 1 to 65535");
+	for (i = 0; i < n; i++) {
+		if (encap(rq) && m[i].proto != IPPROTO_ESP)
+			return NLX_FAIL(rq, -EINVAL, "AH cannot go in UDP");
 		if ((m[i].old_family != AF_INET && m[i].old_family != AF_INET6) ||
 		    (m[i].new_family != AF_INET && m[i].new_family != AF_INET6) ||
 		    (m[i].mode == XFRM_MODE_TRANSPORT && m[i].old_family != m[i].new_family))
 			return NLX_FAIL(rq, -EINVAL,
 					"an address of a migration has no family, or transport mode would change it");
+	}
 	return 0;
 }
 
@@ -139,11 +166,12 @@ static int migrate(struct nlx_request *rq, const struct espah_selector *sel, u8 
 	}
 	if (!found)
 		return -ENODATA;
-	pol = copy(rq, &faces[own], sel);
+	err = check_moves(rq, m, n);
+	if (err)
+		return err;
+	pol = nlx_policy_of(rq, faces, own, nlx_policy(old), sel);
 	if (IS_ERR(pol))
 		return PTR_ERR(pol);
-	nlx_policy(pol)->mark = nlx_policy(old)->mark;
-	nlx_policy(pol)->face[!own] = faces[!own];
 	err = nlx_policy_add(rq, pol, old);
 	if (err) {
 		espah_policy_free(pol);

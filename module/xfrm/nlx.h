@@ -45,7 +45,9 @@
  * @pcpu: XFRMA_SA_PCPU, as it came; U32_MAX: none
  * @replay_diff: XFRMA_REPLAY_THRESH, for answers
  * @replay_age: XFRMA_ETIMER_THRESH, for answers
- * @replay: the replay state of the direction that the SA does not have
+ * @sent: the number sent last, as it came, for an SA that is not outbound
+ * @received: the top of the window, as it came, for an SA that is not inbound
+ * @bitmap: XFRMA_REPLAY_VAL's, likewise
  * @bmp_len: words of the bitmap of XFRMA_REPLAY_ESN_VAL
  * @window: the window in XFRMA_REPLAY_ESN_VAL
  * @esn_val: XFRMA_REPLAY_ESN_VAL came, and so is answered
@@ -71,7 +73,9 @@ struct nlx_sa {
 	u32 pcpu;
 	u32 replay_diff;
 	u32 replay_age;
-	struct xfrm_replay_state replay;
+	u64 sent;
+	u64 received;
+	u32 bitmap;
 	u32 bmp_len;
 	u32 window;
 	bool esn_val;
@@ -100,7 +104,7 @@ struct nlx_face {
  * @event: XFRM_MSG_* of the event of its next change; 0: none
  * @told: enum of XFRM_POLICY_* that this event names
  * @face: by what nlx_which() tells: XFRM's policies for forwarded packets and for packets to the
- *	host are one of espah, whose templates are those of the one that came last
+ *	host are one of espah, whose action and templates are those of nlx_ruling()
  */
 struct nlx_policy {
 	struct espah_foreign foreign;
@@ -178,29 +182,42 @@ int nlx_policy_dump(struct sk_buff *skb, struct netlink_callback *cb);
  */
 int nlx_dump(struct sk_buff *skb, struct netlink_callback *cb, struct xarray *index,
 	     int (*put)(struct sk_buff *skb, struct netlink_callback *cb, void *entry));
+/* frees what nlx_dump() keeps, at the end of a dump */
+int nlx_dump_end(struct netlink_callback *cb);
 
 /* --- messages --- */
 
 /**
  * struct nlx_net - the state of a network namespace
  * @sock: its socket
+ * @ending: the namespace goes away, and its socket with it; set under espah_net.lock
  * @thresholds: of XFRM_MSG_NEWSPDINFO, without effect: for IPv4, IPv6
  * @acquires: number of the last acquire
  * @default_held: a default action came by NETLINK_XFRM, so the module is held; under espah_net.lock
  */
 struct nlx_net {
 	struct sock *sock;
+	bool ending;
 	struct xfrmu_spdhthresh thresholds[2];
 	atomic_t acquires;
 	bool default_held;
 };
 
-struct nlx_net *nlx_net(const struct espah_net *en);
+extern unsigned int nlx_net_id;
+
+static inline struct nlx_net *nlx_net(const struct espah_net *en)
+{
+	return net_generic(en->net, nlx_net_id);
+}
+
 /* sends @skb to the sender of a request, and frees it */
 int nlx_reply(struct nlx_request *rq, struct sk_buff *skb);
-/* whether somebody listens to a group, enum xfrm_nlgroups */
+/*
+ * whether somebody listens to a group, enum xfrm_nlgroups; Context: espah_net.lock, an RCU reader
+ * or a request, in which nlx_tell() follows
+ */
 bool nlx_listens(const struct espah_net *en, unsigned int group);
-/* sends @skb to a group, and frees it */
+/* sends @skb to a group that has listeners, and frees it */
 void nlx_tell(const struct espah_net *en, struct sk_buff *skb, unsigned int group, gfp_t gfp);
 
 /* bytes that hold any message of an SA or a policy */
@@ -270,6 +287,29 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 struct espah_policy *nlx_read_policy(struct nlx_request *rq,
 				     const struct xfrm_userpolicy_info *info,
 				     const struct espah_selector *sel);
+
+/**
+ * nlx_ruling - which of two faces decides about packets
+ * @faces: the two
+ * @last: the one that came last, set
+ *
+ * Return: the stricter one: drop, require SAs, pass in clear; or @last.
+ */
+unsigned int nlx_ruling(const struct nlx_face *faces, unsigned int last);
+
+/**
+ * nlx_policy_of - make a policy anew
+ * @rq: the request
+ * @faces: the two faces it gets
+ * @last: as in nlx_ruling()
+ * @given: where its mark and event come from
+ * @sel: its selector
+ *
+ * Return: the policy, or ERR_PTR().
+ */
+struct espah_policy *nlx_policy_of(struct nlx_request *rq, const struct nlx_face *faces,
+				   unsigned int last, const struct nlx_policy *given,
+				   const struct espah_selector *sel);
 
 /* makes @pol effective in the place of @old, or NULL; Context: espah_net.lock */
 int nlx_policy_add(struct nlx_request *rq, struct espah_policy *pol, struct espah_policy *old);

@@ -19,16 +19,29 @@ int nlx_policy_add(struct nlx_request *rq, struct espah_policy *pol, struct espa
 {
 	struct espah_selectors set = { .sel = &set.one, .n = 1, .one = pol->rules[0].sel };
 	bool same = old && old->priority == pol->priority;
-	int err;
+	int err = espah_policy_add(rq->en, pol, &set, same, rq->extack);
 
-	if (same)
-		nlx_policy(old)->event = 0;
-	err = espah_policy_add(rq->en, pol, &set, same, rq->extack);
 	if (err || !old || same)
 		return err;
 	/* with another priority it is another policy of espah: a packet meets one of the two */
 	nlx_policy(old)->event = 0;
 	espah_policy_del(rq->en, old);
+	return 0;
+}
+
+/* Makes @pol anew if the face that did not come last is the one that rules. */
+static int obey(struct nlx_request *rq, struct espah_policy **pol, unsigned int last)
+{
+	const struct nlx_policy *given = nlx_policy(*pol);
+	struct espah_policy *other;
+
+	if (nlx_ruling(given->face, last) == last)
+		return 0;
+	other = nlx_policy_of(rq, given->face, last, given, &(*pol)->rules[0].sel);
+	if (IS_ERR(other))
+		return PTR_ERR(other);
+	espah_policy_free(*pol);
+	*pol = other;
 	return 0;
 }
 
@@ -60,7 +73,7 @@ int nlx_policy_new(struct nlx_request *rq)
 	} else {
 		if (old && pol->dir == ESPAH_DIR_IN)
 			given->face[!which] = nlx_policy(old)->face[!which];
-		err = nlx_policy_add(rq, pol, old);
+		err = obey(rq, &pol, which) ?: nlx_policy_add(rq, pol, old);
 	}
 	if (err)
 		espah_policy_free(pol);
@@ -99,10 +112,43 @@ static struct espah_policy *named(struct nlx_request *rq, const struct xfrm_sele
 	return pol ?: ERR_PTR(-ENOENT);
 }
 
+/*
+ * Takes one of the two faces of a policy away, and makes the policy anew if what that face asked
+ * for may be in force. Context: espah_net.lock.
+ */
+static int delete_face(struct nlx_request *rq, struct espah_policy **pol, unsigned int which)
+{
+	struct espah_policy *old = *pol, *made;
+	const struct espah_selector *sel = &old->rules[0].sel;
+	struct nlx_policy *given = nlx_policy(old);
+	struct nlx_face faces[2];
+	int err;
+
+	memcpy(faces, given->face, sizeof(faces));
+	if (faces[0].info.action == faces[1].info.action &&
+	    faces[0].info.priority == faces[1].info.priority && faces[0].ntmpl == faces[1].ntmpl &&
+	    !memcmp(faces[0].tmpl, faces[1].tmpl, sizeof(faces[0].tmpl))) {
+		given->face[which].set = false;
+		return 0;
+	}
+	faces[which].set = false;
+	made = nlx_policy_of(rq, faces, !which, given, sel);
+	if (IS_ERR(made))
+		return PTR_ERR(made);
+	nlx_policy(made)->event = 0;
+	err = nlx_policy_add(rq, made, old);
+	if (err)
+		espah_policy_free(made);
+	else
+		*pol = made;
+	return err;
+}
+
 /* Removes one of XFRM's policies. Context: espah_net.lock. */
 static int delete(struct nlx_request *rq, struct espah_policy *pol, u8 dir, bool tell)
 {
 	struct nlx_policy *given = nlx_policy(pol);
+	int err;
 
 	if (!given)
 		return NLX_FAIL(rq, -EPERM,
@@ -113,10 +159,10 @@ static int delete(struct nlx_request *rq, struct espah_policy *pol, u8 dir, bool
 		espah_policy_del(rq->en, pol);
 		return 0;
 	}
-	if (tell)
+	err = delete_face(rq, &pol, nlx_which(dir));
+	if (!err && tell)
 		nlx_tell_policy(rq->en, XFRM_MSG_DELPOLICY, pol, dir, false);
-	given->face[nlx_which(dir)].set = false;
-	return 0;
+	return err;
 }
 
 int nlx_policy_del(struct nlx_request *rq)
@@ -211,7 +257,8 @@ int nlx_policy_dump(struct sk_buff *skb, struct netlink_callback *cb)
 
 static void tell_flush(struct nlx_request *rq)
 {
-	const struct xfrm_userpolicy_type type = { .type = XFRM_POLICY_TYPE_MAIN };
+	/* static, so that its padding is 0 */
+	static const struct xfrm_userpolicy_type type = { .type = XFRM_POLICY_TYPE_MAIN };
 	struct nlmsghdr *nlh;
 	struct sk_buff *skb;
 

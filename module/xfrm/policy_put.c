@@ -87,7 +87,8 @@ static int put_templates(struct sk_buff *skb, struct espah_policy *pol, u8 dir)
 /* What follows the templates in each message. */
 static int put_rest(struct sk_buff *skb, const struct espah_policy *pol)
 {
-	const struct xfrm_userpolicy_type type = { .type = XFRM_POLICY_TYPE_MAIN };
+	/* static, so that its padding is 0 */
+	static const struct xfrm_userpolicy_type type = { .type = XFRM_POLICY_TYPE_MAIN };
 	const struct espah_selector *sel = &pol->rules[0].sel;
 	const struct xfrm_mark mark = { sel->mark, sel->mark_mask };
 	u32 if_id = espah_policy_if_id(pol);

@@ -35,6 +35,7 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 	const struct nlattr *if_id = rq->attrs[XFRMA_IF_ID];
 	const struct xfrm_mark *mark = mark_attr ? nla_data(mark_attr) : NULL;
 	u8 bits = from->family == AF_INET ? 32 : 128;
+	int err;
 
 	memset(sel, 0, sizeof(*sel));
 	if (from->family != AF_INET && from->family != AF_INET6)
@@ -67,8 +68,14 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 		sel->linked = true;
 		sel->ifindex = nla_get_u32(if_id);
 	}
-	return read_ports(rq, from->sport, from->sport_mask, &sel->sport_min, &sel->sport_max) ?:
-	       read_ports(rq, from->dport, from->dport_mask, &sel->dport_min, &sel->dport_max);
+	err = read_ports(rq, from->sport, from->sport_mask, &sel->sport_min, &sel->sport_max) ?:
+	      read_ports(rq, from->dport, from->dport_mask, &sel->dport_min, &sel->dport_max);
+	/* such a policy would match no packet: what it is to protect would pass in clear */
+	if (!err && sel->proto && espah_selector_has_ports(sel) &&
+	    espah_proto_fields(sel->proto) == ESPAH_FIELDS_NONE)
+		err = NLX_FAIL(rq, -EOPNOTSUPP,
+			       "espah knows no ports of this protocol, nor keys of GRE: name the protocol alone");
+	return err;
 }
 
 /* The selector as generic netlink has it; Return: its bytes in @skb, or -EMSGSIZE */
@@ -330,4 +337,59 @@ err_policy:
 		kfree(given);
 	espah_policy_free(pol);
 	return ERR_PTR(err);
+}
+
+/* --- one policy of espah for two of XFRM --- */
+
+/* How much a face protects: nothing, passes in clear, requires SAs, drops. */
+static int strictness(const struct nlx_face *face)
+{
+	unsigned int i;
+
+	if (!face->set)
+		return 0;
+	if (face->info.action == XFRM_POLICY_BLOCK)
+		return 3;
+	for (i = 0; i < face->ntmpl; i++)
+		if (!spare(&face->tmpl[i], face->info.dir))
+			return 2;
+	return 1;
+}
+
+unsigned int nlx_ruling(const struct nlx_face *faces, unsigned int last)
+{
+	return strictness(&faces[!last]) > strictness(&faces[last]) ? !last : last;
+}
+
+struct espah_policy *nlx_policy_of(struct nlx_request *rq, const struct nlx_face *faces,
+				   unsigned int last, const struct nlx_policy *given,
+				   const struct espah_selector *sel)
+{
+	const struct nlx_face *face = &faces[nlx_ruling(faces, last)];
+	struct nlattr *tmpl = kzalloc(NLA_HDRLEN + sizeof(face->tmpl), GFP_KERNEL);
+	struct nlx_request changed = *rq;
+	struct espah_policy *pol;
+
+	if (!tmpl)
+		return ERR_PTR(-ENOMEM);
+	changed.attrs = kcalloc(NLX_ATTR_MAX + 1, sizeof(*changed.attrs), GFP_KERNEL);
+	if (!changed.attrs) {
+		kfree(tmpl);
+		return ERR_PTR(-ENOMEM);
+	}
+	tmpl->nla_type = XFRMA_TMPL;
+	tmpl->nla_len = nla_attr_size(face->ntmpl * sizeof(*face->tmpl));
+	memcpy(nla_data(tmpl), face->tmpl, face->ntmpl * sizeof(*face->tmpl));
+	if (face->ntmpl)
+		changed.attrs[XFRMA_TMPL] = tmpl;
+	pol = nlx_read_policy(&changed, &face->info, sel);
+	kfree(changed.attrs);
+	kfree(tmpl);
+	if (IS_ERR(pol))
+		return pol;
+	nlx_policy(pol)->mark = given->mark;
+	nlx_policy(pol)->event = given->event;
+	nlx_policy(pol)->told = given->told;
+	memcpy(nlx_policy(pol)->face, faces, sizeof(nlx_policy(pol)->face));
+	return pol;
 }

@@ -67,28 +67,46 @@ static u64 whole(u32 low, u32 high, bool long_numbers)
 	return long_numbers ? (u64)high << 32 | low : low;
 }
 
-void nlx_read_replay(const struct nlx_request *rq, const struct xfrm_usersa_info *info, u8 dir,
-		     struct nlx_sa *nlx, u64 *seq, u32 *window)
+/* Keeps the numbers of a request; Return: whether there are any. */
+static bool keep_numbers(const struct nlx_request *rq, struct nlx_sa *nlx)
 {
 	const struct nlattr *esn_attr = rq->attrs[XFRMA_REPLAY_ESN_VAL];
 	const struct nlattr *old_attr = rq->attrs[XFRMA_REPLAY_VAL];
-	bool long_numbers = info->flags & XFRM_STATE_ESN;
+	bool long_numbers = nlx->info.flags & XFRM_STATE_ESN;
 
-	*seq = 0;
-	*window = min_t(u32, info->replay_window, OLD_WINDOW_MAX);
-	if (esn_attr) {
+	if (nlx->esn_val && esn_attr) {
 		const struct xfrm_replay_state_esn *esn = nla_data(esn_attr);
+
+		nlx->sent = whole(esn->oseq, esn->oseq_hi, long_numbers);
+		nlx->received = whole(esn->seq, esn->seq_hi, long_numbers);
+	} else if (!nlx->esn_val && old_attr) {
+		const struct xfrm_replay_state *old = nla_data(old_attr);
+
+		nlx->sent = old->oseq;
+		nlx->received = old->seq;
+		nlx->bitmap = old->bitmap;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void nlx_read_replay(const struct nlx_request *rq, const struct xfrm_usersa_info *info, u8 dir,
+		     struct nlx_sa *nlx, u64 *seq, u32 *window)
+{
+	const struct nlattr *attr = rq->attrs[XFRMA_REPLAY_ESN_VAL];
+
+	*window = min_t(u32, info->replay_window, OLD_WINDOW_MAX);
+	if (attr) {
+		const struct xfrm_replay_state_esn *esn = nla_data(attr);
 
 		nlx->esn_val = true;
 		nlx->bmp_len = esn->bmp_len;
 		nlx->window = esn->replay_window;
 		*window = esn->replay_window;
-		*seq = dir == ESPAH_DIR_IN ? whole(esn->seq, esn->seq_hi, long_numbers) :
-					     whole(esn->oseq, esn->oseq_hi, long_numbers);
-	} else if (old_attr) {
-		nlx->replay = *(const struct xfrm_replay_state *)nla_data(old_attr);
-		*seq = dir == ESPAH_DIR_IN ? nlx->replay.seq : nlx->replay.oseq;
 	}
+	keep_numbers(rq, nlx);
+	*seq = dir == ESPAH_DIR_IN ? nlx->received : nlx->sent;
 	/* espah has no smaller window than that of RFC 4303 3.4.3 */
 	if (*window && *window < ESPAH_WINDOW_MIN)
 		*window = ESPAH_WINDOW_MIN;
@@ -111,7 +129,10 @@ void nlx_read_bitmap(const struct nlx_request *rq, struct espah_sa *sa)
 
 	if (!replay || !replay->window)
 		return;
-	if (esn_attr) {
+	/* an attribute of the other kind is ignored, and was not checked */
+	if (nlx_sa(sa)->esn_val ? !esn_attr : !old_attr)
+		return;
+	if (nlx_sa(sa)->esn_val) {
 		const struct xfrm_replay_state_esn *esn = nla_data(esn_attr);
 		bool given = nla_len(esn_attr) >= struct_size(esn, bmp, esn->bmp_len);
 
@@ -120,7 +141,7 @@ void nlx_read_bitmap(const struct nlx_request *rq, struct espah_sa *sa)
 			if (!given || !(esn->bmp[bit / 32] & BIT(bit % 32)))
 				espah_replay_forget(replay, replay->top - back);
 		}
-	} else if (old_attr) {
+	} else {
 		const struct xfrm_replay_state *old = nla_data(old_attr);
 
 		for (back = 0; back < OLD_WINDOW_MAX && back < replay->top; back++)
@@ -152,28 +173,13 @@ static void set_received(struct nlx_request *rq, struct espah_sa *sa, u64 seq)
 
 int nlx_set_replay(struct nlx_request *rq, struct espah_sa *sa)
 {
-	const struct nlattr *esn_attr = rq->attrs[XFRMA_REPLAY_ESN_VAL];
-	const struct nlattr *old_attr = rq->attrs[XFRMA_REPLAY_VAL];
 	struct nlx_sa *nlx = nlx_sa(sa);
-	u64 sent, received;
 
-	if (nlx->esn_val && esn_attr) {
-		const struct xfrm_replay_state_esn *esn = nla_data(esn_attr);
-
-		sent = whole(esn->oseq, esn->oseq_hi, espah_sa_esn(sa));
-		received = whole(esn->seq, esn->seq_hi, espah_sa_esn(sa));
-	} else if (!nlx->esn_val && old_attr) {
-		const struct xfrm_replay_state *old = nla_data(old_attr);
-
-		sent = old->oseq;
-		received = old->seq;
-		nlx->replay = *old;
-	} else {
+	if (!keep_numbers(rq, nlx))
 		return 0;
-	}
 	if (sa->id.dir == ESPAH_DIR_OUT)
-		return set_sent(rq, sa, sent);
-	set_received(rq, sa, received);
+		return set_sent(rq, sa, nlx->sent);
+	set_received(rq, sa, nlx->received);
 	return 0;
 }
 
@@ -195,8 +201,8 @@ static struct numbers numbers(const struct espah_sa *sa)
 	struct numbers n = { .replay = sa->replay };
 
 	if (nlx) {
-		n.sent = nlx->replay.oseq;
-		n.received = nlx->replay.seq;
+		n.sent = nlx->sent;
+		n.received = nlx->received;
 		n.window = nlx->esn_val ? nlx->window : min_t(u32, nlx->info.replay_window, 32);
 	} else if (n.replay) {
 		n.window = min_t(u32, n.replay->window, NLX_WINDOW_MAX);
@@ -262,7 +268,7 @@ int nlx_put_replay(struct sk_buff *skb, struct espah_sa *sa)
 		     nla_reserve(skb, XFRMA_REPLAY_ESN_VAL,
 				 struct_size_t(struct xfrm_replay_state_esn, bmp, bmp_len));
 	if (attr && old)
-		fill_old(nla_data(attr), &n, nlx ? nlx->replay.bitmap : 0);
+		fill_old(nla_data(attr), &n, nlx ? nlx->bitmap : 0);
 	else if (attr)
 		fill_esn(nla_data(attr), &n, bmp_len);
 	spin_unlock_bh(&sa->lock);

@@ -210,10 +210,12 @@ static int put_encap(struct sk_buff *skb, const struct espah_sa *sa)
 {
 	const struct espah_path *path = espah_sa_path(sa);
 	const struct nlx_sa *nlx = nlx_sa(sa);
-	struct xfrm_encap_tmpl encap = { .encap_type = UDP_ENCAP_ESPINUDP };
+	struct xfrm_encap_tmpl encap;
 
 	if (!path->dport)
 		return 0;
+	memset(&encap, 0, sizeof(encap)); /* padding, too */
+	encap.encap_type = UDP_ENCAP_ESPINUDP;
 	encap.encap_sport = path->sport;
 	encap.encap_dport = path->dport;
 	if (nlx)

@@ -136,12 +136,13 @@ static void hold(struct nlx_net *nn, bool needed)
 int nlx_default_set(struct nlx_request *rq)
 {
 	const struct xfrm_userpolicy_default *asked = nlmsg_data(rq->nlh);
-	struct xfrm_userpolicy_default now;
+	struct xfrm_userpolicy_default now, old;
 	struct sk_buff *skb = NULL;
 	int err;
 
 	mutex_lock(&rq->en->lock);
-	now = defaults(rq->en);
+	old = defaults(rq->en);
+	now = old;
 	if (asked->in == XFRM_USERPOLICY_BLOCK || asked->in == XFRM_USERPOLICY_ACCEPT)
 		now.in = asked->in;
 	if (asked->fwd == XFRM_USERPOLICY_BLOCK || asked->fwd == XFRM_USERPOLICY_ACCEPT)
@@ -151,6 +152,13 @@ int nlx_default_set(struct nlx_request *rq)
 	if (now.in != now.fwd) {
 		err = NLX_FAIL(rq, -EOPNOTSUPP,
 			       "espah has one default action for packets to the host and forwarded packets: name both alike");
+		goto out;
+	}
+	if (!nlx_net(rq->en)->default_held &&
+	    (old.in == XFRM_USERPOLICY_BLOCK || old.out == XFRM_USERPOLICY_BLOCK)) {
+		err = now.in == old.in && now.out == old.out ? 0 :
+		      NLX_FAIL(rq, -EPERM,
+			       "the default actions were set by espah's own command: 'espah default' changes them");
 		goto out;
 	}
 	err = espah_default_set(rq->en, to_espah(now.in), to_espah(now.out), rq->extack);
@@ -168,22 +176,6 @@ out:
 }
 
 /* --- only for listeners --- */
-
-int nlx_echo(struct nlx_request *rq, unsigned int group)
-{
-	struct sk_buff *skb;
-	struct nlmsghdr *nlh;
-
-	if (!nlx_listens(rq->en, group))
-		return 0;
-	skb = nlmsg_new(nlmsg_len(rq->nlh), GFP_KERNEL);
-	if (!skb)
-		return -ENOMEM;
-	nlh = nlmsg_put(skb, 0, 0, rq->nlh->nlmsg_type, nlmsg_len(rq->nlh), 0);
-	memcpy(nlmsg_data(nlh), nlmsg_data(rq->nlh), nlmsg_len(rq->nlh));
-	nlx_tell(rq->en, skb, group, GFP_KERNEL);
-	return 0;
-}
 
 /* An acquire of a user is passed on, as XFRM does when it has made a larval SA of it. */
 int nlx_acquire_echo(struct nlx_request *rq)

@@ -7,6 +7,7 @@ import subprocess
 
 import ipsec
 import lab
+from daemon import Daemon
 
 PLUGIN = f"{ipsec.ROOT}/userspace-tools/strongswan"
 RUN = "/run/espah-charon"
@@ -57,15 +58,14 @@ def install():
     open("/usr/sbin/charon-systemd.installed", "w").close()
 
 
-class Charon:
-    """A daemon. stack: espah or xfrm; conf: for swanctl.conf, without its secrets."""
+class Charon(Daemon):
+    """conf: for swanctl.conf, without its secrets."""
 
-    running = []
-
-    def __init__(self, ns, stack="espah", conf="", options="", plugins="", timeout=2,
-                 program="/usr/sbin/charon-systemd", start_timeout=60, log=1):
+    def __init__(self, ns, stack=ipsec.OURS.name, conf="", options="", plugins="", timeout=2,
+                 program="/usr/sbin/charon-systemd", start_timeout=60,
+                 log=int(os.environ.get("ESPAH_CHARON_LOG", "1"))):
         install()
-        self.ns, self.stack, self.name = ns, stack, str(ns)
+        super().__init__(ns, stack)
         self.log_path = f"{RUN}/{self.name}.log"
         self.program, self.start_timeout = program, start_timeout
         with open(f"{RUN}/{self.name}.conf", "w") as file:
@@ -75,7 +75,6 @@ class Charon:
         self.folder = f"{RUN}/{self.name}"
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
-        self.process = None
         self.start()
         if conf:
             self.load(conf)
@@ -84,37 +83,10 @@ class Charon:
         for path in self.log_path, f"{RUN}/{self.name}.vici":
             if os.path.exists(path):
                 os.unlink(path)
-        environment = {**os.environ, "STRONGSWAN_CONF": f"{RUN}/{self.name}.conf"}
-        self.process = self.ns.start(*self.program.split(), env=environment,
-                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        Charon.running.append(self)
-        lab.wait_for(lambda: os.path.exists(f"{RUN}/{self.name}.vici"),
-                     f"charon in {self.name}", self.start_timeout)
-
-    def stop(self, kill=False):
-        if self.process.poll() is None:
-            (self.process.kill if kill else self.process.terminate)()
-        self.process.wait(60)
-        Charon.running.remove(self)
-
-    @classmethod
-    def stop_all(cls):
-        for charon in list(cls.running):
-            charon.stop(kill=True)
-
-    @classmethod
-    def tell(cls):
-        """Prints the ends of the logs, for a failed test."""
-        for charon in cls.running:
-            for line in charon.log().splitlines()[-100:]:
-                print(f"log {charon.name} ({charon.stack}) {line}", flush=True)
-
-    def log(self):
-        try:
-            with open(self.log_path) as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        self.launch(*self.program.split(),
+                    environment={"STRONGSWAN_CONF": f"{RUN}/{self.name}.conf"},
+                    ready=lambda: os.path.exists(f"{RUN}/{self.name}.vici"),
+                    timeout=self.start_timeout)
 
     def swanctl(self, *words, check=True, timeout=60):
         with self.ns:
@@ -128,9 +100,15 @@ class Charon:
                              f"{(result.stdout + result.stderr)[-400:]}")
         return result.stdout
 
+    def write(self, path, text):
+        """Writes a file that its swanctl reads."""
+        path = f"{self.folder}/{path}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
     def load(self, conf):
-        with open(f"{self.folder}/swanctl.conf", "w") as file:
-            file.write(conf + f"\nsecrets {{ ike-all {{ secret = {PSK} }} }}\n")
+        self.write("swanctl.conf", conf + f"\nsecrets {{ ike-all {{ secret = {PSK} }} }}\n")
         self.swanctl("--load-all", "--noprompt", timeout=120)
 
     def initiate(self, child="net", **options):
@@ -148,13 +126,6 @@ class Charon:
         text = self.sas()
         return tuple(sum(map(int, re.findall(rf"\b{what}-{way}=(\d+)", text)))
                      for way in ("in", "out"))
-
-    def wait_log(self, text, timeout=40):
-        lab.wait_for(lambda: text in self.log(), f"'{text}' in the log of charon in {self.name}",
-                     timeout)
-
-
-lab.Results.on_failure.append(Charon.tell)
 
 
 def connection(local, remote, children, name="gw", extra="", ike="aes128-sha256-x25519"):

@@ -4,6 +4,7 @@ import dataclasses
 import ipaddress
 import json
 import os
+import re
 
 import lab
 
@@ -112,6 +113,8 @@ class Policy:
 class Espah:
     """The stack under test, by its CLI."""
     name = "espah"
+    TRAPPED = {"no_sa"}  # reasons of drops: a packet waits for an SA
+    EARLY = {"no_sa", "larval", "no_spi"}  # and: the SA has no keys yet, or there is none yet
 
     @staticmethod
     def batch(ns, lines):
@@ -167,6 +170,16 @@ class Espah:
     def sas(cls, ns, *words):
         return cls.json(ns, "sa", "list", *words)
 
+    @classmethod
+    def policies(cls, ns):
+        return cls.json(ns, "policy", "list")
+
+
+class Face(Espah):
+    """espah, keyed by XFRM's own clients: espah_xfrm.ko answers them."""
+    name = "xfrm_face"
+    TRAPPED = {"acquire_late"}  # its policies hold packets for a while
+
 
 def drop_counts(data):
     """The drops of a stats, SA or policy object: {reason: count}."""
@@ -181,6 +194,8 @@ def drop_counts(data):
 class Xfrm:
     """The kernel's own stack, the reference."""
     name = "xfrm"
+    TRAPPED = {"XfrmOutNoStates"}
+    EARLY = {"XfrmOutNoStates", "XfrmInNoStates", "XfrmInStateInvalid"}
 
     @staticmethod
     def family(address):
@@ -242,8 +257,47 @@ class Xfrm:
     @staticmethod
     def drops(ns):
         """XFRM's error counters, by their own names."""
-        with ns, open("/proc/thread-self/net/xfrm_stat", encoding="ascii") as file:
-            return {name: int(count) for name, count in map(str.split, file) if count != "0"}
+        lines = ns.run("cat", "/proc/net/xfrm_stat").stdout.splitlines()
+        return {name: int(count) for name, count in map(str.split, lines) if count != "0"}
+
+    @classmethod
+    def sas(cls, ns):
+        """SAs that have keys, in the words that espah has for them."""
+        own = set(re.findall(r"inet6? ([^/ ]+)", ns.run("ip", "-o", "addr").stdout))
+        found = []
+        for text in re.split(r"^(?=src )", ns.run("ip", "xfrm", "state").stdout, flags=re.M):
+            names = re.findall(r"(?:aead|auth-trunc|enc) (\S+) (0x\S*|\"\")(?: (\d+))?$", text, re.M)
+            if not names:
+                continue
+            src, dst, proto, spi, mode = re.search(
+                r"src (\S+) dst (\S+)\s+proto (\S+) spi (\S+) reqid \d+ mode (\S+)", text).groups()
+            way = "out" if src in own else "in"
+            seq = re.findall(rf"\b{way[0].replace('i', '')}seq(?:-hi)? (0x[0-9a-f]+)", text)
+            sa = {"spi": spi, "src": src, "dst": dst, "proto": proto, "mode": mode, "dir": way,
+                  "alg": cls.algorithm(proto, names), "seq": int(seq[-1], 16),
+                  "esn": "esn context" in text}
+            encap = re.search(r"encap type espinudp sport (\d+) dport (\d+)", text)
+            if encap:
+                sa["encap"] = {"sport": int(encap[1]), "dport": int(encap[2])}
+            found.append(sa)
+        return found
+
+    @staticmethod
+    def algorithm(proto, names):
+        """The IKE keyword for the (kernel's name, key, bits of ICV) of an SA."""
+        for algorithm in AH.values() if proto == "ah" else ALGORITHMS.values():
+            want = {(algorithm.aead, algorithm.enc_key + algorithm.salt, algorithm.icv * 8),
+                    (algorithm.enc, algorithm.enc_key + algorithm.salt, None),
+                    (algorithm.auth, algorithm.auth_key, algorithm.icv * 8)}
+            if {(name, (len(key) - 2) // 2, bits and int(bits)) for name, key, bits in names} <= want:
+                return algorithm.name
+        return str(names)
+
+    @classmethod
+    def policies(cls, ns):
+        """Policies without those of direction fwd, which espah does not have, and those of sockets."""
+        text = ns.run("ip", "xfrm", "policy").stdout
+        return [{"dir": way} for way in re.findall(r"^\s+dir (in|out) ", text, re.M)]
 
     @classmethod
     def flush(cls, ns):
@@ -251,13 +305,18 @@ class Xfrm:
 
 
 # ESPAH_LAB_OURS=xfrm runs tests that do not depend on espah's answers with XFRM on both ends:
-# a failure is then an error of the tests
-OURS = Xfrm if os.environ.get("ESPAH_LAB_OURS") == "xfrm" else Espah
+# a failure is then an error of the tests. xfrm_face: see Face
+OURS = {"xfrm": Xfrm, "xfrm_face": Face}.get(os.environ.get("ESPAH_LAB_OURS"), Espah)
 
 
 def need_espah():
     if OURS is not Espah:
         raise lab.Skipped("asks espah for its counters")
+
+
+def need_plugin():
+    if OURS is not Espah:
+        raise lab.Skipped("about strongSwan's plugin")
 
 
 def configure_pair(a, b, stack_a, stack_b, a_to_b, b_to_a, policies):

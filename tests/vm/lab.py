@@ -95,6 +95,10 @@ class Netns:
         with self:
             return run(*words, **options)
 
+    def socket(self, *kind):
+        with self:
+            return socket.socket(*kind)
+
     def start(self, *words, **options):
         """Starts a program in the background; it is stopped at the end of the test."""
         with self:

@@ -34,8 +34,12 @@ def memory():
 
 
 def references():
-    with open("/sys/module/espah/refcnt", encoding="ascii") as file:
-        return int(file.read())
+    """Users of espah, and of the modules that use it, which themselves do not count."""
+    def of(module):
+        with open(f"/sys/module/{module}/refcnt", encoding="ascii") as file:
+            return int(file.read())
+    users = os.listdir("/sys/module/espah/holders")
+    return of("espah") - len(users) + sum(map(of, users))
 
 
 def released():

@@ -28,5 +28,14 @@ def load(*parameters):
     lab.run("insmod", path(), *parameters)
 
 
+def load_face():
+    """Loads espah_xfrm, which takes the place of xfrm_user."""
+    load()
+    face = os.path.join(os.path.dirname(path()), "espah_xfrm.ko")
+    lab.true(os.path.exists(face), "there is no espah_xfrm.ko beside espah.ko")
+    if not os.path.isdir("/sys/module/espah_xfrm"):
+        lab.run("insmod", face)
+
+
 def unload():
     lab.run("rmmod", "espah")

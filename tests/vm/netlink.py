@@ -130,12 +130,7 @@ class Link:
     """A socket to the family, in the network namespace that was current at its creation."""
 
     def __init__(self):
-        self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
-        self.sock.bind((0, 0))
-        self.sock.setsockopt(SOL_NETLINK, CAP_ACK, 1)
-        self.sock.setsockopt(SOL_NETLINK, EXT_ACK, 1)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.seq = 0
+        self.open(16)
         self.family, self.groups = GENL_ID_CTRL, {}
         for kind, data in self.ask(CTRL_GETFAMILY, [(2, name("espah"))])[0]:
             if kind == 1:
@@ -144,6 +139,19 @@ class Link:
                 for _, group in parse(data):
                     fields = dict(parse(group))
                     self.groups[fields[1][:-1].decode()] = struct.unpack("=I", fields[2])[0]
+
+    def open(self, protocol):
+        self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        self.sock.bind((0, 0))
+        self.sock.setsockopt(SOL_NETLINK, CAP_ACK, 1)
+        self.sock.setsockopt(SOL_NETLINK, EXT_ACK, 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.seq = 0
+
+    @staticmethod
+    def answer(kind, body):  # pylint: disable=unused-argument
+        """An answer as ask() returns it: its attributes"""
+        return parse(body[4:])
 
     def message(self, cmd, body, flags, reserved=0, kind=None):
         self.seq += 1
@@ -171,7 +179,7 @@ class Link:
                     if flags & 0x200:
                         text = dict(parse(tail)).get(1, b"")[:-1].decode(errors="replace")
                 else:
-                    answers.append(parse(body[4:]))
+                    answers.append(self.answer(kind, body))
 
     def ask(self, cmd, pairs=(), flags=REQUEST | ACK, **more):
         """Sends a request; returns the answers' attributes, or raises Refused."""

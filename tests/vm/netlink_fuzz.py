@@ -71,11 +71,31 @@ class Fault:
 
 class Fuzzer:
     """Sends messages and judges the answers."""
+    WRITER, LINK = grammar.Writer, netlink.Link
+    DUMPS = (netlink.SA_GET, netlink.POLICY_GET) * 10 + (netlink.ALGO_GET,)
+    READ = netlink.CONFIG_GET, b""  # a request that changes nothing
+    SHORTEST = 20  # bytes of a message that has an answer
 
     def __init__(self, seed):
         self.dice = random.Random(seed)
-        self.writer, self.link, self.tally = grammar.Writer(self.dice), netlink.Link(), {}
+        self.writer, self.link, self.tally = self.WRITER(self.dice), self.LINK(), {}
         self.readers, self.seen = [], None
+
+    @classmethod
+    def names(cls):
+        """Names of all commands."""
+        return [name for name, _, _ in grammar.Grammar().commands.values()]
+
+    def name(self, command):
+        return self.writer.grammar.commands.get(command, ("?",))[0]
+
+    @staticmethod
+    def flushed():
+        """Flushes all objects of the namespace, and checks that none is left."""
+        link = netlink.Link()
+        netlink.clear(link)
+        stats = dict(link.ask(netlink.STATS_GET)[0])
+        lab.equal((stats[1], stats[2]), (netlink.u32(0), netlink.u32(0)), "SAs and policies after a flush")
 
     def count(self, what, number=1):
         self.tally[what] = self.tally.get(what, 0) + number
@@ -87,18 +107,27 @@ class Fuzzer:
             _, code, text = self.link.exchange(message)
         except OSError as error:  # no memory to send, or to answer
             with contextlib.suppress(OSError):
-                self.link.exchange(self.link.message(netlink.CONFIG_GET, b"", REQUEST | netlink.ACK))
+                self.link.exchange(self.link.message(*self.READ, REQUEST | netlink.ACK))
             return error.errno if error.errno not in MEMORY else None, ""
         self.count("acknowledged" if code == 0 else "unanswered" if code is None else "refused")
         return code, text
 
     def judge(self, command, message, code, text, faulty=False):
         """Checks that a refusal has a reason."""
-        if code in (0, None) or int.from_bytes(message[:4], sys.byteorder) < 20:
+        if code in (0, None) or int.from_bytes(message[:4], sys.byteorder) < self.SHORTEST:
             return
         self.count(errno.errorcode.get(code, str(code)))
-        if code in SILENT or faulty and code in MEMORY:
+        if faulty and code in MEMORY or self.plain(message, code):
             return
+        self.has_reason(command, message, code, text)
+
+    @staticmethod
+    def plain(message, code):  # pylint: disable=unused-argument
+        """Whether a refusal needs no sentence."""
+        return code in SILENT
+
+    @staticmethod
+    def has_reason(command, message, code, text):
         lab.true(code in ANSWERS, f"command {command} got {code} {text!r}: {message.hex()}")
         lab.true(text, f"command {command} was refused without a sentence, {code}: {message.hex()}")
 
@@ -142,9 +171,9 @@ class Fuzzer:
                         for _ in range(self.dice.choice((1, 50))):
                             reader.sock.recv(1 << 16, 0x40)
                 reader.sock.close()
-            reader = netlink.Link()
+            reader = self.LINK()
             self.readers.append(reader)
-            command = self.dice.choice((netlink.SA_GET, netlink.POLICY_GET) * 10 + (netlink.ALGO_GET,))
+            command = self.dice.choice(self.DUMPS)
             reader.sock.send(reader.message(command, b"", REQUEST | DUMP))
             reader.sock.recv(self.dice.choice((16, 200, 1 << 16)))
             self.count("dumps half read")
@@ -168,7 +197,7 @@ class Fuzzer:
         elif not code:
             self.seen = None
             if alone and code == 0:
-                self.count(f"accepted: {self.writer.grammar.commands.get(command, ('?',))[0]}")
+                self.count(f"accepted: {self.name(command)}")
         return None
 
     def unchanged(self, command, message, why):
@@ -231,25 +260,19 @@ def told(process):
     return json.loads(text) if text else {"why": f"status {status}"}
 
 
-def flushed(link):
-    netlink.clear(link)
-    stats = dict(link.ask(netlink.STATS_GET)[0])
-    lab.equal((stats[1], stats[2]), (netlink.u32(0), netlink.u32(0)), "SAs and policies after a flush")
-
-
-def alone(seed, until):
+def alone(kind, seed, until):
     netlink.unshare(lab.CLONE_NEWNET)
-    fuzzer = Fuzzer(f"{seed} alone")
+    fuzzer = kind(f"{seed} alone")
     fuzzer.run(until, True)
-    flushed(fuzzer.link)
+    kind.flushed()
     return fuzzer.tally
 
 
-def together(seed, until):
+def together(kind, seed, until):
     netlink.unshare(lab.CLONE_NEWNET)
 
     def one_of_them(number):
-        fuzzer = Fuzzer(f"{seed} {number}")
+        fuzzer = kind(f"{seed} {number}")
         fuzzer.run(until, False)
         return fuzzer.tally
     tally = {}
@@ -257,7 +280,7 @@ def together(seed, until):
         found = told(process)
         lab.true("why" not in found, found.get("why"))
         add(tally, found["tally"])
-    flushed(netlink.Link())
+    kind.flushed()
     return tally
 
 
@@ -266,37 +289,40 @@ def add(total, tally):
         total[what] = total.get(what, 0) + count
 
 
-def rounds(seconds, seed):
+def rounds(kind, seconds, seed):
     """Return: sum of the counts, reasons why processes failed"""
     until = time.monotonic() + seconds
     total, reasons = {}, []
-    for process in [child(lambda: alone(seed, until)), child(lambda: together(seed, until))]:
+    for process in [child(lambda: alone(kind, seed, until)), child(lambda: together(kind, seed, until))]:
         found = told(process)
         add(total, found.get("tally", {}))
         reasons += [found["why"]] if "why" in found else []
     return total, reasons
 
 
-def main():
+def options(seconds):
+    """Options of the command line; seconds: how long, if nothing says so"""
     parser = argparse.ArgumentParser()
-    parser.add_argument("seconds", nargs="?", type=float, default=float(os.environ.get("ESPAH_FUZZ_SECONDS", 40)))
+    parser.add_argument("seconds", nargs="?", type=float, default=float(os.environ.get("ESPAH_FUZZ_SECONDS", seconds)))
     parser.add_argument("--seed", type=int, default=int(os.environ.get("ESPAH_SEED", 0)) or
                         int.from_bytes(os.urandom(4), "big"))
-    options = parser.parse_args()
-    module.load()
+    return parser.parse_args()
+
+
+def fuzz(kind, given):
+    """Runs the fuzzers, and judges what they counted and left behind. Return: sum of the counts"""
     prepare_faults()
-    print(f"# seed {options.seed}, {options.seconds:.0f} seconds", flush=True)
-    rounds(2, 0)  # fills the kernel's own caches first
+    print(f"# seed {given.seed}, {given.seconds:.0f} seconds", flush=True)
+    rounds(kind, 2, 0)  # fills the kernel's own caches first
     memory.released()
     before = memory.settle()
-    total, reasons = rounds(options.seconds, options.seed)
+    total, reasons = rounds(kind, given.seconds, given.seed)
     print("#", ", ".join(f"{what} {total[what]}" for what in sorted(total, key=lambda what: -total[what])), flush=True)
     with lab.verdict("fuzz: a refusal says why and changes nothing, also when memory runs out"):
         lab.true(not reasons, "; ".join(reasons))
     with lab.verdict("fuzz: each command was accepted at times, and refused"):
-        names = [name for name, _, _ in grammar.Grammar().commands.values()]
-        missing = [name for name in names if not total.get(f"accepted: {name}")]
-        if options.seconds >= 300 and total["sent"] > MANY:  # results of short runs vary too much
+        missing = [name for name in kind.names() if not total.get(f"accepted: {name}")]
+        if given.seconds >= 300 and total["sent"] > MANY:  # results of short runs vary too much
             lab.equal(missing, [], "commands never accepted")
         lab.true(total.get("compared"), "nothing was compared after a refusal")
         lab.true(total.get("allocations that failed") or not can_fail(), "no allocation failed")
@@ -306,6 +332,12 @@ def main():
         grown = {name: after[name] - before[name] for name in after}
         print(f"# grown by {grown}", flush=True)
         lab.true(sum(grown.values()) < memory.GROWTH, f"grown by {grown} bytes")
+
+
+def main():
+    given = options(40)
+    module.load()
+    fuzz(Fuzzer, given)
     with lab.verdict("fuzz: the module can be unloaded and loaded again"):
         module.unload()
         module.load()

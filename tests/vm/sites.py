@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two sites behind two gateways, keyed by strongSwan: a over espah, b over XFRM.
+"""Two sites behind two gateways, keyed by strongSwan: a over espah (ipsec.OURS), b over XFRM.
 
    s 10.1.0.2 -- a 192.0.2.1 ===== 192.0.2.254 m 198.51.100.254 ===== b 198.51.100.1 -- t 10.2.0.2
      fd01::2    2001:db8:1::1                             2001:db8:2::1    fd02::2
 
 m is a router. Packets that cross it and are neither ESP, AH nor IKE count as plaintext.
+With a peer machine, m and b are there, so a's wan and t's eth0 are devices of a virtio driver.
 """
 import contextlib
 import os
@@ -15,9 +16,10 @@ import threading
 import time
 
 import lab
+import peer
 import traffic
 from charon import RUN, Charon, connection
-from ipsec import CLI, Espah, Xfrm
+from ipsec import CLI, OURS, Espah, Xfrm
 
 A = {4: "192.0.2.1", 6: "2001:db8:1::1"}
 B = {4: "198.51.100.1", 6: "2001:db8:2::1"}
@@ -54,25 +56,32 @@ class Lab:
         here = cls.only
         Charon.stop_all()
         for ns in here.a, here.b:
-            Espah.flush(ns)
+            if OURS is not Xfrm and not isinstance(ns, peer.Remote):
+                Espah.flush(ns)
             Xfrm.flush(ns)
             for family in "-4", "-6":
                 ns.run("ip", family, "route", "flush", "table", "220", check=False)
         here.m.run("nft", "reset", "counters", "table", "inet", "wire")
-        here.before = Espah.drops(here.a)
+        here.before = OURS.drops(here.a)
         return here
 
     def __init__(self):
         self.s, self.t = lab.Netns("s"), lab.Netns("t")
-        self.a, self.b = lab.Netns("a", forward=True), lab.Netns("b", forward=True)
-        self.m = lab.Netns("m", forward=True)
+        self.a = lab.Netns("a", forward=True)
+        self.b, self.m = (peer.make("lab", "Netns", name, forward=True) if peer.PORT else
+                          lab.Netns(name, forward=True) for name in "bm")
         for ns in self.a, self.b:
             # a second address stays when the first one is deleted
             ns.sysctl("net.ipv4.conf.all.promote_secondaries", 1)
+        if peer.PORT:  # first: a device eth0 must not be outside the namespaces when lab.link() makes one
+            peer.wire(0, self.a, "wan", self.m, "west")
+            peer.make("lab", "link", self.m, "east", self.b, "wan")
+            peer.wire(1, self.t, "eth0", self.b, "lan")
+        else:
+            lab.link(self.a, "wan", self.m, "west")
+            lab.link(self.m, "east", self.b, "wan")
+            lab.link(self.b, "lan", self.t, "eth0")
         lab.link(self.s, "eth0", self.a, "lan")
-        lab.link(self.a, "wan", self.m, "west")
-        lab.link(self.m, "east", self.b, "wan")
-        lab.link(self.b, "lan", self.t, "eth0")
         for ns, number in (self.s, 1), (self.t, 2):
             ns.ip(f"addr add 10.{number}.0.2/24 dev eth0\n"
                   f"addr add fd0{number}::2/64 dev eth0 nodad\n"
@@ -89,23 +98,31 @@ class Lab:
                   "addr add 198.51.100.254/24 dev east\naddr add 2001:db8:2::fe/64 dev east nodad\n"
                   "route add 10.1.0.0/24 via 192.0.2.1\nroute add 10.2.0.0/24 via 198.51.100.1\n"
                   "route add fd01::/64 via 2001:db8:1::1\nroute add fd02::/64 via 2001:db8:2::1\n")
-        with self.m:
-            lab.run("nft", "-f", "-", stdin=WIRE)
+        self.m.run("nft", "-f", "-", stdin=WIRE)
 
     def in_clear(self):
         """Packets that have crossed the router in clear."""
         text = self.m.run("nft", "list", "counter", "inet", "wire", "clear").stdout
         return int(text.split("packets ")[1].split()[0])
 
+    def sas(self):
+        """SAs of a."""
+        return OURS.sas(self.a)
+
+    def policies(self):
+        """Policies of a."""
+        return OURS.policies(self.a)
+
     def left(self):
-        """SAs and policies of a."""
-        return Espah.sas(self.a), Espah.json(self.a, "policy", "list")
+        return self.sas(), self.policies()
 
     def dropped(self):
+        """Drops of a. XFRM counts a packet that it answers with a smaller path MTU as a mode error."""
         return {name: count - self.before.get(name, 0)
-                for name, count in Espah.drops(self.a).items() if count != self.before.get(name, 0)}
+                for name, count in OURS.drops(self.a).items()
+                if count != self.before.get(name, 0) and name != "XfrmOutStateModeError"}
 
-    def pair(self, outer, children, a_stack="espah", b_stack="xfrm", options="", **more):
+    def pair(self, outer, children, a_stack=OURS.name, b_stack="xfrm", options="", **more):
         """A charon at each gateway. children: {name: (nets of a, nets of b, more)}."""
         def side(mine, theirs, flip):
             sections = {name: f"local_ts = {nets[flip]}\nremote_ts = {nets[1 - flip]}\n{nets[2]}"
@@ -229,9 +246,10 @@ class Flow:
             time.sleep(0.002)
 
     def refused(self):
-        """Packets that XFRM has dropped instead of sending them."""
-        return sum(count for name, count in Xfrm.drops(self.here.b).items()
-                   if name.startswith("XfrmOut"))
+        """Packets that XFRM has dropped instead of sending them, for each way."""
+        return {name: sum(count for reason, count in stack.drops(ns).items()
+                          if reason.startswith("XfrmOut"))
+                for name, stack, ns in (("s to t", OURS, self.here.a), ("t to s", Xfrm, self.here.b))}
 
     def __enter__(self):
         self.began = time.monotonic()
@@ -245,14 +263,21 @@ class Flow:
         for thread in self.threads:
             thread.join()
         self.seconds = time.monotonic() - self.began
-        time.sleep(0.5)  # the last packets are in flight
         self.lost, self.twice = {}, {}
         for name, (_, sink) in self.ends.items():
-            got = [int(data[:12]) for data in traffic.drain(sink)]
+            got, quiet_since = [], time.monotonic()
+            while len(got) < self.sent[name] and time.monotonic() < quiet_since + 2:
+                part = traffic.drain(sink)  # the last packets may be in flight
+                if part:
+                    got, quiet_since = got + [int(data[:12]) for data in part], time.monotonic()
+                time.sleep(0.01)
+            time.sleep(0.1)
+            got += [int(data[:12]) for data in traffic.drain(sink)]  # those that came twice
             missing = set(range(self.sent[name])) - set(got)
             self.lost[name] = len(missing)
             if missing:
-                print(f"# {name}: {self.sent[name]} sent, first lost: {sorted(missing)[:10]}")
+                first = [n for n in sorted(missing) if n - 1 not in missing]
+                print(f"# {name}: {self.sent[name]} sent, lost from {first[:10]} on")
             self.twice[name] = len(got) - len(set(got))
         for sock in self.ends["s to t"]:
             sock.close()
@@ -265,10 +290,10 @@ def check_flow(here, flow):
           f"{Xfrm.drops(here.b)}")
     nothing = {name: 0 for name in flow.sent}
     # XFRM drops a packet if another processor deletes its SA meanwhile
-    refused = flow.refused() - flow.refused_before
-    lab.equal(flow.lost["s to t"], 0, "lost from s to t")
-    lab.true(flow.lost["t to s"] <= refused * flow.BURST,
-             f"lost from t to s: {flow.lost['t to s']}, and XFRM dropped {refused} packets")
+    for way, before in flow.refused_before.items():
+        refused = flow.refused()[way] - before
+        lab.true(flow.lost[way] <= refused * flow.BURST,
+                 f"lost from {way}: {flow.lost[way]}, and XFRM dropped {refused} packets")
     lab.equal(flow.twice, nothing, "arrived twice")
     lab.equal(here.in_clear(), 0, "packets in clear")
     lab.equal(here.dropped(), {}, "drops")
@@ -282,6 +307,9 @@ def established(charon):
 @contextlib.contextmanager
 def monitored(here, event):
     """Checks that `espah monitor` printed the event meanwhile, in a separate line, with the time."""
+    if OURS is Xfrm:
+        yield
+        return
     path = f"{RUN}/monitor"
     policy = "out 203.0.113.0/24 203.0.113.0/24"
 
@@ -305,6 +333,29 @@ def monitored(here, event):
         lab.equal(len(file.read().splitlines()), len(told("policy")) + len(told(event)), "lines")
 
 
+NAT = """
+table ip nat
+delete table ip nat
+table ip nat {{
+    chain post {{
+        type nat hook postrouting priority srcnat;
+        oifname "{out}" meta l4proto udp masquerade to :{ports}
+    }}
+}}
+"""
+
+
+def translate(here, out, ports):
+    """Lets m translate packets that leave by a device, and clears its state."""
+    here.m.run("nft", "-f", "-", stdin=NAT.format(out=out, ports=ports))
+    here.m.run("conntrack", "-F", check=False)
+
+
+def no_nat(here):
+    here.m.run("nft", "delete", "table", "ip", "nat", check=False)
+    here.m.run("conntrack", "-F", check=False)
+
+
 # charon probes each path to each peer address that it has a route to, and uses the path of
 # the first answer. So m lets IKE pass on one path only
 ONE_PATH = """
@@ -324,7 +375,7 @@ def roam(here, mover, ns, other, family=4):
     other: the only address of the peer that is reachable.
     """
     carry(here)
-    before = {sa["spi"]: sa for sa in Espah.sas(here.a)}
+    before = {sa["spi"]: sa for sa in here.sas()}
     first = (B if ns is here.b else A)[4]
     second = first.rpartition(".")[0] + ".9"
     gateway = first.rpartition(".")[0] + ".254"
@@ -337,12 +388,12 @@ def roam(here, mover, ns, other, family=4):
             family="ip" if family == 4 else "ip6", to=f"{moved}, {other}"))
         ns.ip(f"addr del {first}/24 dev wan\nroute replace default via {gateway}\n")
         here.m.ip(f"route replace {inner} via {second}\n")
-        lab.wait_for(lambda: {frozenset((sa["src"], sa["dst"])) for sa in Espah.sas(here.a)}
+        lab.wait_for(lambda: {frozenset((sa["src"], sa["dst"])) for sa in here.sas()}
                      == {frozenset((moved, other))}, f"the SAs to move to {moved} and {other}", 60)
         lab.wait_for(lambda: reply(here), "an answer", 60)
         traffic.ping(here.s, S[4], T[4], count=3)
         traffic.ping(here.t, T[4], S[4], count=3)
-        after = {sa["spi"]: sa for sa in Espah.sas(here.a)}
+        after = {sa["spi"]: sa for sa in here.sas()}
         lab.equal(set(after), set(before), "SPIs, before and after")
         for spi, sa in after.items():
             lab.true(sa["seq"] > before[spi]["seq"] > 0, "a sequence number that began anew")

@@ -10,7 +10,7 @@ import re
 import lab
 import module
 from charon import RUN, Charon, connection
-from ipsec import Espah
+from ipsec import OURS, Espah
 from sites import A, B, GCM, LONG, NET_A, NET_B, T, Lab, carry, net, reply, sides
 
 
@@ -38,16 +38,16 @@ def killed():
     for _ in range(20):
         here.s.run("ping", "-n", "-c", "1", "-W", "0.05", T[4], check=False)
     lab.equal(here.in_clear(), 0, "packets in clear while charon was away")
-    stale = {sa["spi"] for sa in Espah.sas(here.a)}
+    stale = {sa["spi"] for sa in here.sas()}
     lab.equal(len(stale), 3, "SAs while charon was away")
     a.start()
-    lab.wait_for(lambda: len(Espah.sas(here.a)) == 1 and
-                 len(Espah.json(here.a, "policy", "list")) == 1,
+    lab.wait_for(lambda: len(here.sas()) == 1 and
+                 len(here.policies()) == 1,
                  "charon to clear its own SAs and policies, and no others")
     a.swanctl("--load-all", "--noprompt")
     lab.wait_for(lambda: reply(here), "an answer", 60)
-    lab.equal(len(Espah.sas(here.a)), 3, "SAs after the restart")
-    lab.equal(stale & {sa["spi"] for sa in Espah.sas(here.a)}, {"0x00004242"},
+    lab.equal(len(here.sas()), 3, "SAs after the restart")
+    lab.equal(stale & {sa["spi"] for sa in here.sas()}, {"0x00004242"},
               "SAs from before the crash")
 
 
@@ -55,7 +55,7 @@ def killed():
 
 def refused(here, why, **options):
     """Checks that charon starts, and does not silently use XFRM."""
-    a = Charon(here.a, "espah", **options)
+    a = Charon(here.a, OURS.name, **options)
     a.wait_log(f"kernel-espah: {why}")
     Charon(here.b, "xfrm", sides(LONG, LONG)[1])
     a.load(sides(LONG, LONG)[0])
@@ -84,7 +84,7 @@ def lacking():
                "interface = wan\nif_id_out = 5":
                "policies with both an if_id and an interface are not supported"}
     Charon(here.b, "xfrm", sides(LONG, LONG)[1])
-    a = Charon(here.a, "espah", connection(A[4], B[4], {
+    a = Charon(here.a, OURS.name, connection(A[4], B[4], {
         f"n{number}": f"local_ts = {NET_A[4]}\nremote_ts = {NET_B[4]}\n{GCM}{LONG}{option}\n"
         for number, option in enumerate(options)}))
     for number, (option, why) in enumerate(options.items()):
@@ -114,7 +114,7 @@ def privilege():
     here = Lab.clean()
     path = f"{RUN}/a.log"
     try:
-        Charon(here.a, "espah", program="setpriv --bounding-set -net_admin --inh-caps -net_admin "
+        Charon(here.a, OURS.name, program="setpriv --bounding-set -net_admin --inh-caps -net_admin "
                "/usr/sbin/charon-systemd", start_timeout=10)
     except lab.Failed:
         pass  # kernel-netlink needs it too, for addresses, so charon exits

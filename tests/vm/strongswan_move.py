@@ -7,34 +7,8 @@ See sites.py for the topology; a is over espah, b over XFRM.
 import lab
 import traffic
 from charon import Charon
-from ipsec import Espah
-from sites import A, B, LONG, S, T, Lab, carry, monitored, roam, sides
-
-
-# --- NAT and moving -------------------------------------------------------------------------
-
-NAT = """
-table ip nat
-delete table ip nat
-table ip nat {{
-    chain post {{
-        type nat hook postrouting priority srcnat;
-        oifname "{out}" meta l4proto udp masquerade to :{ports}
-    }}
-}}
-"""
-
-
-def translate(here, out, ports):
-    """Lets m translate packets that leave by a device, and clears its state."""
-    with here.m:
-        lab.run("nft", "-f", "-", stdin=NAT.format(out=out, ports=ports))
-        lab.run("conntrack", "-F", check=False)
-
-
-def no_nat(here):
-    here.m.run("nft", "delete", "table", "ip", "nat", check=False)
-    here.m.run("conntrack", "-F", check=False)
+from ipsec import OURS
+from sites import A, B, LONG, S, T, Lab, carry, monitored, no_nat, roam, sides, translate
 
 
 @lab.test("NAT traversal: espah's end behind a NAT, ESP in UDP both ways")
@@ -44,10 +18,10 @@ def behind():
         translate(here, "east", "20000-20099")
         Charon(here.b, "xfrm", sides(LONG, LONG)[1].replace(f"remote_addrs = {A[4]}",
                                                             "remote_addrs = %any"))
-        a = Charon(here.a, "espah", sides(LONG, LONG)[0])
+        a = Charon(here.a, OURS.name, sides(LONG, LONG)[0])
         a.initiate()
         lab.equal({sa["encap"]["sport" if sa["dir"] == "out" else "dport"]
-                   for sa in Espah.sas(here.a)}, {4500}, "espah's own UDP port")
+                   for sa in here.sas()}, {4500}, "espah's own UDP port")
         carry(here)
     finally:
         no_nat(here)
@@ -58,21 +32,21 @@ def mapping():
     here = Lab.clean()
     try:
         translate(here, "west", "20000-20099")
-        a = Charon(here.a, "espah", sides(LONG, LONG)[0].replace(f"remote_addrs = {B[4]}",
+        a = Charon(here.a, OURS.name, sides(LONG, LONG)[0].replace(f"remote_addrs = {B[4]}",
                                                                  "remote_addrs = %any"))
         b = Charon(here.b, "xfrm", sides(LONG, LONG)[1])
         b.initiate()
         carry(here)
-        spis = {sa["spi"] for sa in Espah.sas(here.a)}
+        spis = {sa["spi"] for sa in here.sas()}
         translate(here, "west", "30000-30099")
 
         def moved():
             here.t.run("ping", "-n", "-c", "1", "-W", "1", S[4], check=False)
-            return all(30000 <= port <= 30099 for sa in Espah.sas(here.a)
+            return all(30000 <= port <= 30099 for sa in here.sas()
                        for port in (sa["encap"]["dport" if sa["dir"] == "out" else "sport"],))
         with monitored(here, "mapping"):
             lab.wait_for(moved, "the SAs to have the new port", 60)
-        lab.equal({sa["spi"] for sa in Espah.sas(here.a)}, spis, "SPIs, before and after")
+        lab.equal({sa["spi"] for sa in here.sas()}, spis, "SPIs, before and after")
         lab.true("changed to" in a.log(), "no mapping in charon's log")
         traffic.ping(here.s, S[4], T[4], count=3)
         traffic.ping(here.t, T[4], S[4], count=3)
@@ -88,7 +62,7 @@ for family_, what in (4, "another address"), (6, "IPv6 alone"):
         here = Lab.clean()
         conf = sides(LONG, LONG)
         Charon(here.b, "xfrm", conf[1].replace(f"remote_addrs = {A[4]}", "remote_addrs = %any"))
-        a = Charon(here.a, "espah", conf[0].replace(f"local_addrs = {A[4]}",
+        a = Charon(here.a, OURS.name, conf[0].replace(f"local_addrs = {A[4]}",
                                                     "local_addrs = %any"))
         a.initiate()
         roam(here, a, here.a, B[family], family)
@@ -98,7 +72,7 @@ for family_, what in (4, "another address"), (6, "IPv6 alone"):
 def followed():
     here = Lab.clean()
     conf = sides(LONG, LONG)
-    Charon(here.a, "espah", conf[0].replace(f"remote_addrs = {B[4]}", "remote_addrs = %any"))
+    Charon(here.a, OURS.name, conf[0].replace(f"remote_addrs = {B[4]}", "remote_addrs = %any"))
     b = Charon(here.b, "xfrm", conf[1].replace(f"local_addrs = {B[4]}", "local_addrs = %any"))
     b.initiate()
     roam(here, b, here.b, A[4])

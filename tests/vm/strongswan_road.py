@@ -9,7 +9,7 @@ import os
 import lab
 import traffic
 from charon import Charon
-from ipsec import Espah
+from ipsec import OURS, Espah
 from sites import A, B, GCM, LONG, NET_A, NET_B, S, T, Lab
 
 VIRTUAL = "10.9.0.1"
@@ -84,11 +84,9 @@ def start(ns, stack, conf):
     charon = Charon(ns, stack)
     for folder, files in (("x509", {f"{ns}.pem"}), ("x509ca", {"ca.pem"}),
                           ("private", {f"{ns}.key"})):
-        os.makedirs(f"{charon.folder}/{folder}")
         for name in files:
-            with open(f"{KEYS}/{name}") as source, \
-                    open(f"{charon.folder}/{folder}/{name}", "w") as file:
-                file.write(source.read())
+            with open(f"{KEYS}/{name}") as source:
+                charon.write(f"{folder}/{name}", source.read())
     charon.load(conf)
     return charon
 
@@ -102,23 +100,23 @@ for gateway_ in "espah", "XFRM":
         if gateway == "espah":
             inside, host, net = here.s, S[4], NET_A[4]
             (ns, stack, address), (client_ns, client_stack, client_address) = \
-                (here.a, "espah", A[4]), (here.b, "xfrm", B[4])
+                (here.a, OURS.name, A[4]), (here.b, "xfrm", B[4])
         else:
             inside, host, net = here.t, T[4], NET_B[4]
             (ns, stack, address), (client_ns, client_stack, client_address) = \
-                (here.b, "xfrm", B[4]), (here.a, "espah", A[4])
+                (here.b, "xfrm", B[4]), (here.a, OURS.name, A[4])
         start(ns, stack, GATEWAY.format(
             address=address, local=LOCAL.format(name=ns), net=net, text=TEXT))
         client = start(client_ns, client_stack, CLIENT.format(
             address=client_address, peer_address=address, local=LOCAL.format(name=client_ns),
             peer=ns, net=net, text=TEXT))
         client.initiate()
-        lab.equal([sa["label"] for sa in Espah.sas(here.a)], ["charon b.example.org"] * 2,
-                  "labels of the SAs")
+        if OURS is Espah:  # by the plugin
+            lab.equal([sa["label"] for sa in here.sas()], ["charon b.example.org"] * 2,
+                      "labels of the SAs")
         traffic.ping(client_ns, VIRTUAL, host, count=3)
         traffic.ping(inside, host, VIRTUAL, count=3)
-        with client_ns:  # with the source address of the route
-            lab.run("ping", "-n", "-c", "1", "-W", "10", host)
+        client_ns.run("ping", "-n", "-c", "1", "-W", "10", host)  # from the source address of the route
         with traffic.Transfer(inside, host, client_ns, VIRTUAL, 7000) as transfer:
             transfer.move(bytes(100000))
         lab.equal(here.in_clear(), 0, "packets in clear")

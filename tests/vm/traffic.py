@@ -9,6 +9,7 @@ import threading
 import time
 
 import lab
+import peer
 
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86dd
 SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
@@ -25,8 +26,7 @@ def family_of(address):
 
 def udp(ns, address, port=0):
     """A datagram socket of a namespace, bound."""
-    with ns:
-        sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock = ns.socket(family_of(address), socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     sock.bind((address, port))
     sock.settimeout(lab.TIMEOUT)
@@ -79,6 +79,7 @@ class Closing:
 
 # --- ICMP echo ----------------------------------------------------------------------------
 
+@peer.there
 def ping(ns, source, target, size=56, count=1):
     """Echo requests, one after the other; each must be answered with equal data."""
     six = ":" in target
@@ -106,14 +107,12 @@ class Transfer(Closing):
     """A TCP connection whose bytes are hashed at both ends."""
 
     def __init__(self, client_ns, client, server_ns, server, port):
-        with server_ns:
-            listener = socket.socket(family_of(server))
+        listener = server_ns.socket(family_of(server))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((server, port))
         listener.listen()
         listener.settimeout(lab.TIMEOUT)
-        with client_ns:
-            self.client = socket.socket(family_of(client))
+        self.client = client_ns.socket(family_of(client))
         self.client.settimeout(lab.TIMEOUT)
         self.client.bind((client, 0))
         try:
