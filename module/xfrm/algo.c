@@ -97,7 +97,8 @@ static const struct espah_algo *find_suite(u8 proto, const char *aead, u32 enc_l
 	for (i = 0; i < espah_algo_count; i++) {
 		const struct espah_algo *algo = &espah_algos[i];
 
-		if (algo->proto != proto || espah_algo_own_nonce(algo) != (proto == IPPROTO_AH) ||
+		/* XFRM has no implicit IVs (RFC 8750) */
+		if (algo->proto != proto || algo->iv == ESPAH_IV_IMPLICIT ||
 		    algo->enc_key_len + algo->salt_len != enc_len || strcmp(algo->aead, aead))
 			continue;
 		if (algo->icv_len * 8 == icv)
@@ -107,29 +108,28 @@ static const struct espah_algo *find_suite(u8 proto, const char *aead, u32 enc_l
 	return found;
 }
 
-static const struct espah_algo *read_combined(struct nlx_request *rq, u8 *key)
+static int read_combined(struct nlx_request *rq, u8 *key, const struct espah_algo **algo)
 {
-	const struct espah_algo *algo;
 	struct given aead;
 	unsigned int i;
 	int err = get(rq, XFRMA_ALG_AEAD, &aead);
 
 	if (err)
-		return ERR_PTR(err);
+		return err;
 	for (i = 0; i < espah_algo_count; i++)
 		if (espah_algos[i].proto == IPPROTO_ESP && !espah_algo_own_nonce(&espah_algos[i]) &&
 		    !espah_algos[i].auth_key_len && !strcmp(espah_algos[i].aead, aead.name) &&
 		    espah_algos[i].icv_len * 8 == aead.icv)
 			break;
 	if (i == espah_algo_count)
-		return ERR_PTR(NLX_FAIL(rq, -ENOSYS,
-					"espah has no AEAD algorithm of this name and ICV: it has rfc4106(gcm(aes)) and rfc4309(ccm(aes)) with 64, 96 and 128 bits, rfc4543(gcm(aes)) and rfc7539esp(chacha20,poly1305) with 128"));
-	algo = find_suite(IPPROTO_ESP, aead.name, aead.key_len, aead.icv);
-	if (!algo)
-		return ERR_PTR(NLX_FAIL(rq, -EINVAL,
-					"the AEAD algorithm takes no key of this length, which includes the salt"));
+		return NLX_FAIL(rq, -ENOSYS,
+				"espah has no AEAD algorithm of this name and ICV: it has rfc4106(gcm(aes)) and rfc4309(ccm(aes)) with 64, 96 and 128 bits, rfc4543(gcm(aes)) and rfc7539esp(chacha20,poly1305) with 128");
+	*algo = find_suite(IPPROTO_ESP, aead.name, aead.key_len, aead.icv);
+	if (!*algo)
+		return NLX_FAIL(rq, -EINVAL,
+				"the AEAD algorithm takes no key of this length, which includes the salt");
 	memcpy(key, aead.key, aead.key_len);
-	return algo;
+	return 0;
 }
 
 static int check_icv(struct nlx_request *rq, const struct part *mac, struct given *auth)
@@ -171,11 +171,11 @@ static const struct espah_algo *vary(const struct espah_algo *base, const struct
 	return &nlx->algo;
 }
 
-static const struct espah_algo *read_pair(struct nlx_request *rq, u8 proto, struct nlx_sa *nlx,
-					  u8 *key)
+static int read_pair(struct nlx_request *rq, u8 proto, struct nlx_sa *nlx, u8 *key,
+		     const struct espah_algo **algo)
 {
 	int type = rq->attrs[XFRMA_ALG_AUTH_TRUNC] ? XFRMA_ALG_AUTH_TRUNC : XFRMA_ALG_AUTH;
-	const struct part *mac, *cipher = &ciphers[2];
+	const struct part *mac, *cipher = find_part(ciphers, ARRAY_SIZE(ciphers), "cipher_null");
 	struct given auth, crypt = { .key_len = 0 };
 	const struct espah_algo *base;
 	char aead[64];
@@ -184,42 +184,43 @@ static const struct espah_algo *read_pair(struct nlx_request *rq, u8 proto, stru
 	if (!err && proto == IPPROTO_ESP)
 		err = get(rq, XFRMA_ALG_CRYPT, &crypt);
 	if (err)
-		return ERR_PTR(err);
+		return err;
 	mac = find_part(macs, ARRAY_SIZE(macs), auth.name);
 	if (!mac && !strcmp(auth.name, "digest_null"))
-		return ERR_PTR(NLX_FAIL(rq, -EOPNOTSUPP,
-					"espah has no SAs without integrity (RFC 8221 section 6)"));
+		return NLX_FAIL(rq, -EOPNOTSUPP,
+				"espah has no SAs without integrity (RFC 8221 section 6)");
 	if (!mac)
-		return ERR_PTR(NLX_FAIL(rq, -ENOSYS,
-					"espah has no integrity algorithm of this name: it has hmac(sha1), hmac(sha256), hmac(sha384), hmac(sha512), xcbc(aes) and cmac(aes)"));
+		return NLX_FAIL(rq, -ENOSYS,
+				"espah has no integrity algorithm of this name: it has hmac(sha1), hmac(sha256), hmac(sha384), hmac(sha512), xcbc(aes) and cmac(aes)");
 	if (proto == IPPROTO_ESP)
 		cipher = find_part(ciphers, ARRAY_SIZE(ciphers), crypt.name);
 	if (!cipher)
-		return ERR_PTR(NLX_FAIL(rq, -ENOSYS,
-					"espah has no cipher of this name: it has cbc(aes), rfc3686(ctr(aes)) and ecb(cipher_null)"));
+		return NLX_FAIL(rq, -ENOSYS,
+				"espah has no cipher of this name: it has cbc(aes), rfc3686(ctr(aes)) and ecb(cipher_null)");
 	err = check_icv(rq, mac, &auth);
 	if (err)
-		return ERR_PTR(err);
+		return err;
 	snprintf(aead, sizeof(aead), "authenc(%s,%s)", mac->name, cipher->name);
 	base = find_suite(proto, aead, crypt.key_len, auth.icv);
 	if (!base)
-		return ERR_PTR(NLX_FAIL(rq, -EINVAL, "the cipher takes no key of this length"));
+		return NLX_FAIL(rq, -EINVAL, "the cipher takes no key of this length");
 	memcpy(key, crypt.key, crypt.key_len);
 	memcpy(key + crypt.key_len, auth.key, auth.key_len);
-	return vary(base, &auth, nlx);
+	*algo = vary(base, &auth, nlx);
+	return 0;
 }
 
-const struct espah_algo *nlx_read_algo(struct nlx_request *rq, u8 proto, struct nlx_sa *nlx,
-				       u8 *key)
+int nlx_read_algo(struct nlx_request *rq, u8 proto, struct nlx_sa *nlx, u8 *key,
+		  const struct espah_algo **algo)
 {
 	if (rq->attrs[XFRMA_ALG_AEAD])
-		return read_combined(rq, key);
+		return read_combined(rq, key, algo);
 	if (!rq->attrs[XFRMA_ALG_CRYPT] && proto == IPPROTO_ESP)
-		return ERR_PTR(NLX_FAIL(rq, -EINVAL, "ESP needs a cipher, or an AEAD algorithm"));
+		return NLX_FAIL(rq, -EINVAL, "ESP needs a cipher, or an AEAD algorithm");
 	if (!rq->attrs[XFRMA_ALG_AUTH_TRUNC] && !rq->attrs[XFRMA_ALG_AUTH])
-		return ERR_PTR(NLX_FAIL(rq, -EOPNOTSUPP,
-					"espah has no ESP without integrity (RFC 8221 section 4): add auth-trunc, or use an AEAD algorithm"));
-	return read_pair(rq, proto, nlx, key);
+		return NLX_FAIL(rq, -EOPNOTSUPP,
+				"espah has no ESP without integrity (RFC 8221 section 4): add auth-trunc, or use an AEAD algorithm");
+	return read_pair(rq, proto, nlx, key, algo);
 }
 
 void nlx_forget_keys(const struct nlx_request *rq)

@@ -198,7 +198,7 @@ static int update(struct nlx_request *rq, struct espah_sa *sa, const struct espa
 }
 
 /* Changes an SA that has keys, in each of its directions. */
-static int change(struct nlx_request *rq, struct espah_sa *sa, const struct pair *pair)
+static int change_sa(struct nlx_request *rq, struct espah_sa *sa, const struct pair *pair)
 {
 	const struct espah_sa *from = pair->sa[ESPAH_DIR_IN] ?: pair->sa[ESPAH_DIR_OUT];
 	struct espah_sa *partner = nlx_partner(sa);
@@ -230,7 +230,7 @@ static int update_found(struct nlx_request *rq, struct espah_sa *sa, const struc
 		if (!dir || dir == nlx_sa(sa)->dir)
 			return give_keys(rq, sa, pair);
 	} else if (sa && dir == nlx_sa(sa)->dir) {
-		err = change(rq, sa, pair);
+		err = change_sa(rq, sa, pair);
 	}
 	drop_pair(pair);
 	return err;
@@ -276,13 +276,12 @@ int nlx_sa_del(struct nlx_request *rq)
 
 	mutex_lock(&rq->en->lock);
 	sa = get_sa(rq, nlmsg_data(rq->nlh));
-	if (IS_ERR(sa)) {
+	if (IS_ERR(sa))
 		err = PTR_ERR(sa);
-	} else if (!sa->foreign) {
+	else if (!sa->foreign)
 		err = NLX_FAIL(rq, -EPERM, NOT_OURS);
-	} else {
+	else
 		del_sa(sa, true);
-	}
 	mutex_unlock(&rq->en->lock);
 	return err;
 }
@@ -536,15 +535,14 @@ int nlx_sa_expire(struct nlx_request *rq)
 
 	mutex_lock(&rq->en->lock);
 	sa = find(rq, &expire->state);
-	if (!sa) {
+	if (!sa)
 		err = -ENOENT;
-	} else if (!sa->foreign) {
+	else if (!sa->foreign)
 		err = NLX_FAIL(rq, -EPERM, NOT_OURS);
-	} else if (sa->state == ESPAH_SA_STATE_LARVAL) {
+	else if (sa->state == ESPAH_SA_STATE_LARVAL)
 		err = NLX_FAIL(rq, -EINVAL, "the SA has no keys yet");
-	} else {
+	else
 		expire_now(sa, expire->hard);
-	}
 	mutex_unlock(&rq->en->lock);
 	return err;
 }

@@ -41,11 +41,12 @@ bool nlx_is_second(const struct espah_sa *sa);
  * @proto: IPPROTO_ESP or IPPROTO_AH
  * @nlx: gets a suite that is not in espah_algos
  * @key: gets the key in the order of ESPAH_SA_KEY, NLX_KEY_MAX bytes
+ * @algo: set to the suite
  *
- * Return: the suite, or ERR_PTR().
+ * Return: 0 or -errno.
  */
-const struct espah_algo *nlx_read_algo(struct nlx_request *rq, u8 proto, struct nlx_sa *nlx,
-				       u8 *key);
+int nlx_read_algo(struct nlx_request *rq, u8 proto, struct nlx_sa *nlx, u8 *key,
+		  const struct espah_algo **algo);
 
 /* zeroes the keys in a request, whose memory netlink frees as it is, or sends back */
 void nlx_forget_keys(const struct nlx_request *rq);
@@ -78,7 +79,7 @@ void nlx_read_limits(const struct xfrm_lifetime_cfg *lft, struct espah_limits *l
  * @partner: nlx_partner(@sa)
  * @cur: the figures
  *
- * Limits count from them.
+ * Limits count from them. Context: espah_net.lock.
  */
 void nlx_carry(struct espah_sa *sa, const struct espah_sa *partner,
 	       const struct xfrm_lifetime_cur *cur);

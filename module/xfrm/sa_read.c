@@ -439,8 +439,8 @@ static int read_keys(struct nlx_request *rq, const struct xfrm_usersa_info *info
 
 	if (!key)
 		return NLX_FAIL(rq, -ENOMEM, "out of memory for the SA");
-	algo = nlx_read_algo(rq, info->id.proto, nlx_sa(sa), key);
-	err = IS_ERR(algo) ? PTR_ERR(algo) : check_align(rq, info, algo->icv_len);
+	err = nlx_read_algo(rq, info->id.proto, nlx_sa(sa), key, &algo) ?:
+	      check_align(rq, info, algo->icv_len);
 	if (!err) {
 		nlx_read_replay(rq, info, sa->id.dir, nlx_sa(sa), &seq, &window);
 		err = espah_sa_key(sa, algo, key, window, seq, rq->extack);
@@ -462,12 +462,16 @@ static int read_life(struct nlx_request *rq, const struct xfrm_lifetime_cfg *lft
 
 	nlx_read_limits(lft, &change.limits);
 	change.limited = memchr_inv(&change.limits, 0, sizeof(change.limits));
+	if (!change.limited && !cur)
+		return 0;
 	err = espah_sa_change_prepare(sa, &change, rq->extack);
 	if (err)
 		return err;
+	mutex_lock(&sa->en->lock);
 	espah_sa_change(sa, &change);
 	if (cur)
 		nlx_carry(sa, NULL, nla_data(cur));
+	mutex_unlock(&sa->en->lock);
 	return 0;
 }
 
