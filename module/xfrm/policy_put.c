@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Messages about policies, and acquires. */
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>
 #include "nlx.h"
 
 /* --- what a policy is --- */
