@@ -213,8 +213,8 @@ static inline struct nlx_net *nlx_net(const struct espah_net *en)
 /* sends @skb to the sender of a request, and frees it */
 int nlx_reply(struct nlx_request *rq, struct sk_buff *skb);
 /*
- * whether somebody listens to a group, enum xfrm_nlgroups; Context: espah_net.lock, an RCU reader or a
- * request, in which nlx_tell() follows
+ * whether somebody listens to a group, enum xfrm_nlgroups; Context: espah_net.lock, an RCU reader
+ * or a request, in which nlx_tell() follows
  */
 bool nlx_listens(const struct espah_net *en, unsigned int group);
 /* sends @skb to a group that has listeners, and frees it */

@@ -113,8 +113,8 @@ static struct espah_policy *named(struct nlx_request *rq, const struct xfrm_sele
 }
 
 /*
- * Takes one of the two faces of a policy away, and makes the policy anew if what that face asked for
- * may be in force. Context: espah_net.lock.
+ * Takes one of the two faces of a policy away, and makes the policy anew if what that face asked
+ * for may be in force. Context: espah_net.lock.
  */
 static int delete_face(struct nlx_request *rq, struct espah_policy **pol, unsigned int which)
 {

@@ -70,7 +70,7 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 	}
 	err = read_ports(rq, from->sport, from->sport_mask, &sel->sport_min, &sel->sport_max) ?:
 	      read_ports(rq, from->dport, from->dport_mask, &sel->dport_min, &sel->dport_max);
-	/* such a policy would match no packet, so that what it means to protect would pass in clear */
+	/* such a policy would match no packet: what it is to protect would pass in clear */
 	if (!err && sel->proto && espah_selector_has_ports(sel) &&
 	    espah_proto_fields(sel->proto) == ESPAH_FIELDS_NONE)
 		err = NLX_FAIL(rq, -EOPNOTSUPP,

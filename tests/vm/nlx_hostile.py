@@ -266,11 +266,11 @@ def dying():
 
     def child():
         links = []
-        for _ in range(10):
+        for number in range(30):
             raw.unshare(raw.CLONE_NEWNET)
             links.append(nlx.Link())  # keeps the namespace, so that all go at once
-            for i in range(60):
-                lft = (nlx.INF,) * 4 + (0, 1 + i % 20, 0, 0)
+            for i in range(12):
+                lft = (nlx.INF,) * 4 + (0, 1 + i + (30 - number) // 3, 0, 0)
                 links[-1].ask(nlx.NEWSA, nlx.sa(0x1000 + i, lft=lft), [nlx.gcm()])
     for _ in range(3):
         raw.in_child(child)

@@ -157,12 +157,6 @@ def box():
     return ns
 
 
-def listening():
-    """Whether a program listens to events; in the namespace."""
-    with open("/proc/net/netlink", encoding="ascii") as file:
-        return any(line.split()[1] == "6" and int(line.split()[3], 16) for line in file.readlines()[1:])
-
-
 def story(commands):
     """What one sees of the commands in a namespace of its own."""
     ns = box()
@@ -170,7 +164,7 @@ def story(commands):
     with ns:
         monitor = subprocess.Popen(["stdbuf", "-oL", "ip", "xfrm", "monitor", "SA", "expire"],
                                    stdout=subprocess.PIPE, text=True)
-        lab.wait_for(listening, "the monitor")
+        lab.wait_for(stacks.listening, "the monitor")
     for command in commands:
         status, out, err = ip(ns, command.lstrip("!"))
         lab.true(command.startswith("!") or not status, f"{command}: {err}")
@@ -218,7 +212,7 @@ def traffic():
     with a:
         monitor = subprocess.Popen(["stdbuf", "-oL", "ip", "xfrm", "monitor", "SA", "expire"],
                                    stdout=subprocess.PIPE, text=True)
-        lab.wait_for(listening, "the monitor")
+        lab.wait_for(stacks.listening, "the monitor")
     a.run("ping", "-c", "5", "-i", "0.2", "-W", "2", "10.9.0.2")
     seen = [("state", ip(a, "state")[1]), ("state of the peer", ip(b, "state")[1])]
     seen.append(("packets", re.findall(r"\), (\d+)\(packets\)", ip(a, "-s state")[1])))
