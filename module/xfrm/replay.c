@@ -266,7 +266,7 @@ int nlx_put_replay(struct sk_buff *skb, struct espah_sa *sa)
 	bmp_len = nlx ? nlx->bmp_len : DIV_ROUND_UP(n.window, 32);
 	attr = old ? nla_reserve(skb, XFRMA_REPLAY_VAL, sizeof(struct xfrm_replay_state)) :
 		     nla_reserve(skb, XFRMA_REPLAY_ESN_VAL,
-				 struct_size_t(struct xfrm_replay_state_esn, bmp, bmp_len));
+				 struct_size((struct xfrm_replay_state_esn *)NULL, bmp, bmp_len));
 	if (attr && old)
 		fill_old(nla_data(attr), &n, nlx ? nlx->bitmap : 0);
 	else if (attr)

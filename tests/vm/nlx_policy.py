@@ -104,7 +104,7 @@ def story(commands):
     with ns:
         monitor = subprocess.Popen(["stdbuf", "-oL", "ip", "xfrm", "monitor", "policy"],
                                    stdout=subprocess.PIPE, text=True)
-    time.sleep(0.3)
+        lab.wait_for(stacks.listening, "the monitor")
     for command in commands:
         status, out, err = ip(ns, command.lstrip("!"))
         lab.true(command.startswith("!") or not status, f"{command}: {err}")
@@ -167,7 +167,7 @@ def stays():
         ip(ns, undo)
     with ns:
         monitor = subprocess.Popen(["ip", "xfrm", "monitor"], stdout=subprocess.DEVNULL)
-    time.sleep(0.3)
+        lab.wait_for(stacks.listening, "the monitor")
     lab.true(not removed(), "it went in spite of a socket")
     monitor.kill()
     monitor.wait()

@@ -47,3 +47,9 @@ def espah():
         if need not in ("", "espah"):
             lab.run("modprobe", need)
     lab.run("insmod", ko)
+
+
+def listening():
+    """Whether a program listens to events of NETLINK_XFRM; in the namespace."""
+    with open("/proc/net/netlink", encoding="ascii") as file:
+        return any(line.split()[1] == "6" and int(line.split()[3], 16) for line in file.readlines()[1:])
