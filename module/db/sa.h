@@ -74,8 +74,8 @@ static inline bool espah_proto_is_ipsec(u8 proto)
  * @dir: enum espah_dir
  * @vrf: as in struct espah_sa_id
  * @if_id: the link of the SAs and policies, or 0
- * @wild: a second slot of the SAs that have a struct espah_foreign, whatever their request id: @reqid
- *	is 0
+ * @wild: a second slot of the SAs that have a struct espah_foreign, whatever their request id:
+ *	@reqid is 0
  */
 struct espah_slot_id {
 	union espah_addr src;

@@ -35,8 +35,8 @@ static inline void espah_selectors_free(struct espah_selectors *set)
  * struct espah_template - the SA that a protect policy requires
  * @id: id of the slot. All-zero addresses stand for the packet's own addresses in transport mode,
  *	and for any addresses in inbound tunnels.
- * @spi: SPI of the SA: outbound, the one to use while it is there; inbound, no other is admitted; 0:
- *	any
+ * @spi: SPI of the SA: outbound, the one to use while it is there; inbound, no other is admitted;
+ *	0: any
  * @slot: the slot; NULL if its addresses depend on the packet
  * @barred: @slot is NULL, and no SA matches; see ESPAH_POLICY_PFP
  */
@@ -178,7 +178,7 @@ struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority);
 
-/* one with a single selector, whatever its priority; @foreign: came by another interface; or NULL */
+/* one with a single selector, of any priority; @foreign: came by another interface; or NULL */
 struct espah_policy *espah_spd_find_selector(struct espah_spd *spd, u8 dir,
 					     const struct espah_selector *sel, bool foreign);
 

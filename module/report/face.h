@@ -14,8 +14,8 @@
  * @acquire: a packet met a protect policy without an SA
  * @mapping: the peer of an inbound SA has another address or port
  *
- * Context: process, espah_net.lock; @acquire and @mapping: RCU reader, and at most once a second for
- * each policy or SA. No function is called for what is removed by a flush.
+ * Context: process, espah_net.lock; @acquire and @mapping: RCU reader, and at most once a second
+ * for each policy or SA. No function is called for what is removed by a flush.
  */
 struct espah_face {
 	void (*sa)(struct espah_sa *sa, u8 cmd);

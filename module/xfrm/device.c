@@ -28,7 +28,8 @@ static int translate(struct nlattr *data[], struct nlattr *own[], struct netlink
 	if (!data)
 		return 0;
 	if (data[NLX_LINK_COLLECT_METADATA]) {
-		NL_SET_ERR_MSG(extack, "espah's devices have one if_id each: external is not supported");
+		NL_SET_ERR_MSG(extack,
+			       "espah's devices have one if_id each: external is not supported");
 		return -EOPNOTSUPP;
 	}
 	own[ESPAH_LINK_IF_ID] = data[IFLA_XFRM_IF_ID];

@@ -113,6 +113,7 @@ static int receive(struct sk_buff *skb, struct nlmsghdr *nlh, struct netlink_ext
 	unsigned int type = nlh->nlmsg_type - XFRM_MSG_BASE;
 	struct nlx_request rq = { .skb = skb, .nlh = nlh, .en = en, .extack = extack };
 	const struct handler *on;
+	bool more;
 	int err;
 
 	if (in_compat_syscall())
@@ -140,8 +141,9 @@ static int receive(struct sk_buff *skb, struct nlmsghdr *nlh, struct netlink_ext
 		err = on->run(&rq);
 	kfree(rq.attrs);
 	/* ends offloaded connections that the request made stale, before it is answered */
-	espah_flowtable_settle(en, !(nlh->nlmsg_flags & NLM_F_ACK) &&
-				   skb->len >= NLMSG_ALIGN(nlh->nlmsg_len) + NLMSG_HDRLEN);
+	more = !(nlh->nlmsg_flags & NLM_F_ACK) &&
+	       skb->len >= NLMSG_ALIGN(nlh->nlmsg_len) + NLMSG_HDRLEN;
+	espah_flowtable_settle(en, more);
 	return err;
 }
 

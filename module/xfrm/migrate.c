@@ -11,11 +11,11 @@
 static bool concerns(const struct xfrm_user_migrate *m, const struct espah_sa *sa)
 {
 	const struct espah_path *path = espah_sa_path(sa);
+	u8 mode = m->mode == XFRM_MODE_TUNNEL ? ESPAH_MODE_TUNNEL : ESPAH_MODE_TRANSPORT;
 	union espah_addr src, dst;
 
 	if (!sa->foreign || sa->id.proto != m->proto || path->family != m->old_family ||
-	    (sa->mode == ESPAH_MODE_TUNNEL) != (m->mode == XFRM_MODE_TUNNEL) ||
-	    (m->reqid && sa->slot->id.reqid != m->reqid))
+	    sa->mode != mode || (m->reqid && sa->slot->id.reqid != m->reqid))
 		return false;
 	nlx_addr_in(&src, &m->old_saddr, m->old_family);
 	nlx_addr_in(&dst, &m->old_daddr, m->old_family);
@@ -138,6 +138,8 @@ static int check(struct nlx_request *rq, const struct xfrm_user_migrate *m, unsi
 	for (i = 0; i < n; i++) {
 		if (encap(rq) && m[i].proto != IPPROTO_ESP)
 			return NLX_FAIL(rq, -EINVAL, "AH cannot go in UDP");
+		if (m[i].mode != XFRM_MODE_TRANSPORT && m[i].mode != XFRM_MODE_TUNNEL)
+			return NLX_FAIL(rq, -EINVAL, "espah's modes are transport and tunnel");
 		if ((m[i].old_family != AF_INET && m[i].old_family != AF_INET6) ||
 		    (m[i].new_family != AF_INET && m[i].new_family != AF_INET6) ||
 		    (m[i].mode == XFRM_MODE_TRANSPORT && m[i].old_family != m[i].new_family))

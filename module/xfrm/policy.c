@@ -69,7 +69,8 @@ int nlx_policy_new(struct nlx_request *rq)
 	mutex_lock(&rq->en->lock);
 	old = espah_spd_find_selector(&rq->en->spd, pol->dir, &sel, true);
 	if (old && nlx_policy(old)->face[which].set && !update) {
-		err = NLX_FAIL(rq, -EEXIST, "a policy with this direction, selector, mark and if_id exists");
+		err = NLX_FAIL(rq, -EEXIST,
+			       "a policy with this direction, selector, mark and if_id exists");
 	} else {
 		if (old && pol->dir == ESPAH_DIR_IN)
 			given->face[!which] = nlx_policy(old)->face[!which];
@@ -267,7 +268,8 @@ static void tell_flush(struct nlx_request *rq)
 	skb = nlmsg_new(nla_total_size(sizeof(type)), GFP_KERNEL);
 	if (!skb)
 		return;
-	nlh = nlmsg_put(skb, NETLINK_CB(rq->skb).portid, rq->nlh->nlmsg_seq, XFRM_MSG_FLUSHPOLICY, 0, 0);
+	nlh = nlmsg_put(skb, NETLINK_CB(rq->skb).portid, rq->nlh->nlmsg_seq, XFRM_MSG_FLUSHPOLICY,
+			0, 0);
 	if (IS_ENABLED(CONFIG_XFRM_SUB_POLICY))
 		nla_put(skb, XFRMA_POLICY_TYPE, sizeof(type), &type);
 	nlmsg_end(skb, nlh);

@@ -179,7 +179,8 @@ void nlx_event_policy(struct espah_net *en, struct espah_policy *pol, u8 cmd)
 
 	if (!given) {
 		nlx_tell_policy(en, gone ? XFRM_MSG_DELPOLICY : XFRM_MSG_NEWPOLICY, pol,
-				pol->dir == ESPAH_DIR_OUT ? XFRM_POLICY_OUT : XFRM_POLICY_IN, false);
+				pol->dir == ESPAH_DIR_OUT ? XFRM_POLICY_OUT : XFRM_POLICY_IN,
+				false);
 		return;
 	}
 	if (given->event)

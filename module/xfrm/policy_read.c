@@ -58,7 +58,8 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 		sel->mark = mark->v;
 		sel->mark_mask = mark->m;
 		if (mark->v & ~mark->m)
-			return NLX_FAIL(rq, -EINVAL, "the mark has bits beyond its mask, so no packet has it");
+			return NLX_FAIL(rq, -EINVAL,
+					"the mark has bits beyond its mask, so no packet has it");
 	}
 	sel->ifindex = from->ifindex;
 	if (if_id && nla_get_u32(if_id)) {
@@ -91,8 +92,8 @@ static int put_given(struct sk_buff *skb, const struct espah_selector *sel)
 	    (sel->proto && nla_put_u8(skb, ESPAH_SEL_PROTO, sel->proto)))
 		return -EMSGSIZE;
 	if (espah_proto_fields(sel->proto) == ESPAH_FIELDS_ICMP) {
-		const u8 types[2] = { sel->sport_min, min(sel->sport_max, (u16)U8_MAX) };
-		const u8 codes[2] = { sel->dport_min, min(sel->dport_max, (u16)U8_MAX) };
+		const u8 types[2] = { sel->sport_min, min_t(u16, sel->sport_max, U8_MAX) };
+		const u8 codes[2] = { sel->dport_min, min_t(u16, sel->dport_max, U8_MAX) };
 
 		if ((sel->sport_max != U16_MAX &&
 		     nla_put(skb, ESPAH_SEL_ICMP_TYPES, sizeof(types), types)) ||
@@ -167,7 +168,8 @@ static int read_template(struct nlx_request *rq, const struct espah_policy *pol,
 	if (id->mode == ESPAH_MODE_TUNNEL) {
 		nlx_addr_in(&id->src, &ut->saddr, ut->family);
 		nlx_addr_in(&id->dst, &ut->id.daddr, ut->family);
-		if (pol->dir == ESPAH_DIR_OUT && espah_addr_any(&id->src) != espah_addr_any(&id->dst))
+		if (pol->dir == ESPAH_DIR_OUT &&
+		    espah_addr_any(&id->src) != espah_addr_any(&id->dst))
 			return NLX_FAIL(rq, -EOPNOTSUPP,
 					"an outbound tunnel needs both addresses of the gateways");
 		return 0;
@@ -214,7 +216,8 @@ static int read_templates(struct nlx_request *rq, struct espah_policy *pol, stru
 		if (err)
 			return err;
 		if (used == ESPAH_BUNDLE_MAX)
-			return NLX_FAIL(rq, -EOPNOTSUPP, "espah applies at most four SAs to a packet");
+			return NLX_FAIL(rq, -EOPNOTSUPP,
+					"espah applies at most four SAs to a packet");
 		if (used && !pol->outer) {
 			pol->outer = kcalloc(ESPAH_BUNDLE_MAX - 1, sizeof(*pol->outer),
 					     GFP_KERNEL_ACCOUNT);

@@ -15,21 +15,23 @@ int nlx_policy_thresholds(struct nlx_request *rq)
 {
 	struct xfrmu_spdhthresh *kept = nlx_net(rq->en)->thresholds;
 	struct nlattr *attrs[XFRMA_SPD_MAX + 1];
+	const struct nlattr *attr;
 	const struct xfrmu_spdhthresh *asked;
 	int i, err;
 
 	err = nlmsg_parse_deprecated(rq->nlh, sizeof(u32), attrs, XFRMA_SPD_MAX, spd_policy,
 				     rq->extack);
 	for (i = 0; i < 2 && !err; i++) {
-		const struct nlattr *attr = attrs[XFRMA_SPD_IPV4_HTHRESH + i];
-
+		attr = attrs[XFRMA_SPD_IPV4_HTHRESH + i];
 		asked = attr ? nla_data(attr) : &kept[i];
 		if (asked->lbits > (i ? 128 : 32) || asked->rbits > (i ? 128 : 32))
 			err = NLX_FAIL(rq, -EINVAL, "a threshold is longer than an address");
 	}
-	for (i = 0; i < 2 && !err; i++)
-		if (attrs[XFRMA_SPD_IPV4_HTHRESH + i])
-			kept[i] = *(struct xfrmu_spdhthresh *)nla_data(attrs[XFRMA_SPD_IPV4_HTHRESH + i]);
+	for (i = 0; i < 2 && !err; i++) {
+		attr = attrs[XFRMA_SPD_IPV4_HTHRESH + i];
+		if (attr)
+			kept[i] = *(struct xfrmu_spdhthresh *)nla_data(attr);
+	}
 	return err;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Policies that IKE daemons set on their sockets (IP_XFRM_POLICY), so that IKE passes in clear. XFRM
- * keeps them; espah looks at them, too: packet/ike.h.
+ * Policies that IKE daemons set on their sockets (IP_XFRM_POLICY), so that IKE passes in clear.
+ * XFRM keeps them; espah looks at them, too: packet/ike.h.
  */
 #include <net/xfrm.h>
 #include "nlx.h"
@@ -24,9 +24,9 @@ static struct xfrm_policy *compile(struct sock *sk, int opt, u8 *data, int len, 
 	      (opt == IPV6_XFRM_POLICY || opt == IP_XFRM_POLICY)))
 		return NULL;
 	*dir = -EINVAL;
-	if (len < (int)sizeof(*info) || info->dir > XFRM_POLICY_OUT || info->action > XFRM_POLICY_BLOCK ||
-	    info->share > XFRM_SHARE_UNIQUE || info->sel.prefixlen_s > 128 ||
-	    info->sel.prefixlen_d > 128 ||
+	if (len < (int)sizeof(*info) || info->dir > XFRM_POLICY_OUT ||
+	    info->action > XFRM_POLICY_BLOCK || info->share > XFRM_SHARE_UNIQUE ||
+	    info->sel.prefixlen_s > 128 || info->sel.prefixlen_d > 128 ||
 	    (info->sel.family != AF_INET && info->sel.family != AF_INET6) ||
 	    (info->sel.family == AF_INET &&
 	     (info->sel.prefixlen_s > 32 || info->sel.prefixlen_d > 32)))
