@@ -259,10 +259,10 @@ struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 	return rule ? rule->policy : NULL;
 }
 
-struct espah_policy *espah_spd_find_selector(struct espah_spd *spd, u8 dir,
-					     const struct espah_selector *sel, bool foreign)
+struct espah_policy *espah_spd_next(struct espah_spd *spd, u8 dir, const struct espah_selector *sel,
+				    bool foreign, struct espah_policy *last)
 {
-	struct espah_rule *rule = NULL;
+	struct espah_rule *rule = last ? last->rules : NULL;
 
 	lockdep_assert_held(&container_of(spd, struct espah_net, spd)->lock);
 	do {
