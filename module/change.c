@@ -261,26 +261,20 @@ static void del_policy(struct espah_net *en, struct espah_policy *pol)
 	end_policy(en, pol);
 }
 
-int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
-		     const struct espah_selectors *set, bool replace,
+int espah_policy_put(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old,
 		     struct netlink_ext_ack *extack)
 {
-	struct espah_policy *old;
 	int err = check_alive(en, extack) ?: espah_device_admits(en, pol, extack) ?:
 		  prepare_hooks(en, true, extack);
 
 	if (err)
 		return err;
-	old = espah_spd_find(&en->spd, pol->dir, set, pol->priority);
-	if (old && !replace) {
-		NL_SET_ERR_MSG(extack,
-			       "a policy with this direction, selector, priority and if_id exists");
-		err = -EEXIST;
-		goto err_hooks;
-	}
 	err = espah_spd_add(en, pol, old);
-	if (err)
-		goto err_memory;
+	if (err) {
+		NL_SET_ERR_MSG(extack, "out of memory for the policy");
+		update_hooks(en);
+		return err;
+	}
 	if (old)
 		end_policy(en, old);
 	espah_foreign_hold(pol->foreign);
@@ -288,12 +282,19 @@ int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
 		espah_flowtable_stale(en);
 	espah_event_policy(en, pol, ESPAH_CMD_POLICY_NEW_NTF);
 	return 0;
+}
 
-err_memory:
-	NL_SET_ERR_MSG(extack, "out of memory for the policy");
-err_hooks:
-	update_hooks(en);
-	return err;
+int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
+		     const struct espah_selectors *set, bool replace,
+		     struct netlink_ext_ack *extack)
+{
+	struct espah_policy *old = espah_spd_find(&en->spd, pol->dir, set, pol->priority);
+
+	if (!old || replace)
+		return espah_policy_put(en, pol, old, extack);
+	NL_SET_ERR_MSG(extack,
+		       "a policy with this direction, selector, priority and if_id exists");
+	return -EEXIST;
 }
 
 void espah_policy_del(struct espah_net *en, struct espah_policy *pol)

@@ -113,6 +113,18 @@ int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
 		     const struct espah_selectors *set, bool replace,
 		     struct netlink_ext_ack *extack);
 
+/**
+ * espah_policy_put - the same, even if there are others with the direction, selectors and priority
+ * @en: network namespace
+ * @pol: as for espah_policy_add()
+ * @old: the one of them that is replaced, or NULL
+ * @extack: gets a message on failure
+ *
+ * Return: as espah_policy_add(), but for -EEXIST.
+ */
+int espah_policy_put(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old,
+		     struct netlink_ext_ack *extack);
+
 /* ends a policy */
 void espah_policy_del(struct espah_net *en, struct espah_policy *pol);
 

@@ -145,6 +145,7 @@ struct espah_queue {
  * @sa: the newest SA with keys, which output uses (RFC 4301 4.4.2.1 leaves the choice
  *	open; with the newest, a rekey switches only once); NULL: none
  * @spi: SPI of the SA that output uses instead while it is there; 0: none; under espah_net.lock
+ * @pinned_by: the policy that asked for @spi, only to compare; under espah_net.lock
  * @rcu: defers the freeing
  * @queue: shared by all SAs of the slot, so that packets of an SA do not overtake packets of the
  *	SA that it replaces
@@ -160,6 +161,7 @@ struct espah_slot {
 	struct list_head sas;
 	struct espah_sa __rcu *sa;
 	__be32 spi;
+	const struct espah_policy *pinned_by;
 	struct rcu_head rcu;
 	struct espah_queue queue ____cacheline_aligned_in_smp;
 };

@@ -146,9 +146,10 @@ static void choose_sa(struct espah_slot *slot)
 		rcu_assign_pointer(slot->sa, best);
 }
 
-void espah_slot_pin(struct espah_slot *slot, __be32 spi)
+void espah_slot_pin(struct espah_slot *slot, __be32 spi, const struct espah_policy *by)
 {
 	slot->spi = spi;
+	slot->pinned_by = by;
 	choose_sa(slot);
 }
 

@@ -11,6 +11,7 @@
 #include "sa.h"
 
 struct espah_net;
+struct espah_policy;
 
 /**
  * struct espah_sad - the SAD of a network namespace
@@ -134,8 +135,11 @@ void espah_queue_put(struct espah_queue *queue);
 struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot_id *id);
 /* removes a user of the slot; Context: espah_net.lock */
 void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot);
-/* has output use the SA with this SPI while it is there; 0: the newest; Context: espah_net.lock */
-void espah_slot_pin(struct espah_slot *slot, __be32 spi);
+/*
+ * has output use the SA with this SPI while it is there, as @by asks; 0, NULL: the newest; Context:
+ * espah_net.lock
+ */
+void espah_slot_pin(struct espah_slot *slot, __be32 spi, const struct espah_policy *by);
 /* the slot with this id, or NULL; Context: RCU reader */
 struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slot_id *id);
 

@@ -75,8 +75,11 @@ static void put_slots(struct espah_net *en, struct espah_policy *pol)
 	for (i = 0; i <= pol->nouter; i++) {
 		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
 
-		if (tmpl->slot)
-			espah_slot_put(&en->sad, tmpl->slot);
+		if (!tmpl->slot)
+			continue;
+		if (tmpl->slot->pinned_by == pol)
+			espah_slot_pin(tmpl->slot, 0, NULL);
+		espah_slot_put(&en->sad, tmpl->slot);
 	}
 }
 
@@ -123,8 +126,8 @@ static void pin_slots(struct espah_policy *pol)
 	for (i = 0; i <= pol->nouter; i++) {
 		struct espah_template *tmpl = espah_policy_tmpl(pol, i);
 
-		if (tmpl->slot)
-			espah_slot_pin(tmpl->slot, tmpl->spi);
+		if (tmpl->slot && tmpl->spi)
+			espah_slot_pin(tmpl->slot, tmpl->spi, pol);
 	}
 }
 
@@ -256,10 +259,10 @@ struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 	return rule ? rule->policy : NULL;
 }
 
-struct espah_policy *espah_spd_find_selector(struct espah_spd *spd, u8 dir,
-					     const struct espah_selector *sel, bool foreign)
+struct espah_policy *espah_spd_next(struct espah_spd *spd, u8 dir, const struct espah_selector *sel,
+				    bool foreign, struct espah_policy *last)
 {
-	struct espah_rule *rule = NULL;
+	struct espah_rule *rule = last ? last->rules : NULL;
 
 	lockdep_assert_held(&container_of(spd, struct espah_net, spd)->lock);
 	do {

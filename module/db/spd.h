@@ -178,9 +178,12 @@ struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority);
 
-/* one with a single selector, of any priority; @foreign: came by another interface; or NULL */
-struct espah_policy *espah_spd_find_selector(struct espah_spd *spd, u8 dir,
-					     const struct espah_selector *sel, bool foreign);
+/*
+ * The next after @last (NULL: the first) with this single selector, of any priority, or NULL.
+ * @foreign: those that came by another interface, or those that did not
+ */
+struct espah_policy *espah_spd_next(struct espah_spd *spd, u8 dir, const struct espah_selector *sel,
+				    bool foreign, struct espah_policy *last);
 
 /* whether a policy names this protocol */
 static inline bool espah_policy_names(const struct espah_policy *pol, u8 proto)

@@ -150,15 +150,16 @@ static int check(struct nlx_request *rq, const struct xfrm_user_migrate *m, unsi
 }
 
 /* Context: espah_net.lock. */
-static int migrate(struct nlx_request *rq, const struct espah_selector *sel, u8 dir,
+static int migrate(struct nlx_request *rq, const struct espah_selector *sel,
 		   const struct xfrm_user_migrate *m, unsigned int n)
 {
+	const struct xfrm_userpolicy_id *id = nlmsg_data(rq->nlh);
 	struct espah_policy *pol, *old;
 	struct nlx_face faces[2];
-	unsigned int i, own = nlx_which(dir), found = 0;
+	unsigned int i, own = nlx_which(id->dir), found = 0;
 	int err;
 
-	old = espah_spd_find_selector(&rq->en->spd, nlx_espah_dir(dir), sel, true);
+	old = nlx_policy_find(rq->en, id->dir, sel, &id->sel);
 	if (!old || !nlx_policy(old)->face[own].set)
 		return -ENOENT;
 	memcpy(faces, nlx_policy(old)->face, sizeof(faces));
@@ -206,7 +207,7 @@ int nlx_migrate(struct nlx_request *rq)
 	if (err)
 		return err;
 	mutex_lock(&rq->en->lock);
-	err = migrate(rq, &sel, id->dir, m, n);
+	err = migrate(rq, &sel, m, n);
 	mutex_unlock(&rq->en->lock);
 	return err ?: nlx_echo(rq, XFRMNLGRP_MIGRATE);
 }

@@ -311,6 +311,14 @@ struct espah_policy *nlx_policy_of(struct nlx_request *rq, const struct nlx_face
 				   unsigned int last, const struct nlx_policy *given,
 				   const struct espah_selector *sel);
 
+/*
+ * the policy that came for a direction (in and fwd: for one of the two) with a selector, its bits
+ * beyond the prefixes included, or NULL; @sel: what nlx_read_selector() makes of @given; Context:
+ * espah_net.lock
+ */
+struct espah_policy *nlx_policy_find(struct espah_net *en, u8 dir, const struct espah_selector *sel,
+				     const struct xfrm_selector *given);
+
 /* makes @pol effective in the place of @old, or NULL; Context: espah_net.lock */
 int nlx_policy_add(struct nlx_request *rq, struct espah_policy *pol, struct espah_policy *old);
 

@@ -1,14 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Requests about policies. XFRM identifies a policy by direction, selector, mark and if_id, and has
- * one for packets to the host and one for forwarded packets where espah has one for both.
+ * one for packets to the host and one for forwarded packets where espah has one for both. For XFRM,
+ * selectors differ even if they differ in bits beyond their prefixes only.
  */
 #include "change.h"
 #include "nlx.h"
 
-static struct espah_policy *find(struct espah_net *en, u8 dir, const struct espah_selector *sel)
+static bool came_as(const struct nlx_face *face, const struct xfrm_selector *given)
 {
-	struct espah_policy *pol = espah_spd_find_selector(&en->spd, nlx_espah_dir(dir), sel, true);
+	return face->set && !memcmp(&face->info.sel, given, sizeof(*given));
+}
+
+struct espah_policy *nlx_policy_find(struct espah_net *en, u8 dir, const struct espah_selector *sel,
+				     const struct xfrm_selector *given)
+{
+	struct espah_policy *pol = NULL;
+
+	do {
+		pol = espah_spd_next(&en->spd, nlx_espah_dir(dir), sel, true, pol);
+	} while (pol && !came_as(&nlx_policy(pol)->face[0], given) &&
+		 !came_as(&nlx_policy(pol)->face[1], given));
+	return pol;
+}
+
+static struct espah_policy *find(struct espah_net *en, u8 dir, const struct espah_selector *sel,
+				 const struct xfrm_selector *given)
+{
+	struct espah_policy *pol = nlx_policy_find(en, dir, sel, given);
 
 	return pol && nlx_policy(pol)->face[nlx_which(dir)].set ? pol : NULL;
 }
@@ -17,9 +36,8 @@ static struct espah_policy *find(struct espah_net *en, u8 dir, const struct espa
 
 int nlx_policy_add(struct nlx_request *rq, struct espah_policy *pol, struct espah_policy *old)
 {
-	struct espah_selectors set = { .sel = &set.one, .n = 1, .one = pol->rules[0].sel };
 	bool same = old && old->priority == pol->priority;
-	int err = espah_policy_add(rq->en, pol, &set, same, rq->extack);
+	int err = espah_policy_put(rq->en, pol, same ? old : NULL, rq->extack);
 
 	if (err || !old || same)
 		return err;
@@ -67,7 +85,7 @@ int nlx_policy_new(struct nlx_request *rq)
 	which = nlx_which(info->dir);
 
 	mutex_lock(&rq->en->lock);
-	old = espah_spd_find_selector(&rq->en->spd, pol->dir, &sel, true);
+	old = nlx_policy_find(rq->en, info->dir, &sel, &info->sel);
 	if (old && nlx_policy(old)->face[which].set && !update) {
 		err = NLX_FAIL(rq, -EEXIST,
 			       "a policy with this direction, selector, mark and if_id exists");
@@ -107,9 +125,9 @@ static struct espah_policy *named(struct nlx_request *rq, const struct xfrm_sele
 	err = nlx_read_selector(rq, from, &sel);
 	if (err)
 		return ERR_PTR(err);
-	pol = find(rq->en, dir, &sel);
+	pol = find(rq->en, dir, &sel, from);
 	if (!pol && dir != XFRM_POLICY_FWD)
-		pol = espah_spd_find_selector(&rq->en->spd, nlx_espah_dir(dir), &sel, false);
+		pol = espah_spd_next(&rq->en->spd, nlx_espah_dir(dir), &sel, false, NULL);
 	return pol ?: ERR_PTR(-ENOENT);
 }
 

@@ -229,6 +229,34 @@ def larval():
     in_namespace(work)
 
 
+@lab.test("an SPI that a policy names is preferred only while the policy is there")
+def pinned():
+    def work(link, own):
+        for command in ("link set lo up", "addr add 192.0.2.1/32 dev lo", "route add default dev lo"):
+            lab.run("ip", *command.split())
+
+        def used(spi, when):
+            answer = dict(own.ask(raw.EXPLAIN, raw.explain())[0])
+            lab.equal(dict(raw.parse(answer[raw.X_SA]))[raw.SPI], raw.be32(spi), f"SPI {when}")
+        for spi in 0x1000, 0x1001:
+            link.ask(nlx.NEWSA, nlx.sa(spi, window=0), [nlx.gcm(bytes([1 + (spi & 1)]) * 20), (nlx.A_SA_DIR, u8(2))])
+        link.ask(nlx.NEWPOLICY, nlx.policy(), [(nlx.A_TMPL, nlx.template())])
+        used(0x1001, "of a policy without SPI")
+        for priority in 0, 0, 3:
+            link.ask(nlx.UPDPOLICY, nlx.policy(priority=priority), [(nlx.A_TMPL, nlx.template(spi=0x1000))])
+            used(0x1000, f"of a policy with SPI, priority {priority}")
+        other = nlx.policy(sel=nlx.selector("10.8.0.0/16"))
+        link.ask(nlx.NEWPOLICY, other, [(nlx.A_TMPL, nlx.template())])
+        used(0x1000, "beside another policy without SPI")
+        link.ask(nlx.DELPOLICY, nlx.policy_id())
+        link.ask(nlx.NEWPOLICY, nlx.policy(), [(nlx.A_TMPL, nlx.template())])
+        used(0x1001, "after the policy went")
+        link.ask(nlx.FLUSHPOLICY)
+        link.ask(nlx.FLUSHSA, bytes(1))
+    load()
+    in_namespace(work)
+
+
 @lab.test("default actions that espah's own command set are not changed")
 def defaults():
     def work(link, own):

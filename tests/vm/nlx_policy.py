@@ -44,6 +44,13 @@ CASES = {
         f"policy update {NETS} dir out priority 7 action block",
         f"policy add {NETS} dir out priority 7 mark 1 {TUNNEL}",
         f"policy update {NETS} dir in priority 9 {TUNNEL}"],
+    "bits beyond the prefixes tell policies apart": [
+        "policy add src 10.1.0.0/30 dst 10.2.0.1/30 dir out action block",
+        "policy add src 10.1.0.1/30 dst 10.2.0.0/30 dir out action block",
+        "!policy add src 10.1.0.1/30 dst 10.2.0.0/30 dir out action block",
+        "policy update src 10.1.0.1/30 dst 10.2.0.0/30 dir out priority 4 action block",
+        "policy delete src 10.1.0.0/30 dst 10.2.0.1/30 dir out",
+        "!policy delete src 10.1.0.0/30 dst 10.2.0.0/30 dir out"],
     "if_id": [
         f"policy add {NETS} dir out if_id 0x2a {TUNNEL}", f"policy add {NETS} dir out if_id 43 {TUNNEL}",
         f"policy add {NETS} dir out {TUNNEL}", f"policy delete {NETS} dir out if_id 43",
