@@ -173,8 +173,8 @@ JUDGES = {judge.name: judge for judge in (
 # takes most of the time of this judge in emulation.
 CRYPTO = ["crypto-" + name for name in (
     "aead", "aes", "authenc", "blowfish", "camellia", "cast5", "cbc", "cipher_null", "cmac", "ctr", "deflate",
-    "des", "des3_ede", "digest_null", "ecb", "echainiv", "hmac", "md5", "rfc3686", "seqiv", "serpent", "sha1",
-    "sha256", "sha384", "sha512", "twofish", "xcbc")]
+    "des", "des3_ede", "digest_null", "ecb", "echainiv", "hmac", "jitterentropy_rng", "md5", "rfc3686", "seqiv",
+    "serpent", "sha1", "sha256", "sha384", "sha512", "stdrng", "twofish", "xcbc")]
 
 
 @contextlib.contextmanager
