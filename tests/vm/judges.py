@@ -159,7 +159,7 @@ JUDGES = {judge.name: judge for judge in (
     Judge("ipsec", "stdbuf -oL ipsec 1", tap, 90),
     Judge("xfrm_policy", "./xfrm_policy.sh", words, 8, {
         "JUDGE_ROUNDS": "1", "JUDGE_DUMMIES": "12 14", "JUDGE_BLOCKS": "1", "JUDGE_SHORT": "1"}),
-    Judge("xfrm_state", "./xfrm_state.sh $JUDGE_TESTS", brackets, 2, {
+    Judge("xfrm_state", "./xfrm_state.sh $JUDGE_TESTS", brackets, 1, {
         "JUDGE_TESTS": "unreachable_gw_ipv6 mtu_ipv4_r2"}),
     Judge("vrf-xfrm-tests", "./vrf-xfrm-tests.sh", brackets, 12),
     Judge("l2tp", "./l2tp.sh", brackets, 16),
