@@ -26,15 +26,11 @@ ESPAH_EXPORT(espah_device_net);
 ESPAH_EXPORT(espah_device_permitted);
 ESPAH_EXPORT(espah_device_prepare);
 ESPAH_EXPORT(espah_domain_has);
-ESPAH_EXPORT(espah_esn_expand);
 ESPAH_EXPORT(espah_event_expire);
 ESPAH_EXPORT(espah_event_sa);
 ESPAH_EXPORT(espah_face_set);
 ESPAH_EXPORT(espah_flowtable_settle);
 ESPAH_EXPORT(espah_key_used);
-ESPAH_EXPORT(espah_life_alloc);
-ESPAH_EXPORT(espah_life_set);
-ESPAH_EXPORT(espah_life_used);
 ESPAH_EXPORT(espah_net_id);
 ESPAH_EXPORT(espah_permitted);
 ESPAH_EXPORT(espah_policy_alloc);
@@ -57,7 +53,6 @@ ESPAH_EXPORT(espah_sad_alloc_spi);
 ESPAH_EXPORT(espah_sad_find);
 ESPAH_EXPORT(espah_spd_by_id);
 ESPAH_EXPORT(espah_spd_next);
-ESPAH_EXPORT(espah_userns);
 #ifdef CONFIG_LOCKDEP
 ESPAH_EXPORT(espah_sa_stands);
 #endif

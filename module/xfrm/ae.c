@@ -40,24 +40,18 @@ static struct espah_sa *find(struct nlx_request *rq)
 	return nlx_find_sa(rq->en, &id->daddr, id->spi, id->proto, id->family);
 }
 
-int nlx_ae_get(struct nlx_request *rq)
+static int put_found(struct nlx_request *rq, struct sk_buff *skb)
 {
 	const struct xfrm_aevent_id *ae = nlmsg_data(rq->nlh);
-	struct sk_buff *skb = nlmsg_new(NLX_SA_SIZE, GFP_KERNEL);
-	struct espah_sa *sa;
-	int err;
+	struct espah_sa *sa = find(rq);
 
-	if (!skb)
-		return -ENOMEM;
-	mutex_lock(&rq->en->lock);
-	sa = find(rq);
-	err = !sa ? -ESRCH : put_ae(skb, NETLINK_CB(rq->skb).portid, rq->nlh->nlmsg_seq,
-				    ae->flags, sa);
-	mutex_unlock(&rq->en->lock);
-	if (!err)
-		return nlx_reply(rq, skb);
-	nlmsg_free(skb);
-	return err;
+	return sa ? put_ae(skb, NETLINK_CB(rq->skb).portid, rq->nlh->nlmsg_seq, ae->flags, sa) :
+		    -ESRCH;
+}
+
+int nlx_ae_get(struct nlx_request *rq)
+{
+	return nlx_answer(rq, NLX_SA_SIZE, put_found);
 }
 
 static void tell(struct espah_sa *sa)

@@ -9,6 +9,23 @@ int nlx_reply(struct nlx_request *rq, struct sk_buff *skb)
 	return nlmsg_unicast(nlx_net(rq->en)->sock, skb, NETLINK_CB(rq->skb).portid);
 }
 
+int nlx_answer(struct nlx_request *rq, size_t size,
+	       int (*put)(struct nlx_request *rq, struct sk_buff *skb))
+{
+	struct sk_buff *skb = nlmsg_new(size, GFP_KERNEL);
+	int err;
+
+	if (!skb)
+		return -ENOMEM;
+	mutex_lock(&rq->en->lock);
+	err = put(rq, skb);
+	mutex_unlock(&rq->en->lock);
+	if (!err)
+		return nlx_reply(rq, skb);
+	nlmsg_free(skb);
+	return err;
+}
+
 bool nlx_listens(const struct espah_net *en, unsigned int group)
 {
 	const struct nlx_net *nn = nlx_net(en);

@@ -100,7 +100,6 @@ struct nlx_face {
 /**
  * struct nlx_policy - what came with a policy
  * @foreign: first
- * @mark: as it came
  * @event: XFRM_MSG_* of the event of its next change; 0: none
  * @told: enum of XFRM_POLICY_* that this event names
  * @face: by what nlx_which() tells: XFRM's policies for forwarded packets and for packets to the
@@ -108,7 +107,6 @@ struct nlx_face {
  */
 struct nlx_policy {
 	struct espah_foreign foreign;
-	struct xfrm_mark mark;
 	u8 event;
 	u8 told;
 	struct nlx_face face[2];
@@ -212,6 +210,16 @@ static inline struct nlx_net *nlx_net(const struct espah_net *en)
 
 /* sends @skb to the sender of a request, and frees it */
 int nlx_reply(struct nlx_request *rq, struct sk_buff *skb);
+/**
+ * nlx_answer - answer a request with one message
+ * @rq: the request
+ * @size: bytes that hold the message
+ * @put: puts it, under espah_net.lock; returns 0 or -errno
+ *
+ * Return: 0; -ENOMEM; the error of @put.
+ */
+int nlx_answer(struct nlx_request *rq, size_t size,
+	       int (*put)(struct nlx_request *rq, struct sk_buff *skb));
 /*
  * whether somebody listens to a group, enum xfrm_nlgroups; Context: espah_net.lock, an RCU reader
  * or a request, in which nlx_tell() follows

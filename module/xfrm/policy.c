@@ -199,26 +199,19 @@ int nlx_policy_del(struct nlx_request *rq)
 	return err;
 }
 
-int nlx_policy_get(struct nlx_request *rq)
+static int put_named(struct nlx_request *rq, struct sk_buff *skb)
 {
 	const struct xfrm_userpolicy_id *id = nlmsg_data(rq->nlh);
-	struct sk_buff *skb = nlmsg_new(NLX_POLICY_SIZE, GFP_KERNEL);
-	struct espah_policy *pol;
-	int err;
+	struct espah_policy *pol = named(rq, &id->sel, id->index, id->dir);
 
-	if (!skb)
-		return -ENOMEM;
-	mutex_lock(&rq->en->lock);
-	pol = named(rq, &id->sel, id->index, id->dir);
-	err = PTR_ERR_OR_ZERO(pol);
-	if (!err)
-		err = nlx_put_policy(skb, NETLINK_CB(rq->skb).portid, rq->nlh->nlmsg_seq, 0,
-				     XFRM_MSG_NEWPOLICY, pol, id->dir, false);
-	mutex_unlock(&rq->en->lock);
-	if (!err)
-		return nlx_reply(rq, skb);
-	kfree_skb(skb);
-	return err;
+	return PTR_ERR_OR_ZERO(pol) ?:
+	       nlx_put_policy(skb, NETLINK_CB(rq->skb).portid, rq->nlh->nlmsg_seq, 0,
+			      XFRM_MSG_NEWPOLICY, pol, id->dir, false);
+}
+
+int nlx_policy_get(struct nlx_request *rq)
+{
+	return nlx_answer(rq, NLX_POLICY_SIZE, put_named);
 }
 
 int nlx_policy_expire(struct nlx_request *rq)

@@ -286,7 +286,6 @@ struct espah_policy *nlx_read_policy(struct nlx_request *rq,
 				     const struct xfrm_userpolicy_info *info,
 				     const struct espah_selector *sel)
 {
-	const struct nlattr *mark = rq->attrs[XFRMA_MARK];
 	struct espah_net *en = rq->en;
 	struct espah_account *account;
 	struct nlx_policy *given;
@@ -312,8 +311,6 @@ struct espah_policy *nlx_read_policy(struct nlx_request *rq,
 		goto err_policy;
 	given->foreign.owner = THIS_MODULE;
 	pol->foreign = &given->foreign;
-	if (mark)
-		given->mark = *(struct xfrm_mark *)nla_data(mark);
 	face = &given->face[nlx_which(info->dir)];
 	face->set = true;
 	face->info = *info;
@@ -390,7 +387,6 @@ struct espah_policy *nlx_policy_of(struct nlx_request *rq, const struct nlx_face
 	kfree(tmpl);
 	if (IS_ERR(pol))
 		return pol;
-	nlx_policy(pol)->mark = given->mark;
 	nlx_policy(pol)->event = given->event;
 	nlx_policy(pol)->told = given->told;
 	memcpy(nlx_policy(pol)->face, faces, sizeof(nlx_policy(pol)->face));

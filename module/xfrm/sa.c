@@ -125,7 +125,10 @@ static struct espah_sa *find(struct nlx_request *rq, const struct xfrm_usersa_in
 	return nlx_find_sa(rq->en, &info->id.daddr, info->id.spi, info->id.proto, info->family);
 }
 
-int nlx_sa_new(struct nlx_request *rq)
+/* Has @run take over the SAs that a request makes. It gets the SA that has their id, too, or NULL. */
+static int with_pair(struct nlx_request *rq,
+		     int (*run)(struct nlx_request *rq, struct espah_sa *found,
+				const struct pair *pair))
 {
 	const struct xfrm_usersa_info *info = nlmsg_data(rq->nlh);
 	struct pair pair;
@@ -135,15 +138,22 @@ int nlx_sa_new(struct nlx_request *rq)
 	if (err)
 		return err;
 	mutex_lock(&rq->en->lock);
-	if (find(rq, info)) {
-		NL_SET_ERR_MSG(rq->extack, "an SA with this destination, SPI and protocol exists");
-		drop_pair(&pair);
-		err = -EEXIST;
-	} else {
-		err = add_pair(rq, &pair);
-	}
+	err = run(rq, find(rq, info), &pair);
 	mutex_unlock(&rq->en->lock);
 	return err;
+}
+
+static int add_new(struct nlx_request *rq, struct espah_sa *found, const struct pair *pair)
+{
+	if (!found)
+		return add_pair(rq, pair);
+	drop_pair(pair);
+	return NLX_FAIL(rq, -EEXIST, "an SA with this destination, SPI and protocol exists");
+}
+
+int nlx_sa_new(struct nlx_request *rq)
+{
+	return with_pair(rq, add_new);
 }
 
 /* Puts the SAs with keys in the place of a larval one. */
@@ -238,17 +248,7 @@ static int update_found(struct nlx_request *rq, struct espah_sa *sa, const struc
 
 int nlx_sa_update(struct nlx_request *rq)
 {
-	const struct xfrm_usersa_info *info = nlmsg_data(rq->nlh);
-	struct pair pair;
-	int err = nlx_check_sa(rq, info) ?: make_pair(rq, info, &pair);
-
-	nlx_forget_keys(rq);
-	if (err)
-		return err;
-	mutex_lock(&rq->en->lock);
-	err = update_found(rq, find(rq, info), &pair);
-	mutex_unlock(&rq->en->lock);
-	return err;
+	return with_pair(rq, update_found);
 }
 
 /* The SA that a request names, or ERR_PTR(). Context: espah_net.lock. */
@@ -337,24 +337,18 @@ int nlx_sa_flush(struct nlx_request *rq)
 
 /* --- answers --- */
 
+static int put_got(struct nlx_request *rq, struct sk_buff *skb)
+{
+	struct espah_sa *sa = get_sa(rq, nlmsg_data(rq->nlh));
+
+	return PTR_ERR_OR_ZERO(sa) ?:
+	       nlx_put_sa(skb, NETLINK_CB(rq->skb).portid, rq->nlh->nlmsg_seq, 0,
+			  XFRM_MSG_NEWSA, sa, false);
+}
+
 int nlx_sa_get(struct nlx_request *rq)
 {
-	struct sk_buff *skb = nlmsg_new(NLX_SA_SIZE, GFP_KERNEL);
-	struct espah_sa *sa;
-	int err;
-
-	if (!skb)
-		return -ENOMEM;
-	mutex_lock(&rq->en->lock);
-	sa = get_sa(rq, nlmsg_data(rq->nlh));
-	err = IS_ERR(sa) ? PTR_ERR(sa) :
-	      nlx_put_sa(skb, NETLINK_CB(rq->skb).portid, rq->nlh->nlmsg_seq, 0,
-			 XFRM_MSG_NEWSA, sa, false);
-	mutex_unlock(&rq->en->lock);
-	if (!err)
-		return nlx_reply(rq, skb);
-	nlmsg_free(skb);
-	return err;
+	return nlx_answer(rq, NLX_SA_SIZE, put_got);
 }
 
 /* An attribute of a dump's request, which has no fixed part; NULL: absent or too short. */

@@ -33,18 +33,17 @@ struct espah_sa *nlx_find_sa(struct espah_net *en, const xfrm_address_t *daddr, 
 			     u8 proto, u16 family)
 {
 	struct espah_sa_id id = { .spi = spi, .proto = proto, .family = family };
-	struct espah_sa *sa;
+	struct espah_sa *in, *out;
 
 	lockdep_assert_held(&en->lock);
 	if (family != AF_INET && family != AF_INET6)
 		return NULL;
 	nlx_addr_in(&id.dst, daddr, family);
 	id.dir = ESPAH_DIR_IN;
-	sa = espah_sad_find(&en->sad, &id);
-	if (sa)
-		return sa;
+	in = espah_sad_find(&en->sad, &id);
 	id.dir = ESPAH_DIR_OUT;
-	return espah_sad_find(&en->sad, &id);
+	out = espah_sad_find(&en->sad, &id);
+	return in && (in->foreign || !out || !out->foreign) ? in : out;
 }
 
 void nlx_fill_id(struct xfrm_usersa_id *id, const struct espah_sa *sa)
