@@ -25,7 +25,8 @@ import time
 
 import ipsec
 import lab
-import module
+import stacks
+from stacks import loaded
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ALL = os.environ.get("ESPAH_JUDGES_ALL")
@@ -36,38 +37,9 @@ AT_ONCE = 2  # the scripts mostly start one program after the other
 
 # --- the two stacks ---------------------------------------------------------------------------
 
-XFRM_MODULES = ("xfrm_user", "esp4", "esp6", "ah4", "ah6", "ipcomp", "ipcomp6", "xfrm_interface",
-                "xfrm4_tunnel", "xfrm6_tunnel")
-XFRM_USERS = ("esp4_offload", "esp6_offload", "ip_vti", "ip6_vti", "af_key", *XFRM_MODULES,
-              "xfrm_ipcomp")
-
-
-def loaded(name):
-    return os.path.isdir(f"/sys/module/{name}/holders")  # built-in modules have no such folder
-
-
-def remove(*names):
-    """A module may be in use until the kernel has removed the namespaces of a judge."""
-    def gone():
-        for name in names:
-            if loaded(name):
-                lab.run("rmmod", name, check=False)
-        return not any(map(loaded, names))
-    try:
-        lab.wait_for(gone, "removal of modules", timeout=60)
-    except lab.Failed as error:
-        rest = [name for name in names if loaded(name)]
-        answer = lab.run("rmmod", rest[0], check=False).stderr.strip() if rest else error
-        raise lab.Failed(f"{', '.join(rest)} stayed loaded: {answer}") from error
-
-
 class OverXfrm:
     name = "XFRM"
-
-    @staticmethod
-    def enter():
-        remove("espah_xfrm", "espah")
-        lab.run("modprobe", "-a", *XFRM_MODULES)
+    enter = staticmethod(stacks.xfrm)
 
     @staticmethod
     def check():
@@ -76,21 +48,7 @@ class OverXfrm:
 
 class OverEspah:
     name = "espah"
-
-    @staticmethod
-    def path():
-        return os.environ.get("ESPAH_XFRM_KO") or os.path.dirname(module.path()) + "/espah_xfrm.ko"
-
-    @classmethod
-    def enter(cls):
-        ko = cls.path()
-        lab.true(os.path.exists(ko), f"there is no {ko}: build it, or name it in ESPAH_XFRM_KO")
-        remove(*XFRM_USERS)
-        module.load()
-        for need in lab.run("modinfo", "-F", "depends", ko).stdout.strip().split(","):
-            if need not in ("", "espah"):
-                lab.run("modprobe", need)
-        lab.run("insmod", ko)
+    enter = staticmethod(stacks.espah)
 
     @staticmethod
     def check():

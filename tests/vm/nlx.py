@@ -48,16 +48,17 @@ def limits(lft=NOTHING):
     return struct.pack("=8Q", *lft)
 
 
-def sa_id(spi=0x1000, dst="192.0.2.2", proto=ESP):
-    """struct xfrm_usersa_id"""
-    return addr(dst) + struct.pack("!I", spi) + struct.pack("=HBx", family(dst), proto)
+def sa_id(spi=0x1000, dst="192.0.2.2", proto=ESP, af=None):
+    """struct xfrm_usersa_id; af: a family that the address does not have"""
+    return addr(dst) + struct.pack("!I", spi) + struct.pack("=HBx", family(dst) if af is None else af, proto)
 
 
 def sa(spi=0x1000, src="192.0.2.1", dst="192.0.2.2", proto=ESP, mode=TUNNEL, reqid=1, window=32, flags=0,
-       lft=NOTHING, sel=ANY):
+       lft=NOTHING, sel=ANY, af=None):
     """struct xfrm_usersa_info"""
     return (sel + addr(dst) + struct.pack("!I", spi) + struct.pack("=B3x", proto) + addr(src) + limits(lft)
-            + bytes(32) + bytes(12) + struct.pack("=IIHBBB7x", 0, reqid, family(dst), mode, window, flags))
+            + bytes(32) + bytes(12) + struct.pack("=IIHBBB7x", 0, reqid, family(dst) if af is None else af, mode,
+                                                         window, flags))
 
 
 def policy_id(sel=None, index=0, way=OUT):

@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """`ip xfrm policy' over XFRM and over espah_xfrm: what it prints, its errors, and events, compared."""
-import re
+import os
+import shutil
 import subprocess
-import time
 
+import ip_xfrm
 import lab
+import module
 import stacks
-from ipsec import Espah
+from ip_xfrm import ip
+from ipsec import ROOT, Espah
 
 ENDS = "src 192.0.2.1 dst 198.51.100.1"
 BACK = "src 198.51.100.1 dst 192.0.2.1"
@@ -80,23 +83,6 @@ REFUSED = {
     "policy setdefault in block": "name both alike",
     f"policy add {NETS} dir out if_id 5": "in clear",
 }
-VARIABLE = [  # what differs from run to run
-    (r"index \d+", "index N"), (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
-    (r"Timestamp: .*\n", ""), (r"Buckets: \d+ \(Max 1048576\)|bits\d+|buckets \d+", "BUCKETS"),
-]
-
-
-def normal(text):
-    for pattern, word in VARIABLE:
-        text = re.sub(pattern, word, text)
-    return text
-
-
-def ip(ns, words):
-    options = words.split(" ")[0] if words.startswith("-") else None
-    rest = words.split()[1:] if options else words.split()
-    answer = ns.run("ip", *filter(None, [options]), "xfrm", *rest, check=False)
-    return answer.returncode, normal(answer.stdout), normal(answer.stderr)
 
 
 def box():
@@ -105,26 +91,8 @@ def box():
 
 
 def story(commands):
-    """What one sees of the commands in a namespace of its own."""
-    ns = box()
-    seen = []
-    with ns:
-        monitor = subprocess.Popen(["stdbuf", "-oL", "ip", "xfrm", "monitor", "policy"],
-                                   stdout=subprocess.PIPE, text=True)
-        lab.wait_for(stacks.listening, "the monitor")
-    for command in commands:
-        status, out, err = ip(ns, command.lstrip("!"))
-        lab.true(command.startswith("!") or not status, f"{command}: {err}")
-        seen.append((command, status, out, "refused" if err else ""))  # espah has better sentences
-    for listing in ("policy", "-s policy", "-d policy"):
-        seen.append((listing, *ip(ns, listing)))
-    ip(ns, "policy flush")
-    ip(ns, "policy setdefault in accept fwd accept out accept")
-    time.sleep(0.2)
-    monitor.terminate()
-    seen.append(("monitor", 0, normal(monitor.communicate()[0]), ""))
-    lab.delete_all()
-    return seen
+    return ip_xfrm.story(box(), commands, ["policy"], ("policy", "-s policy", "-d policy"),
+                         ("policy flush", "policy setdefault in accept fwd accept out accept"))
 
 
 def main():
@@ -139,11 +107,7 @@ def main():
 
 @lab.test("what espah cannot do is refused, with a sentence, and nothing changes")
 def refused():
-    ns = box()
-    for command, sentence in REFUSED.items():
-        status, _, err = ip(ns, command)
-        lab.true(status and sentence in err, f"{command}: {status} {err}")
-    lab.equal(ip(ns, "policy")[1], "", "policies")
+    ip_xfrm.refused(box(), REFUSED, "policy")
 
 
 @lab.test("policies of espah's own command are listed, survive a flush, and cannot be deleted")
@@ -161,17 +125,28 @@ def own():
     Espah.batch(ns, ["policy flush"])
 
 
-@lab.test("the module stays while a policy or a default action that came by it is in force, or a socket is open")
+def loading():
+    """What the kernel's log says, on a failure to load the module."""
+    before = len(lab.run("dmesg").stdout)
+    lab.true(lab.run("insmod", stacks.path(), check=False).returncode, "the module was loaded")
+    return lab.run("dmesg").stdout[before:]
+
+
+@lab.test("the module stays while an SA, a policy, a default action or a device that came by it is there, or a "
+          "socket is open")
 def stays():
     ns = box()
 
     def removed():
         return lab.run("rmmod", "espah_xfrm", check=False).returncode == 0
-    for make, undo in ((f"policy add {NETS} dir out action block", "policy flush"),
-                       ("policy setdefault out block", "policy setdefault out accept")):
-        lab.equal(ip(ns, make)[0], 0, make)
-        lab.true(not removed(), f"it went in spite of {make}")
-        ip(ns, undo)
+    for make, undo in (("xfrm " + f"policy add {NETS} dir out action block", "xfrm policy flush"),
+                       ("xfrm policy setdefault out block", "xfrm policy setdefault out accept"),
+                       (f"xfrm state add {ENDS} proto esp spi 5 mode tunnel aead rfc4106(gcm(aes)) 0x{'01' * 20} 128",
+                        "xfrm state flush"),
+                       ("link add i0 type xfrm if_id 42", "link del i0")):
+        ns.run("ip", *make.split())
+        lab.true(not removed(), f"it went in spite of ip {make}")
+        ns.run("ip", *undo.split())
     with ns:
         monitor = subprocess.Popen(["ip", "xfrm", "monitor"], stdout=subprocess.DEVNULL)
         lab.wait_for(stacks.listening, "the monitor")
@@ -179,10 +154,40 @@ def stays():
     monitor.kill()
     monitor.wait()
     lab.wait_for(removed, "its removal")
-    lab.equal(lab.run("modprobe", "xfrm_user", check=False).returncode, 0, "modprobe xfrm_user")
-    lab.true(lab.run("insmod", stacks.path(), check=False).returncode, "it was loaded beside xfrm_user")
-    lab.true("rmmod xfrm_user" in lab.run("dmesg").stdout, "no line says why")
-    lab.run("rmmod", "xfrm_user")
+
+
+@lab.test("it does not load beside xfrm_user, xfrm_interface, or what they left in XFRM, and says why")
+def beside():
+    stacks.remove("espah_xfrm", *stacks.XFRM_USERS)
+    ns = box()
+    ns.run("ip", "xfrm", "policy", "add", *NETS.split(), "dir", "out", "action", "block")
+    lab.true("rmmod xfrm_user" in loading(), "no line says that xfrm_user is there")
+    stacks.remove("xfrm_user")
+    lab.true("ip xfrm policy flush" in loading(), "no line says that XFRM has a policy")
+    ns.run("ip", "xfrm", "policy", "flush")
+    stacks.remove("xfrm_user")
+    lab.run("modprobe", "xfrm_interface")
+    lab.true("rmmod xfrm_interface" in loading(), "no line says that xfrm_interface is there")
+    stacks.remove("xfrm_interface")
+
+
+@lab.test("installed, with the lines of modprobe.d, whoever asks for NETLINK_XFRM or a device of kind xfrm gets it")
+def installed():
+    folder = f"/lib/modules/{os.uname().release}/extra"
+    os.makedirs(folder, exist_ok=True)
+    for ko in module.path(), stacks.path():
+        shutil.copy(ko, folder)
+    lab.run("depmod", "-a")
+    with open(f"{ROOT}/userspace-tools/xfrm/espah_xfrm.conf", encoding="utf-8") as file:
+        lines = file.read().replace("#install", "install")
+    with open("/run/modprobe.d/espah_xfrm.conf" if os.path.isdir("/run/modprobe.d") else
+              "/etc/modprobe.d/espah_xfrm.conf", "w", encoding="utf-8") as file:
+        file.write(lines)
+    for command in ("ip xfrm policy", "ip link add i1 type xfrm if_id 1", "modprobe xfrm_user"):
+        ns = box()
+        stacks.remove("espah_xfrm", "espah", *stacks.XFRM_USERS)
+        ns.run(*command.split())
+        lab.true(stacks.loaded("espah_xfrm") and not stacks.loaded("xfrm_user"), f"after {command}")
 
 
 if __name__ == "__main__":

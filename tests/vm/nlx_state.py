@@ -4,14 +4,20 @@
 import difflib
 import errno
 import re
-import socket
 import struct
 import subprocess
 import time
 
+import ip_xfrm
 import lab
+import nlx
 import stacks
+from ip_xfrm import ip
 from ipsec import Espah
+from netlink import ACK, REQUEST, attr, u32
+from nlx import (A_ADDRESS_FILTER, A_AEAD, A_AUTH, A_AUTH_TRUNC, A_CRYPT, A_ENCAP, A_ETIMER_THRESH, A_LTIME, A_PROTO,
+                 A_REPLAY, A_REPLAY_ESN, A_REPLAY_THRESH, ALLOCSPI, DELSA, EXPIRE, FLUSHSA, GETAE, GETSA,
+                 GETSADINFO, NEWAE, NEWSA, UPDSA, addr)
 
 OUT = "src 192.0.2.1 dst 198.51.100.1"
 IN = "src 198.51.100.1 dst 192.0.2.1"
@@ -130,26 +136,6 @@ REFUSED = {
     f"state add {OUT} spi 0xc00b {ESP} encap espintcp 1 2 0.0.0.0": "not in TCP",
     f"state add {OUT} spi 0xc00c {ESP} encap espinudp 0 4500 0.0.0.0": "both ports",
 }
-VARIABLE = [  # what differs from run to run
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"), (r"Timestamp: .*\n", ""),
-    (r"\s*lastused TIME", ""),  # Linux 6.1 tells it for Mobile IPv6 only, espah always
-    (r"buckets count \d+", "buckets count N"),  # the size of a hash table
-    (r"Buckets count \d+", "Buckets count N"),
-]
-KEYS = (r"0x[0-9a-f]{32,}", "KEY")  # which espah's events do not tell
-
-
-def normal(text):
-    for pattern, word in VARIABLE:
-        text = re.sub(pattern, word, text)
-    return text
-
-
-def ip(ns, words):
-    options = words.split(" ")[0] if words.startswith("-") else None
-    rest = [part.replace("0x", "") if part == "0x" else part for part in words.split()[bool(options):]]
-    answer = ns.run("ip", *filter(None, [options]), "xfrm", *rest, check=False)
-    return answer.returncode, normal(answer.stdout), normal(answer.stderr)
 
 
 def box():
@@ -160,26 +146,8 @@ def box():
 
 
 def story(commands):
-    """What one sees of the commands in a namespace of its own."""
-    ns = box()
-    seen = []
-    with ns:
-        monitor = subprocess.Popen(["stdbuf", "-oL", "ip", "xfrm", "monitor", "SA", "expire"],
-                                   stdout=subprocess.PIPE, text=True)
-        lab.wait_for(stacks.listening, "the monitor")
-    for command in commands:
-        status, out, err = ip(ns, command.lstrip("!"))
-        lab.true(command.startswith("!") or not status, f"{command}: {err}")
-        seen.append((command, status, out, ""))  # espah has better sentences
-    for listing in ("state", "-s state", "-d state", "-s state count"):
-        seen.append((listing, *ip(ns, listing)))
-    ip(ns, "state flush")
-    time.sleep(0.2)
-    monitor.terminate()
-    events = re.sub(*KEYS, normal(monitor.communicate()[0]))
-    seen.append(("monitor", 0, events, ""))
-    lab.delete_all()
-    return seen
+    return ip_xfrm.story(box(), commands, ["SA", "expire"],
+                         ("state", "-s state", "-d state", "-s state count"), ["state flush"])
 
 
 def compare(got, want):
@@ -241,70 +209,39 @@ def traffic():
 
 # --- messages that `ip xfrm' does not send ------------------------------------------------
 
-NEWSA, DELSA, GETSA, ALLOCSPI, EXPIRE, UPDSA, FLUSHSA, NEWAE, GETAE = 16, 17, 18, 22, 24, 26, 28, 30, 31
-GETSADINFO = 35
-ALG_AUTH, ALG_CRYPT, ENCAP, LTIME, REPLAY, RTHR, ETHR = 1, 2, 4, 9, 10, 11, 12
-AEAD, MARK, AUTH_TRUNC, ESN = 18, 21, 20, 23
-ADDRESS_FILTER, PROTO = 26, 25
-INFINITE = struct.pack("8Q", *[2**64 - 1] * 4, 0, 0, 0, 0)
+def usersa(spi=0xd001, **words):
+    return nlx.sa(spi, "198.51.100.1", "192.0.2.1", **{"reqid": 5, "window": 0, **words})
 
 
-def addr(text):
-    return socket.inet_aton(text).ljust(16, b"\0")
+def algo(kind, name, key, icv=None, bits=None):
+    return attr(kind, nlx.algo(name, key, bits, icv))
 
 
-def usersa(spi=0xd001, proto=50, family=2, flags=0, window=0, mode=1, sel=b"\0" * 56, src="198.51.100.1",
-           dst="192.0.2.1", seq=0):
-    return (sel + addr(dst) + struct.pack("!IBxxx", spi, proto) + addr(src) + INFINITE + b"\0" * 32 +
-            b"\0" * 12 + struct.pack("IIHBBB7x", seq, 5, family, mode, window, flags))
+def esn(window=32, words=1, bmp=None, seq=0, oseq=0):
+    bitmap = b"".join(map(u32, bmp)) if bmp else bytes(4 * words if words < 4096 else 0)
+    return attr(*nlx.esn(window, words, oseq, seq, bitmap))
 
 
-def attr(kind, data):
-    return struct.pack("HH", len(data) + 4, kind) + data + b"\0" * (-len(data) % 4)
+def sa_id(spi=0xd001, **words):
+    return nlx.sa_id(spi, "192.0.2.1", **words)
 
 
-def algo(kind, name, key, *numbers, bits=None):
-    head = name.encode().ljust(64, b"\0") + struct.pack("I", len(key) * 8 if bits is None else bits)
-    return attr(kind, head + b"".join(struct.pack("I", number) for number in numbers) + key)
+def ae(spi=0xd001, flags=0):
+    return nlx.ae(spi, "192.0.2.1", flags=flags)
 
 
-def esn(window=32, words=1, bmp=None, seq=0, seq_hi=0, oseq=0, oseq_hi=0):
-    return attr(ESN, struct.pack("6I", words, oseq, seq, oseq_hi, seq_hi, window) +
-                (struct.pack(f"{words}I", *(bmp or [0] * words)) if words < 4096 else b""))
-
-
-def sa_id(spi=0xd001, proto=50, dst="192.0.2.1", family=2):
-    return addr(dst) + struct.pack("!I", spi) + struct.pack("HBx", family, proto)
-
-
-def ae(spi=0xd001, flags=0, **words):
-    return sa_id(spi, **words) + addr("198.51.100.1") + struct.pack("II", flags, 5)
-
-
-KEYED = algo(AEAD, "rfc4106(gcm(aes))", b"\1" * 20, 128)
+KEYED = algo(A_AEAD, "rfc4106(gcm(aes))", b"\1" * 20, 128)
 
 
 class Raw:
     def __init__(self, ns):
         with ns:
-            self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 6)
-        self.socket.bind((0, 0))
-        self.socket.settimeout(10)
+            self.link = nlx.Link()
 
     def ask(self, kind, data, flags=0):
         """Return: the errno of the answer, and the messages before it."""
-        self.socket.send(struct.pack("IHHII", 16 + len(data), kind, 5 | flags, 1, 0) + data)
-        answers = []
-        while True:
-            received = self.socket.recv(1 << 16)
-            while len(received) >= 16:
-                length, got, _, _, _ = struct.unpack("IHHII", received[:16])
-                if got == 2:
-                    return -struct.unpack("i", received[16:20])[0], answers
-                if got == 3:
-                    return 0, answers
-                answers.append((got, received[16:length]))
-                received = received[(length + 3) & ~3:]
+        answers, code, _ = self.link.exchange(self.link.message(kind, data, REQUEST | ACK | flags))
+        return code, answers
 
 
 def attrs_of(data):
@@ -319,34 +256,34 @@ def attrs_of(data):
 MESSAGES = {
     "an SA": (NEWSA, usersa() + KEYED), "the same again": (NEWSA, usersa() + KEYED),
     "an SA without keys": (NEWSA, usersa(spi=1)), "without a fixed part": (NEWSA, b"\0" * 8),
-    "family 0": (NEWSA, usersa(spi=2, family=0) + KEYED), "family 99": (NEWSA, usersa(spi=2, family=99) + KEYED),
+    "family 0": (NEWSA, usersa(spi=2, af=0) + KEYED), "family 99": (NEWSA, usersa(spi=2, af=99) + KEYED),
     "protocol 0": (NEWSA, usersa(spi=3, proto=0) + KEYED), "protocol 6": (NEWSA, usersa(spi=3, proto=6) + KEYED),
     "mode 9": (NEWSA, usersa(spi=4, mode=9) + KEYED),
     "AH with AEAD": (NEWSA, usersa(spi=5, proto=51) + KEYED),
-    "a key longer than its attribute": (NEWSA, usersa(spi=6) + algo(AEAD, "rfc4106(gcm(aes))", b"\1" * 20, 128, bits=168)),
-    "a key of 2^32 - 8 bits": (NEWSA, usersa(spi=6) + algo(AEAD, "rfc4106(gcm(aes))", b"\1" * 20, 128, bits=2**32 - 8)),
+    "a key longer than its attribute": (NEWSA, usersa(spi=6) + algo(A_AEAD, "rfc4106(gcm(aes))", b"\1" * 20, 128, bits=168)),
+    "a key of 2^32 - 8 bits": (NEWSA, usersa(spi=6) + algo(A_AEAD, "rfc4106(gcm(aes))", b"\1" * 20, 128, bits=2**32 - 8)),
     "an integrity key longer than its attribute": (
-        NEWSA, usersa(spi=6) + algo(AUTH_TRUNC, "hmac(sha256)", b"\1" * 32, 128, bits=264) + algo(ALG_CRYPT, "cbc(aes)", b"\1" * 16)),
+        NEWSA, usersa(spi=6) + algo(A_AUTH_TRUNC, "hmac(sha256)", b"\1" * 32, 128, bits=264) + algo(A_CRYPT, "cbc(aes)", b"\1" * 16)),
     "a cipher key longer than its attribute": (
-        NEWSA, usersa(spi=6) + algo(AUTH_TRUNC, "hmac(sha256)", b"\1" * 32, 128) + algo(ALG_CRYPT, "cbc(aes)", b"\1" * 16, bits=136)),
-    "an algorithm cut short": (NEWSA, usersa(spi=7) + attr(AEAD, b"rfc4106(gcm(aes))")),
-    "a name without end": (NEWSA, usersa(spi=8) + algo(AEAD, "r" * 64, b"\1" * 20, 128)),
+        NEWSA, usersa(spi=6) + algo(A_AUTH_TRUNC, "hmac(sha256)", b"\1" * 32, 128) + algo(A_CRYPT, "cbc(aes)", b"\1" * 16, bits=136)),
+    "an algorithm cut short": (NEWSA, usersa(spi=7) + attr(A_AEAD, b"rfc4106(gcm(aes))")),
+    "a name without end": (NEWSA, usersa(spi=8) + algo(A_AEAD, "r" * 64, b"\1" * 20, 128)),
     "ESN without a window": (NEWSA, usersa(spi=9, flags=128) + KEYED),
     "ESN with a window of 0": (NEWSA, usersa(spi=9, flags=128) + KEYED + esn(0)),
     "a bitmap of 129 words": (NEWSA, usersa(spi=9, flags=128) + KEYED + esn(32, 129)),
     "a bitmap of 2^27 words": (NEWSA, usersa(spi=9, flags=128) + KEYED + esn(32, 2**27)),
     "a window beyond its bitmap": (NEWSA, usersa(spi=9, flags=128) + KEYED + esn(33, 1)),
-    "a bitmap that is not there": (NEWSA, usersa(spi=9, flags=128) + KEYED + attr(ESN, struct.pack("6I", 1, 0, 0, 0, 0, 32))),
+    "a bitmap that is not there": (NEWSA, usersa(spi=9, flags=128) + KEYED + attr(A_REPLAY_ESN, struct.pack("6I", 1, 0, 0, 0, 0, 32))),
     "two windows": (NEWSA, usersa(spi=9, flags=128, window=32) + KEYED + esn()),
-    "replay state cut short": (NEWSA, usersa(spi=9) + KEYED + attr(REPLAY, b"\0" * 8)),
-    "encapsulation cut short": (NEWSA, usersa(spi=10) + KEYED + attr(ENCAP, b"\0" * 8)),
-    "encapsulation 77": (NEWSA, usersa(spi=10) + KEYED + attr(ENCAP, struct.pack("H", 77) + b"\1" * 22)),
-    "AH in UDP": (NEWSA, usersa(spi=10, proto=51) + algo(ALG_AUTH, "hmac(sha1)", b"\1" * 20) +
-                  attr(ENCAP, struct.pack("=H", 2) + b"\1" * 22)),
+    "replay state cut short": (NEWSA, usersa(spi=9) + KEYED + attr(A_REPLAY, b"\0" * 8)),
+    "encapsulation cut short": (NEWSA, usersa(spi=10) + KEYED + attr(A_ENCAP, b"\0" * 8)),
+    "encapsulation 77": (NEWSA, usersa(spi=10) + KEYED + attr(A_ENCAP, struct.pack("H", 77) + b"\1" * 22)),
+    "AH in UDP": (NEWSA, usersa(spi=10, proto=51) + algo(A_AUTH, "hmac(sha1)", b"\1" * 20) +
+                  attr(A_ENCAP, struct.pack("=H", 2) + b"\1" * 22)),
     "a selector of family 99": (NEWSA, usersa(spi=11, sel=b"\0" * 40 + struct.pack("H", 99) + b"\0" * 14) + KEYED),
     "a prefix of 33 bits": (NEWSA, usersa(spi=11, sel=b"\0" * 40 + struct.pack("HBB", 2, 33, 0) + b"\0" * 12) + KEYED),
     "an update of none": (UPDSA, usersa(spi=12) + KEYED),
-    "deletion of none": (DELSA, sa_id(12)), "deletion in family 99": (DELSA, sa_id(family=99)),
+    "deletion of none": (DELSA, sa_id(12)), "deletion in family 99": (DELSA, sa_id(af=99)),
     "deletion of protocol 43 without source": (DELSA, sa_id(proto=43)),
     "query of none": (GETSA, sa_id(12)), "query cut short": (GETSA, b"\0" * 8),
     "SPIs from high to low": (ALLOCSPI, usersa(spi=0) + struct.pack("II", 9, 8)),
@@ -354,7 +291,7 @@ MESSAGES = {
     # XFRM leaves a larval SA without SPI behind, espah does not
     "an SPI that is taken": (ALLOCSPI, usersa(spi=0) + struct.pack("II", 0xd001, 0xd001)),
     "expiry of none": (EXPIRE, usersa(spi=12) + struct.pack("B7x", 1)),
-    "NEWAE without attributes": (NEWAE, ae()), "NEWAE without NLM_F_REPLACE": (NEWAE, ae() + attr(LTIME, b"\0" * 32)),
+    "NEWAE without attributes": (NEWAE, ae()), "NEWAE without NLM_F_REPLACE": (NEWAE, ae() + attr(A_LTIME, b"\0" * 32)),
     "GETAE of none": (GETAE, ae(12)), "FLUSHSA cut short": (FLUSHSA, b""), "GETSADINFO cut short": (GETSADINFO, b""),
     "a type beyond all": (99, b"\0" * 64), "soft expiry": (EXPIRE, usersa() + struct.pack("B7x", 0)),
     "hard expiry": (EXPIRE, usersa() + struct.pack("B7x", 1)), "query after it": (GETSA, sa_id()),
@@ -373,27 +310,27 @@ def events():
     raw = Raw(box())
     seen = []
     cases = [
-        attr(REPLAY, struct.pack("III", 3, 40, 0xa5a5a5a5)), attr(REPLAY, struct.pack("III", 0, 40, 0)),
-        attr(REPLAY, struct.pack("III", 0, 5, 0x15)), attr(RTHR, struct.pack("I", 7)) + attr(ETHR, struct.pack("I", 500)),
-        attr(LTIME, struct.pack("4Q", 1000, 10, 1700000000, 1700000100))]
-    long = [esn(64, 2, [0x80000001, 0x12345678], seq=100, seq_hi=2, oseq=9, oseq_hi=1),
+        attr(A_REPLAY, struct.pack("III", 3, 40, 0xa5a5a5a5)), attr(A_REPLAY, struct.pack("III", 0, 40, 0)),
+        attr(A_REPLAY, struct.pack("III", 0, 5, 0x15)), attr(A_REPLAY_THRESH, struct.pack("I", 7)) + attr(A_ETIMER_THRESH, struct.pack("I", 500)),
+        attr(A_LTIME, struct.pack("4Q", 1000, 10, 1700000000, 1700000100))]
+    long = [esn(64, 2, [0x80000001, 0x12345678], seq=2 << 32 | 100, oseq=1 << 32 | 9),
             esn(40, 2, [0xffffffff, 0xff], seq=77), esn(128, 4, [1, 2, 3, 4], seq=300)]
     for number, (given, flags) in enumerate([(case, 0) for case in cases] + [(case, 128) for case in long]):
         spi = 0xe000 + number
         status, _ = raw.ask(NEWSA, usersa(spi=spi, flags=flags, window=0 if flags else 32) + KEYED + given)
         lab.equal(status, 0, f"status of {number}")
         found = attrs_of(raw.ask(GETAE, ae(spi, 0x3f))[1][0][1][48:])
-        if LTIME in found and given[2:4] != struct.pack("H", LTIME):
-            found[LTIME] = found[LTIME][:16]  # without times
+        if A_LTIME in found and given[2:4] != struct.pack("H", A_LTIME):
+            found[A_LTIME] = found[A_LTIME][:16]  # without times
         seen.append((number, found))
-    for spi, state in ((0xe000, attr(REPLAY, struct.pack("III", 9, 80, 0xff))),
-                       (0xe005, esn(64, 2, [1, 2], seq=200, seq_hi=2, oseq=10, oseq_hi=1)),
-                       (0xe005, esn(32, 1)), (0xe006, attr(LTIME, struct.pack("4Q", 5, 6, 1700000000, 0)))):
+    for spi, state in ((0xe000, attr(A_REPLAY, struct.pack("III", 9, 80, 0xff))),
+                       (0xe005, esn(64, 2, [1, 2], seq=2 << 32 | 200, oseq=1 << 32 | 10)),
+                       (0xe005, esn(32, 1)), (0xe006, attr(A_LTIME, struct.pack("4Q", 5, 6, 1700000000, 0)))):
         status, _ = raw.ask(NEWAE, ae(spi) + state, 0x100)
         seen.append((hex(spi), status, attrs_of(raw.ask(GETAE, ae(spi, 0x3f))[1][0][1][48:])
                      if not status else None))
-        if seen[-1][2] and state[2:4] != struct.pack("H", LTIME):
-            seen[-1][2][LTIME] = seen[-1][2][LTIME][:16]
+        if seen[-1][2] and state[2:4] != struct.pack("H", A_LTIME):
+            seen[-1][2][A_LTIME] = seen[-1][2][A_LTIME][:16]
     lab.delete_all()
     return seen
 
@@ -411,9 +348,9 @@ def filters():
         return status, [hex(struct.unpack("!I", message[72:76])[0]) for kind, message in answers]
 
     def address_filter(src, dst, family, splen, dplen):
-        return attr(ADDRESS_FILTER, addr(src) + addr(dst) + struct.pack("HBB", family, splen, dplen))
+        return attr(A_ADDRESS_FILTER, addr(src) + addr(dst) + struct.pack("HBB", family, splen, dplen))
     seen = [spis(data) for data in (
-        b"", attr(PROTO, b"\x33"), attr(PROTO, b"\x32"), attr(PROTO, b"\xff"), attr(PROTO, b"\0"),
+        b"", attr(A_PROTO, b"\x33"), attr(A_PROTO, b"\x32"), attr(A_PROTO, b"\xff"), attr(A_PROTO, b"\0"),
         address_filter("192.0.2.1", "0.0.0.0", 2, 32, 0), address_filter("0.0.0.0", "192.0.2.0", 2, 0, 24),
         address_filter("192.0.2.1", "198.51.100.1", 0, 32, 32), address_filter("0.0.0.0", "0.0.0.0", 10, 0, 0))]
     lab.delete_all()
@@ -443,11 +380,7 @@ def main():
 
 @lab.test("what espah cannot do is refused, with a sentence, and nothing changes")
 def refused():
-    ns = box()
-    for command, sentence in REFUSED.items():
-        status, _, err = ip(ns, command)
-        lab.true(status and sentence in err, f"{command}: {status} {err}")
-    lab.equal(ip(ns, "state")[1], "", "SAs")
+    ip_xfrm.refused(box(), REFUSED, "state")
 
 
 @lab.test("SAs of espah's own command are listed, survive a flush, and cannot be changed")
@@ -464,6 +397,11 @@ def own():
     ip(ns, "state flush")
     left = ip(ns, "state")[1]
     lab.true("0x00000777" in left and "0x00000778" not in left, left)
+    # an outbound SA of the daemon with the id of the administrator's inbound one
+    lab.equal(ip(ns, f"state add {OUT} spi 0x77b {ESP}")[0], 0, "adding it")
+    Espah.batch(ns, [f"sa add in spi 0x77b src 192.0.2.1 dst 198.51.100.1 tunnel aes128gcm16 key {key[2:]}03 reqid 5"])
+    lab.equal(ip(ns, f"state delete {OUT} proto esp spi 0x77b")[0], 0, "deletion of the daemon's own SA")
+    lab.equal([sa["spi"] for sa in Espah.sas(ns, "out")], [], "outbound SAs")
     Espah.batch(ns, ["sa flush"])
 
 

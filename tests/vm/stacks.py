@@ -5,9 +5,10 @@ import os
 import lab
 import module
 
-XFRM_MODULES = ("xfrm_user", "esp4", "esp6", "ah4", "ah6", "ipcomp", "ipcomp6", "xfrm_interface")
+XFRM_MODULES = ("xfrm_user", "esp4", "esp6", "ah4", "ah6", "ipcomp", "ipcomp6", "xfrm_interface",
+                "xfrm4_tunnel", "xfrm6_tunnel")
 XFRM_USERS = ("esp4_offload", "esp6_offload", "ip_vti", "ip6_vti", "af_key", *XFRM_MODULES,
-              "xfrm_ipcomp", "xfrm4_tunnel", "xfrm6_tunnel")
+              "xfrm_ipcomp")
 
 
 def loaded(name):
