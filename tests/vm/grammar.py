@@ -61,6 +61,23 @@ class Grammar:
                 word.endswith(("_UNSPEC", "_PAD"))]
 
 
+def damage(dice, pairs, how, at, kind, data):
+    """Makes a mistake that any attribute of pairs may have; False: how is not the number of one."""
+    if how == 0 and at < len(pairs):
+        del pairs[at]
+    elif how == 1:
+        pairs.insert(dice.randrange(len(pairs) + 1), (kind, data))
+    elif how == 2:
+        pairs[at:at + 1] = [(kind, data[:dice.randrange(len(data) + 1)])]
+    elif how == 3:
+        pairs[at:at + 1] = [(kind, data[:20000] + dice.randbytes(dice.choice((1, 2, 3, 4, 8, 60, 4000))))]
+    elif how == 6:
+        pairs[at:at + 1] = [(kind ^ dice.choice((NESTED, 0x4000)), data)]
+    else:
+        return False
+    return True
+
+
 class Writer:
     """Random messages about a small number of objects, so that messages refer to the same objects."""
 
@@ -200,21 +217,13 @@ class Writer:
             at = dice.randrange(len(pairs) + 1)
             kind, data = pairs[at] if at < len(pairs) else (dice.randrange(64), b"")
             how = dice.randrange(11)
-            if how == 0 and at < len(pairs):
-                del pairs[at]
-            elif how == 1:
-                pairs.insert(dice.randrange(len(pairs) + 1), (kind, data))
-            elif how == 2:
-                pairs[at:at + 1] = [(kind, data[:dice.randrange(len(data) + 1)])]
-            elif how == 3:
-                pairs[at:at + 1] = [(kind, data + dice.randbytes(dice.choice((1, 2, 3, 4, 8, 60, 4000))))]
-            elif how == 4:
+            if damage(dice, pairs, how, at, kind, data):
+                continue
+            if how == 4:
                 width = len(data) if len(data) in BORDERS else dice.choice((1, 2, 4, 8))
                 pairs[at:at + 1] = [(kind, self.number(width))]
             elif how == 5:
                 pairs.append((dice.choice((0, 63, 64, 255, 0x3fff, dice.getrandbits(14))), self.number(4)))
-            elif how == 6:
-                pairs[at:at + 1] = [(kind ^ dice.choice((NESTED, 0x4000)), data)]
             elif how == 7:
                 pairs[at:at + 1] = [(kind, dice.randbytes(len(data)))]
             elif how == 8 and kind & NESTED:

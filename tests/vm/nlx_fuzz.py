@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 
+import grammar
 import lab
 import module
 import netlink
@@ -280,20 +281,12 @@ class Writer:
             at = dice.randrange(len(pairs) + 1)
             kind, data = pairs[at] if at < len(pairs) else (dice.randrange(50), b"")
             how = dice.randrange(11)
-            if how == 0 and at < len(pairs):
-                del pairs[at]
-            elif how == 1:
-                pairs.insert(dice.randrange(len(pairs) + 1), (kind, data))
-            elif how == 2:
-                pairs[at:at + 1] = [(kind, data[:dice.randrange(len(data) + 1)])]
-            elif how == 3:
-                pairs[at:at + 1] = [(kind, data[:20000] + dice.randbytes(dice.choice((1, 2, 4, 64, 4000))))]
-            elif how == 4:
+            if grammar.damage(dice, pairs, how, at, kind, data):
+                continue
+            if how == 4:
                 pairs[at:at + 1] = [(kind, (data * dice.choice((0, 2, 5, 7, 70)))[:20000])]  # lists of structs
             elif how == 5:
                 pairs.append((dice.choice((0, 27, 36, 46, 47, 48, 0x3fff, dice.getrandbits(14))), u32(dice.getrandbits(32))))
-            elif how == 6:
-                pairs[at:at + 1] = [(kind ^ dice.choice((0x8000, 0x4000)), data)]
             elif how == 7 and kind in (nlx.A_AUTH, nlx.A_CRYPT, nlx.A_AEAD, nlx.A_AUTH_TRUNC):
                 pairs[at:at + 1] = [(kind, self.spoil_algo(data))]
             elif how == 8:

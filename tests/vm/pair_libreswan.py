@@ -12,7 +12,7 @@ import traffic
 from charon import Charon
 from ipsec import OURS
 from pluto import Pluto, conn
-from sites import A, B, GCM, LONG, NET_A, NET_B, S, T, Flow, Lab, carry, check_flow, no_nat, reply, \
+from sites import A, B, GCM, LONG, NET_A, NET_B, S, T, Flow, Lab, carries_on, carry, check_flow, no_nat, reply, \
     sides, translate
 
 ADD, TRAP = "auto = add\n", "auto = ondemand\n"
@@ -88,12 +88,7 @@ def trap():
     before = len(here.policies())
     lab.equal(here.sas(), [], "SAs before the first packet")
     lab.wait_for(lambda: reply(here), "an answer", 60)
-    carried = here.dropped()
-    lab.true(set(carried) <= OURS.TRAPPED, f"drops: {carried}")
-    traffic.ping(here.s, S[4], T[4], count=5)
-    lab.equal(here.dropped(), carried, "drops once the SAs are there")
-    lab.equal(here.in_clear(), 0, "packets in clear")
-    lab.equal(len(here.sas()), 2, "SAs")
+    carries_on(here)
     lab.true(len(here.policies()) >= before, "policies went")
 
 

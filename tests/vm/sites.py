@@ -196,6 +196,16 @@ LONG = "life_time = 1h\nrekey_time = 50m\n"
 NEVER = "rekey_time = 0\nlife_time = 0\n"
 
 
+def carries_on(here):
+    """Checks that a trap has brought a tunnel up: only packets before the SAs were dropped, none in clear."""
+    carried = here.dropped()
+    lab.true(set(carried) <= OURS.TRAPPED, f"drops: {carried}")
+    traffic.ping(here.s, S[4], T[4], count=5)
+    lab.equal(here.dropped(), carried, "drops once the SAs are there")
+    lab.equal(here.in_clear(), 0, "packets in clear")
+    lab.equal(len(here.sas()), 2, "SAs")
+
+
 def net(more="", rekey=LONG):
     return {"net": (NET_A[4], NET_B[4], GCM + rekey + more)}
 
