@@ -223,12 +223,12 @@ int nlx_read_algo(struct nlx_request *rq, u8 proto, struct nlx_sa *nlx, u8 *key,
 	return read_pair(rq, proto, nlx, key, algo);
 }
 
-void nlx_forget_keys(const struct nlx_request *rq)
+void nlx_forget_keys(const struct nlmsghdr *nlh)
 {
 	struct nlattr *attr;
 	int rem;
 
-	nlmsg_for_each_attr(attr, rq->nlh, sizeof(struct xfrm_usersa_info), rem)
+	nlmsg_for_each_attr(attr, nlh, sizeof(struct xfrm_usersa_info), rem)
 		switch (nla_type(attr)) {
 		case XFRMA_ALG_AUTH:
 		case XFRMA_ALG_AUTH_TRUNC:

@@ -107,7 +107,7 @@ static int start_dump(struct sk_buff *skb, const struct nlmsghdr *nlh, const str
 	return netlink_dump_start(nn->sock, skb, nlh, &control);
 }
 
-static int receive(struct sk_buff *skb, struct nlmsghdr *nlh, struct netlink_ext_ack *extack)
+static int handle(struct sk_buff *skb, const struct nlmsghdr *nlh, struct netlink_ext_ack *extack)
 {
 	struct espah_net *en = espah_pernet(sock_net(skb->sk));
 	unsigned int type = nlh->nlmsg_type - XFRM_MSG_BASE;
@@ -144,6 +144,15 @@ static int receive(struct sk_buff *skb, struct nlmsghdr *nlh, struct netlink_ext
 	more = !(nlh->nlmsg_flags & NLM_F_ACK) &&
 	       skb->len >= NLMSG_ALIGN(nlh->nlmsg_len) + NLMSG_HDRLEN;
 	espah_flowtable_settle(en, more);
+	return err;
+}
+
+static int receive(struct sk_buff *skb, struct nlmsghdr *nlh, struct netlink_ext_ack *extack)
+{
+	int err = handle(skb, nlh, extack);
+
+	if (nlh->nlmsg_type == XFRM_MSG_NEWSA || nlh->nlmsg_type == XFRM_MSG_UPDSA)
+		nlx_forget_keys(nlh);
 	return err;
 }
 

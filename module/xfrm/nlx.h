@@ -143,6 +143,9 @@ struct nlx_request {
 
 #define NLX_FAIL(rq, err, text) ({ NL_SET_ERR_MSG((rq)->extack, text); err; })
 
+/* zeroes the keys of NEWSA or UPDSA, whose memory netlink frees as it is, or sends back */
+void nlx_forget_keys(const struct nlmsghdr *nlh);
+
 /* handlers; Context: process. Return: 0 or -errno with XFRM's numbers */
 int nlx_sa_new(struct nlx_request *rq);
 int nlx_sa_update(struct nlx_request *rq);

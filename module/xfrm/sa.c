@@ -125,7 +125,7 @@ static struct espah_sa *find(struct nlx_request *rq, const struct xfrm_usersa_in
 	return nlx_find_sa(rq->en, &info->id.daddr, info->id.spi, info->id.proto, info->family);
 }
 
-/* Has @run take over the SAs that a request makes. It gets the SA that has their id, too, or NULL. */
+/* Has @run take over the SAs that a request makes; @found: the SA that has their id, or NULL. */
 static int with_pair(struct nlx_request *rq,
 		     int (*run)(struct nlx_request *rq, struct espah_sa *found,
 				const struct pair *pair))
@@ -134,7 +134,6 @@ static int with_pair(struct nlx_request *rq,
 	struct pair pair;
 	int err = nlx_check_sa(rq, info) ?: make_pair(rq, info, &pair);
 
-	nlx_forget_keys(rq);
 	if (err)
 		return err;
 	mutex_lock(&rq->en->lock);

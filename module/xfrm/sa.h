@@ -51,9 +51,6 @@ bool nlx_is_second(const struct espah_sa *sa);
 int nlx_read_algo(struct nlx_request *rq, u8 proto, struct nlx_sa *nlx, u8 *key,
 		  const struct espah_algo **algo);
 
-/* zeroes the keys in a request, whose memory netlink frees as it is, or sends back */
-void nlx_forget_keys(const struct nlx_request *rq);
-
 /* whether NEWSA or UPDSA describes an SA that espah can have; Return: 0 or -errno */
 int nlx_check_sa(struct nlx_request *rq, const struct xfrm_usersa_info *info);
 
