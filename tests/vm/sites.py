@@ -225,7 +225,7 @@ class Flow:
     """
 
     RATE = int(os.environ.get("ESPAH_RATE", "1000"))
-    ROOM = 256 << 20  # bytes: the sockets can queue a minute of datagrams
+    ROOM = 64 << 20  # bytes: the sockets can queue ten seconds of datagrams, 5 KB each from a driver
 
     BURST = 16
 
@@ -236,8 +236,15 @@ class Flow:
         for sock in self.ends["s to t"]:
             sock.setsockopt(socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, self.ROOM)
         self.sent = {name: 0 for name in self.ends}
+        self.got = {name: [] for name in self.ends}
         self.stop = threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(name,)) for name in self.ends]
+
+    def read(self, name):
+        """Takes over what has arrived. Return: whether there was anything."""
+        numbers = [int(data[:12]) for data in traffic.drain(self.ends[name][1])]
+        self.got[name] += numbers
+        return numbers
 
     def run(self, name):
         source, sink = self.ends[name]
@@ -253,6 +260,8 @@ class Flow:
                 self.sent[name] += due
             if owed > self.BURST:
                 start = time.monotonic() - self.sent[name] / self.RATE
+            if self.sent[name] % 256 < self.BURST:
+                self.read(name)
             time.sleep(0.002)
 
     def refused(self):
@@ -274,15 +283,14 @@ class Flow:
             thread.join()
         self.seconds = time.monotonic() - self.began
         self.lost, self.twice = {}, {}
-        for name, (_, sink) in self.ends.items():
-            got, quiet_since = [], time.monotonic()
+        for name, got in self.got.items():
+            quiet_since = time.monotonic()
             while len(got) < self.sent[name] and time.monotonic() < quiet_since + 2:
-                part = traffic.drain(sink)  # the last packets may be in flight
-                if part:
-                    got, quiet_since = got + [int(data[:12]) for data in part], time.monotonic()
+                if self.read(name):  # the last packets may be in flight
+                    quiet_since = time.monotonic()
                 time.sleep(0.01)
             time.sleep(0.1)
-            got += [int(data[:12]) for data in traffic.drain(sink)]  # those that came twice
+            self.read(name)  # those that came twice
             missing = set(range(self.sent[name])) - set(got)
             self.lost[name] = len(missing)
             if missing:
