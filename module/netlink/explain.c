@@ -3,6 +3,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <net/ndisc.h>
 #include "answer.h"
 #include "attr.h"
 #include "db/domain.h"
@@ -96,6 +97,9 @@ static const char *exemption(struct espah_net *en, u8 dir, const struct espah_fl
 	*partly = true;
 	switch (espah_exempt(en, dir, flow, NULL, dev)) {
 	case ESPAH_EXEMPT_ND:
+		if (flow->has_ports && (flow->sport < NDISC_ROUTER_SOLICITATION ||
+					flow->sport > NDISC_REDIRECT))
+			return NULL;
 		return "neighbour discovery passes, but no other ICMPv6";
 	case ESPAH_EXEMPT_IKE:
 		return (out ? flow->sport : flow->dport) == ESPAH_IKE_PORT ?
@@ -170,6 +174,8 @@ static enum espah_drop resolve(const struct espah_policy *pol, struct espah_sa *
 	if (!espah_path_carries(sas[0], espah_sa_path(sas[0]), flow))
 		return ESPAH_DROP_FAMILY;
 	for (i = 0; i < n; i++) {
+		if (!espah_sa_for_mark(sas[i], flow->mark))
+			return ESPAH_DROP_SA_MARK;
 		if (sas[i]->mode == ESPAH_MODE_TUNNEL && !espah_sa_pmtu(sas[i]))
 			return ESPAH_DROP_NO_ROUTE;
 		if ((u64)atomic64_read(&sas[i]->seq) >= espah_number_limit(sas[i]))

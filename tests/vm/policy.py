@@ -237,6 +237,7 @@ def discovery():
     on_link = Flow(OUTER[6][0], OUTER[6][1], ICMPV6, hops=255)
     for kind in (133, 134, 135, 136, 137):
         flow = dataclasses.replace(on_link, kind=kind)
+        lab.true("neighbour discovery" in gateway.explain(("out", dataclasses.replace(flow, told=f"type {kind}")))[0]["exempt"], f"explain is silent of type {kind}")
         lab.equal(gateway.fate("out", flow), "clear", f"type {kind} out")
         lab.equal(gateway.fate("in", flow.reverse()), "clear", f"type {kind} in")
         low = dataclasses.replace(flow, hops=254)
@@ -245,9 +246,10 @@ def discovery():
                   f"type {kind}, hop limit 254, in")
     for kind in (129, 132, 138):
         flow = dataclasses.replace(on_link, kind=kind)
+        lab.true("neighbour discovery" in gateway.explain(("out", flow))[0]["exempt"], "explain is silent without a type")
         for direction, each in (("out", flow), ("in", flow.reverse())):
-            answer, = gateway.explain((direction, each))
-            lab.true("neighbour discovery" in answer["exempt"], "explain is silent of it")
+            answer, = gateway.explain((direction, dataclasses.replace(each, told=f"type {kind}")))
+            lab.equal(answer.get("exempt"), None, f"what explain says of type {kind}")
             lab.equal(gateway.fate(direction, each), "drop " + answer["drop"], f"type {kind}")
 
 

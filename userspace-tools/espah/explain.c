@@ -2,6 +2,7 @@
 /* espah explain: what the module would do with a packet, and why. */
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,8 +92,12 @@ static int read_fields(struct args *args, struct flow *flow)
 		for (i = 0; i < FIELDS && strcmp(word, fields[i].word); i++)
 			;
 		if (i == FIELDS && (*word < '0' || *word > '9')) {
-			error("'%s' is not a word of explain, or is in the wrong place: a protocol comes right after the destination (see 'espah explain --help')",
+			error("'%s' is not a word of explain, or is in the wrong place: a protocol comes right after the destination, and ports are numbers (see 'espah explain --help')",
 			      word);
+			return -1;
+		}
+		if (i == FIELDS && (flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6)) {
+			error("a number after icmp or icmpv6 needs the word type before it: 'type %s'", word);
 			return -1;
 		}
 		value = i == FIELDS ? word : fields[i].size ? args_value(args, word) : "0";
@@ -261,7 +266,7 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 {
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
 	bool out = flow->dir == ESPAH_DIR_OUT;
-	char line[SA_LINE_MAX];
+	char line[SA_LINE_MAX], drops[1024];
 	unsigned int i;
 
 	for (i = 0; i < ESPAH_BUNDLE_MAX && sas[i]; i++) {
@@ -274,6 +279,8 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 		else
 			printf("%s this SA: %s.\n", out ? "It leaves through" :
 			       "It is accepted only through", line);
+		if (*drops_text(sa[ESPAH_SA_DROPS], drops, sizeof(drops)))
+			printf("So far this SA has dropped: %s.\n", drops);
 	}
 	if (tb[ESPAH_EXPLAIN_OVERHEAD])
 		printf("The SA%s at most %u bytes.\n", i > 1 ? "s add" : " adds",
@@ -368,6 +375,8 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 		puts(attr_u8(tb[ESPAH_EXPLAIN_SECPATH], 0) ?
 		     "Firewall rules see the packet as IPsec ('meta ipsec exists')." :
 		     "Firewall rules do not see the packet as IPsec: 'meta ipsec exists' matches after 'espah config secpath on'.");
+	if (flow->dir == ESPAH_DIR_IN && action == ESPAH_ACTION_BYPASS)
+		puts("Through an SA it would be DROPPED, reason policy: no policy requires that SA.");
 	if (in && !tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_EXEMPT])
 		puts("No SA exists yet through which it could arrive.");
 	if (tb[ESPAH_EXPLAIN_DROP])
