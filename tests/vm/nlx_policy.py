@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """`ip xfrm policy' over XFRM and over espah_xfrm: what it prints, its errors, and events, compared."""
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import lab
 import module
 import stacks
 from ip_xfrm import ip
-from ipsec import ROOT, Espah
+from ipsec import CLI, ROOT, Espah
 
 ENDS = "src 192.0.2.1 dst 198.51.100.1"
 BACK = "src 198.51.100.1 dst 192.0.2.1"
@@ -36,6 +37,7 @@ CASES = {
         f"policy add {SIX} proto ipv6-icmp type 135 dir fwd priority 1",
         "policy add src 0.0.0.0/0 dst 10.2.3.4/16 dir out",
         f"policy add {NETS} proto 132 dport 9 dir out mark 5 mask 0xff",
+        f"policy add {NETS} dir in mark 0x300 mask 0xff",
         f"policy add {NETS} dev lo dir out", "policy add src ::/0 dst ::/0 dir in action block"],
     "templates": [
         f"policy add {NETS} dir out priority 3 tmpl {ENDS} proto esp spi 0x1234 reqid 5 mode tunnel",
@@ -123,6 +125,33 @@ def own():
     out = ip(ns, "policy")[1]
     lab.true("10.1.0.0/16" in out and "2001:db8" not in out, out)
     Espah.batch(ns, ["policy flush"])
+
+
+@lab.test("devices of kind xfrm are made and shown by ip link, and shown by espah link, beside those of kind espah")
+def devices():
+    ns = box()
+    ns.run(CLI, *"link add mine if-id 7".split())
+    ns.run("ip", *"link add up0 type dummy".split())
+    ns.run("ip", *"link add theirs mtu 1400 up type xfrm dev up0 if_id 42".split())
+    told = json.loads(ns.run("ip", *"-j -d link show theirs".split()).stdout)[0]["linkinfo"]
+    lab.equal((told["info_kind"], int(told["info_data"]["if_id"], 16)), ("xfrm", 42), "ip -d link")
+    links = json.loads(ns.run(CLI, "-j", "link").stdout)
+    lab.equal([(link["name"], link["if_id"], link.get("dev"), link["mtu"]) for link in links if link["name"] != "mine"],
+              [("theirs", 42, "up0", 1400)], "espah link")
+    lab.equal([link["name"] for link in links], ["mine", "theirs"], "devices")
+    lab.true(ns.run(CLI, *"link show theirs".split()).stdout.startswith("theirs  if-id 42  dev up0  mtu 1400  state up"),
+             "espah link show")
+    for words, why in (("add again type xfrm if_id 42", "has this if_id"), ("add none type xfrm", "if_id"),
+                       ("add also type xfrm if_id 7", "has this if_id"),
+                       ("add any type xfrm external", "external"),
+                       ("set theirs type xfrm if_id 43", "make a new device")):
+        result = ns.run("ip", "link", *words.split(), check=False)
+        lab.true(result.returncode and why in result.stderr, f"{words}: {result.stderr}")
+    for words in "link del theirs", "link set theirs carrier":
+        result = ns.run(CLI, *words.split(), check=False)
+        lab.true(result.returncode and "of kind xfrm" in result.stderr, f"{words}: {result.stderr}")
+    ns.run("ip", *"link del theirs".split())
+    lab.equal(len(json.loads(ns.run(CLI, "-j", "link").stdout)), 1, "devices afterwards")
 
 
 def loading():

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <linux/espah.h>
 
@@ -73,7 +74,8 @@ static const char show_link_help[] =
 static const char list_help[] =
 	"espah link [list]\n"
 	"\n"
-	"Prints the devices of kind espah.\n"
+	"Prints the devices of kind espah, and those that 'ip link' made of kind xfrm while\n"
+	"espah_xfrm is loaded.\n"
 	"\n"
 	"Example:\n"
 	"  espah -j link list\n";
@@ -92,6 +94,12 @@ static struct nl *ready(struct cli *cli, int *status)
 	return nl;
 }
 
+/** link_has_xfrm() - whether devices of kind "xfrm" are espah's, not the kernel's own */
+bool link_has_xfrm(void)
+{
+	return !access("/sys/module/espah_xfrm", F_OK);
+}
+
 /**
  * struct found - the answer to a request for one device
  * @json: print it as JSON
@@ -106,6 +114,12 @@ struct found {
 	char kind[32];
 };
 
+static bool shown(const char *kind)
+{
+	return !strcmp(kind, ESPAH_LINK_KIND) ||
+	       (!strcmp(kind, LINK_KIND_XFRM) && link_has_xfrm());
+}
+
 static int see(const struct nlmsghdr *nlh, void *data)
 {
 	struct found *found = data;
@@ -115,7 +129,7 @@ static int see(const struct nlmsghdr *nlh, void *data)
 		return 0;
 	found->index = device.info->ifi_index;
 	snprintf(found->kind, sizeof(found->kind), "%s", device_kind(&device));
-	if (!found->print || strcmp(found->kind, ESPAH_LINK_KIND))
+	if (!found->print || !shown(found->kind))
 		return 0;
 	if (found->json)
 		json_print(link_json(&device));
@@ -124,7 +138,7 @@ static int see(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-/* Asks for a device, which must be of kind espah. Return: a STATUS_* */
+/* Asks for a device, which must be of kind espah unless it is printed. Return: a STATUS_* */
 static int find(struct nl *nl, const char *what, const char *name, struct found *found)
 {
 	const struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
@@ -142,7 +156,7 @@ static int find(struct nl *nl, const char *what, const char *name, struct found 
 	}
 	if (result.error)
 		return nl_result_tell(what, &result);
-	if (!strcmp(found->kind, ESPAH_LINK_KIND))
+	if (found->print ? shown(found->kind) : !strcmp(found->kind, ESPAH_LINK_KIND))
 		return STATUS_OK;
 	error("'%s' is not a device of kind " ESPAH_LINK_KIND "%s%s", name,
 	      *found->kind ? ", but of kind " : "", found->kind);
@@ -242,8 +256,9 @@ static int show(struct cli *cli, struct args *args)
 	return nl ? find(nl, "link show", name, &found) : status;
 }
 
-/* The devices as a JSON array or a table. */
+/* The devices of a kind as a JSON array or a table. */
 struct links {
+	const char *kind;
 	bool json;
 	struct json_list list;
 	struct table table;
@@ -255,7 +270,7 @@ static int list_one(const struct nlmsghdr *nlh, void *data)
 	struct device device;
 
 	/* a kernel without the module does not know the kind, and describes all devices */
-	if (!device_read(nlh, &device) || strcmp(device_kind(&device), ESPAH_LINK_KIND))
+	if (!device_read(nlh, &device) || strcmp(device_kind(&device), links->kind))
 		return 0;
 	if (links->json)
 		json_list_add(&links->list, link_json(&device));
@@ -264,13 +279,24 @@ static int list_one(const struct nlmsghdr *nlh, void *data)
 	return ferror(stdout) ? STATUS_REFUSED : 0;
 }
 
-static int list(struct cli *cli, struct args *args)
+static int list_kind(struct nl *nl, const char *kind, struct links *links)
 {
 	const struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
-	const struct link any = { 0 };
-	static struct links links;
 	char buf[NL_REQUEST_MAX];
+	struct nlattr *linkinfo;
 	struct nlmsghdr *nlh;
+
+	nlh = device_start(nl, buf, RTM_GETLINK, NLM_F_DUMP, &info);
+	linkinfo = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
+	mnl_attr_nest_end(nlh, linkinfo);
+	links->kind = kind;
+	return nl_dump(nl, nlh, "link list", NL_BY_IFINDEX, list_one, links);
+}
+
+static int list(struct cli *cli, struct args *args)
+{
+	static struct links links;
 	struct nl *nl;
 	int status;
 
@@ -280,14 +306,14 @@ static int list(struct cli *cli, struct args *args)
 	nl = ready(cli, &status);
 	if (!nl)
 		return status;
-	nlh = device_start(nl, buf, RTM_GETLINK, NLM_F_DUMP, &info);
-	link_put(nlh, &any);
 	links.json = cli->json;
 	if (links.json)
 		json_list_start(&links.list);
 	else
 		table_start(&links.table, link_headings);
-	status = nl_dump(nl, nlh, "link list", NL_BY_IFINDEX, list_one, &links);
+	status = list_kind(nl, ESPAH_LINK_KIND, &links);
+	if (!status && link_has_xfrm())
+		status = list_kind(nl, LINK_KIND_XFRM, &links);
 	if (links.json)
 		json_list_end(&links.list, true);
 	else

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Devices of kind "espah": answer of rtnetlink to text and JSON. */
+/* Devices that one can route into: answer of rtnetlink to text and JSON. */
 #include <inttypes.h>
 #include <linux/if_link.h>
 #include <net/if.h>
@@ -39,21 +39,22 @@ struct view {
 static void view(const struct device *device, struct view *view)
 {
 	const struct nlattr *data[ESPAH_LINK_MAX + 1], *stats = device->attr[IFLA_STATS64];
+	bool xfrm = !strcmp(device_kind(device), LINK_KIND_XFRM);
 	uint32_t dev;
 
 	memset(view, 0, sizeof(*view));
 	attr_nest(device->linkinfo[IFLA_INFO_DATA], data, ESPAH_LINK_MAX);
 	view->name = attr_string(device->attr[IFLA_IFNAME], "?");
-	view->if_id = attr_u32(data[ESPAH_LINK_IF_ID], 0);
+	view->if_id = attr_u32(data[xfrm ? IFLA_XFRM_IF_ID : ESPAH_LINK_IF_ID], 0);
 	view->elsewhere = device->attr[IFLA_LINK_NETNSID];
-	dev = attr_u32(data[ESPAH_LINK_DEV], 0);
+	dev = attr_u32(data[xfrm ? IFLA_XFRM_LINK : ESPAH_LINK_DEV], 0);
 	/* an index means nothing in another network namespace */
 	if (dev && view->elsewhere)
 		snprintf(view->dev, sizeof(view->dev), "%u", dev);
 	else if (dev)
 		dev_text(dev, view->dev);
 	view->mtu = attr_u32(device->attr[IFLA_MTU], 0);
-	view->by_sa = attr_u8(data[ESPAH_LINK_CARRIER], 0);
+	view->by_sa = !xfrm && attr_u8(data[ESPAH_LINK_CARRIER], 0);
 	view->up = device->info->ifi_flags & IFF_UP;
 	view->carrier = attr_u8(device->attr[IFLA_CARRIER], 0);
 	/* newer kernels send more counters than we know, older ones fewer */
