@@ -97,6 +97,13 @@ static int move_all(struct nlx_request *rq, const struct xfrm_user_migrate *m)
 
 /* --- the policy --- */
 
+static bool has_ends(const struct xfrm_user_tmpl *tmpl, const xfrm_address_t *src,
+		     const xfrm_address_t *dst, u16 family)
+{
+	return tmpl->family == family && xfrm_addr_equal(&tmpl->saddr, src, family) &&
+	       xfrm_addr_equal(&tmpl->id.daddr, dst, family);
+}
+
 /* Changes the templates of one entry. Return: how many it changes, or has changed before */
 static unsigned int change(struct nlx_face *face, const struct xfrm_user_migrate *m)
 {
@@ -112,15 +119,12 @@ static unsigned int change(struct nlx_face *face, const struct xfrm_user_migrate
 			n++;
 			continue;
 		}
-		if (tmpl->family == m->old_family &&
-		    !memcmp(&tmpl->saddr, &m->old_saddr, sizeof(m->old_saddr)) &&
-		    !memcmp(&tmpl->id.daddr, &m->old_daddr, sizeof(m->old_daddr))) {
+		if (has_ends(tmpl, &m->old_saddr, &m->old_daddr, m->old_family)) {
 			tmpl->saddr = m->new_saddr;
 			tmpl->id.daddr = m->new_daddr;
 			tmpl->family = m->new_family;
 			n++;
-		} else if (!memcmp(&tmpl->saddr, &m->new_saddr, sizeof(m->new_saddr)) &&
-			   !memcmp(&tmpl->id.daddr, &m->new_daddr, sizeof(m->new_daddr))) {
+		} else if (has_ends(tmpl, &m->new_saddr, &m->new_daddr, m->new_family)) {
 			n++;
 		}
 	}

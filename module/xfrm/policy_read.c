@@ -55,11 +55,8 @@ int nlx_read_selector(struct nlx_request *rq, const struct xfrm_selector *from,
 	espah_addr_mask(&sel->src, sel->family, sel->src_len);
 	espah_addr_mask(&sel->dst, sel->family, sel->dst_len);
 	if (mark) {
-		sel->mark = mark->v;
+		sel->mark = mark->v & mark->m;
 		sel->mark_mask = mark->m;
-		if (mark->v & ~mark->m)
-			return NLX_FAIL(rq, -EINVAL,
-					"the mark has bits beyond its mask, so no packet has it");
 	}
 	sel->ifindex = from->ifindex;
 	if (if_id && nla_get_u32(if_id)) {
