@@ -10,10 +10,10 @@ import lab
 import peer
 import traffic
 from charon import Charon
-from ipsec import OURS
+from ipsec import OURS, Espah
 from pluto import Pluto, conn
-from sites import A, B, GCM, LONG, NET_A, NET_B, S, T, Flow, Lab, carries_on, carry, check_flow, no_nat, reply, \
-    sides, translate
+from sites import A, B, GCM, LONG, NET_A, NET_B, S, T, Flow, Lab, carries_on, carry, check_flow, no_nat, quiet, \
+    reply, sides, translate
 
 ADD, TRAP = "auto = add\n", "auto = ondemand\n"
 ESP = "esp = aes_gcm128\n"
@@ -22,7 +22,8 @@ ESP = "esp = aes_gcm128\n"
 class Site(Lab):
     """A lab whose a has pluto; its policies that let neighbour discovery pass are there from its start."""
 
-    def pluto(self, more=ADD + ESP, outer=4, inner=4, b="charon", text=GCM + LONG, host=False):
+    def pluto(self, more=ADD + ESP, outer=4, inner=4, b="charon", text=GCM + LONG, host=False,
+              local=None):
         """pluto at a, and at b pluto or charon with that text for the child."""
         nets = (None, None) if host else (NET_A[inner], NET_B[inner])
         if b == "pluto":
@@ -34,7 +35,7 @@ class Site(Lab):
                 far = far.replace(f"local_ts = {NET_B[4]}", f"local_ts = {nets[1] or B[outer]}")
                 far = far.replace(f"remote_ts = {NET_A[4]}", f"remote_ts = {nets[0] or A[outer]}")
             self.far = Charon(self.b, "xfrm", far)
-        self.near = Pluto(self.a, OURS.name, conn(A[outer], B[outer], *nets, more=more))
+        self.near = Pluto(self.a, OURS.name, conn(local or A[outer], B[outer], *nets, more=more))
         self.standing = 0 if "ondemand" in more else len(self.policies())
         return self.near
 
@@ -44,7 +45,10 @@ class Site(Lab):
 
 
 def clean():
-    return Site.clean()
+    here = Site.clean()
+    here.a.run("ip", "link", "del", "ipsec7", check=False)
+    quiet(here.a)
+    return here
 
 
 @lab.test("Libreswan: a tunnel with strongSwan carries pings and TCP, --trafficstatus counts it, nothing is left")
@@ -130,6 +134,44 @@ def behind():
         carry(here)
     finally:
         no_nat(here)
+
+
+@lab.test("Libreswan with MOBIKE: its gateway is left with another address; the SAs move there (MIGRATE), and carry")
+def moves():
+    here = clean()
+    second = "192.0.2.9"
+    try:
+        a = here.pluto(ADD + ESP + f"leftid = {A[4]}\nmobike = yes\n", local="%defaultroute")
+        a.initiate()
+        carry(here)
+        before = {sa["spi"] for sa in here.sas()}
+        here.a.ip(f"addr add {second}/24 dev wan\naddr del {A[4]}/24 dev wan\n"
+                  "route replace default via 192.0.2.254\n")
+        here.m.ip(f"route replace {NET_A[4]} via {second}\n")
+        lab.wait_for(lambda: {sa["src"] for sa in here.sas() if sa["dir"] == "out"} == {second}, "SAs that have moved", 60)
+        lab.equal({sa["spi"] for sa in here.sas()}, before, "SPIs")
+        carry(here)
+    finally:
+        here.a.ip(f"addr replace {A[4]}/24 dev wan\n")
+        here.a.run("ip", "addr", "del", f"{second}/24", "dev", "wan", check=False)
+        here.a.ip("route replace default via 192.0.2.254\n")
+        here.m.ip(f"route replace {NET_A[4]} via {A[4]}\n")
+
+
+@lab.test("Libreswan with ipsec-interface: it makes a device of kind xfrm, which carries what is routed into it")
+def interface():
+    here = clean()
+    a = here.pluto(ADD + ESP + "ipsec-interface = 7\n")
+    a.initiate()
+    devices = Espah.json(here.a, "link")
+    lab.equal([(device["name"], device["if_id"], device["up"]) for device in devices], [("ipsec7", 7, True)], "devices")
+    lab.equal({sa["if_id"] for sa in here.sas()}, {7}, "if_ids")
+    here.a.ip(f"route replace {NET_B[4]} dev ipsec7\n")
+    carry(here)
+    after, = Espah.json(here.a, "link")
+    lab.true(after["tx"]["packets"] > 2 and after["rx"]["packets"] > 2, f"the device carried {after}")
+    a.whack("--name", "net", "--delete")
+    here.ended()
 
 
 @lab.test("Libreswan killed and started again: nothing in clear meanwhile, then the tunnel works")

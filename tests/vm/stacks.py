@@ -40,6 +40,8 @@ def xfrm():
 
 
 def espah():
+    if loaded("espah_xfrm"):
+        return
     ko = path()
     lab.true(os.path.exists(ko), f"there is no {ko}: build it, or name it in ESPAH_XFRM_KO")
     remove(*XFRM_USERS)

@@ -8,6 +8,7 @@ Some tests have a second link between a and m:
    a wan2 203.0.113.1 ===== 203.0.113.254 west2 m        (2001:db8:3::1, 2001:db8:3::fe)
 
 ESPAH_STACK=xfrm: a is over XFRM and its interfaces, too. A failure is then an error of the tests.
+With a peer machine, what is west of m is read at a, and the second link is a VLAN of the first.
 """
 import collections
 import contextlib
@@ -17,13 +18,14 @@ import re
 import struct
 
 import lab
+import peer
 import traffic
 from charon import RUN, Charon
-from ipsec import CLI
+from ipsec import CLI, OURS
 from sites import (A, B, GCM, LONG, NET_A, NET_B, NEVER, S, T, Flow, Lab, carry, check_flow, quiet,
                    reply, roam, two_networks)
 
-STACK = os.environ.get("ESPAH_STACK", "espah")
+STACK = os.environ.get("ESPAH_STACK", OURS.name)
 BOTH = "0.0.0.0/0,::/0"
 ONE, TWO = 7, 8      # if_ids of a
 FAR_ONE, FAR_TWO = 9, 10  # of b
@@ -77,7 +79,8 @@ def passed(ns, device):
 def wire(here, device="west"):
     """The ESP packets on a device of m meanwhile: {SPI: number}."""
     counts = collections.Counter()
-    with traffic.Wire(here.m, device) as tap:
+    place = (here.a, device.replace("west", "wan")) if peer.PORT else (here.m, device)
+    with traffic.Wire(*place) as tap:
         yield counts
         for packet in tap.packets(50):
             at = 20 if packet[0] >> 4 == 4 else 40
@@ -86,7 +89,12 @@ def wire(here, device="west"):
 
 def second_path(here):
     """Another link from a to m."""
-    lab.link(here.a, "wan2", here.m, "west2")
+    if peer.PORT:
+        for ns, device in (here.a, "wan"), (here.m, "west"):
+            ns.run("ip", "link", "del", f"{device}2", check=False)
+            ns.ip(f"link add link {device} name {device}2 up type vlan id 2\n")
+    else:
+        lab.link(here.a, "wan2", here.m, "west2")
     for ns, device, host4, host6 in (here.a, "wan2", 1, 1), (here.m, "west2", 254, "fe"):
         ns.ip(f"addr replace 203.0.113.{host4}/24 dev {device}\n"
               f"addr replace 2001:db8:3::{host6}/64 dev {device} nodad\n")
