@@ -34,14 +34,48 @@ const char *error_file(void)
 	return place.file;
 }
 
+/* Bytes of a character at @at that would act on a terminal: controls, and marks of direction. */
+static unsigned int acts(const unsigned char *at)
+{
+	if (*at < ' ' || *at == 0x7f)
+		return 1;
+	if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) /* C1 */
+		return 2;
+	if (*at != 0xe2 || (at[1] != 0x80 && at[1] != 0x81))
+		return 0;
+	if (at[1] == 0x80) /* U+200E, U+200F, U+2028 to U+202E */
+		return at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae) ? 3 : 0;
+	return at[2] >= 0xa6 && at[2] <= 0xa9 ? 3 : 0; /* U+2066 to U+2069 */
+}
+
+/* Prints what users may have typed: as a line of text, whatever is in it. */
+static void put_text(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	unsigned int n;
+
+	while (*at) {
+		n = acts(at);
+		if (!n)
+			fputc(*at++, stderr);
+		for (; n; n--)
+			fprintf(stderr, "\\x%02x", *at++);
+	}
+}
+
 static void tell(const char *kind, const char *fmt, va_list ap)
 {
+	char text[4096];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
 	fflush(stdout);
 	fputs("espah: ", stderr);
-	if (place.file)
-		fprintf(stderr, "%s:%u: ", place.file, place.line);
+	if (place.file) {
+		put_text(place.file);
+		fprintf(stderr, ":%u: ", place.line);
+	}
 	fputs(kind, stderr);
-	vfprintf(stderr, fmt, ap);
+	put_text(text);
 	fputc('\n', stderr);
 }
 
@@ -63,6 +97,30 @@ void warning(const char *fmt, ...)
 	va_start(ap, fmt);
 	tell("warning: ", fmt, ap);
 	va_end(ap);
+}
+
+/* Words that users of other tools type, and ours. */
+static const struct habit {
+	const char *theirs;
+	const char *ours;
+} habits[] = {
+	{ "prio", "priority" }, { "req", "reqid" }, { "port", "dport" },
+	{ "if_id", "if-id" }, { "ifid", "if-id" }, { "replay-window", "window" }, { "keyfile", "key-file" },
+}, other_commands[] = {
+	{ "show", "list" }, { "ls", "list" }, { "delete", "del" }, { "rm", "del" },
+	{ "remove", "del" }, { "update", "set" }, { "change", "set" }, { "update", "replace" }, { "new", "add" },
+};
+
+/* Whether @name knows a word */
+static bool knows(const char *(*name)(unsigned int i), const char *word)
+{
+	const char *known;
+	unsigned int i;
+
+	for (i = 0; (known = name(i)); i++)
+		if (same(known, word))
+			return true;
+	return false;
 }
 
 /* Number of edits (insert, delete, change, swap neighbours) from a to b, both short. */
@@ -106,6 +164,9 @@ const char *suggest(const char *word, const char *(*name)(unsigned int i))
 	unsigned int limit = strlen(word) <= 3 ? 1 : 2, best = limit + 1, i, d;
 	const char *found = NULL, *known;
 
+	for (i = 0; i < ARRAY_SIZE(habits); i++)
+		if (same(habits[i].theirs, word) && knows(name, habits[i].ours))
+			return habits[i].ours;
 	for (i = 0; (known = name(i)); i++) {
 		d = distance(word, known);
 		if (d < best && d < strlen(known)) {
@@ -114,6 +175,22 @@ const char *suggest(const char *word, const char *(*name)(unsigned int i))
 		}
 	}
 	return found;
+}
+
+/**
+ * unknown_word() - print an error about a word that a command does not know
+ * @word: the word that was typed
+ * @command: such as "sa add"
+ * @name: returns the i-th word that the command knows, NULL after the last
+ */
+void unknown_word(const char *word, const char *command, const char *(*name)(unsigned int i))
+{
+	const char *near = suggest(word, name);
+
+	if (near)
+		error("'%s' is not a word of %s; did you mean '%s'?", word, command, near);
+	else
+		error("'%s' is not a word of %s (see 'espah %s --help')", word, command, command);
 }
 
 /** args_peek() - Return: the next word without consuming it, or NULL */
@@ -156,6 +233,12 @@ int args_end(const struct args *args, const char *command)
 
 	if (!word)
 		return STATUS_OK;
+	if (*word == '-' && word[1]) {
+		error("'%s' cannot follow the command; options such as -n and -j stand before it: espah %s ... %s", word,
+		      !strncmp(word, "-j", 2) || same(word, "--json") ? "-j" : "-n NETNS",
+		      command);
+		return STATUS_USAGE;
+	}
 	error("'%s' is one word too many for %s (see 'espah %s --help')", word, command, command);
 	return STATUS_USAGE;
 }
@@ -167,6 +250,19 @@ static const char *command_name(unsigned int i)
 	return names_of[i].name;
 }
 
+/* The command that users of other tools call by another name, or NULL. */
+static const struct command *by_habit(const struct command *table, const char *word)
+{
+	const struct command *row;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(other_commands); i++)
+		for (row = table; row->name && same(other_commands[i].theirs, word); row++)
+			if (same(row->name, other_commands[i].ours))
+				return row;
+	return NULL;
+}
+
 static const struct command *find(const struct command *table, const char *word,
 				  const char *parent)
 {
@@ -176,6 +272,9 @@ static const struct command *find(const struct command *table, const char *word,
 	for (row = table; row->name; row++)
 		if (same(row->name, word))
 			return row;
+	found = by_habit(table, word);
+	if (found)
+		return found;
 	for (row = table; row->name; row++) {
 		if (strncmp(row->name, word, strlen(word)))
 			continue;
@@ -211,6 +310,36 @@ static bool is_help(const char *word)
 	return asks_help(word) || same(word, "help");
 }
 
+static int tell_commands(const struct command *table, const char *parent)
+{
+	const struct command *row;
+	char list[256] = "";
+
+	for (row = table; row->name; row++) {
+		strcat(list, *list ? ", " : "");
+		strcat(list, row->name);
+	}
+	error("a command must follow '%s': %s (see '%s --help')", parent, list, parent);
+	return STATUS_USAGE;
+}
+
+/* "help COMMAND": as "COMMAND --help". Return: a STATUS_* */
+static int help_of(const struct command *table, const char *parent, struct cli *cli,
+		   struct args *args)
+{
+	const struct command *row = find(table, args_next(args), parent);
+	static char help[] = "help";
+	char *words[] = { help, args_peek(args) };
+	struct args asked = { .word = words, .count = words[1] ? 2 : 1 };
+
+	if (!row)
+		return STATUS_USAGE;
+	if (!row->help)
+		return row->run(cli, &asked);
+	fputs(row->help, stdout);
+	return STATUS_OK;
+}
+
 /**
  * command_run() - find the next word in a table of commands and execute that command
  * @table: the commands
@@ -231,10 +360,11 @@ int command_run(const struct command *table, const char *parent, const char *int
 	int i;
 
 	if (!word) {
-		error("a command must follow '%s' (see '%s --help')", parent, parent);
-		return STATUS_USAGE;
+		return tell_commands(table, parent);
 	}
 	if (is_help(word)) {
+		if (args_peek(args) && !is_help(args_peek(args)))
+			return help_of(table, parent, cli, args);
 		fputs(intro, stdout);
 		return STATUS_OK;
 	}

@@ -87,6 +87,7 @@ void error_place(const char *file, unsigned int line);
 unsigned int error_line(void);
 const char *error_file(void);
 const char *suggest(const char *word, const char *(*name)(unsigned int i));
+void unknown_word(const char *word, const char *command, const char *(*name)(unsigned int i));
 
 /* String equality for table lookups: most words already differ in the first letter. */
 static inline bool same(const char *a, const char *b)

@@ -50,14 +50,8 @@ static uint32_t keyword(const char *word, bool new)
 
 static void unknown(const char *word, const char *command, bool new)
 {
-	const char *near;
-
 	is_new = new;
-	near = suggest(word, keyword_name);
-	if (near)
-		error("'%s' is not a word of %s; did you mean '%s'?", word, command, near);
-	else
-		error("'%s' is not a word of %s (see 'espah %s --help')", word, command, command);
+	unknown_word(word, command, keyword_name);
 }
 
 /* As the kernel's dev_valid_name(), and without %: the kernel would put a number in its place. */

@@ -112,6 +112,29 @@ static const char *option_name(unsigned int i)
 	return names[i];
 }
 
+/*
+ * Splits options that are typed together: -jn ga, -nga, --netns=ga. Return: the rest of the word,
+ * which args_next() gives, or NULL.
+ */
+static char *split(char *word, char brief[3])
+{
+	char *value;
+
+	if (word[1] == '-') {
+		value = strchr(word, '=');
+		if (value)
+			*value++ = '\0';
+		return value;
+	}
+	if (!word[1] || !word[2])
+		return NULL;
+	snprintf(brief, 3, "%.2s", word);
+	if (word[1] == 'n' || word[1] == 'b')
+		return word + 2;
+	word[1] = '-';
+	return word + 1;
+}
+
 static bool is_option(const char *word, const char *brief, const char *full)
 {
 	return !strcmp(word, brief) || !strcmp(word, full);
@@ -141,14 +164,26 @@ struct options {
 /* Return: a STATUS_*; -1: nothing more to do, exit with success. */
 static int read_options(struct cli *cli, struct args *args, struct options *options)
 {
-	const char *word;
+	char *word, *rest, brief[3];
 
 	while ((word = args_peek(args)) && *word == '-') {
-		args_next(args);
+		*brief = '\0';
+		rest = split(word, brief);
+		if (rest)
+			args->word[args->at] = rest;
+		else
+			args_next(args);
+		if (*brief)
+			word = brief;
 		if (is_option(word, "-n", "--netns")) {
 			options->netns = args_value(args, word);
 			if (!options->netns)
 				return STATUS_USAGE;
+			if (*options->netns == '-') {
+				error("'%s' needs a network namespace, not the option '%s'", word,
+				      options->netns);
+				return STATUS_USAGE;
+			}
 		} else if (is_option(word, "-b", "--batch")) {
 			options->batch = args_value(args, word);
 			if (!options->batch)

@@ -144,11 +144,23 @@ const char *family_text(uint8_t family)
 	return family == AF_INET ? "IPv4" : family == AF_INET6 ? "IPv6" : "?";
 }
 
+/* Whether a packet can have an address; prints an error if not. */
+static bool usable(const char *what, const char *word, const struct addr *addr)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (addr->family != AF_INET6 || memcmp(addr->byte, mapped, sizeof(mapped)))
+		return true;
+	error("the %s cannot be '%s'; packets do not have addresses of ::ffff:0:0/96: write the IPv4 address",
+	      what, word);
+	return false;
+}
+
 /** parse_addr() - read an address; names are not resolved. Return: 0, or -1 (error printed) */
 int parse_addr(const char *what, const char *word, struct addr *addr)
 {
 	if (addr_read(word, addr))
-		return 0;
+		return usable(what, word, addr) ? 0 : -1;
 	if (strchr(word, '%'))
 		error("'%s' cannot be '%s'; no interface may follow the address", what,
 		      word);
@@ -206,6 +218,8 @@ int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint
 		      what, word);
 		return -1;
 	}
+	if (!usable(what, word, &prefix->addr))
+		return -1;
 	*family = prefix->addr.family;
 	prefix->len = addr_size(*family) * 8;
 	if (!slash)

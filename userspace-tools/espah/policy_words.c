@@ -261,14 +261,15 @@ static int read_side(const char *word, const char *command, uint8_t *family,
 		     struct policy *policy)
 {
 	/* suggest() is slow: skip it for words that look like addresses */
-	const char *near = strpbrk(word, ".:/,-") ? NULL : suggest(word, keyword_name);
+	bool odd = !strpbrk(word, ".:/,-") && suggest(word, keyword_name);
 
-	if (policy->given & POLICY_DST || near) {
-		if (near)
-			error("'%s' is not a word of %s; did you mean '%s'?", word, command, near);
-		else
-			error("'%s' is not a word of %s (see 'espah %s --help')", word, command,
-			      command);
+	if (same(word, "fwd")) {
+		error("'fwd' is not a word of %s: policies in and out are for forwarded packets, too",
+		      command);
+		return -1;
+	}
+	if (policy->given & POLICY_DST || odd) {
+		unknown_word(word, command, keyword_name);
 		return -1;
 	}
 	if (!(policy->given & POLICY_SRC)) {
@@ -378,6 +379,9 @@ int policy_read(struct args *args, const char *command, bool with_action, struct
 		if (bare)
 			bit = POLICY_PROTO;
 		if (!bit) {
+			/* as in sa add, the words may precede the addresses */
+			if (same(word, policy->given & POLICY_SRC ? "dst" : "src") && args_peek(args))
+				word = args_next(args);
 			side = AF_UNSPEC;
 			if (read_side(word, command, &side, policy))
 				return STATUS_USAGE;

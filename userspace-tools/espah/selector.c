@@ -54,6 +54,13 @@ int selector_check(const char *command, const struct selector *sel)
 		      family_text(src ? src : dst), family_text(sel->family));
 		return -1;
 	}
+	if (sel->proto == (sel->family == AF_INET ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+		error("%s packets carry no %s, but %s; the selector would match nothing",
+		      family_text(sel->family),
+		      sel->family == AF_INET ? "icmpv6" : "icmp",
+		      sel->family == AF_INET ? "icmp" : "icmpv6");
+		return -1;
+	}
 	if (sel->type.size && !icmp && sel->proto != IPPROTO_MH) {
 		error("'type' needs icmp, icmpv6 or mh");
 		return -1;

@@ -118,4 +118,43 @@ if "$espah" --help >/dev/full 2>"$dir/err"; then
 else
 	echo "ok cli output to a full device"
 fi
+# habits of other tools
+for words in 'sa ls' 'sa show' 'policy ls' 'policy show'; do expect 1 'not loaded' $words; done
+expect 2 'sa del also needs' sa delete
+expect 2 'sa del also needs' sa rm
+expect 2 'sa set also needs' sa update
+expect 2 'policy del also needs' policy rm
+expect 2 'policy replace also needs' policy update
+expect 2 'must follow' sa
+expect 2 'add, replace, del' policy
+expect 0 'xample' help show
+expect 0 'xample' help sa
+expect 0 'xample' help sa add
+expect 0 'xample' sa help add
+expect 2 "'nonsense' is not a command" help nonsense
+expect 2 'espah -j ... show' show -j
+expect 2 'espah -n NETNS ... stats' stats -n gb
+expect 2 "not the option '-b'" -n -b file
+for words in '-nnosuch' '--netns=nosuch' '-jnnosuch'; do expect 1 "'nosuch' cannot be opened" "$words" show; done
+expect 1 "'nosuch' cannot be opened" -jn nosuch show
+expect 2 "'-x' is not an option" -jx show
+P='policy add both 10.1.0.0/16 10.2.0.0/16'
+expect 2 "did you mean 'priority'" $P prio 10 bypass
+expect 2 "did you mean 'dport'" $P tcp port 443 bypass
+expect 2 "did you mean 'reqid'" $P req 7 bypass
+expect 2 'are for forwarded packets, too' policy add fwd 10.1.0.0/16 10.2.0.0/16 bypass
+expect 1 'not loaded' policy add both src 10.1.0.0/16 dst 10.2.0.0/16 bypass
+expect 2 'the source' policy add both src dst bypass
+expect 2 'IPv4 packets carry no icmpv6' $P icmpv6 bypass
+expect 2 'IPv6 packets carry no icmp, but icmpv6' policy add both fd01::/16 fd02::/16 icmp type 8 discard
+expect 2 'write the IPv4 address' policy add both ::ffff:10.1.0.1 fd02::/16 bypass
+expect 2 'write the IPv4 address' explain ::ffff:10.1.0.1 fd02::1
+expect 2 'right after tunnel or transport' sa add out spi 5000 src 192.0.2.1 dst 192.0.2.2 aes256gcm16 tunnel
+expect 2 'an SA is named by' sa del id 1
+expect 2 "'type 8'" explain 10.1.0.1 10.2.0.1 icmp 8
+expect 2 'ports are numbers' explain 10.1.0.1 10.2.0.1 tcp http
+expect 2 '\x1b[31mx' "$(printf '\033[31mx')"
+expect 2 '\xe2\x80\xaex\xc2\x9b' "$(printf '\342\200\256x\302\233')"
+expect 2 "'grün €' is not" 'grün €'
+
 exit $failed
