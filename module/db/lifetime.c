@@ -154,7 +154,7 @@ void espah_life_set(struct espah_sa *sa, const struct espah_limits *limits,
 	life->told = 0;
 	sa->life = life;
 	/* a reader that sees ESPAH_WATCH_LIMITED also sees the limits */
-	smp_store_release(&sa->watch, (sa->watch & ESPAH_WATCH_UNUSED) | watch);
+	smp_store_release(&sa->watch, (sa->watch & ~ESPAH_WATCH_LIMITED) | watch);
 	spin_unlock_bh(&sa->en->sad.clock.lock);
 	if (!list_empty(&sa->link)) /* an SA that is not in the SAD is armed when it is added */
 		espah_life_arm(sa);

@@ -20,6 +20,8 @@ struct espah_sa;
 #define ESPAH_WATCH_UNUSED BIT(0)
 /* espah_sa.watch: packets or bytes are limited */
 #define ESPAH_WATCH_LIMITED BIT(1)
+/* espah_sa.watch: the SA is for packets with a mark; set before the SA is added */
+#define ESPAH_WATCH_MARK BIT(2)
 
 /**
  * struct espah_limits - the soft and hard limits of an SA

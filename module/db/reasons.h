@@ -18,6 +18,7 @@
 	  "options or extension headers before AH are broken, too long, or unknown to AH")         \
 	X(LARVAL, "larval", XFRM_POLICY, "the SA has no keys yet")                                 \
 	X(EXPIRED, "expired", XFRM_POLICY, "a hard limit of the SA was reached")                   \
+	X(SA_MARK, "sa_mark", XFRM_POLICY, "the SA is for packets with another mark")              \
 	/* output */                                                                               \
 	X(NO_SA, "no_sa", XFRM_POLICY, "a policy requires protection, but there is no SA for it")  \
 	X(ACQUIRE_FULL, "acquire_full", FULL_RING,                                                 \

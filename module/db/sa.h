@@ -281,6 +281,8 @@ struct espah_dummy {
  * @born: the same moment in boot time, which clock changes do not affect
  * @first_used: boot time of the first packet; valid once @watch has no ESPAH_WATCH_UNUSED
  * @life: limits; NULL if the SA never had any; never removed
+ * @sel_mark: with ESPAH_WATCH_MARK: the mark that packets must have in the bits of @sel_mark_mask
+ * @sel_mark_mask: see @sel_mark
  * @dummy: dummy packets; NULL if the SA never sent any
  * @refs: 1 for the SAD, until a grace period after the SA left it, so that a reader that finds the
  *	SA can take a reference; 1 for each packet in the queue or the crypto driver, and for @dummy
@@ -345,6 +347,8 @@ struct espah_sa {
 	ktime_t born;
 	ktime_t first_used;
 	struct espah_life *life;
+	u32 sel_mark;
+	u32 sel_mark_mask;
 	struct espah_dummy *dummy;
 	refcount_t refs;
 	struct rcu_work retire;
@@ -385,6 +389,12 @@ static inline bool espah_sa_any(const struct espah_sa *sa)
 static inline bool espah_sa_is_ah(const struct espah_sa *sa)
 {
 	return sa->id.proto == IPPROTO_AH;
+}
+
+/* whether the SA is for packets with that mark */
+static inline bool espah_sa_for_mark(const struct espah_sa *sa, u32 mark)
+{
+	return (mark & sa->sel_mark_mask) == sa->sel_mark;
 }
 
 static inline bool espah_sa_esn(const struct espah_sa *sa)

@@ -52,6 +52,8 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_IF_ID] = { .type = NLA_U32 },
 	[ESPAH_SA_MARK] = { .type = NLA_U32 },
 	[ESPAH_SA_MARK_MASK] = { .type = NLA_U32 },
+	[ESPAH_SA_SEL_MARK] = { .type = NLA_U32 },
+	[ESPAH_SA_SEL_MARK_MASK] = { .type = NLA_U32 },
 	SETTABLE_POLICY,
 	/* ignored; SA_NEW accepts an answer of SA_GET */
 	[ESPAH_SA_ID] = { .type = NLA_U32 },

@@ -210,20 +210,31 @@ static const struct espah_algo *get_algo(struct nlattr **attrs, u8 proto,
 	return ERR_PTR(-EINVAL);
 }
 
-static int get_mark(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+static int get_mark(const struct nlattr *mark, const struct nlattr *mask, u32 *value, u32 *bits,
+		    struct netlink_ext_ack *extack)
 {
-	const struct nlattr *mark = attrs[ESPAH_SA_MARK], *mask = attrs[ESPAH_SA_MARK_MASK];
-
-	sa->mark = espah_get_u32(mark, 0);
-	sa->mark_mask = espah_get_u32(mask, mark ? ~0U : 0);
+	*value = espah_get_u32(mark, 0);
+	*bits = espah_get_u32(mask, mark ? ~0U : 0);
 	if (mask && !mark) {
-		NL_SET_ERR_MSG_ATTR(extack, mask, "ESPAH_SA_MARK_MASK needs ESPAH_SA_MARK");
+		NL_SET_ERR_MSG_ATTR(extack, mask, "a mask needs a mark");
 		return -EINVAL;
 	}
-	if (!(sa->mark & ~sa->mark_mask))
+	if (!(*value & ~*bits))
 		return 0;
 	NL_SET_ERR_MSG_ATTR(extack, mark, "the mark has bits set beyond its mask");
 	return -EINVAL;
+}
+
+static int get_marks(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	int err = get_mark(attrs[ESPAH_SA_MARK], attrs[ESPAH_SA_MARK_MASK], &sa->mark,
+			   &sa->mark_mask, extack) ?:
+		  get_mark(attrs[ESPAH_SA_SEL_MARK], attrs[ESPAH_SA_SEL_MARK_MASK],
+			   &sa->sel_mark, &sa->sel_mark_mask, extack);
+
+	if (sa->sel_mark_mask)
+		sa->watch |= ESPAH_WATCH_MARK;
+	return err;
 }
 
 int espah_read_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack)
@@ -249,7 +260,7 @@ int espah_read_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 	sa->mode = nla_get_u8(attrs[ESPAH_SA_MODE]);
 	sa->flags = espah_get_u32(attrs[ESPAH_SA_FLAGS], 0);
 	sa->if_id = espah_get_u32(attrs[ESPAH_SA_IF_ID], 0);
-	err = get_mark(sa, attrs, extack);
+	err = get_marks(sa, attrs, extack);
 	if (err)
 		return err;
 	if (attrs[ESPAH_SA_LABEL]) {

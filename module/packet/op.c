@@ -86,6 +86,13 @@ void espah_op_put(struct espah_op *op)
 	}
 }
 
+enum espah_drop espah_op_charge(struct espah_op *op)
+{
+	if (!espah_sa_for_mark(op->sa, op->skb->mark))
+		return ESPAH_DROP_SA_MARK;
+	return espah_life_charge(op->sa, op->ct_len) ? ESPAH_DROP_NONE : ESPAH_DROP_EXPIRED;
+}
+
 static void free_ops(struct llist_node *node)
 {
 	struct espah_op *op, *next;

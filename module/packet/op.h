@@ -98,6 +98,14 @@ void espah_op_cleanup(void);
 int espah_op_room(struct sk_buff *skb, unsigned int head, unsigned int tail,
 		  struct sk_buff **trailer);
 
+/**
+ * espah_op_charge - charge a packet to its SA
+ * @op: the packet; its SA has a nonzero espah_sa.watch
+ *
+ * Return: ESPAH_DROP_NONE, or why the SA does not carry it. Context: BH disabled.
+ */
+enum espah_drop espah_op_charge(struct espah_op *op);
+
 /* the drop reason for an error of the crypto driver */
 static inline enum espah_drop espah_op_reason(int err)
 {

@@ -133,8 +133,11 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	spin_unlock(&sa->lock);
 	if (unlikely(verdict != ESPAH_REPLAY_OK))
 		return espah_replay_drop(verdict);
-	if (unlikely(READ_ONCE(sa->watch)) && !espah_life_charge(sa, op->ct_len))
-		return ESPAH_DROP_EXPIRED;
+	if (unlikely(READ_ONCE(sa->watch))) {
+		reason = espah_op_charge(op);
+		if (unlikely(reason))
+			return reason;
+	}
 	if (unlikely(op->encap_len))
 		check_peer(op);
 	if (unlikely(espah_sa_is_ah(sa))) {

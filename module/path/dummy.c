@@ -63,6 +63,7 @@ static bool send_dummy(struct espah_sa *sa)
 	get_random_bytes(skb_put(skb, len), len);
 	skb->protocol = ip4 ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
 	skb->dev = dst->dev;
+	skb->mark = sa->sel_mark;
 	espah_mode_header(sa, skb, path, dst, 0, true);
 	if (ip4) {
 		ip_hdr(skb)->protocol = IPPROTO_NONE;

@@ -9,8 +9,8 @@ bool espah_seal(struct espah_op *op)
 	enum espah_drop reason = unlikely(espah_sa_is_ah(sa)) ? espah_ah_seal(op) :
 								espah_esp_seal(op);
 
-	if (unlikely(READ_ONCE(sa->watch)) && !reason && !espah_life_charge(sa, op->ct_len))
-		reason = ESPAH_DROP_EXPIRED;
+	if (unlikely(READ_ONCE(sa->watch)) && !reason)
+		reason = espah_op_charge(op);
 	if (likely(!reason))
 		return true;
 	espah_drop(sa->en, sa, NULL, reason, op->skb);

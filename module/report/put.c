@@ -266,6 +266,10 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	if (sa->mark_mask && (nla_put_u32(skb, ESPAH_SA_MARK, sa->mark) ||
 			      nla_put_u32(skb, ESPAH_SA_MARK_MASK, sa->mark_mask)))
 		return -EMSGSIZE;
+	if ((sa->watch & ESPAH_WATCH_MARK) &&
+	    (nla_put_u32(skb, ESPAH_SA_SEL_MARK, sa->sel_mark) ||
+	     nla_put_u32(skb, ESPAH_SA_SEL_MARK_MASK, sa->sel_mark_mask)))
+		return -EMSGSIZE;
 	if (sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label))
 		return -EMSGSIZE;
 	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, keys))

@@ -37,7 +37,7 @@ static struct espah_sa *find(struct nlx_request *rq)
 	const struct xfrm_aevent_id *ae = nlmsg_data(rq->nlh);
 	const struct xfrm_usersa_id *id = &ae->sa_id;
 
-	return nlx_find_sa(rq->en, &id->daddr, id->spi, id->proto, id->family);
+	return nlx_find_sa(rq, &id->daddr, id->spi, id->proto, id->family);
 }
 
 static int put_found(struct nlx_request *rq, struct sk_buff *skb)

@@ -37,7 +37,6 @@
  * @algo: espah_sa.algo, if none of espah_algos fits
  * @name: name of @algo
  * @encap: ESP in UDP; its ports are those of the SA itself; @encap.encap_type 0: none
- * @mark: as it came, with a mask of 0
  * @set_mark: as it came
  * @extra_flags: XFRM_SA_XFLAG_*
  * @tfcpad: as it came
@@ -65,7 +64,6 @@ struct nlx_sa {
 	struct espah_algo algo;
 	char name[48];
 	struct xfrm_encap_tmpl encap;
-	struct xfrm_mark mark;
 	struct xfrm_mark set_mark;
 	u32 extra_flags;
 	u32 tfcpad;

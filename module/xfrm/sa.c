@@ -122,7 +122,7 @@ static int add_pair(struct nlx_request *rq, const struct pair *pair)
 
 static struct espah_sa *find(struct nlx_request *rq, const struct xfrm_usersa_info *info)
 {
-	return nlx_find_sa(rq->en, &info->id.daddr, info->id.spi, info->id.proto, info->family);
+	return nlx_find_sa(rq, &info->id.daddr, info->id.spi, info->id.proto, info->family);
 }
 
 /* Has @run take over the SAs that a request makes; @found: the SA that has their id, or NULL. */
@@ -259,7 +259,7 @@ static struct espah_sa *get_sa(struct nlx_request *rq, const struct xfrm_usersa_
 
 	if (!espah_proto_is_ipsec(id->proto) && !srcaddr)
 		return ERR_PTR(id->proto == IPPROTO_COMP ? -ESRCH : -EINVAL);
-	sa = nlx_find_sa(rq->en, &id->daddr, id->spi, id->proto, id->family);
+	sa = nlx_find_sa(rq, &id->daddr, id->spi, id->proto, id->family);
 	if (sa && srcaddr) {
 		nlx_addr_in(&src, nla_data(srcaddr), id->family);
 		if (!espah_addr_equal(&src, &espah_sa_path(sa)->src))

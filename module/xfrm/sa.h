@@ -26,11 +26,11 @@ static inline u32 nlx_tenths(u32 ticks)
 /* --- identity --- */
 
 /*
- * the SA with this id, or NULL: one that came by NETLINK_XFRM before another one, inbound before
+ * the SA with this id and the request's mark, or NULL: one that came by NETLINK_XFRM before another one, inbound before
  * outbound; Context: espah_net.lock
  */
-struct espah_sa *nlx_find_sa(struct espah_net *en, const xfrm_address_t *daddr, __be32 spi,
-			     u8 proto, u16 family);
+struct espah_sa *nlx_find_sa(const struct nlx_request *rq, const xfrm_address_t *daddr,
+			     __be32 spi, u8 proto, u16 family);
 /* the SA of the other direction, if both are one for NETLINK_XFRM, or NULL; the same context */
 struct espah_sa *nlx_partner(const struct espah_sa *sa);
 /* whether @sa is told and shown as part of its partner; the same context */

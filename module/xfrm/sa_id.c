@@ -29,10 +29,20 @@ bool nlx_is_second(const struct espah_sa *sa)
 	return sa->id.dir == ESPAH_DIR_OUT && nlx_partner(sa);
 }
 
-struct espah_sa *nlx_find_sa(struct espah_net *en, const xfrm_address_t *daddr, __be32 spi,
-			     u8 proto, u16 family)
+/* Whether a request is for an SA, if that has a mark. */
+static bool has_mark(const struct nlx_request *rq, const struct espah_sa *sa)
+{
+	const struct nlattr *attr = rq->attrs[XFRMA_MARK];
+	const struct xfrm_mark *mark = attr ? nla_data(attr) : NULL;
+
+	return espah_sa_for_mark(sa, mark ? mark->v & mark->m : 0);
+}
+
+struct espah_sa *nlx_find_sa(const struct nlx_request *rq, const xfrm_address_t *daddr,
+			     __be32 spi, u8 proto, u16 family)
 {
 	struct espah_sa_id id = { .spi = spi, .proto = proto, .family = family };
+	struct espah_net *en = rq->en;
 	struct espah_sa *in, *out;
 
 	lockdep_assert_held(&en->lock);
@@ -43,7 +53,9 @@ struct espah_sa *nlx_find_sa(struct espah_net *en, const xfrm_address_t *daddr, 
 	in = espah_sad_find(&en->sad, &id);
 	id.dir = ESPAH_DIR_OUT;
 	out = espah_sad_find(&en->sad, &id);
-	return in && (in->foreign || !out || !out->foreign) ? in : out;
+	if (!in || (!in->foreign && out && out->foreign))
+		in = out;
+	return in && has_mark(rq, in) ? in : NULL;
 }
 
 void nlx_fill_id(struct xfrm_usersa_id *id, const struct espah_sa *sa)

@@ -240,16 +240,22 @@ static int put_last_use(struct sk_buff *skb, const struct espah_sa *sa)
 				 jiffies_to_msecs(jiffies - sum.last) / MSEC_PER_SEC, XFRMA_PAD);
 }
 
+static int put_mark(struct sk_buff *skb, const struct espah_sa *sa)
+{
+	const struct xfrm_mark mark = { .v = sa->sel_mark, .m = sa->sel_mark_mask };
+
+	return mark.m ? nla_put(skb, XFRMA_MARK, sizeof(mark), &mark) : 0;
+}
+
 static int put_marks(struct sk_buff *skb, const struct espah_sa *sa)
 {
 	const struct nlx_sa *nlx = nlx_sa(sa);
 	struct xfrm_mark set = { .v = sa->mark, .m = sa->mark_mask };
 
-	if (nlx) {
+	if (nlx)
 		set = nlx->set_mark;
-		if (nlx->mark.v && nla_put(skb, XFRMA_MARK, sizeof(nlx->mark), &nlx->mark))
-			return -EMSGSIZE;
-	}
+	if (put_mark(skb, sa))
+		return -EMSGSIZE;
 	if (set.v | set.m)
 		return nla_put_u32(skb, XFRMA_SET_MARK, set.v) ?:
 		       nla_put_u32(skb, XFRMA_SET_MARK_MASK, set.m);
@@ -287,7 +293,7 @@ int nlx_put_identity(struct sk_buff *skb, const struct espah_sa *sa)
 	const struct nlx_sa *nlx = nlx_sa(sa);
 	u8 dir = direction(sa);
 
-	if ((nlx && nlx->mark.v && nla_put(skb, XFRMA_MARK, sizeof(nlx->mark), &nlx->mark)) ||
+	if (put_mark(skb, sa) ||
 	    (sa->if_id && nla_put_u32(skb, XFRMA_IF_ID, sa->if_id)) ||
 	    (nlx && nlx->pcpu != U32_MAX && nla_put_u32(skb, NLX_SA_PCPU, nlx->pcpu)))
 		return -EMSGSIZE;

@@ -156,16 +156,6 @@ static int check_direction(struct nlx_request *rq, const struct xfrm_usersa_info
 	return 0;
 }
 
-static int check_mark(struct nlx_request *rq)
-{
-	const struct nlattr *attr = rq->attrs[XFRMA_MARK];
-
-	if (attr && ((const struct xfrm_mark *)nla_data(attr))->m)
-		return NLX_FAIL(rq, -EOPNOTSUPP,
-				"espah's SAs are not told apart by marks; those of policies and the output mark are there");
-	return 0;
-}
-
 static int check_cpu(struct nlx_request *rq, int err)
 {
 	if (rq->attrs[NLX_SA_PCPU] && nla_get_u32(rq->attrs[NLX_SA_PCPU]) >= num_possible_cpus())
@@ -197,7 +187,7 @@ static int check_unsupported(struct nlx_request *rq, const struct xfrm_usersa_in
 		if (rq->attrs[i])
 			return NLX_FAIL(rq, -EOPNOTSUPP,
 					"espah has no IP-TFS, nor other attributes as new");
-	return check_mark(rq);
+	return 0;
 }
 
 static int check_direction_attr(struct nlx_request *rq, u8 *dir)
@@ -374,8 +364,14 @@ static void read_attrs(const struct nlx_request *rq, struct espah_sa *sa)
 	nlx->replay_age = attrs[XFRMA_ETIMER_THRESH] ?
 			  nlx_tenths(nla_get_u32(attrs[XFRMA_ETIMER_THRESH])) :
 			  xfrm->sysctl_aevent_etime;
-	if (attrs[XFRMA_MARK])
-		nlx->mark = *(const struct xfrm_mark *)nla_data(attrs[XFRMA_MARK]);
+	if (attrs[XFRMA_MARK]) {
+		const struct xfrm_mark *mark = nla_data(attrs[XFRMA_MARK]);
+
+		sa->sel_mark = mark->v & mark->m;
+		sa->sel_mark_mask = mark->m;
+		if (mark->m)
+			sa->watch |= ESPAH_WATCH_MARK;
+	}
 	if (attrs[XFRMA_SET_MARK]) {
 		nlx->set_mark.v = nla_get_u32(attrs[XFRMA_SET_MARK]);
 		nlx->set_mark.m = get_u32(rq, XFRMA_SET_MARK_MASK, U32_MAX);

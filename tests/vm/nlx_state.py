@@ -79,6 +79,15 @@ CASES = {
         f"state add {OUT} spi 0x5009 {ESP} output-mark 0x5", f"state add {OUT} spi 0x500a {ESP} "
         "output-mark 0x5 mask 0xf", f"state add {OUT} spi 0x500b {ESP} tfcpad 1000",
         f"state add {OUT} spi 0x500c {ESP} mark 0 mask 0"],
+    "marks": [
+        f"state add {OUT} spi 0x5101 {ESP} mark 0x10 mask 0xf0", f"state add {IN} spi 0x5102 {ESP} mark 7",
+        f"state add {FAR} spi 0x5103 {ESP} mark 0 mask 0xff", f"state add {OUT} spi 0x5104 {ESP} mark 0x300 mask 0xff",
+        f"!state get {OUT} proto esp spi 0x5101", f"!state get {OUT} proto esp spi 0x5101 mark 0x20 mask 0xf0",
+        f"state get {OUT} proto esp spi 0x5101 mark 0x15", f"state get {FAR} proto esp spi 0x5103",
+        f"!state add {OUT} spi 0x5101 {ESP} mark 0x1f", f"!state update {OUT} spi 0x5101 {ESP}",
+        f"state update {OUT} spi 0x5101 {ESP} mark 0x10 mask 0xf0 limit packet-hard 9",
+        f"!state delete {IN} proto esp spi 0x5102 mark 8", f"state delete {IN} proto esp spi 0x5102 mark 7",
+        f"state delete {FAR} proto esp spi 0x5103"],
     "ESP in UDP": [
         f"state add {IN} spi 0x6001 {ESP} encap espinudp 4500 4501 0.0.0.0",
         f"state add {OUT} spi 0x6002 {ESP} encap espinudp 4500 4500 192.0.2.9",
@@ -128,7 +137,6 @@ REFUSED = {
     f"state add {OUT} spi 0xc003 proto esp mode tunnel enc des3_ede 0x{'01' * 24} {SHA256}": "no cipher",
     f"state add {OUT} spi 0xc004 proto esp mode tunnel {CBC} auth md5 0x{'01' * 16}": "no integrity algorithm",
     f"state add {OUT} spi 0xc005 proto esp mode tunnel {CBC} auth-trunc sha256 0x{'01' * 32} 64": "96 bits",
-    f"state add {OUT} spi 0xc006 {ESP} mark 5 mask 0xff": "marks",
     f"state add {OUT} spi 0xc007 {ESP} extra-flag oseq-may-wrap": "wrap",
     f"state add {OUT} spi 0xc008 proto esp mode beet {GCM}": "transport mode only",
     f"state add {OUT} spi 0xc009 proto comp mode transport comp deflate": "ESP and AH",

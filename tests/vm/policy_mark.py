@@ -114,6 +114,32 @@ def through_sa():
         set_marks(gateway, {})
 
 
+@lab.test("an SA with a mark carries packets with it, and no others: outbound as the packet in clear is marked, "
+          "inbound as the ESP packet is")
+def of_sa():
+    for v in (4, 6):
+        out, into = sa_pair(0x3300, v)
+        lines = [f"{line} mark 0x10/0xf0" for line in lines_of(out, dataclasses.replace(into, window=0))]
+        ports = {8100 + number: mark for number, mark in enumerate(MARKS)}
+        into_us = tunnel(v).replace(" ".join(OUTER[v]), " ".join(OUTER[v][::-1]))
+        gateway = Gateway.get(lines + [f"policy add out {EVERYBODY[v]} {tunnel(v)}"])
+        lab.equal({sa["mark"] for sa in Espah.sas(gateway.a)}, {"0x10/0xf0"}, "marks")
+        set_marks(gateway, ports)
+        for port, mark in ports.items():
+            want = "esp 0x3300" if mark >> 4 & 15 == 1 else "drop sa_mark"
+            for src in LAN[v], OWN[v]:
+                flow = Flow(src, FAR[v], dport=port, told=f"mark {mark:#x}")
+                lab.equal(gateway.fate("out", flow), want, f"from {src} with mark {mark:#x}")
+                lab.equal(foretold(gateway.explain(("out", flow))[0]), want, f"explain {mark:#x}")
+        gateway = Gateway.get(lines + [f"policy add in {EVERYBODY[v]} {into_us}"])
+        numbers = itertools.count(1)
+        for mark in None, *MARKS:
+            set_marks(gateway, {} if mark is None else {None: mark})
+            want = "clear" if (mark or 0) >> 4 & 15 == 1 else "drop sa_mark"
+            lab.equal(gateway.fate("in", Flow(FAR[v], OWN[v]), (into, next(numbers))), want, f"ESP with mark {mark}")
+        set_marks(gateway, {})
+
+
 @lab.test("a device decides: that by which a packet leaves, or by which it came")
 def devices():
     for v in (4, 6):

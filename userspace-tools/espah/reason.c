@@ -18,6 +18,7 @@ static const struct {
 	{ "ah_headers", "Check the IP options or extension headers of these packets with 'tcpdump -v'." },
 	{ "larval", "The peer already uses an SPI that is only reserved here: run 'espah sa add in' with its keys." },
 	{ "expired", "No new SA was added before the hard limit: set a soft limit, and make sure that IKE or an administrator acts on it." },
+	{ "sa_mark", "'espah sa get' shows the SA's mark, 'nft' or 'ip rule' who marks packets: outbound the mark of the packet in clear counts, inbound that of the ESP or AH packet." },
 	{ "no_sa", "'espah sa list out' needs an SA with the addresses, mode and reqid of the policy's template; 'espah monitor acquire' shows which SA a packet needs." },
 	{ "acquire_full", "Packets came faster than IKE made an SA: raise 'queue' of the policy." },
 	{ "acquire_late", "As for no_sa: no SA was added within five seconds. Check that an IKE daemon runs and that its peer answers." },

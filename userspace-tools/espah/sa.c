@@ -99,6 +99,8 @@ static const char add_help[] =
 	"                    in: of decrypted packets; such as 7 or 0x20/0xf0. By default ESP and\n"
 	"                    AH packets keep the mark of a forwarded packet, and decrypted\n"
 	"                    packets that of the ESP or AH packet\n"
+	"  mark M[/MASK]     it is for packets with this mark only: out: of the packet in clear; in:\n"
+	"                    of the ESP or AH packet\n"
 	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
 	"  hard LIMIT...     when the SA ends\n"
 	LIMIT_HELP
@@ -194,7 +196,7 @@ static int add(struct cli *cli, struct args *args)
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
 			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
 			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY | SA_VRF |
-			 SA_IF_ID | SA_MARK, needs, &sa);
+			 SA_IF_ID | SA_MARK | SA_SEL_MARK, needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);

@@ -48,6 +48,7 @@ enum sa_word {
 	SA_VRF = 1 << 30,
 	SA_IF_ID = 1ull << 31,
 	SA_MARK = 1ull << 32,
+	SA_SEL_MARK = 1ull << 33,
 };
 
 /**
@@ -88,6 +89,7 @@ struct sa {
 	uint32_t vrf;
 	uint32_t if_id;
 	struct mark mark;
+	struct mark sel_mark;
 	struct dummies dummies;
 };
 

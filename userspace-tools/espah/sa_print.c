@@ -74,11 +74,10 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 			 attr_string(tb[ESPAH_SA_LABEL], "?"));
 }
 
-/* The mark that packets get, as it is typed. */
-static const char *set_mark(const struct nlattr **tb, char buf[24])
+/* A mark as it is typed; @value: its attribute, followed by that of the mask. */
+static const char *mark_of(const struct nlattr **tb, int value, char buf[24])
 {
-	struct mark mark = { attr_u32(tb[ESPAH_SA_MARK], 0),
-			     attr_u32(tb[ESPAH_SA_MARK_MASK], UINT32_MAX) };
+	struct mark mark = { attr_u32(tb[value], 0), attr_u32(tb[value + 1], UINT32_MAX) };
 
 	return mark_text(&mark, buf);
 }
@@ -135,7 +134,9 @@ void sa_print(const struct nlattr **tb)
 	if (tb[ESPAH_SA_TTL])
 		printf(" ttl %u ", attr_u8(tb[ESPAH_SA_TTL], 0));
 	if (tb[ESPAH_SA_MARK])
-		printf(" set-mark %s ", set_mark(tb, mark));
+		printf(" set-mark %s ", mark_of(tb, ESPAH_SA_MARK, mark));
+	if (tb[ESPAH_SA_SEL_MARK])
+		printf(" mark %s ", mark_of(tb, ESPAH_SA_SEL_MARK, mark));
 	if (attr_u64(tb[ESPAH_SA_ECN_ODD], 0))
 		printf(" ecn-odd %" PRIu64 " ", attr_u64(tb[ESPAH_SA_ECN_ODD], 0));
 	if (tb[ESPAH_SA_ID])
@@ -227,7 +228,9 @@ json_t *sa_json(const struct nlattr **tb)
 	if (tb[ESPAH_SA_IF_ID])
 		json_set(sa, "if_id", json_integer(attr_u32(tb[ESPAH_SA_IF_ID], 0)));
 	if (tb[ESPAH_SA_MARK])
-		json_set(sa, "set_mark", json_string(set_mark(tb, mark)));
+		json_set(sa, "set_mark", json_string(mark_of(tb, ESPAH_SA_MARK, mark)));
+	if (tb[ESPAH_SA_SEL_MARK])
+		json_set(sa, "mark", json_string(mark_of(tb, ESPAH_SA_SEL_MARK, mark)));
 	if (tb[ESPAH_SA_LABEL])
 		json_set(sa, "label", json_string(attr_string(tb[ESPAH_SA_LABEL], "?")));
 	if (tb[ESPAH_SA_STATE])

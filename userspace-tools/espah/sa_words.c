@@ -24,6 +24,7 @@ static const struct {
 	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY }, { "label", SA_LABEL },
 	{ "cpus", SA_CPUS }, { "reuse-key", SA_REUSE_KEY },
 	{ "vrf", SA_VRF }, { "if-id", SA_IF_ID }, { "set-mark", SA_MARK },
+	{ "mark", SA_SEL_MARK },
 };
 
 /* Names of required words for errors, in the order in which users type them. */
@@ -61,14 +62,15 @@ static uint64_t keyword(const char *word)
 
 static int unknown(const char *word, const char *command, uint64_t takes)
 {
-	const char *near;
-
 	takes_now = takes;
-	near = suggest(word, keyword_name);
-	if (near)
-		error("'%s' is not a word of %s; did you mean '%s'?", word, command, near);
+	if (same(word, "id"))
+		error("'id' is not a word of %s; an SA is named by in or out, esp or ah, spi and dst, as in 'espah sa list'",
+		      command);
+	else if (takes & SA_ALG && strpbrk(word, "0123456789") && !suggest(word, keyword_name))
+		error("'%s' is not a word of %s; if it is the algorithm, it stands right after tunnel or transport",
+		      word, command);
 	else
-		error("'%s' is not a word of %s (see 'espah %s --help')", word, command, command);
+		unknown_word(word, command, keyword_name);
 	return -1;
 }
 
@@ -101,15 +103,14 @@ static int read_window(const char *value, uint32_t *window)
 {
 	uint64_t n;
 
-	if (parse_number("window", value, 0, ESPAH_WINDOW_MAX, &n))
-		return -1;
-	if (n && n < ESPAH_WINDOW_MIN) {
-		error("'window' cannot be %u; it is 0 (no replay check) or a number from %u to %u packets",
-		      (unsigned int)n, ESPAH_WINDOW_MIN, ESPAH_WINDOW_MAX);
-		return -1;
+	if (number_read(value, &n) &&
+	    (!n || (n >= ESPAH_WINDOW_MIN && n <= ESPAH_WINDOW_MAX))) {
+		*window = n;
+		return 0;
 	}
-	*window = n;
-	return 0;
+	error("'window' cannot be '%s'; it is 0 (no replay check) or a number from %u to %u packets",
+	      value, ESPAH_WINDOW_MIN, ESPAH_WINDOW_MAX);
+	return -1;
 }
 
 static int read_ttl(const char *value, uint8_t *ttl)
@@ -172,6 +173,8 @@ static int read_value(const char *word, const char *value, uint64_t bit, struct 
 		return parse_if_id(value, &sa->if_id);
 	case SA_MARK:
 		return parse_mark(word, value, &sa->mark);
+	case SA_SEL_MARK:
+		return parse_mark(word, value, &sa->sel_mark);
 	case SA_LABEL:
 		return parse_label(value, &sa->label);
 	}
@@ -330,6 +333,13 @@ int sa_read(struct cli *cli, struct args *args, const char *command, uint64_t ta
 	return check(command, needs, sa);
 }
 
+static void put_mark(struct nlmsghdr *nlh, const struct mark *mark, uint16_t type, uint16_t mask)
+{
+	mnl_attr_put_u32(nlh, type, mark->value);
+	if (mark->mask != UINT32_MAX)
+		mnl_attr_put_u32(nlh, mask, mark->mask);
+}
+
 /** sa_put() - add the given parts of an SA to a request */
 void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 {
@@ -398,9 +408,9 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 	if (sa->given & SA_IF_ID)
 		mnl_attr_put_u32(nlh, ESPAH_SA_IF_ID, sa->if_id);
 	if (sa->given & SA_MARK)
-		mnl_attr_put_u32(nlh, ESPAH_SA_MARK, sa->mark.value);
-	if (sa->given & SA_MARK && sa->mark.mask != UINT32_MAX)
-		mnl_attr_put_u32(nlh, ESPAH_SA_MARK_MASK, sa->mark.mask);
+		put_mark(nlh, &sa->mark, ESPAH_SA_MARK, ESPAH_SA_MARK_MASK);
+	if (sa->given & SA_SEL_MARK)
+		put_mark(nlh, &sa->sel_mark, ESPAH_SA_SEL_MARK, ESPAH_SA_SEL_MARK_MASK);
 	if (sa->given & SA_DUMMY)
 		mnl_attr_put_u32(nlh, sa->dummies.random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
 				 sa->dummies.interval);

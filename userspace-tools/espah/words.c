@@ -156,6 +156,7 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_CPUS] = "cpus", [ESPAH_SA_DUMMY] = "dummy", [ESPAH_SA_DUMMY_RANDOM] = "dummy",
 	[ESPAH_SA_LABEL] = "label", [ESPAH_SA_IF_ID] = "if-id",
 	[ESPAH_SA_MARK] = "set-mark", [ESPAH_SA_MARK_MASK] = "set-mark",
+	[ESPAH_SA_SEL_MARK] = "mark", [ESPAH_SA_SEL_MARK_MASK] = "mark",
 };
 
 static const char *const policy_words[] = {

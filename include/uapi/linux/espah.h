@@ -428,6 +428,13 @@ enum espah_sa_attr {
 	ESPAH_SA_MARK,
 	/** @ESPAH_SA_MARK_MASK: u32; default: all bits */
 	ESPAH_SA_MARK_MASK,
+	/**
+	 * @ESPAH_SA_SEL_MARK: u32, required value of the packet's mark in the bits of
+	 * SA_SEL_MARK_MASK; outbound: of the packet in clear; inbound: of the ESP or AH packet
+	 */
+	ESPAH_SA_SEL_MARK,
+	/** @ESPAH_SA_SEL_MARK_MASK: u32; default: all bits */
+	ESPAH_SA_SEL_MARK_MASK,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1

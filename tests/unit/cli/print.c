@@ -87,6 +87,8 @@ static void sa(void)
 	mnl_attr_put_u32(nlh, ESPAH_SA_IF_ID, 42);
 	mnl_attr_put_u32(nlh, ESPAH_SA_MARK, 0x20);
 	mnl_attr_put_u32(nlh, ESPAH_SA_MARK_MASK, 0xf0);
+	mnl_attr_put_u32(nlh, ESPAH_SA_SEL_MARK, 3);
+	mnl_attr_put_u32(nlh, ESPAH_SA_SEL_MARK_MASK, 0xf);
 	put_port(nlh, ESPAH_SA_ENCAP_SPORT, 4500);
 	put_port(nlh, ESPAH_SA_ENCAP_DPORT, 65535);
 	attr_table(nlh, tb, ESPAH_SA_MAX);
@@ -97,12 +99,13 @@ static void sa(void)
 	CHECK(strstr(text, "\"iv_mask\": \"0x0102030405060780\""));
 	CHECK(strstr(text, "\"dscp\": \"ef\", \"ttl\": 9"));
 	CHECK(strstr(text, "\"ecn_odd\": 3"));
-	CHECK(strstr(text, "\"reqid\": 7, \"if_id\": 42, \"set_mark\": \"0x20/0xf0\", \"label\""));
+	CHECK(strstr(text, "\"reqid\": 7, \"if_id\": 42, \"set_mark\": \"0x20/0xf0\", "
+		     "\"mark\": \"0x3/0xf\", \"label\""));
 	CHECK(strstr(text, "\"encap\": {\"type\": \"udp\", \"sport\": 4500, \"dport\": 65535}"));
 	capture_start();
 	sa_print(tb);
 	text = capture_end();
-	CHECK(strstr(text, " dscp ef  ttl 9  set-mark 0x20/0xf0  ecn-odd 3 "));
+	CHECK(strstr(text, " dscp ef  ttl 9  set-mark 0x20/0xf0  mark 0x3/0xf  ecn-odd 3 "));
 	CHECK(strstr(text, "    key 0x00ff\n    iv-mask 0x0102030405060780\n"));
 	CHECK(strstr(text, "tunnel  aes256gcm16  encap udp 4500 65535  reqid 7  "
 		     "if-id 42  label 'charon b.example.org'\n"));

@@ -96,7 +96,7 @@ static void encoding(void)
 	CHECK(told_of("'esp' is given twice (or contradicts"));
 	test_end();
 
-	test_begin("sa: the number of a device, and the mark that packets get");
+	test_begin("sa: the number of a device, the mark that packets get, and the one that they must have");
 	CHECK(!sa_read(&cli, words("if-id 0xffffffff"), "sa list", SA_IF_ID, 0, &sa));
 	at = encode(&nlh);
 	CHECK(has_u32(&at, ESPAH_SA_IF_ID, UINT32_MAX));
@@ -108,9 +108,11 @@ static void encoding(void)
 	CHECK(has_u32(&at, ESPAH_SA_MARK, 0x20));
 	CHECK(has_u32(&at, ESPAH_SA_MARK_MASK, 0xf0));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
-	CHECK(!sa_read(&cli, words("set-mark 0"), "t", SA_MARK, 0, &sa));
+	CHECK(!sa_read(&cli, words("set-mark 0 mark 3/0xf"), "t", SA_MARK | SA_SEL_MARK, 0, &sa));
 	at = encode(&nlh);
 	CHECK(has_u32(&at, ESPAH_SA_MARK, 0));
+	CHECK(has_u32(&at, ESPAH_SA_SEL_MARK, 3));
+	CHECK(has_u32(&at, ESPAH_SA_SEL_MARK_MASK, 0xf));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
 	test_end();
 
