@@ -26,8 +26,8 @@ static inline u32 nlx_tenths(u32 ticks)
 /* --- identity --- */
 
 /*
- * the SA with this id and the request's mark, or NULL: one that came by NETLINK_XFRM before another one, inbound before
- * outbound; Context: espah_net.lock
+ * the SA with this id and the request's mark, or NULL: one that came by NETLINK_XFRM before
+ * another one, inbound before outbound; Context: espah_net.lock
  */
 struct espah_sa *nlx_find_sa(const struct nlx_request *rq, const xfrm_address_t *daddr,
 			     __be32 spi, u8 proto, u16 family);
