@@ -26,5 +26,5 @@ if __name__ == "__main__":
     lab.true(peer.PORT, "no peer machine: scripts/vm --peer tests/vm/peer.py boots one")
     if os.environ.get("ESPAH_PAIR") != "all":
         lab.tests[:] = [test for test in lab.tests if test[0].startswith(FEW)]
-        os.environ.setdefault("ESPAH_REKEY", "12")
+        os.environ["ESPAH_REKEY"] = "12"
     lab.main()
