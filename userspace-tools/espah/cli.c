@@ -100,7 +100,7 @@ void warning(const char *fmt, ...)
 }
 
 /* Words that users of other tools type, and ours. */
-static const struct habit {
+static const struct {
 	const char *theirs;
 	const char *ours;
 } habits[] = {
@@ -111,7 +111,7 @@ static const struct habit {
 	{ "remove", "del" }, { "update", "set" }, { "change", "set" }, { "update", "replace" }, { "new", "add" },
 };
 
-/* Whether @name knows a word */
+/* Whether @name knows a word. */
 static bool knows(const char *(*name)(unsigned int i), const char *word)
 {
 	const char *known;

@@ -94,8 +94,8 @@ static struct nl *ready(struct cli *cli, int *status)
 	return nl;
 }
 
-/** link_has_xfrm() - whether devices of kind "xfrm" are espah's, not the kernel's own */
-bool link_has_xfrm(void)
+/* Whether devices of kind xfrm are espah's, not the kernel's own. */
+static bool has_xfrm(void)
 {
 	return !access("/sys/module/espah_xfrm", F_OK);
 }
@@ -117,7 +117,7 @@ struct found {
 static bool shown(const char *kind)
 {
 	return !strcmp(kind, ESPAH_LINK_KIND) ||
-	       (!strcmp(kind, LINK_KIND_XFRM) && link_has_xfrm());
+	       (!strcmp(kind, LINK_KIND_XFRM) && has_xfrm());
 }
 
 static int see(const struct nlmsghdr *nlh, void *data)
@@ -312,7 +312,7 @@ static int list(struct cli *cli, struct args *args)
 	else
 		table_start(&links.table, link_headings);
 	status = list_kind(nl, ESPAH_LINK_KIND, &links);
-	if (!status && link_has_xfrm())
+	if (!status && has_xfrm())
 		status = list_kind(nl, LINK_KIND_XFRM, &links);
 	if (links.json)
 		json_list_end(&links.list, true);

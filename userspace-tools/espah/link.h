@@ -40,9 +40,6 @@ struct link {
 /** LINK_KIND_XFRM - kind of the devices that are espah's while espah_xfrm is loaded */
 #define LINK_KIND_XFRM "xfrm"
 
-/* link.c */
-bool link_has_xfrm(void);
-
 /* link_words.c */
 int link_name(struct args *args, const char *command, const char **name);
 int link_read(struct args *args, const char *command, bool new, struct link *link);
