@@ -15,7 +15,7 @@ import traffic
 from gateway import (AH, ESP, EVERYBODY, FAR, Flow, Gateway, ICMP, ICMPV6, LAN, NULL, OUTER,
                      OWN, PORTS, SCTP, SITES, TCP, UDP, foretold, lines_of,
                      sa_pair, tunnel)
-from ipsec import ALGORITHMS, Espah, SA
+from ipsec import ALGORITHMS, CLI, Espah, SA
 
 
 # --- the tests -------------------------------------------------------------------------------
@@ -251,6 +251,23 @@ def discovery():
             answer, = gateway.explain((direction, dataclasses.replace(each, told=f"type {kind}")))
             lab.equal(answer.get("exempt"), None, f"what explain says of type {kind}")
             lab.equal(gateway.fate(direction, each), "drop " + answer["drop"], f"type {kind}")
+
+
+@lab.test("explain says what an SA has dropped, and that without a policy nothing arrives through one")
+def told():
+    out, into = sa_pair(0x3400, 4)
+    gateway = Gateway.get([f"{line} mark 0x10" for line in lines_of(out, into)] +
+                          [f"policy add out {EVERYBODY[4]} {tunnel(4)}"])
+    text = gateway.a.run(CLI, "explain", OWN[4], FAR[4]).stdout
+    lab.true("has dropped" not in text, text)
+    lab.equal(gateway.fate("out", Flow(OWN[4], FAR[4])), "drop sa_mark", "a packet without the mark")
+    text = gateway.a.run(CLI, "explain", OWN[4], FAR[4]).stdout
+    lab.true("So far this SA has dropped: sa_mark" in text, text)
+    text = gateway.a.run(CLI, "explain", "in", FAR[4], OWN[4]).stdout
+    lab.true("Through an SA it would be DROPPED, reason policy" in text, text)
+    flow = Flow(FAR[4], OWN[4])
+    gateway = Gateway.get(lines_of(out, into))
+    lab.equal(gateway.fate("in", flow, (into, 1)), "drop policy", "a packet through the SA")
 
 
 @lab.test("ESP and AH to the host pass the policies and meet the SAD; through the host they do not")
