@@ -229,6 +229,8 @@ void espah_flowtable_settle(struct espah_net *en, bool more)
 	}
 	/* another requester's walk, for changes of ours too, may be in progress */
 	mutex_lock(&flowtable->lock);
+	/* what is left of a batch would come too early for whoever makes the next change */
+	cancel_delayed_work(&flowtable->work);
 	if (flowtable->stale) {
 		/* changes set @stale under espah_net.lock, which the walk takes after this */
 		WRITE_ONCE(flowtable->stale, false);

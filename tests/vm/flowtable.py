@@ -8,6 +8,7 @@ request is answered, and none of their packets is sent or accepted in clear afte
 """
 import contextlib
 import os
+import re
 import struct
 import threading
 import time
@@ -213,21 +214,23 @@ def uncovered():
 
 @contextlib.contextmanager
 def walks():
-    """Counts the walks through conntrack's entries; yields a function that returns the number."""
+    """Yields a function that returns when walks through conntrack's entries began, in seconds of
+    the monotonic clock."""
     def write(name, text):
         with open(f"{TRACING}/{name}", "w", encoding="ascii") as file:
             file.write(text)
 
-    def count():
+    def begun():
         with open(f"{TRACING}/trace", encoding="ascii") as file:
-            return sum("nf_ct_iterate_cleanup_net" in line for line in file
-                       if not line.startswith("#"))
+            return [float(time) for time in
+                    re.findall(r"(\d+\.\d+): nf_ct_iterate_cleanup_net", file.read())]
     if not os.path.exists(f"{TRACING}/trace"):
         lab.run("mount", "-t", "tracefs", "nodev", TRACING)
+    write("trace_clock", "mono")
     write("set_ftrace_filter", "nf_ct_iterate_cleanup_net")
     write("current_tracer", "function")
     try:
-        yield count
+        yield begun
     finally:
         write("current_tracer", "nop")
         write("set_ftrace_filter", "")
@@ -237,11 +240,11 @@ def walks():
           "requester that seems to have more, and sends none, gets it a second later")
 def batches():
     here = Gateway.get()
-    with walks() as count, here.flow(4) as (left, right, peer):
+    with walks() as begun, here.flow(4) as (left, right, peer):
         def cost(lines):
-            before = count()
+            before = len(begun())
             Espah.batch(here.a, lines)
-            return count() - before
+            return len(begun()) - before
         thousand = [f"policy add out 10.9.{n >> 8}.{n & 255} any4 protect tunnel {OUTER[4]} reqid 1"
                     for n in range(1000)]
         lab.equal(cost(thousand), 1, "walks for a thousand policies")
@@ -253,11 +256,13 @@ def batches():
         lab.true(here.offloaded(left), "the connection ended")
         discard = netlink.attrs([(netlink.C_OUT, netlink.u8(netlink.DISCARD))])
         noop = struct.pack("=IHHII", 16, 1, netlink.REQUEST | netlink.ACK, 0, 0)
-        before = count()
+        before, start = len(begun()), time.monotonic()
         answer = here.link.exchange(
             here.link.message(netlink.CONFIG_SET, discard, netlink.REQUEST) + noop)
-        lab.equal((answer[1], count()), (0, before), "the answer to the end, and walks")
-        lab.wait_for(lambda: count() == before + 1, "a walk")
+        lab.equal(answer[1], 0, "the answer to the end")
+        lab.wait_for(lambda: len(begun()) > before, "a walk")
+        later = [when - start for when in begun()[before:]]
+        lab.true(len(later) == 1 and later[0] > 0.95, f"walks after {later} s, not one after 1 s")
         here.ended(left, right, peer, back=False)
 
 
