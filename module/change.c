@@ -22,9 +22,10 @@ static int check_alive(struct espah_net *en, struct netlink_ext_ack *extack)
 /* Unregisters the hooks if nothing needs them any more. */
 static void update_hooks(struct espah_net *en)
 {
+	u64 now = espah_spd_now(&en->spd);
 	bool policies = en->spd.count ||
-			en->default_action[ESPAH_DIR_IN] != ESPAH_ACTION_BYPASS ||
-			en->default_action[ESPAH_DIR_OUT] != ESPAH_ACTION_BYPASS;
+			espah_spd_default(now, ESPAH_DIR_IN) != ESPAH_ACTION_BYPASS ||
+			espah_spd_default(now, ESPAH_DIR_OUT) != ESPAH_ACTION_BYPASS;
 
 	lockdep_assert_held(&en->lock);
 	if (en->dying)
@@ -207,6 +208,8 @@ void espah_sa_change(struct espah_sa *sa, const struct espah_sa_change *change)
 		WRITE_ONCE(sa->tfc, change->tfc);
 	if (change->cpus != ESPAH_AS_IT_IS)
 		WRITE_ONCE(sa->cpus, change->cpus);
+	if (change->owner != ESPAH_AS_IT_IS)
+		sa->owner = change->owner;
 }
 
 void espah_sa_change_cancel(struct espah_sa_change *change)
@@ -244,6 +247,8 @@ void espah_sa_flush(struct espah_net *en, struct nlattr **attrs,
 }
 
 /* --- policies --- */
+
+#define EXISTS "a policy with this direction, selector, priority and if_id exists"
 
 static void end_policy(struct espah_net *en, struct espah_policy *pol)
 {
@@ -292,8 +297,7 @@ int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
 
 	if (!old || replace)
 		return espah_policy_put(en, pol, old, extack);
-	NL_SET_ERR_MSG(extack,
-		       "a policy with this direction, selector, priority and if_id exists");
+	NL_SET_ERR_MSG(extack, EXISTS);
 	return -EEXIST;
 }
 
@@ -319,20 +323,107 @@ void espah_policy_flush(struct espah_net *en, struct nlattr **attrs,
 	update_hooks(en);
 }
 
+/* --- policies as a set --- */
+
+static int stage(struct espah_net *en, const struct espah_applied *new,
+		 struct netlink_ext_ack *extack)
+{
+	struct espah_policy *pol = new->pol;
+	int err = espah_device_admits(en, pol, extack);
+
+	if (err)
+		return err;
+	if (espah_spd_find(&en->spd, pol->dir, &new->set, pol->priority)) {
+		NL_SET_ERR_MSG(extack, EXISTS);
+		return -EEXIST;
+	}
+	err = espah_spd_stage(en, pol);
+	if (err)
+		NL_SET_ERR_MSG(extack, "out of memory for the policy");
+	return err;
+}
+
+/* Removes the first @n new policies, which no packet has seen. */
+static void unstage(struct espah_net *en, struct espah_apply *apply, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < apply->ndel; i++)
+		espah_spd_stay(apply->del[i]);
+	while (n--) {
+		espah_spd_del(en, apply->new[n].pol);
+		/* lookups pass by it until a grace period is over */
+		espah_policy_retire(en, apply->new[n].pol);
+		apply->new[n].pol = NULL;
+	}
+}
+
+/* What follows from a commit. */
+static void applied(struct espah_net *en, struct espah_apply *apply)
+{
+	unsigned int i;
+
+	for (i = 0; i < apply->ndel; i++) {
+		espah_event_policy(en, apply->del[i], ESPAH_CMD_POLICY_DEL_NTF);
+		del_policy(en, apply->del[i]);
+		cond_resched();
+	}
+	for (i = 0; i < apply->nnew; i++) {
+		espah_foreign_hold(apply->new[i].pol->foreign);
+		espah_event_policy(en, apply->new[i].pol, ESPAH_CMD_POLICY_NEW_NTF);
+		apply->new[i].pol = NULL;
+		cond_resched();
+	}
+	for (i = 0; i < apply->nadopt; i++)
+		apply->adopt[i]->owner = ESPAH_OWNER_FILE;
+	espah_flowtable_stale(en);
+	update_hooks(en);
+}
+
+int espah_policy_apply(struct espah_net *en, struct espah_apply *apply,
+		       struct netlink_ext_ack *extack)
+{
+	bool policies = apply->nnew || apply->in != ESPAH_ACTION_BYPASS ||
+			apply->out != ESPAH_ACTION_BYPASS;
+	int err = check_alive(en, extack);
+	unsigned int i;
+
+	apply->at = apply->nnew;
+	if (!err && policies)
+		err = prepare_hooks(en, true, extack);
+	if (err)
+		return err;
+	for (i = 0; i < apply->ndel; i++)
+		espah_spd_leave(en, apply->del[i]);
+	for (apply->at = 0; apply->at < apply->nnew; apply->at++) {
+		err = stage(en, &apply->new[apply->at], extack);
+		if (err) {
+			unstage(en, apply, apply->at);
+			update_hooks(en);
+			return err;
+		}
+		cond_resched();
+	}
+	espah_spd_commit(en, apply->in, apply->out);
+	applied(en, apply);
+	return 0;
+}
+
 /* --- settings --- */
 
 int espah_default_set(struct espah_net *en, u8 in, u8 out, struct netlink_ext_ack *extack)
 {
+	u64 now = espah_spd_now(&en->spd);
 	int err = 0;
 
 	if (in != ESPAH_ACTION_BYPASS || out != ESPAH_ACTION_BYPASS)
 		err = prepare_hooks(en, true, extack);
 	if (err)
 		return err;
-	if (in != en->default_action[ESPAH_DIR_IN] || out != en->default_action[ESPAH_DIR_OUT])
+	if (in != espah_spd_default(now, ESPAH_DIR_IN) ||
+	    out != espah_spd_default(now, ESPAH_DIR_OUT))
 		espah_flowtable_stale(en);
-	WRITE_ONCE(en->default_action[ESPAH_DIR_IN], in);
-	WRITE_ONCE(en->default_action[ESPAH_DIR_OUT], out);
+	espah_spd_set_default(&en->spd, in, out);
 	update_hooks(en);
 	return 0;
 }

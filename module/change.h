@@ -58,6 +58,7 @@ int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union 
  * @df: enum espah_df, or ESPAH_AS_IT_IS
  * @tfc: as espah_sa.tfc, or ESPAH_AS_IT_IS
  * @cpus: as espah_sa.cpus, or ESPAH_AS_IT_IS
+ * @owner: enum espah_owner, or ESPAH_AS_IT_IS
  * @life: for the SA's first limits
  * @dummy: for its first dummies
  */
@@ -70,6 +71,7 @@ struct espah_sa_change {
 	int df;
 	int tfc;
 	int cpus;
+	int owner;
 	struct espah_life *life;
 	struct espah_dummy *dummy;
 };
@@ -131,6 +133,53 @@ void espah_policy_del(struct espah_net *en, struct espah_policy *pol);
 /* ends all policies for which @wanted is true; as espah_sa_flush() */
 void espah_policy_flush(struct espah_net *en, struct nlattr **attrs,
 			bool (*wanted)(const struct espah_policy *pol, struct nlattr **attrs));
+
+/**
+ * struct espah_applied - a policy that a transaction adds
+ * @pol: as for espah_policy_add(); NULL once it was added, or given up
+ * @set: its selectors
+ * @attr: where it is in the request
+ */
+struct espah_applied {
+	struct espah_policy *pol;
+	struct espah_selectors set;
+	const struct nlattr *attr;
+};
+
+/**
+ * struct espah_apply - a transaction: changes of policies that packets see at the same time
+ * @new: policies to add
+ * @del: policies to remove, each once
+ * @adopt: policies that become those of ESPAH_OWNER_FILE
+ * @nnew: entries of @new
+ * @ndel: entries of @del
+ * @nadopt: entries of @adopt
+ * @in: default action
+ * @out: default action
+ * @at: on failure: index of the new policy that is at fault; @nnew: none is
+ */
+struct espah_apply {
+	struct espah_applied *new;
+	struct espah_policy **del;
+	struct espah_policy **adopt;
+	unsigned int nnew;
+	unsigned int ndel;
+	unsigned int nadopt;
+	u8 in;
+	u8 out;
+	unsigned int at;
+};
+
+/**
+ * espah_policy_apply - change policies and default actions together
+ * @en: network namespace
+ * @apply: the changes; each @pol that is not NULL afterwards is still the caller's
+ * @extack: gets a message on failure
+ *
+ * Waits for a grace period. Return: 0, or as espah_policy_add(): nothing has changed.
+ */
+int espah_policy_apply(struct espah_net *en, struct espah_apply *apply,
+		       struct netlink_ext_ack *extack);
 
 /**
  * espah_default_set - change what happens to packets that match no policy

@@ -31,8 +31,6 @@ static int __net_init net_init(struct net *net)
 
 	en->net = net;
 	mutex_init(&en->lock);
-	en->default_action[ESPAH_DIR_IN] = ESPAH_ACTION_BYPASS;
-	en->default_action[ESPAH_DIR_OUT] = ESPAH_ACTION_BYPASS;
 	en->icmp_plaintext = ESPAH_ACTION_DISCARD;
 	en->secpath = true;
 	en->stats = alloc_percpu_gfp(struct espah_net_stats, GFP_KERNEL_ACCOUNT);

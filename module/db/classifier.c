@@ -438,7 +438,8 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
 
 static __always_inline struct espah_rule *search(const struct espah_entry *entry,
 						 unsigned int count, const u32 *flow_words,
-						 unsigned int words, const struct espah_flow *flow)
+						 unsigned int words, const struct espah_flow *flow,
+						 u8 set)
 {
 	bool ports = flow->has_ports && !flow->opaque;
 	struct espah_rule *rule, *best = NULL;
@@ -469,7 +470,8 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 		list_for_each_entry_rcu(rule, &cell->rules, link) {
 			if (best && espah_rule_rank(rule) > best_rank)
 				break;
-			if (!espah_selector_match_ports(&rule->sel, flow))
+			if (!espah_selector_match_ports(&rule->sel, flow) ||
+			    unlikely(READ_ONCE(rule->hidden) & set))
 				continue;
 			best = rule;
 			best_rank = espah_rule_rank(rule);
@@ -481,44 +483,46 @@ static __always_inline struct espah_rule *search(const struct espah_entry *entry
 
 /* one function per family: the words of one family fit into registers, those of both do not */
 static noinline struct espah_rule *classify_ip4(const struct espah_shapes *shapes,
-						const struct espah_flow *flow)
+						const struct espah_flow *flow, u8 set)
 {
 	u32 words[ESPAH_WORDS_IP4] espah_uninit;
 
 	espah_words_ip4(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
-	return search(shapes->entries, shapes->ip4, words, ESPAH_WORDS_IP4, flow);
+	return search(shapes->entries, shapes->ip4, words, ESPAH_WORDS_IP4, flow, set);
 }
 
 static noinline struct espah_rule *classify_ip6(const struct espah_shapes *shapes,
-						const struct espah_flow *flow)
+						const struct espah_flow *flow, u8 set)
 {
 	u32 words[ESPAH_WORDS_IP6] espah_uninit;
 
 	espah_words_ip6(words, &flow->src, &flow->dst, flow->sport, flow->dport, flow->proto);
 	return search(shapes->entries + shapes->ip4, shapes->count - shapes->ip4, words,
-		      ESPAH_WORDS_IP6, flow);
+		      ESPAH_WORDS_IP6, flow, set);
 }
 
 /* The better match of a lookup with the device and a lookup with its VRF. */
 static noinline struct espah_rule *classify_vrf(const struct espah_shapes *shapes,
-						struct espah_flow flow)
+						struct espah_flow flow, u8 set)
 {
 	bool ip4 = flow.family == AF_INET;
 	struct espah_rule *a, *b;
 
-	a = ip4 ? classify_ip4(shapes, &flow) : classify_ip6(shapes, &flow);
+	a = ip4 ? classify_ip4(shapes, &flow, set) : classify_ip6(shapes, &flow, set);
 	flow.ifindex = flow.vrf;
-	b = ip4 ? classify_ip4(shapes, &flow) : classify_ip6(shapes, &flow);
+	b = ip4 ? classify_ip4(shapes, &flow, set) : classify_ip6(shapes, &flow, set);
 	return !a || (b && espah_rule_rank(b) < espah_rule_rank(a)) ? b : a;
 }
 
-struct espah_rule *espah_classify(const struct espah_classifier *cls, const struct espah_flow *flow)
+struct espah_rule *espah_classify(const struct espah_classifier *cls, const struct espah_flow *flow,
+				  u8 set)
 {
 	const struct espah_shapes *shapes = rcu_dereference(cls->shapes);
 
 	if (!shapes)
 		return NULL;
 	if (unlikely(flow->vrf))
-		return classify_vrf(shapes, *flow);
-	return flow->family == AF_INET ? classify_ip4(shapes, flow) : classify_ip6(shapes, flow);
+		return classify_vrf(shapes, *flow, set);
+	return flow->family == AF_INET ? classify_ip4(shapes, flow, set) :
+					 classify_ip6(shapes, flow, set);
 }

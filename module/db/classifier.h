@@ -27,6 +27,8 @@ struct espah_policy;
  * @policy: policy of the rule
  * @priority: lower is found first
  * @order: breaks ties: lower is found first; set by the caller, one for each policy
+ * @hidden: ESPAH_SET_*: sets of policies that the rule is not in; 0, but during a transaction; its
+ *	owner may change it at any time
  * @sel: the selector; constant while the rule is in the classifier
  * @link: in @cell, sorted; for the classifier
  * @cell: the rules with the same masked key; for the classifier
@@ -35,10 +37,19 @@ struct espah_rule {
 	struct espah_policy *policy;
 	u32 priority;
 	u32 order;
+	u8 hidden;
 	struct espah_selector sel;
 	struct list_head link;
 	struct espah_cell *cell;
 };
+
+/*
+ * A transaction replaces one set of policies by the other; its rules are in the classifier together
+ * with those that it ends, and each lookup sees one set. The next transaction uses them the other
+ * way round.
+ */
+#define ESPAH_SET_A 1
+#define ESPAH_SET_B 2
 
 /* lower is found first */
 static inline u64 espah_rule_rank(const struct espah_rule *rule)
@@ -94,8 +105,9 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
  * espah_classify - the rule that applies to a flow
  * @cls: the classifier
  * @flow: the flow
+ * @set: ESPAH_SET_A or ESPAH_SET_B
  *
- * Of the matching rules, this is the one with the lowest (priority, order). A
+ * Of the matching rules of the set, this is the one with the lowest (priority, order). A
  * flow whose ports are opaque matches only rules without ports;
  * espah_spd_lookup() handles the rules with ports that may precede them.
  *
@@ -103,7 +115,7 @@ struct espah_rule *espah_classifier_find(struct espah_classifier *cls,
  * Return: the rule, valid until rcu_read_unlock(), or NULL.
  */
 struct espah_rule *espah_classify(const struct espah_classifier *cls,
-				  const struct espah_flow *flow);
+				  const struct espah_flow *flow, u8 set);
 
 /* number of shapes; for statistics and tests; caller is a writer */
 unsigned int espah_classifier_shapes(const struct espah_classifier *cls);

@@ -4,7 +4,6 @@
 #include <net/addrconf.h>
 #include <net/route.h>
 #include "domain.h"
-#include "generation.h"
 #include "net.h"
 
 /* flag in espah_path.domain: valid; the upper 32 bits hold espah_net.addresses at the lookup */
@@ -123,7 +122,7 @@ static int device_event(struct notifier_block *nb, unsigned long event, void *da
 		changed(dev_net(dev));
 	/* cached lookups do not include the VRF */
 	if (event == NETDEV_CHANGEUPPER)
-		espah_generation_end(&espah_pernet(dev_net(dev))->spd.changes);
+		espah_spd_changed(&espah_pernet(dev_net(dev))->spd);
 	return NOTIFY_DONE;
 }
 

@@ -17,6 +17,7 @@
  * @en: the namespace where it was made
  * @if_id: its number, in espah_net.links
  * @owner: a module that made it for another kind of device and stays while it exists, or NULL
+ * @made_by: ESPAH_LINK_OWNER
  * @lower: index of the device by which outer packets leave, or 0: any; READ_ONCE
  * @follows: it has a carrier only while it has an outbound SA; under RTNL and espah_net.lock
  * @mtu_given: the MTU was set by hand and no longer follows the SAs; under RTNL
@@ -27,6 +28,7 @@ struct espah_link {
 	struct espah_net *en;
 	u32 if_id;
 	struct module *owner;
+	u8 made_by;
 	u32 lower;
 	bool follows;
 	bool mtu_given;

@@ -62,10 +62,10 @@ struct espah_flowtable {
  * @net: the namespace
  * @stats: counters
  * @tap: tap device, which shows packets in clear, or NULL; under RTNL
- * @default_action: enum espah_action for packets without a policy, by enum espah_dir
  * @icmp_plaintext: ESPAH_CONFIG_ICMP
  * @secpath: ESPAH_CONFIG_SECPATH
  * @direct: ESPAH_CONFIG_DIRECT
+ * @by_file: ESPAH_CONFIG_FILE; under @lock
  * @lock: serialises configuration
  * @sad: its SAs
  * @spd: its policies
@@ -87,10 +87,10 @@ struct espah_net {
 	struct net *net;
 	struct espah_net_stats __percpu *stats;
 	struct net_device __rcu *tap;
-	u8 default_action[2];
 	u8 icmp_plaintext;
 	bool secpath;
 	bool direct;
+	u32 by_file;
 	struct mutex lock;
 	struct espah_sad sad;
 	struct espah_spd spd;

@@ -11,15 +11,15 @@
 /**
  * struct espah_recent - a lookup and its result; one cache line
  * @key: lookup key
- * @changes: espah_spd.changes at the lookup, which also identifies the SPD; 0: empty entry
+ * @now: espah_spd_now() at the lookup, which also identifies the SPD; 0: empty entry
  * @policy: result, may be NULL
  *
  * A policy found here is valid for the RCU reader, because it is freed a grace period after
- * espah_spd.changes has changed.
+ * espah_spd_now() has changed.
  */
 struct espah_recent {
 	u64 key[KEY_WORDS];
-	u64 changes;
+	u64 now;
 	struct espah_policy *policy;
 };
 
@@ -52,26 +52,25 @@ static __always_inline void make_key(u64 *key, u8 dir, const struct espah_flow *
 }
 
 static noinline struct espah_policy *look_up(struct espah_recent *entry, const u64 *key,
-					     const struct espah_spd *spd, u64 changes, u8 dir,
+					     const struct espah_spd *spd, u64 now, u8 dir,
 					     struct espah_flow *flow)
 {
-	struct espah_policy *pol = espah_spd_lookup(spd, dir, flow);
+	struct espah_policy *pol = espah_spd_lookup(spd, now, dir, flow);
 
 	if (!flow->hidden) {
 		memcpy(entry->key, key, sizeof(entry->key));
-		entry->changes = changes;
+		entry->now = now;
 		entry->policy = pol;
 	}
 	return pol;
 }
 
 static __always_inline struct espah_policy *recent(struct espah_recents *table,
-						   const struct espah_spd *spd, u8 dir,
+						   const struct espah_spd *spd, u64 now, u8 dir,
 						   struct espah_flow *flow, bool ip6)
 {
-	u64 changes = espah_generation(&spd->changes);
 	unsigned int i, words = ip6 ? KEY_WORDS : KEY_WORDS / 2;
-	u64 key[KEY_WORDS] espah_uninit, hash = changes, differ = 0;
+	u64 key[KEY_WORDS] espah_uninit, hash = now, differ = 0;
 	struct espah_recent *entry;
 
 	make_key(key, dir, flow, ip6);
@@ -82,20 +81,20 @@ static __always_inline struct espah_policy *recent(struct espah_recents *table,
 #pragma GCC unroll 6
 	for (i = 0; i < words; i++)
 		differ |= key[i] ^ entry->key[i];
-	if (likely(!differ && entry->changes == changes))
+	if (likely(!differ && entry->now == now))
 		return entry->policy;
-	return look_up(entry, key, spd, changes, dir, flow);
+	return look_up(entry, key, spd, now, dir, flow);
 }
 
-struct espah_policy *espah_recent_policy(const struct espah_spd *spd, u8 dir,
+struct espah_policy *espah_recent_policy(const struct espah_spd *spd, u64 now, u8 dir,
 					 struct espah_flow *flow)
 {
 	struct espah_recents *table = this_cpu_ptr(recents);
 
 	if (unlikely(flow->opaque))
-		return espah_spd_lookup(spd, dir, flow);
-	return flow->family == AF_INET ? recent(table, spd, dir, flow, false) :
-					 recent(table, spd, dir, flow, true);
+		return espah_spd_lookup(spd, now, dir, flow);
+	return flow->family == AF_INET ? recent(table, spd, now, dir, flow, false) :
+					 recent(table, spd, now, dir, flow, true);
 }
 
 int espah_recent_setup(void)

@@ -271,6 +271,7 @@ struct espah_dummy {
  * @key: the key, for ESPAH_SA_SHOW_KEYS; freed with kfree_sensitive()
  * @key_use: links SAs with the same key
  * @label: ESPAH_SA_LABEL, or NULL
+ * @owner: enum espah_owner of an SA without @foreign
  * @account: account charged for the SA, or NULL
  * @foreign: what another interface keeps with the SA; NULL: the SA came by generic netlink
  * @wild: with @foreign: the slot of the SAs with any request id
@@ -337,6 +338,7 @@ struct espah_sa {
 	u8 *key;
 	struct espah_key_use key_use;
 	char *label;
+	u8 owner;
 	struct espah_account *account;
 	struct espah_foreign *foreign;
 	struct espah_slot *wild;

@@ -90,6 +90,23 @@ void espah_policy_retire(struct espah_net *en, struct espah_policy *pol)
 	call_rcu(&pol->rcu, free_policy_rcu);
 }
 
+/* Sets the given bits of espah_spd_now(), and ends the generation. */
+static void set_now(struct espah_spd *spd, u64 mask, u64 bits)
+{
+	u64 old = atomic64_read(&spd->now), new;
+
+	do {
+		new = espah_generation_new() << ESPAH_NOW_BITS | (bits & mask) |
+		      (old & (BIT_ULL(ESPAH_NOW_BITS) - 1) & ~mask);
+		/* a reader that sees the new value also sees the change before */
+	} while (!atomic64_try_cmpxchg_release(&spd->now, &old, new));
+}
+
+void espah_spd_changed(struct espah_spd *spd)
+{
+	set_now(spd, 0, 0);
+}
+
 static void changed(struct espah_spd *spd)
 {
 	/* for the dump code, 0 means that there is no generation yet */
@@ -144,7 +161,7 @@ static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned 
 {
 	while (n--)
 		espah_classifier_del(home(spd, pol, n), &pol->rules[n]);
-	espah_generation_end(&spd->changes);
+	espah_spd_changed(spd);
 }
 
 static unsigned int conditions(const struct espah_policy *pol)
@@ -156,7 +173,8 @@ static unsigned int conditions(const struct espah_policy *pol)
 	return n;
 }
 
-static int add_new(struct espah_spd *spd, struct espah_policy *pol)
+/* @hidden: ESPAH_SET_*: sets that the policy is not in */
+static int add_new(struct espah_spd *spd, struct espah_policy *pol, u8 hidden)
 {
 	unsigned int i;
 	int err;
@@ -169,6 +187,7 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 		return err;
 	for (i = 0; i < pol->nrules; i++) {
 		pol->rules[i].order = pol->id;
+		pol->rules[i].hidden = hidden;
 		err = espah_classifier_reserve(home(spd, pol, i), &pol->rules[i]);
 		if (err) {
 			del_rules(spd, pol, i);
@@ -180,7 +199,7 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol)
 		espah_classifier_insert(home(spd, pol, i), &pol->rules[i]);
 	spd->count++;
 	spd->conditions += conditions(pol);
-	espah_generation_end(&spd->changes);
+	espah_spd_changed(spd);
 	return 0;
 }
 
@@ -194,10 +213,11 @@ static void replace_old(struct espah_spd *spd, struct espah_policy *old, struct 
 		espah_classifier_replace(home(spd, pol, i), &old->rules[i], &pol->rules[i]);
 	/* the entry exists, so the store needs no memory */
 	xa_store(&spd->index, pol->id, pol, GFP_KERNEL_ACCOUNT);
-	espah_generation_end(&spd->changes);
+	espah_spd_changed(spd);
 }
 
-int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old)
+/* @old: as for espah_spd_add(); @hidden: as for add_new() */
+static int add(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old, u8 hidden)
 {
 	int err = 0;
 
@@ -208,7 +228,7 @@ int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_p
 		if (old)
 			replace_old(&en->spd, old, pol);
 		else
-			err = add_new(&en->spd, pol);
+			err = add_new(&en->spd, pol, hidden);
 	}
 	if (err) {
 		put_slots(en, pol);
@@ -217,6 +237,74 @@ int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_p
 	pin_slots(pol);
 	changed(&en->spd);
 	return 0;
+}
+
+int espah_spd_add(struct espah_net *en, struct espah_policy *pol, struct espah_policy *old)
+{
+	return add(en, pol, old, 0);
+}
+
+/* the set that packets see */
+static u8 current_set(const struct espah_spd *spd)
+{
+	return espah_spd_set(atomic64_read(&spd->now));
+}
+
+int espah_spd_stage(struct espah_net *en, struct espah_policy *pol)
+{
+	return add(en, pol, NULL, current_set(&en->spd));
+}
+
+static void set_hidden(struct espah_policy *pol, u8 hidden)
+{
+	unsigned int i;
+
+	for (i = 0; i < pol->nrules; i++)
+		WRITE_ONCE(pol->rules[i].hidden, hidden);
+}
+
+void espah_spd_leave(struct espah_net *en, struct espah_policy *pol)
+{
+	lockdep_assert_held(&en->lock);
+	pol->leaving = true;
+	set_hidden(pol, current_set(&en->spd) ^ (ESPAH_SET_A | ESPAH_SET_B));
+}
+
+void espah_spd_stay(struct espah_policy *pol)
+{
+	pol->leaving = false;
+	set_hidden(pol, 0);
+}
+
+static u64 default_bits(u8 in, u8 out)
+{
+	return (in == ESPAH_ACTION_DISCARD ? ESPAH_NOW_DISCARD(ESPAH_DIR_IN) : 0) |
+	       (out == ESPAH_ACTION_DISCARD ? ESPAH_NOW_DISCARD(ESPAH_DIR_OUT) : 0);
+}
+
+#define DEFAULTS (ESPAH_NOW_DISCARD(ESPAH_DIR_IN) | ESPAH_NOW_DISCARD(ESPAH_DIR_OUT))
+
+void espah_spd_commit(struct espah_net *en, u8 in, u8 out)
+{
+	struct espah_spd *spd = &en->spd;
+	u64 other = ~atomic64_read(&spd->now) & ESPAH_NOW_B;
+	struct espah_policy *pol;
+	unsigned long id;
+
+	lockdep_assert_held(&en->lock);
+	set_now(spd, ESPAH_NOW_B | DEFAULTS, other | default_bits(in, out));
+	synchronize_rcu();
+	xa_for_each(&spd->index, id, pol) {
+		if (!pol->leaving && pol->rules->hidden)
+			set_hidden(pol, 0);
+		cond_resched();
+	}
+	changed(spd);
+}
+
+void espah_spd_set_default(struct espah_spd *spd, u8 in, u8 out)
+{
+	set_now(spd, DEFAULTS, default_bits(in, out));
 }
 
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol)
@@ -255,7 +343,7 @@ struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 	lockdep_assert_held(&container_of(spd, struct espah_net, spd)->lock);
 	do {
 		rule = espah_classifier_find(cls, set->sel, priority, rule);
-	} while (rule && !has_selectors(rule->policy, set));
+	} while (rule && (rule->policy->leaving || !has_selectors(rule->policy, set)));
 	return rule ? rule->policy : NULL;
 }
 
@@ -271,10 +359,10 @@ struct espah_policy *espah_spd_next(struct espah_spd *spd, u8 dir, const struct 
 	return rule ? rule->policy : NULL;
 }
 
-struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
+struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u64 now, u8 dir,
 					   struct espah_flow *flow, struct espah_rule *rule)
 {
-	struct espah_rule *other = espah_classify(&spd->opaque[dir], flow);
+	struct espah_rule *other = espah_classify(&spd->opaque[dir], flow, espah_spd_set(now));
 
 	if (other && (!rule || espah_rule_rank(other) < espah_rule_rank(rule))) {
 		flow->hidden = !other->sel.opaque;
@@ -389,7 +477,7 @@ void espah_spd_setup(struct espah_spd *spd)
 	xa_init_flags(&spd->index, XA_FLAGS_ACCOUNT);
 	spd->next = 1;
 	spd->generation = 1;
-	espah_generation_end(&spd->changes);
+	espah_spd_changed(spd);
 }
 
 void espah_spd_teardown(struct espah_spd *spd)

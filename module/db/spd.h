@@ -62,6 +62,7 @@ struct espah_template {
  * @given: the selectors as given in POLICY_SELECTOR, for answers
  * @given_len: bytes of @given
  * @label: ESPAH_POLICY_LABEL, or NULL
+ * @owner: enum espah_owner of a policy without @foreign
  * @account: account charged for the policy, or NULL
  * @foreign: what another interface keeps with the policy; NULL: it came by generic netlink
  * @mss: ESPAH_MSS_OFF, ESPAH_MSS_AUTO, or bytes
@@ -72,6 +73,7 @@ struct espah_template {
  * @held: number of packets that are waiting
  * @own_slot: the real @slot of @tmpl, while packets wait
  * @unreach: ESPAH_POLICY_UNREACH
+ * @leaving: a transaction ends the policy; under espah_net.lock
  * @pfp: ESPAH_PFP_*
  * @acquired: jiffies of the last acquire event; with @pfp, indexed by a hash of the flow
  * @counters: packets that the policy let pass
@@ -98,7 +100,9 @@ struct espah_policy {
 	u8 pfp;
 	u8 queue;
 	u8 held;
+	u8 owner;
 	bool unreach;
+	bool leaving;
 	struct espah_template tmpl;
 	struct espah_template *outer;
 	struct espah_slot *own_slot;
@@ -116,7 +120,7 @@ struct espah_policy {
  * @dir: a classifier for each enum espah_dir
  * @opaque: a second classifier for flows with opaque ports: opaque selectors, and
  *	selectors with ports, from which the ports are removed
- * @changes: generation of the results of espah_recent_policy(); ends with each change
+ * @now: see espah_spd_now()
  * @index: struct espah_policy by id, for dumps
  * @next: start of the search for the next id; ids are in the order of insertion until
  *	they wrap after 2^32 insertions
@@ -127,7 +131,7 @@ struct espah_policy {
 struct espah_spd {
 	struct espah_classifier dir[2];
 	struct espah_classifier opaque[2];
-	atomic64_t changes;
+	atomic64_t now;
 	struct xarray index;
 	u32 next;
 	unsigned int generation;
@@ -173,7 +177,39 @@ void espah_spd_del(struct espah_net *en, struct espah_policy *pol);
 /* frees a removed policy after a grace period; Context: espah_net.lock */
 void espah_policy_retire(struct espah_net *en, struct espah_policy *pol);
 
-/* by id, or by direction, selectors and priority; NULL if there is none; Context: espah_net.lock */
+/**
+ * espah_spd_stage - add a policy to the set that no packet sees yet
+ * @en: network namespace
+ * @pol: as for espah_spd_add(); espah_spd_del() takes it back
+ *
+ * Context: espah_net.lock, held until espah_spd_commit(). Return: 0 or -ENOMEM.
+ */
+int espah_spd_stage(struct espah_net *en, struct espah_policy *pol);
+
+/* removes a policy from that set; espah_spd_stay() takes it back; Context: as above */
+void espah_spd_leave(struct espah_net *en, struct espah_policy *pol);
+void espah_spd_stay(struct espah_policy *pol);
+
+/**
+ * espah_spd_commit - have packets see the other set
+ * @en: network namespace
+ * @in: default action, enum espah_action
+ * @out: default action, enum espah_action
+ *
+ * Waits until no packet sees the old set. Then staged policies are like all others, and those that
+ * leave have to be removed with espah_spd_del().
+ *
+ * Context: as above.
+ */
+void espah_spd_commit(struct espah_net *en, u8 in, u8 out);
+
+/* changes the default actions alone; Context: espah_net.lock */
+void espah_spd_set_default(struct espah_spd *spd, u8 in, u8 out);
+
+/*
+ * By id, or by direction, selectors and priority; NULL if there is none. Policies that leave are
+ * found by id alone. Context: espah_net.lock.
+ */
 struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    const struct espah_selectors *set, u32 priority);
@@ -191,13 +227,42 @@ static inline bool espah_policy_names(const struct espah_policy *pol, u8 proto)
 	return pol->rules[0].sel.proto == proto;
 }
 
+/* bits of espah_spd_now(): the set that packets see is B, not A; default actions are discard */
+#define ESPAH_NOW_B BIT_ULL(0)
+#define ESPAH_NOW_DISCARD(dir) BIT_ULL(1 + (dir))
+#define ESPAH_NOW_BITS 3
+
+/*
+ * What decides about packets at this moment: set, default actions, and above these bits a
+ * generation, which ends with each change of the SPD. Context: RCU reader, before any lookup.
+ */
+static inline u64 espah_spd_now(const struct espah_spd *spd)
+{
+	return espah_generation(&spd->now);
+}
+
+/* has results of espah_recent_policy() looked up again; Context: as espah_generation_end() */
+void espah_spd_changed(struct espah_spd *spd);
+
+/* the default action, enum espah_action */
+static inline u8 espah_spd_default(u64 now, u8 dir)
+{
+	return now & ESPAH_NOW_DISCARD(dir) ? ESPAH_ACTION_DISCARD : ESPAH_ACTION_BYPASS;
+}
+
+static inline u8 espah_spd_set(u64 now)
+{
+	return now & ESPAH_NOW_B ? ESPAH_SET_B : ESPAH_SET_A;
+}
+
 /* continues espah_spd_lookup() for opaque ports; @rule: result of the first lookup */
-struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
+struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u64 now, u8 dir,
 					   struct espah_flow *flow, struct espah_rule *rule);
 
 /**
  * espah_spd_lookup - the policy that applies to a flow
  * @spd: the SPD
+ * @now: espah_spd_now()
  * @dir: enum espah_dir
  * @flow: the flow. @flow->hidden is set if its ports are opaque and the first policy that
  *	may apply has ports (RFC 4301 7): then that policy is returned, and the packet must be
@@ -205,13 +270,13 @@ struct espah_rule *espah_spd_lookup_opaque(const struct espah_spd *spd, u8 dir,
  *
  * Context: RCU reader. Return: the policy, or NULL.
  */
-static inline struct espah_policy *espah_spd_lookup(const struct espah_spd *spd, u8 dir,
+static inline struct espah_policy *espah_spd_lookup(const struct espah_spd *spd, u64 now, u8 dir,
 						    struct espah_flow *flow)
 {
-	struct espah_rule *rule = espah_classify(&spd->dir[dir], flow);
+	struct espah_rule *rule = espah_classify(&spd->dir[dir], flow, espah_spd_set(now));
 
 	if (unlikely(flow->opaque))
-		rule = espah_spd_lookup_opaque(spd, dir, flow, rule);
+		rule = espah_spd_lookup_opaque(spd, now, dir, flow, rule);
 	return rule ? rule->policy : NULL;
 }
 

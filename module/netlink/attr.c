@@ -32,6 +32,8 @@ INTEGER(action, u8, value <= ESPAH_ACTION_MAX, "%u",
 INTEGER(default, u8, value <= ESPAH_ACTION_BYPASS, "%u",
 	"a default action is 0 (discard) or 1 (bypass)")
 INTEGER(bool, u8, value <= 1, "%u", "the attribute is 0 (off) or 1 (on)")
+INTEGER(owner, u8, value <= ESPAH_OWNER_DAEMON, "%u",
+	"an owner is 0 (hand), 1 (file) or 2 (daemon)")
 INTEGER(df, u8, value <= ESPAH_DF_MAX, "%u", "DF is 0 (copy), 1 (set) or 2 (clear)")
 INTEGER(ipsec, u8, espah_proto_is_ipsec(value), "%u", "the protocol is 50 (ESP) or 51 (AH)")
 INTEGER(family, u8, value == AF_INET || value == AF_INET6, "%u",
@@ -148,9 +150,10 @@ static const espah_check sa_checks[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_LABEL] = check_label,
 	[ESPAH_SA_VRF] = check_ifindex,
 	[ESPAH_SA_IF_ID] = check_if_id,
+	[ESPAH_SA_OWNER] = check_owner,
 };
 
-static const espah_check policy_checks[ESPAH_POLICY_MAX + 1] = {
+const espah_check espah_policy_checks[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_DIR] = check_dir,
 	[ESPAH_POLICY_ACTION] = check_action,
 	[ESPAH_POLICY_MSS] = check_mss,
@@ -158,6 +161,7 @@ static const espah_check policy_checks[ESPAH_POLICY_MAX + 1] = {
 	[ESPAH_POLICY_PFP] = check_pfp,
 	[ESPAH_POLICY_QUEUE] = check_queue,
 	[ESPAH_POLICY_IF_ID] = check_if_id,
+	[ESPAH_POLICY_OWNER] = check_owner,
 };
 
 const espah_check espah_selector_checks[ESPAH_SEL_MAX + 1] = {
@@ -181,6 +185,7 @@ static const espah_check config_checks[ESPAH_CONFIG_MAX + 1] = {
 	[ESPAH_CONFIG_ICMP] = check_default,
 	[ESPAH_CONFIG_SECPATH] = check_bool,
 	[ESPAH_CONFIG_DIRECT] = check_bool,
+	[ESPAH_CONFIG_OWNER] = check_owner,
 };
 
 static const espah_check explain_checks[ESPAH_EXPLAIN_MAX + 1] = {
@@ -196,7 +201,7 @@ static const espah_check *checks_of(u8 cmd)
 	case ESPAH_CMD_SA_NEW ... ESPAH_CMD_SA_ALLOC_SPI:
 		return sa_checks;
 	case ESPAH_CMD_POLICY_NEW ... ESPAH_CMD_POLICY_FLUSH:
-		return policy_checks;
+		return espah_policy_checks;
 	case ESPAH_CMD_CONFIG_SET:
 		return config_checks;
 	case ESPAH_CMD_EXPLAIN:
@@ -254,6 +259,8 @@ int espah_check_message(const struct nlmsghdr *nlh, struct netlink_ext_ack *exta
 {
 	const struct genlmsghdr *genl = nlmsg_data(nlh);
 
+	if (genl->cmd == ESPAH_CMD_POLICY_APPLY) /* it takes several of a type, and has own checks */
+		return 0;
 	return espah_check_attrs(nlmsg_attrdata(nlh, GENL_HDRLEN), nlmsg_attrlen(nlh, GENL_HDRLEN),
 				 checks_of(genl->cmd), extack);
 }

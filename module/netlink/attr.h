@@ -16,6 +16,7 @@
 typedef int (*espah_check)(const struct nlattr *attr, struct netlink_ext_ack *extack);
 
 extern const espah_check espah_selector_checks[ESPAH_SEL_MAX + 1];
+extern const espah_check espah_policy_checks[ESPAH_POLICY_MAX + 1];
 extern const espah_check espah_template_checks[ESPAH_TMPL_MAX + 1];
 
 int espah_check_attrs(const struct nlattr *head, int len, const espah_check *checks,

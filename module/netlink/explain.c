@@ -260,7 +260,7 @@ static int put_passed(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	unsigned long id;
 
 	rcu_read_lock();
-	met = espah_spd_lookup(&en->spd, dir, flow);
+	met = espah_spd_lookup(&en->spd, espah_spd_now(&en->spd), dir, flow);
 	rcu_read_unlock();
 	xa_for_each(&en->spd.index, id, next.pol) {
 		cond_resched();

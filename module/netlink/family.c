@@ -36,6 +36,7 @@ static const struct genl_ops ops[] = {
 	{ ESPAH_OP(POLICY_GET, espah_policy_get_policy), .doit = espah_cmd_policy_get,
 	  .start = espah_start_policy, .dumpit = espah_dump_policy },
 	{ ESPAH_OP(POLICY_FLUSH, espah_policy_flush_policy), .doit = espah_cmd_policy_flush },
+	{ ESPAH_OP(POLICY_APPLY, espah_policy_apply_policy), .doit = espah_cmd_policy_apply },
 	{ ESPAH_OP(ALGO_GET, no_attrs), .start = espah_start_dump, .dumpit = espah_dump_algo },
 	{ ESPAH_OP(STATS_GET, no_attrs), .doit = espah_cmd_stats_get },
 	{ ESPAH_OP(CONFIG_GET, no_attrs), .doit = espah_cmd_config_get },

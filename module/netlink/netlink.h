@@ -48,12 +48,21 @@ int espah_start_policy(struct netlink_callback *cb);
 int espah_dump_policy(struct sk_buff *skb, struct netlink_callback *cb);
 int espah_cmd_policy_flush(struct sk_buff *skb, struct genl_info *info);
 
+extern const struct nla_policy espah_policy_apply_policy[ESPAH_APPLY_MAX + 1];
+int espah_cmd_policy_apply(struct sk_buff *skb, struct genl_info *info);
+
 int espah_dump_algo(struct sk_buff *skb, struct netlink_callback *cb);
 
 extern const struct nla_policy espah_config_set_policy[ESPAH_CONFIG_MAX + 1];
 int espah_cmd_stats_get(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_config_get(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_config_set(struct sk_buff *skb, struct genl_info *info);
+
+/* notes whether a setting is the configuration file's; Context: espah_net.lock */
+static inline void espah_config_own(struct espah_net *en, int setting, bool file)
+{
+	en->by_file = (en->by_file & ~BIT(setting)) | (file ? BIT(setting) : 0);
+}
 
 /**
  * espah_get_selectors - read a POLICY_SELECTOR

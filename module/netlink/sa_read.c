@@ -135,6 +135,7 @@ int espah_read_sa_change(const struct espah_sa *sa, struct nlattr **attrs,
 	change->interval = espah_get_u32(dummy, 0);
 	change->df = attrs[ESPAH_SA_DF] ? nla_get_u8(attrs[ESPAH_SA_DF]) : ESPAH_AS_IT_IS;
 	change->tfc = attrs[ESPAH_SA_TFC] ? nla_get_u16(attrs[ESPAH_SA_TFC]) : ESPAH_AS_IT_IS;
+	change->owner = attrs[ESPAH_SA_OWNER] ? nla_get_u8(attrs[ESPAH_SA_OWNER]) : ESPAH_AS_IT_IS;
 	change->cpus = attrs[ESPAH_SA_CPUS] ? nla_get_u16(attrs[ESPAH_SA_CPUS]) : ESPAH_AS_IT_IS;
 	return check_outer(sa, attrs, extack) ?: check_dummy(sa, attrs, extack) ?:
 	       espah_get_limits(attrs, &change->limits, extack);

@@ -150,11 +150,12 @@ static enum espah_drop decide_out(struct espah_net *en, const struct espah_flow 
 enum espah_drop espah_decide(struct espah_net *en, u8 dir, struct espah_flow *flow,
 			     const struct espah_packet *packet, struct espah_decision *is)
 {
-	struct espah_policy *pol = espah_recent_policy(&en->spd, dir, flow);
+	u64 now = espah_spd_now(&en->spd);
+	struct espah_policy *pol = espah_recent_policy(&en->spd, now, dir, flow);
 
 	is->pol = pol;
 	is->action = pol ? pol->action : unlikely(flow->linked) ? ESPAH_ACTION_DISCARD :
-					 READ_ONCE(en->default_action[dir]);
+					 espah_spd_default(now, dir);
 	is->exempt = ESPAH_EXEMPT_NONE;
 	is->quotes = false;
 	return dir == ESPAH_DIR_OUT ? decide_out(en, flow, packet, is) :

@@ -163,7 +163,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_INNER;
 	if (sa->if_id)
 		espah_flow_link(&flow, sa->if_id);
-	pol = espah_recent_policy(&en->spd, ESPAH_DIR_IN, &flow);
+	pol = espah_recent_policy(&en->spd, espah_spd_now(&en->spd), ESPAH_DIR_IN, &flow);
 	*policy = pol;
 	/* in transport mode the addresses must be the SA's; behind a NAT the peer may have moved */
 	if (unlikely(!op->encap_len && !espah_path_carries(sa, espah_sa_path(sa), &flow)))

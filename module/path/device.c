@@ -242,6 +242,12 @@ static int link_validate(struct nlattr *tb[], struct nlattr *data[],
 	return espah_device_permitted(extack);
 }
 
+static void set_owner(struct espah_link *link, struct nlattr *data[])
+{
+	if (data[ESPAH_LINK_OWNER])
+		link->made_by = nla_get_u8(data[ESPAH_LINK_OWNER]);
+}
+
 int espah_device_make(struct net *net, struct net_device *dev, struct nlattr *tb[],
 		      struct nlattr *data[], struct module *owner, struct netlink_ext_ack *extack)
 {
@@ -258,6 +264,7 @@ int espah_device_make(struct net *net, struct net_device *dev, struct nlattr *tb
 	link->en = en;
 	link->if_id = nla_get_u32(data[ESPAH_LINK_IF_ID]);
 	link->mtu_given = tb[IFLA_MTU];
+	set_owner(link, data);
 	if (READ_ONCE(en->dying))
 		return -ENODEV;
 	err = set_lower(link, data[ESPAH_LINK_DEV], extack) ?:
@@ -318,9 +325,11 @@ int espah_device_change(struct net_device *dev, struct nlattr *tb[], struct nlat
 	err = set_lower(link, data[ESPAH_LINK_DEV], extack);
 	if (!err && data[ESPAH_LINK_CARRIER])
 		err = set_follows(link, nla_get_u8(data[ESPAH_LINK_CARRIER]), extack);
-	if (!err)
-		follow(link);
-	return err;
+	if (err)
+		return err;
+	set_owner(link, data);
+	follow(link);
+	return 0;
 }
 
 static void link_delete(struct net_device *dev, struct list_head *head)
@@ -330,7 +339,7 @@ static void link_delete(struct net_device *dev, struct list_head *head)
 
 static size_t link_size(const struct net_device *dev)
 {
-	return 2 * nla_total_size(sizeof(u32)) + nla_total_size(sizeof(u8));
+	return 2 * nla_total_size(sizeof(u32)) + 2 * nla_total_size(sizeof(u8));
 }
 
 static int link_fill(struct sk_buff *skb, const struct net_device *dev)
@@ -339,7 +348,8 @@ static int link_fill(struct sk_buff *skb, const struct net_device *dev)
 
 	if (nla_put_u32(skb, ESPAH_LINK_IF_ID, link->if_id) ||
 	    (link->lower && nla_put_u32(skb, ESPAH_LINK_DEV, link->lower)) ||
-	    nla_put_u8(skb, ESPAH_LINK_CARRIER, link->follows))
+	    nla_put_u8(skb, ESPAH_LINK_CARRIER, link->follows) ||
+	    nla_put_u8(skb, ESPAH_LINK_OWNER, link->made_by))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -420,6 +430,7 @@ static const struct nla_policy link_policy[ESPAH_LINK_MAX + 1] = {
 	[ESPAH_LINK_IF_ID] = { .type = NLA_U32 },
 	[ESPAH_LINK_DEV] = { .type = NLA_U32 },
 	[ESPAH_LINK_CARRIER] = NLA_POLICY_MAX(NLA_U8, 1),
+	[ESPAH_LINK_OWNER] = NLA_POLICY_MAX(NLA_U8, ESPAH_OWNER_DAEMON),
 };
 
 static struct rtnl_link_ops link_rtnl_ops __read_mostly = {

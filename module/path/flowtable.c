@@ -59,8 +59,9 @@ static bool may_be_other(const struct walk *walk, u8 dir, const struct espah_flo
 /* @walk: NULL if the flow's mark and device are known */
 static bool passes(struct espah_net *en, const struct walk *walk, u8 dir, struct espah_flow *flow)
 {
-	struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
-	u8 action = pol ? pol->action : READ_ONCE(en->default_action[dir]);
+	u64 now = espah_spd_now(&en->spd);
+	struct espah_policy *pol = espah_spd_lookup(&en->spd, now, dir, flow);
+	u8 action = pol ? pol->action : espah_spd_default(now, dir);
 
 	if (action != ESPAH_ACTION_BYPASS || flow->hidden)
 		return false;

@@ -80,13 +80,14 @@ struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struc
 		return NULL;
 	if (espah_flow_quoted(skb, flow, thoff, quoted) < 0)
 		return NULL;
-	of = espah_spd_lookup(&en->spd, dir, quoted);
+	of = espah_spd_lookup(&en->spd, espah_spd_now(&en->spd), dir, quoted);
 	return of && of->action == ESPAH_ACTION_PROTECT ? of : NULL;
 }
 
 static bool protects(struct espah_net *en, u8 dir, struct espah_flow *flow)
 {
-	const struct espah_policy *pol = espah_spd_lookup(&en->spd, dir, flow);
+	const struct espah_policy *pol = espah_spd_lookup(&en->spd, espah_spd_now(&en->spd), dir,
+							  flow);
 
 	return flow->hidden || (pol && pol->action == ESPAH_ACTION_PROTECT);
 }

@@ -40,8 +40,9 @@ bool espah_lwtunnel_redirects(const struct lwtunnel_state *lwtstate)
 static enum espah_drop wanted(struct espah_net *en, const struct sk_buff *skb,
 			      struct espah_flow *flow, int thoff, struct espah_policy **policy)
 {
-	struct espah_policy *pol = espah_spd_lookup(&en->spd, ESPAH_DIR_OUT, flow);
-	u8 action = pol ? pol->action : READ_ONCE(en->default_action[ESPAH_DIR_OUT]);
+	u64 now = espah_spd_now(&en->spd);
+	struct espah_policy *pol = espah_spd_lookup(&en->spd, now, ESPAH_DIR_OUT, flow);
+	u8 action = pol ? pol->action : espah_spd_default(now, ESPAH_DIR_OUT);
 	struct espah_flow quoted;
 
 	*policy = pol;

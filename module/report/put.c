@@ -270,7 +270,8 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	    (nla_put_u32(skb, ESPAH_SA_SEL_MARK, sa->sel_mark) ||
 	     nla_put_u32(skb, ESPAH_SA_SEL_MARK_MASK, sa->sel_mark_mask)))
 		return -EMSGSIZE;
-	if (sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label))
+	if ((sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label)) ||
+	    nla_put_u8(skb, ESPAH_SA_OWNER, sa->foreign ? ESPAH_OWNER_XFRM : sa->owner))
 		return -EMSGSIZE;
 	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, keys))
 		return -EMSGSIZE;
@@ -338,7 +339,8 @@ int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol)
 	if ((pol->pfp && nla_put_u32(skb, ESPAH_POLICY_PFP, pol->pfp)) ||
 	    (pol->queue && nla_put_u32(skb, ESPAH_POLICY_QUEUE, pol->queue)))
 		return -EMSGSIZE;
-	if (pol->label && nla_put_string(skb, ESPAH_POLICY_LABEL, pol->label))
+	if ((pol->label && nla_put_string(skb, ESPAH_POLICY_LABEL, pol->label)) ||
+	    nla_put_u8(skb, ESPAH_POLICY_OWNER, pol->foreign ? ESPAH_OWNER_XFRM : pol->owner))
 		return -EMSGSIZE;
 	return espah_put_drops(skb, ESPAH_POLICY_DROPS, espah_drops_get(&pol->drops));
 }

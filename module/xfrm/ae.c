@@ -89,6 +89,7 @@ static int rearm(struct nlx_request *rq, struct espah_sa *sa)
 {
 	struct espah_sa_change change = {
 		.df = ESPAH_AS_IT_IS, .tfc = ESPAH_AS_IT_IS, .cpus = ESPAH_AS_IT_IS,
+		.owner = ESPAH_AS_IT_IS,
 	};
 	int err;
 

@@ -175,6 +175,7 @@ static int update(struct nlx_request *rq, struct espah_sa *sa, const struct espa
 	struct espah_sa_change change = {
 		.limited = true, .df = ESPAH_AS_IT_IS, .tfc = ESPAH_AS_IT_IS,
 		.cpus = ESPAH_AS_IT_IS,
+		.owner = ESPAH_AS_IT_IS,
 	};
 	const struct espah_path *path = espah_sa_path(sa);
 	bool fresh = !(sa->watch & ESPAH_WATCH_LIMITED);

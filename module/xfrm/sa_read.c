@@ -453,6 +453,7 @@ static int read_life(struct nlx_request *rq, const struct xfrm_lifetime_cfg *lft
 	const struct nlattr *cur = rq->attrs[XFRMA_LTIME_VAL];
 	struct espah_sa_change change = {
 		.df = ESPAH_AS_IT_IS, .tfc = ESPAH_AS_IT_IS, .cpus = ESPAH_AS_IT_IS,
+		.owner = ESPAH_AS_IT_IS,
 	};
 	int err;
 

@@ -89,10 +89,11 @@ static u8 to_xfrm(u8 action)
 /* Context: espah_net.lock. */
 static struct xfrm_userpolicy_default defaults(const struct espah_net *en)
 {
-	u8 in = to_xfrm(en->default_action[ESPAH_DIR_IN]);
+	u64 now = espah_spd_now(&en->spd);
+	u8 in = to_xfrm(espah_spd_default(now, ESPAH_DIR_IN));
 
 	return (struct xfrm_userpolicy_default){
-		.in = in, .fwd = in, .out = to_xfrm(en->default_action[ESPAH_DIR_OUT]),
+		.in = in, .fwd = in, .out = to_xfrm(espah_spd_default(now, ESPAH_DIR_OUT)),
 	};
 }
 

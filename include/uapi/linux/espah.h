@@ -24,7 +24,7 @@
  *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
- *                        [SA_VRF] [SA_IF_ID] [SA_MARK [SA_MARK_MASK]]
+ *                        [SA_VRF] [SA_IF_ID] [SA_MARK [SA_MARK_MASK]] [SA_OWNER]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol, VRF) is in use.
  *     An SA that SA_ALLOC_SPI reserved without keys is completed instead.
  *     -EKEYREJECTED if the algorithm is a counter mode (GCM, CCM, GMAC, CTR,
@@ -33,7 +33,7 @@
  *     ESPAH_SA_F_REUSE_KEY allows both, but not with implicit IVs.
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
  *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
- *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS]
+ *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS] [SA_OWNER]
  *     Changes an SA in place. Keys, sequence numbers, replay window and counters stay
  *     unchanged, as do limits that the request does not name; 0 removes a limit. Soft
  *     limits that were already reported are reported again. SA_NEW_DST changes the
@@ -60,7 +60,7 @@
  * ESPAH_CMD_POLICY_NEW   POLICY_DIR POLICY_ACTION POLICY_SELECTOR
  *                        [POLICY_PRIORITY] [POLICY_TEMPLATE] [POLICY_MSS]
  *                        [POLICY_REPLACE] [POLICY_LABEL] [POLICY_PFP or POLICY_QUEUE]
- *                        [POLICY_UNREACH] [POLICY_IF_ID]
+ *                        [POLICY_UNREACH] [POLICY_IF_ID] [POLICY_OWNER]
  *     Adds a policy. With NLM_F_ECHO the answer is that of POLICY_GET, so that the
  *     caller learns the POLICY_ID. -EEXIST if a policy with the same direction, selector,
  *     priority and POLICY_IF_ID exists. With POLICY_REPLACE the new policy replaces that
@@ -69,6 +69,13 @@
  *                        POLICY_DIR POLICY_SELECTOR [POLICY_PRIORITY] [POLICY_IF_ID]
  * ESPAH_CMD_POLICY_GET   as for DEL; dump: [POLICY_DIR] [POLICY_IF_ID]
  * ESPAH_CMD_POLICY_FLUSH [POLICY_DIR] [POLICY_IF_ID]
+ * ESPAH_CMD_POLICY_APPLY APPLY_DEL... APPLY_POLICY... APPLY_ADOPT... [APPLY_DEFAULT_IN]
+ *                        [APPLY_DEFAULT_OUT]
+ *     Deletes and adds policies, and changes default actions, in one step: the decision about
+ *     each packet is made by all of them as they were before or as they are afterwards. Either
+ *     everything is done or, on an error, nothing; if a policy is at fault, the extack names its
+ *     APPLY_POLICY. An added policy may have the identity of a deleted one. The policies are
+ *     added in the order of the request.
  *
  *     POLICY_SELECTOR nests [SEL_SRC SEL_SRC_LEN] [SEL_DST SEL_DST_LEN]
  *     [SEL_FAMILY] [SEL_PROTO] [SEL_SPORT_MIN SEL_SPORT_MAX]
@@ -97,7 +104,7 @@
  * ESPAH_CMD_STATS_GET    do: one message, ESPAH_STATS_*
  * ESPAH_CMD_CONFIG_GET   do: one message, ESPAH_CONFIG_*
  * ESPAH_CMD_CONFIG_SET   [CONFIG_DEFAULT_IN] [CONFIG_DEFAULT_OUT] [CONFIG_ICMP] [CONFIG_SECPATH]
- *                        [CONFIG_DIRECT]
+ *                        [CONFIG_DIRECT] [CONFIG_OWNER]
  * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
  *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT] [EXPLAIN_MARK]
@@ -106,7 +113,7 @@
  *     the matching policy but do not match; see ESPAH_EXPLAIN_*.
  *
  * Devices of kind "espah" are made by rtnetlink: RTM_NEWLINK with IFLA_INFO_KIND
- * ESPAH_LINK_KIND and IFLA_INFO_DATA, enum espah_link_attr: IF_ID [DEV] [CARRIER]. A change
+ * ESPAH_LINK_KIND and IFLA_INFO_DATA, enum espah_link_attr: IF_ID [DEV] [CARRIER] [OWNER]. A change
  * leaves attributes as they are that it does not name; the IF_ID cannot change. SAs and
  * policies with the same number belong to the device. What is routed into it meets these
  * policies alone, and what comes by these SAs is delivered by it. They stay, like the outer
@@ -178,6 +185,9 @@ enum espah_cmd {
 	ESPAH_CMD_AUDIT,
 	ESPAH_CMD_DROP,
 
+	/* a command */
+	ESPAH_CMD_POLICY_APPLY,
+
 	__ESPAH_CMD_MAX,
 	ESPAH_CMD_MAX = __ESPAH_CMD_MAX - 1
 };
@@ -208,6 +218,21 @@ enum espah_action {
 
 	__ESPAH_ACTION_MAX,
 	ESPAH_ACTION_MAX = __ESPAH_ACTION_MAX - 1
+};
+
+/** enum espah_owner - who made an object, for those who delete or replace only what is theirs */
+enum espah_owner {
+	/** @ESPAH_OWNER_HAND: the default: a command that was typed */
+	ESPAH_OWNER_HAND,
+	/** @ESPAH_OWNER_FILE: a configuration file ("espah apply") */
+	ESPAH_OWNER_FILE,
+	/** @ESPAH_OWNER_DAEMON: an IKE daemon, by this family */
+	ESPAH_OWNER_DAEMON,
+	/** @ESPAH_OWNER_XFRM: anyone, by NETLINK_XFRM; only in answers */
+	ESPAH_OWNER_XFRM,
+
+	__ESPAH_OWNER_MAX,
+	ESPAH_OWNER_MAX = __ESPAH_OWNER_MAX - 1
 };
 
 /**
@@ -435,6 +460,8 @@ enum espah_sa_attr {
 	ESPAH_SA_SEL_MARK,
 	/** @ESPAH_SA_SEL_MARK_MASK: u32; default: all bits */
 	ESPAH_SA_SEL_MARK_MASK,
+	/** @ESPAH_SA_OWNER: u8, enum espah_owner */
+	ESPAH_SA_OWNER,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
@@ -644,9 +671,35 @@ enum espah_policy_attr {
 	 * policy protects or discards. Absent: the policy applies to all other packets
 	 */
 	ESPAH_POLICY_IF_ID,
+	/** @ESPAH_POLICY_OWNER: u8, enum espah_owner */
+	ESPAH_POLICY_OWNER,
 
 	__ESPAH_POLICY_MAX,
 	ESPAH_POLICY_MAX = __ESPAH_POLICY_MAX - 1
+};
+
+/** enum espah_apply_attr - a change of several policies in one step */
+enum espah_apply_attr {
+	ESPAH_APPLY_UNSPEC,
+	/** @ESPAH_APPLY_DEL: u32, several: ESPAH_POLICY_ID of a policy to delete */
+	ESPAH_APPLY_DEL,
+	/** @ESPAH_APPLY_POLICY: nested, several, enum espah_policy_attr: as for POLICY_NEW */
+	ESPAH_APPLY_POLICY,
+	/**
+	 * @ESPAH_APPLY_ADOPT: u32, several: ESPAH_POLICY_ID of a policy whose owner becomes
+	 * ESPAH_OWNER_FILE; nothing else of it changes
+	 */
+	ESPAH_APPLY_ADOPT,
+	/**
+	 * @ESPAH_APPLY_DEFAULT_IN: u8, as ESPAH_CONFIG_DEFAULT_IN; discard belongs to the
+	 * configuration file afterwards
+	 */
+	ESPAH_APPLY_DEFAULT_IN,
+	/** @ESPAH_APPLY_DEFAULT_OUT: u8, as ESPAH_APPLY_DEFAULT_IN */
+	ESPAH_APPLY_DEFAULT_OUT,
+
+	__ESPAH_APPLY_MAX,
+	ESPAH_APPLY_MAX = __ESPAH_APPLY_MAX - 1
 };
 
 /** ESPAH_PRIORITY_DEFAULT - default priority of a policy */
@@ -753,6 +806,13 @@ enum espah_config_attr {
 	 * clear, tc and netdev rules apply as always. Outbound multicast does not skip them
 	 */
 	ESPAH_CONFIG_DIRECT,
+	/** @ESPAH_CONFIG_OWNER: u8, in a request, enum espah_owner: who changes the settings */
+	ESPAH_CONFIG_OWNER,
+	/**
+	 * @ESPAH_CONFIG_FILE: u32, read-only: bit N is set if the setting with the attribute N
+	 * was last changed by ESPAH_OWNER_FILE, to another value than that of a new namespace
+	 */
+	ESPAH_CONFIG_FILE,
 
 	__ESPAH_CONFIG_MAX,
 	ESPAH_CONFIG_MAX = __ESPAH_CONFIG_MAX - 1
@@ -948,6 +1008,8 @@ enum espah_link_attr {
 	 * 0 (default): always
 	 */
 	ESPAH_LINK_CARRIER,
+	/** @ESPAH_LINK_OWNER: u8, enum espah_owner */
+	ESPAH_LINK_OWNER,
 
 	__ESPAH_LINK_MAX,
 	ESPAH_LINK_MAX = __ESPAH_LINK_MAX - 1
