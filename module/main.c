@@ -9,6 +9,7 @@
 #include "db/domain.h"
 #include "db/net.h"
 #include "db/recent.h"
+#include "db/version.h"
 #include "expire.h"
 #include "netlink/netlink.h"
 #include "packet/judged.h"

@@ -12,8 +12,6 @@
 #include "stats.h"
 #include "udp_path.h"
 
-#define ESPAH_VERSION "0.1.0"
-
 /**
  * struct espah_drop_rate - rate limit for the events of one drop reason
  * @last: jiffies of the last event

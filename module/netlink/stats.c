@@ -3,6 +3,7 @@
 #include "attr.h"
 #include "change.h"
 #include "db/reasons.h"
+#include "db/version.h"
 #include "netlink.h"
 #include "report/put.h"
 

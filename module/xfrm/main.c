@@ -5,6 +5,7 @@
 #include <net/net_namespace.h>
 #include "compat/export.h"
 #include "db/privilege.h"
+#include "db/version.h"
 #include "nlx.h"
 #include "path/flowtable.h"
 #include "report/face.h"
