@@ -103,6 +103,7 @@ int cmd_default(struct cli *cli, struct args *args);
 int cmd_config(struct cli *cli, struct args *args);
 int cmd_show(struct cli *cli, struct args *args);
 int cmd_stats(struct cli *cli, struct args *args);
+int cmd_metrics(struct cli *cli, struct args *args);
 int cmd_monitor(struct cli *cli, struct args *args);
 int cmd_capture(struct cli *cli, struct args *args);
 int cmd_export(struct cli *cli, struct args *args);
@@ -112,7 +113,7 @@ int cmd_flush(struct cli *cli, struct args *args);
 int cmd_version(struct cli *cli, struct args *args);
 
 extern const char sa_help[], policy_help[], link_help[], default_help[], config_help[];
-extern const char show_help[], stats_help[];
+extern const char show_help[], stats_help[], metrics_help[];
 extern const char monitor_help[], capture_help[], algo_help[], explain_help[], flush_help[];
 extern const char export_help[], version_help[];
 

@@ -2,14 +2,12 @@
 /* espah export: SAs in the formats of other programs. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <linux/espah.h>
 
 #include "export.h"
+#include "file.h"
 #include "queue.h"
 #include "sa.h"
 
@@ -186,9 +184,17 @@ static int write_line(const struct nlmsghdr *nlh, void *data)
 	return ferror(file->stream) ? STATUS_REFUSED : 0;
 }
 
-static int write_table(struct cli *cli, const struct sa *sa, FILE *stream)
+/* The connection, and the SAs that were asked for. */
+struct request {
+	struct cli *cli;
+	const struct sa *sa;
+};
+
+static int write_table(FILE *stream, void *data)
 {
 	struct table_file file = { .stream = stream };
+	const struct request *request = data;
+	struct nl *nl = request->cli->nl;
 	static char buffer[BUFSIZ];
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
@@ -198,9 +204,9 @@ static int write_table(struct cli *cli, const struct sa *sa, FILE *stream)
 	fflush(stream);
 	setvbuf(stream, buffer, _IOFBF, sizeof(buffer));
 	fputs("# Wireshark's table of ESP SAs, by espah: it holds keys\n", stream);
-	nlh = nl_start(cli->nl, buf, ESPAH_CMD_SA_GET, NLM_F_DUMP);
-	sa_put(nlh, sa);
-	status = nl_dump(cli->nl, nlh, "export", ESPAH_SA_ID, write_line, &file);
+	nlh = nl_start(nl, buf, ESPAH_CMD_SA_GET, NLM_F_DUMP);
+	sa_put(nlh, request->sa);
+	status = nl_dump(nl, nlh, "export", ESPAH_SA_ID, write_line, &file);
 	if (fflush(stream) && !status) {
 		error("the table cannot be written: %s", strerror(errno));
 		status = STATUS_REFUSED;
@@ -212,71 +218,10 @@ static int write_table(struct cli *cli, const struct sa *sa, FILE *stream)
 	return status;
 }
 
-static int cannot_write(const char *name)
-{
-	error("%s cannot be written: %s", name, strerror(errno));
-	return STATUS_REFUSED;
-}
-
-/* Writes into a device or pipe, which must not be replaced by a file. */
-static int write_through(struct cli *cli, const struct sa *sa, const char *name)
-{
-	FILE *stream = fopen(name, "we");
-	int status;
-
-	if (!stream)
-		return cannot_write(name);
-	status = write_table(cli, sa, stream);
-	return fclose(stream) && !status ? cannot_write(name) : status;
-}
-
-/* Writes a new file, readable by its owner only, and renames it over the old one. */
-static int write_anew(struct cli *cli, const struct sa *sa, const char *name,
-		      const struct stat *old)
-{
-	FILE *stream = NULL;
-	char *fresh;
-	int fd, status;
-
-	if (asprintf(&fresh, "%s.XXXXXX", name) < 0) {
-		error("memory ran out");
-		return STATUS_REFUSED;
-	}
-	fd = mkstemp(fresh);
-	if (fd >= 0)
-		stream = fdopen(fd, "w");
-	if (!stream || fchmod(fd, 0600) ||
-	    (old && old->st_uid != geteuid() && fchown(fd, old->st_uid, old->st_gid))) {
-		cannot_write(name);
-		if (fd >= 0)
-			unlink(fresh);
-		if (stream)
-			fclose(stream);
-		free(fresh);
-		return STATUS_REFUSED;
-	}
-	status = write_table(cli, sa, stream);
-	if (fclose(stream) || (!status && rename(fresh, name)))
-		status = cannot_write(name);
-	if (status)
-		unlink(fresh);
-	free(fresh);
-	return status;
-}
-
-static int write_file(struct cli *cli, const struct sa *sa, const char *name)
-{
-	struct stat old;
-	bool there = !stat(name, &old);
-
-	if (there && !S_ISREG(old.st_mode))
-		return write_through(cli, sa, name);
-	return write_anew(cli, sa, name, there ? &old : NULL);
-}
-
 /** cmd_export() - espah export */
 int cmd_export(struct cli *cli, struct args *args)
 {
+	struct request request;
 	const char *file;
 	struct sa sa;
 	int status;
@@ -304,5 +249,8 @@ int cmd_export(struct cli *cli, struct args *args)
 	status = queue_ready(cli);
 	if (status)
 		return status;
-	return strcmp(file, "-") ? write_file(cli, &sa, file) : write_table(cli, &sa, stdout);
+	request.cli = cli;
+	request.sa = &sa;
+	return strcmp(file, "-") ? file_write(file, 0600, write_table, &request) :
+				   write_table(stdout, &request);
 }

@@ -18,6 +18,7 @@ static const struct command commands[] = {
 	{ "config", cmd_config, "settings of the network namespace", config_help },
 	{ "show", cmd_show, "policies, SAs and counters on one screen", show_help },
 	{ "stats", cmd_stats, "traffic, and why packets were dropped", stats_help },
+	{ "metrics", cmd_metrics, "counters for Prometheus", metrics_help },
 	{ "explain", cmd_explain, "what would happen to a packet, and why", explain_help },
 	{ "monitor", cmd_monitor, "events as they happen", monitor_help },
 	{ "capture", cmd_capture, "packets in clear, with tcpdump", capture_help },

@@ -36,7 +36,7 @@ expect()
 }
 
 expect 0 'Exit status' --help
-for command in sa policy link default show stats explain monitor capture export algo flush version \
+for command in sa policy link default show stats metrics explain monitor capture export algo flush version \
 	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
 	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush' 'link add' 'link set' 'link del' \
 	'link show' 'link list'; do
@@ -75,6 +75,11 @@ expect 2 "needs an option to change" sa set in spi 0x1001 dst 192.0.2.1
 expect 2 "comes right after the destination" explain 10.1.0.1 10.2.0.1 mark 1 tcp 443
 expect 2 "'spi' cannot be 'x'" capture spi x
 expect 2 "capture prints no JSON" -j capture
+expect 2 "metrics prints no JSON" -j metrics
+expect 2 "'-x' is not a file" metrics -x
+expect 2 "one word too many for metrics" metrics "$dir/a" b
+expect 1 'not loaded' metrics
+expect 1 'not loaded' metrics "$dir/espah.prom"
 expect 2 "needs a format" export
 expect 2 "needs a format" export tshark "$dir/table"
 expect 2 "a value must follow" export wireshark

@@ -148,6 +148,7 @@ int main(void)
 	test_print();
 	test_dscp();
 	test_export();
+	test_metrics();
 	test_link();
 	test_plugin();
 	printf("# %d of %d failed\n", failures, tests);

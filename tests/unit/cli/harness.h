@@ -44,6 +44,7 @@ void test_ack(void);
 void test_print(void);
 void test_dscp(void);
 void test_export(void);
+void test_metrics(void);
 void test_link(void);
 void test_plugin(void);
 
