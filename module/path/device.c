@@ -339,7 +339,7 @@ static void link_delete(struct net_device *dev, struct list_head *head)
 
 static size_t link_size(const struct net_device *dev)
 {
-	return 2 * nla_total_size(sizeof(u32)) + 2 * nla_total_size(sizeof(u8));
+	return 2 * nla_total_size(sizeof(u32)) + 3 * nla_total_size(sizeof(u8));
 }
 
 static int link_fill(struct sk_buff *skb, const struct net_device *dev)
@@ -349,7 +349,8 @@ static int link_fill(struct sk_buff *skb, const struct net_device *dev)
 	if (nla_put_u32(skb, ESPAH_LINK_IF_ID, link->if_id) ||
 	    (link->lower && nla_put_u32(skb, ESPAH_LINK_DEV, link->lower)) ||
 	    nla_put_u8(skb, ESPAH_LINK_CARRIER, link->follows) ||
-	    nla_put_u8(skb, ESPAH_LINK_OWNER, link->made_by))
+	    nla_put_u8(skb, ESPAH_LINK_OWNER, link->made_by) ||
+	    nla_put_u8(skb, ESPAH_LINK_MTU_SET, link->mtu_given))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -12,10 +12,10 @@ import netlink
 from netlink import NESTED, attr, be16, be32, name, nest, u8, u16, u32, u64
 
 HEADER = ipsec.ROOT + "/include/uapi/linux/espah.h"
-PREFIXES = ("SA", "POLICY", "SEL", "TMPL", "LIMIT", "CONFIG", "EXPLAIN")
+PREFIXES = ("SA", "POLICY", "SEL", "TMPL", "LIMIT", "CONFIG", "EXPLAIN", "APPLY")
 IDENTITY = "SA_DIR SA_SPI SA_DST [SA_PROTO]"
 NESTS = {"SA_SOFT": "LIMIT", "SA_HARD": "LIMIT", "POLICY_SELECTOR": "SEL", "POLICY_TEMPLATE": "TMPL",
-         "TMPL_OUTER": "TMPL"}
+         "TMPL_OUTER": "TMPL", "APPLY_POLICY": "POLICY"}
 V4 = ("192.0.2.1", "192.0.2.2", "10.1.0.0", "10.2.0.0")
 V6 = ("2001:db8::1", "2001:db8::2", "2001:db8:1::", "2001:db8:2::")
 BORDERS = {
@@ -107,6 +107,11 @@ class Writer:
             "SA_DUMMY": lambda: u32(3600000000), "SA_DUMMY_RANDOM": lambda: u32(3000000000),
             "SA_LABEL": lambda: name("label"), "POLICY_LABEL": lambda: name("a label"),
             "POLICY_ID": lambda: u32(dice.randrange(40)),
+            "APPLY_DEL": lambda: u32(dice.randrange(40)), "APPLY_ADOPT": lambda: u32(dice.randrange(40)),
+            "APPLY_DEFAULT_IN": lambda: u8(dice.randrange(2)),
+            "APPLY_DEFAULT_OUT": lambda: u8(dice.randrange(2)),
+            "SA_OWNER": lambda: u8(dice.randrange(3)), "POLICY_OWNER": lambda: u8(dice.randrange(3)),
+            "CONFIG_OWNER": lambda: u8(dice.randrange(3)),
             "POLICY_ACTION": lambda: u8(message["action"]), "POLICY_PRIORITY": lambda: u32(dice.randrange(3)),
             "POLICY_MSS": lambda: u16(dice.choice((0, 1000, 65535))), "POLICY_PFP": lambda: u32(dice.choice((1, 3, 7))),
             "POLICY_QUEUE": lambda: u32(dice.choice((1, 64))),
@@ -175,6 +180,10 @@ class Writer:
                     135: [["SEL_MH_TYPES"], []]}.get(message["protocol"], [[]])
             chosen = chosen + ["SEL_PROTO"] * bool(message["protocol"]) + self.dice.choice(more)
             chosen += [word for word in words if word not in chosen and self.dice.random() < 0.02]
+        elif prefix == "POLICY":
+            chosen = ["POLICY_DIR", "POLICY_ACTION", "POLICY_SELECTOR"]
+            chosen += ["POLICY_TEMPLATE"] * (message["action"] == netlink.PROTECT)
+            chosen += [word for word in words if word not in chosen and self.dice.random() < 0.05]
         else:
             chosen = [word for word in words if self.dice.random() < 0.4]
         return nest(*((self.grammar.attributes[word][0], self.value(word, message)) for word in chosen))

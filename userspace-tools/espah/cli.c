@@ -9,6 +9,8 @@
 static struct {
 	const char *file;
 	unsigned int line;
+	const struct args *args;
+	const char *text;
 } place;
 
 /**
@@ -20,6 +22,17 @@ void error_place(const char *file, unsigned int line)
 {
 	place.file = file;
 	place.line = line;
+}
+
+/**
+ * error_words() - have errors also tell the column of the word that was read last
+ * @args: the words of the line, in place; NULL: tell no column
+ * @text: the line
+ */
+void error_words(const struct args *args, const char *text)
+{
+	place.args = args;
+	place.text = text;
 }
 
 /** error_line() - Return: the line set by error_place() */
@@ -63,6 +76,13 @@ static void put_text(const char *text)
 	}
 }
 
+static unsigned int column(void)
+{
+	int at = place.args->at;
+
+	return place.args->word[at ? at - 1 : 0] - place.text + 1;
+}
+
 static void tell(const char *kind, const char *fmt, va_list ap)
 {
 	char text[4096];
@@ -72,7 +92,10 @@ static void tell(const char *kind, const char *fmt, va_list ap)
 	fputs("espah: ", stderr);
 	if (place.file) {
 		put_text(place.file);
-		fprintf(stderr, ":%u: ", place.line);
+		fprintf(stderr, ":%u:", place.line);
+		if (place.args && place.args->count)
+			fprintf(stderr, "%u:", column());
+		putc(' ', stderr);
 	}
 	fputs(kind, stderr);
 	put_text(text);

@@ -18,6 +18,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+struct conf;
 struct nl;
 struct queue;
 
@@ -32,6 +33,7 @@ struct queue;
  * @batch_stdin: the batch is read from standard input
  * @batch_readers: users other than the owner that may read the batch file, as text; NULL if
  *      there are none or after the warning was printed
+ * @conf: what a configuration file says, while it is read: commands add to it, and send nothing
  * @failed: at least one request of a burst failed
  */
 struct cli {
@@ -43,6 +45,7 @@ struct cli {
 	bool force;
 	bool batch_stdin;
 	const char *batch_readers;
+	struct conf *conf;
 	bool failed;
 };
 
@@ -84,6 +87,7 @@ int command_run(const struct command *table, const char *parent, const char *int
 void error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void error_place(const char *file, unsigned int line);
+void error_words(const struct args *args, const char *line);
 unsigned int error_line(void);
 const char *error_file(void);
 const char *suggest(const char *word, const char *(*name)(unsigned int i));
@@ -110,11 +114,15 @@ int cmd_export(struct cli *cli, struct args *args);
 int cmd_algo(struct cli *cli, struct args *args);
 int cmd_explain(struct cli *cli, struct args *args);
 int cmd_flush(struct cli *cli, struct args *args);
+int cmd_check(struct cli *cli, struct args *args);
+int cmd_apply(struct cli *cli, struct args *args);
+int cmd_save(struct cli *cli, struct args *args);
 int cmd_version(struct cli *cli, struct args *args);
 
 extern const char sa_help[], policy_help[], link_help[], default_help[], config_help[];
 extern const char show_help[], stats_help[], metrics_help[];
 extern const char monitor_help[], capture_help[], algo_help[], explain_help[], flush_help[];
+extern const char check_help[], apply_help[], save_help[];
 extern const char export_help[], version_help[];
 
 int batch_run(struct cli *cli, const char *file, int (*run)(struct cli *cli, struct args *args));

@@ -4,6 +4,7 @@
 
 #include <linux/espah.h>
 
+#include "conf.h"
 #include "print.h"
 #include "queue.h"
 
@@ -113,6 +114,13 @@ int cmd_config(struct cli *cli, struct args *args)
 	memset(value, -1, sizeof(value));
 	if (read_settings(args, value))
 		return STATUS_USAGE;
+	for (i = 0; cli->conf && i < KEYS; i++) {
+		status = value[i] < 0 ? STATUS_OK : conf_set(cli->conf, keys[i].attr, value[i]);
+		if (status)
+			return status;
+	}
+	if (cli->conf)
+		return STATUS_OK;
 	status = queue_ready(cli);
 	if (status)
 		return status;

@@ -4,6 +4,7 @@
 
 #include <linux/espah.h>
 
+#include "conf.h"
 #include "print.h"
 #include "queue.h"
 #include "stats.h"
@@ -136,6 +137,13 @@ int cmd_default(struct cli *cli, struct args *args)
 
 	if (read_actions(args, action))
 		return STATUS_USAGE;
+	for (i = 0; cli->conf && i < DEFAULT_NUM; i++) {
+		status = action[i] < 0 ? STATUS_OK : conf_set(cli->conf, keys[i].attr, action[i]);
+		if (status)
+			return status;
+	}
+	if (cli->conf)
+		return STATUS_OK;
 	status = queue_ready(cli);
 	if (status)
 		return status;

@@ -7,6 +7,7 @@
 
 #include <linux/espah.h>
 
+#include "conf.h"
 #include "link.h"
 #include "queue.h"
 
@@ -163,6 +164,21 @@ static int find(struct nl *nl, const char *what, const char *name, struct found 
 	return STATUS_REFUSED;
 }
 
+/* The answer that describes the device looks like the request, so a file keeps it as one. */
+static int note(struct conf *conf, const struct link *link)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct nl nl = { 0 };
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh;
+
+	link_info(link, &info);
+	nlh = device_start(&nl, buf, RTM_NEWLINK, NLM_F_ACK, &info);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, link->name);
+	link_put(nlh, link, true);
+	return conf_add(conf, THING_LINK, nlh);
+}
+
 static int add(struct cli *cli, struct args *args)
 {
 	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
@@ -176,13 +192,15 @@ static int add(struct cli *cli, struct args *args)
 	status = link_read(args, "link add", true, &link);
 	if (status)
 		return status;
+	if (cli->conf)
+		return note(cli->conf, &link);
 	nl = ready(cli, &status);
 	if (!nl)
 		return status;
 	link_info(&link, &info);
 	nlh = device_start(nl, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &info);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, link.name);
-	link_put(nlh, &link);
+	link_put(nlh, &link, false);
 	if (nl_ask(nl, nlh, NULL, NULL, &result))
 		return STATUS_REFUSED;
 	if (device_no_module(&result)) {
@@ -218,7 +236,7 @@ static int set(struct cli *cli, struct args *args)
 	info.ifi_index = found.index;
 	link_info(&link, &info);
 	nlh = device_start(nl, buf, RTM_NEWLINK, NLM_F_ACK, &info);
-	link_put(nlh, &link);
+	link_put(nlh, &link, false);
 	return nl_do(nl, nlh, "link set", NULL, NULL);
 }
 

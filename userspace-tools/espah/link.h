@@ -44,7 +44,7 @@ struct link {
 int link_name(struct args *args, const char *command, const char **name);
 int link_read(struct args *args, const char *command, bool new, struct link *link);
 void link_info(const struct link *link, struct ifinfomsg *info);
-void link_put(struct nlmsghdr *nlh, const struct link *link);
+void link_put(struct nlmsghdr *nlh, const struct link *link, bool file);
 
 /* link_print.c */
 void link_print(const struct device *device);

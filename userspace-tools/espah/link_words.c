@@ -162,8 +162,13 @@ void link_info(const struct link *link, struct ifinfomsg *info)
 	info->ifi_flags = link->up ? IFF_UP : 0;
 }
 
-/** link_put() - add the given parts of a device to a request, except its name and flags */
-void link_put(struct nlmsghdr *nlh, const struct link *link)
+/**
+ * link_put() - add the given parts of a device to a request, except its name and flags
+ * @nlh: the request
+ * @link: the device
+ * @file: it belongs to a configuration file
+ */
+void link_put(struct nlmsghdr *nlh, const struct link *link, bool file)
 {
 	struct nlattr *linkinfo, *data;
 
@@ -171,7 +176,7 @@ void link_put(struct nlmsghdr *nlh, const struct link *link)
 		mnl_attr_put_u32(nlh, IFLA_MTU, link->mtu);
 	linkinfo = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, ESPAH_LINK_KIND);
-	if (link->given & (LINK_IF_ID | LINK_DEV | LINK_CARRIER)) {
+	if (link->given & (LINK_IF_ID | LINK_DEV | LINK_CARRIER) || file) {
 		data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
 		if (link->given & LINK_IF_ID)
 			mnl_attr_put_u32(nlh, ESPAH_LINK_IF_ID, link->if_id);
@@ -179,6 +184,10 @@ void link_put(struct nlmsghdr *nlh, const struct link *link)
 			mnl_attr_put_u32(nlh, ESPAH_LINK_DEV, link->dev);
 		if (link->given & LINK_CARRIER)
 			mnl_attr_put_u8(nlh, ESPAH_LINK_CARRIER, link->carrier);
+		if (file)
+			mnl_attr_put_u8(nlh, ESPAH_LINK_OWNER, ESPAH_OWNER_FILE);
+		if (file && link->given & LINK_MTU)
+			mnl_attr_put_u8(nlh, ESPAH_LINK_MTU_SET, 1);
 		mnl_attr_nest_end(nlh, data);
 	}
 	mnl_attr_nest_end(nlh, linkinfo);

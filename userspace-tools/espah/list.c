@@ -319,6 +319,20 @@ static void range_text(const struct range *range, uint8_t size, char buf[RANGE_T
 		 addr_text(&high, high_text));
 }
 
+/** list_write() - write the whole list as a user types it; an empty one as @none */
+void list_write(FILE *out, const struct list *list, const char *none)
+{
+	char text[RANGE_TEXT_MAX];
+	unsigned int i;
+
+	if (!list->count)
+		fputs(none, out);
+	for (i = 0; i < list->count; i++) {
+		range_text(&list->range[i], list->size, text);
+		fprintf(out, i ? ",%s" : "%s", text);
+	}
+}
+
 /** list_text() - Return: the list as a user types it; a long list ends in "..." */
 const char *list_text(const struct list *list, char buf[LIST_TEXT_MAX])
 {

@@ -4,6 +4,7 @@
 #define ESPAH_LIST_H
 
 #include <jansson.h>
+#include <stdio.h>
 #include <libmnl/libmnl.h>
 #include <linux/espah.h>
 
@@ -47,6 +48,7 @@ bool list_numbers(const struct list *list, uint16_t *low, uint16_t *high);
 
 void list_put(struct nlmsghdr *nlh, uint16_t type, const struct list *list);
 void list_get(const struct nlattr *attr, uint8_t size, struct list *list);
+void list_write(FILE *out, const struct list *list, const char *none);
 const char *list_text(const struct list *list, char buf[LIST_TEXT_MAX]);
 json_t *list_json(const struct list *list);
 

@@ -36,10 +36,12 @@ struct nl {
  * struct nl_result - how a request ended
  * @error: 0 or an errno
  * @text: the kernel's error message, or empty
+ * @offset: where in the request the attribute at fault is; 0: unknown
  */
 struct nl_result {
 	int error;
 	char text[256];
+	uint32_t offset;
 };
 
 /** nl_cb - handles one message of an answer; a nonzero result stops reading with that status */

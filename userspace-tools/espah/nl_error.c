@@ -75,7 +75,8 @@ static void read_extack(const struct nlattr *first, size_t size, const struct nl
 			text = attr_string(attr, NULL);
 			break;
 		case NLMSGERR_ATTR_OFFS:
-			word = culprit(request, attr_u32(attr, 0));
+			result->offset = attr_u32(attr, 0);
+			word = culprit(request, result->offset);
 			break;
 		case NLMSGERR_ATTR_MISS_TYPE:
 			if (request && request->nlmsg_type != GENL_ID_CTRL) {
@@ -110,6 +111,7 @@ void nl_result_read(const struct nlmsghdr *ack, const struct nlmsghdr *request,
 	const struct nlmsgerr *err = mnl_nlmsg_get_payload(ack);
 
 	result->error = 0;
+	result->offset = 0;
 	result->text[0] = '\0';
 	if (size < sizeof(int))
 		return;

@@ -292,6 +292,47 @@ const char *mark_text(const struct mark *mark, char buf[24])
 	return buf;
 }
 
+/*
+ * Devices that are not there, while that is no error. Their numbers are above all that parse_dev()
+ * takes, and are never sent.
+ */
+#define ABSENT_FIRST 0x80000000U
+#define ABSENT_MAX 64
+
+static struct {
+	bool lenient;
+	unsigned int count;
+	char name[ABSENT_MAX][IF_NAMESIZE];
+} absent;
+
+/** dev_lenient() - whether parse_dev() takes the names of devices that are not there */
+void dev_lenient(bool lenient)
+{
+	absent.lenient = lenient;
+}
+
+/** dev_absent() - Return: whether parse_dev() has taken such a name */
+bool dev_absent(void)
+{
+	return absent.count;
+}
+
+/* Return: the number for the name of such a device, or 0. */
+static uint32_t absent_index(const char *name)
+{
+	unsigned int i;
+
+	if (!absent.lenient || !*name || strlen(name) >= IF_NAMESIZE || strchr(name, '/'))
+		return 0;
+	for (i = 0; i < absent.count; i++)
+		if (same(absent.name[i], name))
+			return ABSENT_FIRST + i;
+	if (absent.count == ABSENT_MAX)
+		return 0;
+	strcpy(absent.name[absent.count], name);
+	return ABSENT_FIRST + absent.count++;
+}
+
 /** parse_dev() - read a device name or index. Return: 0, or -1 after printing an error */
 int parse_dev(const char *word, uint32_t *index)
 {
@@ -301,6 +342,9 @@ int parse_dev(const char *word, uint32_t *index)
 	if (*index)
 		return 0;
 	if (!number_read(word, &n)) {
+		*index = absent_index(word);
+		if (*index)
+			return 0;
 		error("there is no network device '%s' in this network namespace", word);
 		return -1;
 	}
@@ -313,7 +357,9 @@ int parse_dev(const char *word, uint32_t *index)
 /** dev_text() - Return: @buf with the device name, or its index if the device is gone */
 const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX])
 {
-	if (!if_indextoname(index, buf))
+	if (index >= ABSENT_FIRST && index - ABSENT_FIRST < absent.count)
+		snprintf(buf, DEV_TEXT_MAX, "%s", absent.name[index - ABSENT_FIRST]);
+	else if (!if_indextoname(index, buf))
 		snprintf(buf, DEV_TEXT_MAX, "%u", index);
 	return buf;
 }

@@ -74,6 +74,8 @@ int parse_prefix(const char *what, const char *word, struct prefix *prefix, uint
 int parse_proto(const char *word, uint8_t *proto);
 int parse_mark(const char *what, const char *word, struct mark *mark);
 const char *mark_text(const struct mark *mark, char buf[24]);
+void dev_lenient(bool lenient);
+bool dev_absent(void);
 int parse_dev(const char *word, uint32_t *index);
 const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX]);
 bool ports_read(const char *word, struct ports *ports);

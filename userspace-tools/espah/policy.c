@@ -2,6 +2,7 @@
 /* espah policy: which packets are protected, passed or discarded. */
 #include <linux/espah.h>
 
+#include "conf.h"
 #include "policy.h"
 #include "queue.h"
 #include "words.h"
@@ -177,11 +178,24 @@ static int done_both(struct cli *cli, struct job *job)
 	return status;
 }
 
+static int note(struct conf *conf, const struct policy *policy)
+{
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh = msg_start(buf, 0, 0, 0, ESPAH_CMD_POLICY_NEW);
+
+	policy_put(nlh, policy);
+	mnl_attr_put_u8(nlh, ESPAH_POLICY_OWNER, ESPAH_OWNER_FILE);
+	return conf_add(conf, THING_POLICY, nlh);
+}
+
 static int queue_one(struct cli *cli, uint8_t cmd, const char *what,
 		     const struct policy *policy, unsigned int pair)
 {
-	struct job *job = queue_add(cli, cmd, what, pair);
+	struct job *job;
 
+	if (cli->conf)
+		return note(cli->conf, policy);
+	job = queue_add(cli, cmd, what, pair);
 	if (!job)
 		return STATUS_REFUSED;
 	policy_put(job->nlh, policy);

@@ -4,6 +4,7 @@
 
 #include <linux/espah.h>
 
+#include "conf.h"
 #include "queue.h"
 #include "sa.h"
 #include "words.h"
@@ -177,10 +178,26 @@ static const char alloc_help[] =
 	"Example:\n"
 	"  spi=$(espah sa alloc src 198.51.100.7 dst 192.0.2.1 tunnel reqid 7)\n";
 
+static int note(struct conf *conf, const struct sa *sa)
+{
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *nlh = msg_start(buf, 0, 0, 0, ESPAH_CMD_SA_NEW);
+	int status;
+
+	sa_put(nlh, sa);
+	mnl_attr_put_u8(nlh, ESPAH_SA_OWNER, ESPAH_OWNER_FILE);
+	status = conf_add(conf, THING_SA, nlh);
+	explicit_bzero(buf, nlh->nlmsg_len);
+	return status;
+}
+
 static int change(struct cli *cli, uint8_t cmd, const char *what, const struct sa *sa)
 {
-	struct job *job = queue_add(cli, cmd, what, 0);
+	struct job *job;
 
+	if (cli->conf)
+		return note(cli->conf, sa);
+	job = queue_add(cli, cmd, what, 0);
 	if (!job)
 		return STATUS_REFUSED;
 	sa_put(job->nlh, sa);

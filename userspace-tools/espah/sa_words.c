@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Security associations: words to a netlink request. */
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <linux/espah.h>
 
+#include "conf.h"
 #include "sa.h"
 #include "words.h"
 
@@ -16,6 +18,7 @@ static const struct {
 	{ "spi", SA_SPI },
 	{ "src", SA_SRC }, { "dst", SA_DST }, { "tunnel", SA_MODE }, { "transport", SA_MODE },
 	{ "key-file", SA_KEY }, { "key-stdin", SA_KEY }, { "key", SA_KEY },
+	{ "key-present", SA_KEY },
 	{ "reqid", SA_REQID }, { "esn", SA_ESN }, { "window", SA_WINDOW }, { "df", SA_DF },
 	{ "seq", SA_SEQ }, { "noecn", SA_NOECN }, { "min", SA_MIN }, { "max", SA_MAX },
 	{ "--show-keys", SA_SHOW_KEYS }, { "dscp", SA_DSCP }, { "ttl", SA_TTL },
@@ -77,7 +80,15 @@ static int unknown(const char *word, const char *command, uint64_t takes)
 static int read_key(struct cli *cli, struct args *args, const char *word, struct sa *sa)
 {
 	const char *file = "-";
-	char *value;
+	char *value, *path;
+	int ret;
+
+	if (!strcmp(word, "key-present")) {
+		if (cli->conf)
+			return STATUS_OK;
+		error("'key-present' is for files: it stands for the key that the SA has already");
+		return STATUS_USAGE;
+	}
 
 	if (strcmp(word, "key-stdin")) {
 		value = args_value(args, word);
@@ -96,7 +107,16 @@ static int read_key(struct cli *cli, struct args *args, const char *word, struct
 		error("standard input holds the batch, so it cannot hold the key, too; use key-file");
 		return STATUS_USAGE;
 	}
-	return key_read_file(file, &sa->key) ? STATUS_REFUSED : STATUS_OK;
+	path = cli->conf && strcmp(file, "-") ? conf_path(cli->conf, file) : strdup(file);
+	if (!path) {
+		error("memory ran out");
+		return STATUS_REFUSED;
+	}
+	ret = key_read_file(path, &sa->key);
+	free(path);
+	if (ret && cli->conf)
+		cli->conf->unreadable = true;
+	return ret ? STATUS_REFUSED : STATUS_OK;
 }
 
 static int read_window(const char *value, uint32_t *window)
@@ -359,7 +379,7 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		mnl_attr_put_u8(nlh, ESPAH_SA_MODE, sa->mode);
 	if (sa->given & SA_ALG)
 		mnl_attr_put_strz(nlh, ESPAH_SA_ALG, sa->alg);
-	if (sa->given & SA_KEY)
+	if (sa->given & SA_KEY && sa->key.len)
 		mnl_attr_put(nlh, ESPAH_SA_KEY, sa->key.len, sa->key.byte);
 	if (sa->given & SA_REQID)
 		mnl_attr_put_u32(nlh, ESPAH_SA_REQID, sa->reqid);

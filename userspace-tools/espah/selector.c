@@ -249,6 +249,19 @@ const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_
 	return buf;
 }
 
+/** selector_fields_write() - write ports, types and codes, as a user types them */
+void selector_fields_write(FILE *out, const struct selector *sel)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++) {
+		if (!field(sel, i)->size)
+			continue;
+		fprintf(out, " %s ", fields[i].word);
+		list_write(out, field(sel, i), "any");
+	}
+}
+
 /** selector_sides() - Return: "SRC -> DST" */
 const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MAX])
 {

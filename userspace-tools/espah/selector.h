@@ -70,6 +70,7 @@ void selector_get(const struct nlattr *nest, struct selector *sel);
 const char *selector_text(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
+void selector_fields_write(FILE *out, const struct selector *sel);
 void selector_json(const struct selector *sel, json_t *object);
 
 unsigned int template_count(const struct template *tmpl);

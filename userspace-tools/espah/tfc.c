@@ -82,12 +82,28 @@ int dummies_read(struct args *args, struct dummies *dummies)
 	return rate ? read_rate(rate, &dummies->interval) : -1;
 }
 
+static unsigned int unit_of(uint32_t interval)
+{
+	return interval > units[1].us ? 2 : interval > units[0].us ? 1 : 0;
+}
+
+/** dummies_write() - write the setting so that it is read as the same interval; or nothing */
+void dummies_write(FILE *out, const struct nlattr *steady, const struct nlattr *random)
+{
+	uint32_t interval = attr_u32(random ? random : steady, 0);
+	unsigned int i = unit_of(interval);
+
+	if (interval)
+		fprintf(out, " dummy %s %.12g/%c", random ? "random" : "steady",
+			units[i].us / interval, units[i].letter);
+}
+
 /** dummies_text() - Return: the setting as a user types it; empty without dummies */
 const char *dummies_text(const struct nlattr *steady, const struct nlattr *random,
 			 char buf[TFC_TEXT_MAX])
 {
 	uint32_t interval = attr_u32(random ? random : steady, 0);
-	unsigned int i = interval > units[1].us ? 2 : interval > units[0].us ? 1 : 0;
+	unsigned int i = unit_of(interval);
 
 	*buf = '\0';
 	if (interval)

@@ -18,6 +18,7 @@ struct dummies {
 int tfc_read(const char *word, uint16_t *tfc);
 const char *tfc_text(uint16_t tfc, char buf[TFC_TEXT_MAX]);
 int dummies_read(struct args *args, struct dummies *dummies);
+void dummies_write(FILE *out, const struct nlattr *steady, const struct nlattr *random);
 const char *dummies_text(const struct nlattr *steady, const struct nlattr *random,
 			 char buf[TFC_TEXT_MAX]);
 

@@ -12,7 +12,7 @@
  * An attribute with a value may appear once. Addresses are binary: 4 bytes for IPv4,
  * 16 bytes for IPv6. Addresses, ports and SPIs are in network order (be16, be32),
  * all other numbers in host order.
- * "[x]" is optional, "x..." may appear several times (in answers only).
+ * "[x]" is optional, "x..." may appear several times.
  *
  * An answer has the command and the sequence number of its request. Events have
  * commands of their own and sequence number 0. SA_NEW accepts an answer to SA_GET with
@@ -69,8 +69,8 @@
  *                        POLICY_DIR POLICY_SELECTOR [POLICY_PRIORITY] [POLICY_IF_ID]
  * ESPAH_CMD_POLICY_GET   as for DEL; dump: [POLICY_DIR] [POLICY_IF_ID]
  * ESPAH_CMD_POLICY_FLUSH [POLICY_DIR] [POLICY_IF_ID]
- * ESPAH_CMD_POLICY_APPLY APPLY_DEL... APPLY_POLICY... APPLY_ADOPT... [APPLY_DEFAULT_IN]
- *                        [APPLY_DEFAULT_OUT]
+ * ESPAH_CMD_POLICY_APPLY [APPLY_DEL...] [APPLY_POLICY...] [APPLY_ADOPT...]
+ *                        [APPLY_DEFAULT_IN] [APPLY_DEFAULT_OUT]
  *     Deletes and adds policies, and changes default actions, in one step: the decision about
  *     each packet is made by all of them as they were before or as they are afterwards. Either
  *     everything is done or, on an error, nothing; if a policy is at fault, the extack names its
@@ -1010,6 +1010,8 @@ enum espah_link_attr {
 	ESPAH_LINK_CARRIER,
 	/** @ESPAH_LINK_OWNER: u8, enum espah_owner */
 	ESPAH_LINK_OWNER,
+	/** @ESPAH_LINK_MTU_SET: u8, read-only, 1: the MTU was set by hand; 0: it follows the SAs */
+	ESPAH_LINK_MTU_SET,
 
 	__ESPAH_LINK_MAX,
 	ESPAH_LINK_MAX = __ESPAH_LINK_MAX - 1

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* espah check, apply, save: a file that says how it should be. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "change.h"
+#include "compare.h"
+#include "print.h"
+#include "queue.h"
+#include "settings.h"
+#include "spell.h"
+
+/* exit status of a dry run that finds differences */
+#define STATUS_DIFFERS 3
+
+const char check_help[] =
+	"espah check [FILE]\n"
+	"\n"
+	"Reads a configuration file (default " CONF_DEFAULT ", '-' is standard input) and\n"
+	"those that it includes, and tells all errors with line and column. Sends nothing, and needs\n"
+	"neither root nor the module; key files are read. What only the kernel can know is not\n"
+	"checked: whether it has the algorithm, and that the key has its length.\n"
+	"\n"
+	"Example:\n"
+	"  espah check site.conf\n";
+
+const char apply_help[] =
+	"espah apply [--dry-run] [FILE]\n"
+	"\n"
+	"Makes things as a configuration file says (default " CONF_DEFAULT ", '-' is\n"
+	"standard input; see espah.conf(5)): adds, changes and removes what is the file's. What was\n"
+	"made by hand or by a daemon stays, and is counted; if it is in the way, nothing changes.\n"
+	"What is there already stays as it is, with its counters. Policies and default actions\n"
+	"change in one moment: a packet meets all old ones or all new ones. SAs and devices are\n"
+	"added before and removed after. If the kernel refuses something, what was done is undone.\n"
+	"  --dry-run   changes nothing, and prints what would change: + added, - removed,\n"
+	"              ~ changed. Exit status 0: nothing, 3: something\n"
+	"\n"
+	"Example:\n"
+	"  espah apply --dry-run && espah apply\n";
+
+const char save_help[] =
+	"espah save\n"
+	"\n"
+	"Prints what there is, but for what daemons made, as a configuration file; never keys: of SAs\n"
+	"it says key-present, which stands for the key that the SA has while it exists.\n"
+	"\n"
+	"Example:\n"
+	"  espah save > " CONF_DEFAULT "\n";
+
+/* Reads [--dry-run] [FILE]. @dry: NULL: not taken. Return: a STATUS_* */
+static int read_words(struct args *args, const char *command, bool *dry, const char **file)
+{
+	const char *word;
+
+	*file = NULL;
+	while ((word = args_peek(args))) {
+		if (dry && (!strcmp(word, "--dry-run") || !strcmp(word, "-n"))) {
+			*dry = true;
+		} else if (!*file && *word == '-' && word[1]) {
+			error("'%s' is not a word of %s (see 'espah %s --help')", word, command, command);
+			return STATUS_USAGE;
+		} else if (*file) {
+			return args_end(args, command);
+		} else {
+			*file = word;
+		}
+		args_next(args);
+	}
+	if (!*file)
+		*file = CONF_DEFAULT;
+	return STATUS_OK;
+}
+
+/** cmd_check() - espah check */
+int cmd_check(struct cli *cli, struct args *args)
+{
+	struct conf conf;
+	const char *file;
+	int status = read_words(args, "check", NULL, &file);
+
+	if (status)
+		return status;
+	status = conf_read(cli, file, true, &conf);
+	if (!status && !cli->json)
+		printf("%s: %zu SAs, %zu policies, %zu devices\n", file,
+		       conf.things[THING_SA].count, conf.things[THING_POLICY].count,
+		       conf.things[THING_LINK].count);
+	conf_free(&conf);
+	return status;
+}
+
+/* --- telling --- */
+
+/**
+ * struct told - what is told about an application
+ * @json: arrays by sign; NULL: print lines
+ * @quiet: only count
+ * @count: things that were added, changed, removed
+ */
+struct told {
+	json_t *json;
+	bool quiet;
+	unsigned int count[3];
+};
+
+static const struct {
+	char sign;
+	const char *name;
+} signs[] = { { '+', "added" }, { '~', "changed" }, { '-', "removed" } };
+
+enum { ADDED, CHANGED, REMOVED };
+
+static void tell(struct told *told, unsigned int sign, const char *text)
+{
+	told->count[sign]++;
+	if (told->json)
+		json_array_append_new(json_object_get(told->json, signs[sign].name),
+				      json_string(text));
+	else if (!told->quiet)
+		printf("%c %s\n", signs[sign].sign, text);
+}
+
+static void tell_things(struct told *told, const struct conf *conf, const struct state *state)
+{
+	unsigned int kind;
+	size_t i;
+
+	for (kind = 0; kind < THING_KINDS; kind++) {
+		for (i = 0; i < state->things[kind].count; i++)
+			if (state->things[kind].at[i].verdict == VERDICT_REMOVE)
+				tell(told, REMOVED, state->things[kind].at[i].text);
+		for (i = 0; i < conf->things[kind].count; i++) {
+			const struct thing *thing = &conf->things[kind].at[i];
+
+			if (thing->verdict == VERDICT_ADD)
+				tell(told, ADDED, thing->text);
+			else if (compare_changes(thing))
+				tell(told, CHANGED, thing->text);
+		}
+	}
+}
+
+static void tell_settings(struct told *told, const uint8_t *value, uint32_t which)
+{
+	const struct setting *setting;
+	char text[64];
+
+	for (setting = settings; setting->command; setting++) {
+		if (!(which & 1U << setting->attr))
+			continue;
+		snprintf(text, sizeof(text), "%s %s %s", setting->command, setting->name,
+			 setting_word(setting, value[setting->attr]));
+		tell(told, CHANGED, text);
+	}
+}
+
+static unsigned int count_left(const struct things *things)
+{
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i < things->count; i++)
+		n += things->at[i].verdict == VERDICT_LEAVE;
+	return n;
+}
+
+static void tell_left(const struct told *told, const struct state *state)
+{
+	unsigned int sas = count_left(&state->things[THING_SA]);
+	unsigned int policies = count_left(&state->things[THING_POLICY]);
+	unsigned int links = count_left(&state->things[THING_LINK]);
+
+	if (told->json)
+		json_set(told->json, "left", json_pack("{s:i,s:i,s:i}", "sas", sas, "policies",
+						       policies, "links", links));
+	else if (sas || policies || links)
+		printf("not of the file, and left as they are: %u SAs, %u policies, %u devices\n",
+		       sas, policies, links);
+}
+
+/* --- applying --- */
+
+static void tell_all(struct told *told, const struct conf *conf, const struct state *state)
+{
+	uint8_t value[ESPAH_CONFIG_MAX + 1];
+	uint32_t which = compare_settings(conf, state, value, false);
+
+	tell_settings(told, value, which);
+	tell_things(told, conf, state);
+}
+
+/* Devices have to be there before words can name them. So the file is read once more. */
+static int make_links(struct cli *cli, const char *file, struct conf *conf, struct state *state,
+		      struct undo *undo)
+{
+	int status;
+
+	if (!strcmp(file, "-")) {
+		error("the file names devices that are not there, and cannot be read twice: give its name instead of '-'");
+		return STATUS_REFUSED;
+	}
+	status = change_links(cli, conf, undo);
+	conf_free(conf);
+	memset(conf, 0, sizeof(*conf));
+	if (!status)
+		status = conf_read(cli, file, false, conf);
+	if (status)
+		return status;
+	state_free(state);
+	status = state_read(cli, "apply", true, state);
+	return status ? status : compare(conf, state);
+}
+
+static int apply(struct cli *cli, const char *file, struct conf *conf, struct state *state)
+{
+	struct undo undo = { 0 };
+	int status = STATUS_OK;
+
+	if (dev_absent())
+		status = make_links(cli, file, conf, state, &undo);
+	if (!status)
+		status = change_before(cli, conf, state, &undo);
+	if (!status)
+		status = change_policies(cli, conf, state);
+	if (status)
+		undo_all(cli, &undo);
+	else
+		status = change_after(cli, conf, state);
+	undo_free(&undo);
+	return status;
+}
+
+static int apply_file(struct cli *cli, const char *file, bool dry)
+{
+	struct told told = { .quiet = !dry };
+	struct state state = { 0 };
+	struct conf conf;
+	bool differs;
+	int status = conf_read(cli, file, true, &conf);
+
+	if (!status)
+		status = state_read(cli, "apply", true, &state);
+	if (!status && state.no_keys)
+		warning("the kernel is locked down and shows no keys, so an SA with another key counts as unchanged");
+	if (!status)
+		status = compare(&conf, &state);
+	if (status)
+		goto out;
+	if (cli->json)
+		told.json = json_pack("{s:[],s:[],s:[]}", "added", "changed", "removed");
+	tell_all(&told, &conf, &state);
+	differs = told.count[ADDED] || told.count[CHANGED] || told.count[REMOVED];
+	if (!dry)
+		status = apply(cli, file, &conf, &state);
+	if (!status && !dry && !told.json)
+		printf("%s: added %u, changed %u, removed %u\n", file, told.count[ADDED],
+		       told.count[CHANGED], told.count[REMOVED]);
+	if (!status) {
+		tell_left(&told, &state);
+		if (told.json)
+			json_print(told.json);
+		told.json = NULL;
+	}
+	json_decref(told.json);
+	if (!status && dry && differs)
+		status = STATUS_DIFFERS;
+out:
+	conf_free(&conf);
+	state_free(&state);
+	return status;
+}
+
+/** cmd_apply() - espah apply */
+int cmd_apply(struct cli *cli, struct args *args)
+{
+	const char *file;
+	bool dry = false;
+	int status = read_words(args, "apply", &dry, &file);
+
+	if (status)
+		return status;
+	if (cli->batch) {
+		error("apply is not for batches");
+		return STATUS_USAGE;
+	}
+	return apply_file(cli, file, dry);
+}
+
+/* --- saving --- */
+
+static bool saved(const struct thing *thing)
+{
+	return thing->owner == ESPAH_OWNER_FILE || thing->owner == ESPAH_OWNER_HAND;
+}
+
+/** cmd_save() - espah save */
+int cmd_save(struct cli *cli, struct args *args)
+{
+	static const enum thing_kind order[] = { THING_LINK, THING_SA, THING_POLICY };
+	const struct setting *setting;
+	struct state state = { 0 };
+	const struct things *things;
+	uint32_t which = 0;
+	unsigned int k;
+	size_t i;
+	int status = args_end(args, "save");
+
+	if (!status)
+		status = state_read(cli, "save", false, &state);
+	if (status)
+		goto out;
+	for (setting = settings; setting->command; setting++)
+		if (state.value[setting->attr] != setting->initial)
+			which |= 1U << setting->attr;
+	spell_config(stdout, state.value, which);
+	for (k = 0; k < THING_KINDS; k++) {
+		things = &state.things[order[k]];
+		for (i = 0; i < things->count; i++)
+			if (saved(&things->at[i]))
+				printf("%s%s\n", things->at[i].text,
+				       order[k] == THING_SA ? " key-present" : "");
+	}
+out:
+	state_free(&state);
+	return status;
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A configuration file and the kernel, compared: what has to be done so that both are the same. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare.h"
+#include "selector.h"
+#include "settings.h"
+
+static const char *owner_text(const struct thing *thing)
+{
+	return thing->owner == ESPAH_OWNER_HAND ? "by hand" :
+	       thing->owner == ESPAH_OWNER_XFRM ? "by NETLINK_XFRM" : "by an IKE daemon";
+}
+
+/* Whether the key of an SA is the wanted one, as far as file and kernel tell. */
+static bool same_key(const struct thing *want, const struct thing *is)
+{
+	const struct nlattr *a = thing_key(want), *b = thing_key(is);
+
+	return !a || !b || (mnl_attr_get_payload_len(a) == mnl_attr_get_payload_len(b) &&
+			    !memcmp(mnl_attr_get_payload(a), mnl_attr_get_payload(b),
+				    mnl_attr_get_payload_len(a)));
+}
+
+static int conflict(const struct thing *want, const struct thing *is, const char *why)
+{
+	error_place(want->file, want->line);
+	error("%s: %s", why, is->text);
+	error_place(NULL, 0);
+	return STATUS_REFUSED;
+}
+
+/* Judges a thing of the file that is there, in this or another form. Return: a STATUS_* */
+static int judge(enum thing_kind kind, struct thing *want, const struct thing *is)
+{
+	bool key = kind != THING_SA || same_key(want, is), same = key && !strcmp(want->text, is->text);
+	char why[64];
+
+	if (is->owner != ESPAH_OWNER_FILE && !(same && is->owner == ESPAH_OWNER_HAND)) {
+		snprintf(why, sizeof(why), "another was made %s", owner_text(is));
+		return conflict(want, is, why);
+	}
+	if (same)
+		want->verdict = is->owner == ESPAH_OWNER_FILE ? VERDICT_KEEP : VERDICT_ADOPT;
+	else if (kind != THING_POLICY && key && !strcmp(want->fixed, is->fixed))
+		want->verdict = VERDICT_SET;
+	else if (kind == THING_LINK)
+		return conflict(want, is, "the if-id of a device cannot change, so delete the device first");
+	else
+		want->verdict = VERDICT_REPLACE;
+	return STATUS_OK;
+}
+
+/* An SA without a key in the file, and which is not there. */
+static void cannot_make(struct thing *want)
+{
+	error_place(want->file, want->line);
+	warning("the SA is not there, and the file has no key for it");
+	error_place(NULL, 0);
+	want->verdict = VERDICT_LEAVE;
+}
+
+static int compare_kind(enum thing_kind kind, struct things *wanted, struct things *there)
+{
+	struct thing **sorted;
+	int status = STATUS_OK;
+	size_t i;
+
+	if (!thing_sort(there, &sorted))
+		return STATUS_REFUSED;
+	for (i = 0; i < wanted->count; i++) {
+		struct thing *want = &wanted->at[i];
+		struct thing *is = thing_find(sorted, there->count, want->name);
+
+		want->twin = is;
+		want->verdict = VERDICT_ADD;
+		if (is) {
+			is->twin = want;
+			status |= judge(kind, want, is);
+		} else if (kind == THING_SA && !thing_key(want)) {
+			cannot_make(want);
+		}
+	}
+	for (i = 0; i < there->count; i++)
+		if (!there->at[i].twin)
+			there->at[i].verdict = there->at[i].owner == ESPAH_OWNER_FILE ?
+					       VERDICT_REMOVE : VERDICT_LEAVE;
+	free(sorted);
+	return status;
+}
+
+/* --- the order of policies --- */
+
+/**
+ * struct reach - the packets that a policy matches, and more
+ * @rank: policies with different ones never meet, or their priority decides
+ * @src: lowest and highest source
+ * @dst: lowest and highest destination
+ * @proto: 0: any
+ */
+struct reach {
+	uint64_t rank[2];
+	struct range src;
+	struct range dst;
+	uint8_t proto;
+};
+
+static void hull(const struct list *list, struct range *range)
+{
+	memset(range->low, 0, sizeof(range->low));
+	memset(range->high, 0xff, sizeof(range->high));
+	if (!list->count)
+		return;
+	memcpy(range->low, list->range[0].low, list->size);
+	memcpy(range->high, list->range[list->count - 1].high, list->size);
+}
+
+static void reach_of(const struct thing *thing, struct reach *reach)
+{
+	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
+	static struct selector sel;
+
+	attr_table(thing->nlh, tb, ESPAH_POLICY_MAX);
+	selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
+	reach->rank[0] = (uint64_t)attr_u8(tb[ESPAH_POLICY_DIR], 0) << 40 |
+			 (uint64_t)sel.family << 32 | attr_u32(tb[ESPAH_POLICY_IF_ID], 0);
+	reach->rank[1] = attr_u32(tb[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT);
+	hull(&sel.src, &reach->src);
+	hull(&sel.dst, &reach->dst);
+	reach->proto = sel.proto;
+}
+
+static bool ranges_meet(const struct range *a, const struct range *b)
+{
+	return memcmp(a->low, b->high, sizeof(a->low)) <= 0 &&
+	       memcmp(b->low, a->high, sizeof(a->low)) <= 0;
+}
+
+static bool meet(const struct reach *a, const struct reach *b)
+{
+	return a->rank[0] == b->rank[0] && a->rank[1] == b->rank[1] &&
+	       (!a->proto || !b->proto || a->proto == b->proto) && ranges_meet(&a->src, &b->src) &&
+	       ranges_meet(&a->dst, &b->dst);
+}
+
+/* Whether a policy stays where it is in the order of the kernel. */
+static bool stays(const struct thing *policy)
+{
+	return policy->verdict == VERDICT_KEEP || policy->verdict == VERDICT_ADOPT;
+}
+
+/*
+ * Of policies with one priority that match the same packets, the older one decides: the one that the
+ * file has first. One that is older than such a predecessor in the file has to be made anew.
+ */
+static int keep_order(struct things *policies)
+{
+	struct reach *reach = calloc(policies->count + 1, sizeof(*reach));
+	uint32_t newest = 0;
+	bool sorted = true;
+	size_t i, j;
+
+	if (!reach) {
+		error("memory ran out");
+		return STATUS_REFUSED;
+	}
+	for (i = 0; i < policies->count; i++) {
+		struct thing *policy = &policies->at[i];
+
+		reach_of(policy, &reach[i]);
+		/* those that are made anew come last: others must not follow them */
+		sorted &= stays(policy) && policy->twin->id > newest;
+		if (stays(policy) && policy->twin->id > newest)
+			newest = policy->twin->id;
+		for (j = 0; !sorted && stays(policy) && j < i; j++) {
+			const struct thing *before = &policies->at[j];
+
+			if ((!stays(before) || before->twin->id > policy->twin->id) &&
+			    meet(&reach[i], &reach[j]))
+				policy->verdict = VERDICT_REPLACE;
+		}
+	}
+	free(reach);
+	return STATUS_OK;
+}
+
+/* --- all --- */
+
+/**
+ * compare() - give each thing its verdict
+ * @conf: the file
+ * @state: the kernel
+ *
+ * Return: STATUS_OK; STATUS_REFUSED: things of others are in the way, all of which were printed.
+ */
+int compare(struct conf *conf, struct state *state)
+{
+	int status = STATUS_OK;
+	unsigned int i;
+
+	for (i = 0; i < THING_KINDS; i++)
+		status |= compare_kind(i, &conf->things[i], &state->things[i]);
+	return status ? status : keep_order(&conf->things[THING_POLICY]);
+}
+
+/**
+ * compare_settings() - which settings have to change
+ * @conf: the file
+ * @state: the kernel
+ * @value: result: their new values, by attribute
+ * @adopt: also those that are as the file says, but not the file's
+ *
+ * A setting that the file has had, and has no more, is as in a new namespace again.
+ *
+ * Return: bit mask, 1 << attribute.
+ */
+uint32_t compare_settings(const struct conf *conf, const struct state *state,
+			  uint8_t value[ESPAH_CONFIG_MAX + 1], bool adopt)
+{
+	const struct setting *setting;
+	uint32_t changes = 0;
+
+	for (setting = settings; setting->command; setting++) {
+		uint32_t bit = 1U << setting->attr;
+
+		value[setting->attr] = conf->given & bit ? conf->value[setting->attr] :
+				       state->by_file & bit ? setting->initial :
+				       state->value[setting->attr];
+		if (value[setting->attr] != state->value[setting->attr] ||
+		    (adopt && conf->given & ~state->by_file & bit &&
+		     value[setting->attr] != setting->initial))
+			changes |= bit;
+	}
+	return changes;
+}
+
+/** compare_changes() - Return: whether a thing's verdict means a difference */
+bool compare_changes(const struct thing *thing)
+{
+	switch (thing->verdict) {
+	case VERDICT_ADD:
+	case VERDICT_SET:
+	case VERDICT_REPLACE:
+	case VERDICT_REMOVE:
+		return true;
+	default:
+		return false;
+	}
+}
