@@ -102,17 +102,21 @@ static struct sas outbound_sas(const struct espah_link *link)
 	return sas;
 }
 
+static void adjust(struct espah_link *link, unsigned int mtu)
+{
+	link->adjusting = true;
+	dev_set_mtu(link->dev, mtu);
+	link->adjusting = false;
+}
+
 /* Context: RTNL */
 static void follow(struct espah_link *link)
 {
 	struct sas sas = outbound_sas(link);
 	unsigned int mtu = clamp_t(unsigned int, sas.mtu, IPV6_MIN_MTU, IP_MAX_MTU);
 
-	if (sas.mtu && !link->mtu_given && mtu != link->dev->mtu) {
-		link->adjusting = true;
-		dev_set_mtu(link->dev, mtu);
-		link->adjusting = false;
-	}
+	if (sas.mtu && !link->mtu_given && mtu != link->dev->mtu)
+		adjust(link, mtu);
 	if (link->follows && !sas.n)
 		netif_carrier_off(link->dev);
 	else
@@ -328,6 +332,10 @@ int espah_device_change(struct net_device *dev, struct nlattr *tb[], struct nlat
 	if (err)
 		return err;
 	set_owner(link, data);
+	if (data[ESPAH_LINK_MTU_SET] && link->mtu_given) {
+		link->mtu_given = false;
+		adjust(link, MTU_FIRST);
+	}
 	follow(link);
 	return 0;
 }
@@ -432,6 +440,7 @@ static const struct nla_policy link_policy[ESPAH_LINK_MAX + 1] = {
 	[ESPAH_LINK_DEV] = { .type = NLA_U32 },
 	[ESPAH_LINK_CARRIER] = NLA_POLICY_MAX(NLA_U8, 1),
 	[ESPAH_LINK_OWNER] = NLA_POLICY_MAX(NLA_U8, ESPAH_OWNER_DAEMON),
+	[ESPAH_LINK_MTU_SET] = NLA_POLICY_MAX(NLA_U8, 0),
 };
 
 static struct rtnl_link_ops link_rtnl_ops __read_mostly = {

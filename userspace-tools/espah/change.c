@@ -103,6 +103,8 @@ static void put_link(struct nlmsghdr *nlh, const struct device *device, uint8_t 
 	mnl_attr_put_u32(nlh, ESPAH_LINK_DEV, attr_u32(tb[ESPAH_LINK_DEV], 0));
 	mnl_attr_put_u8(nlh, ESPAH_LINK_CARRIER, attr_u8(tb[ESPAH_LINK_CARRIER], 0));
 	mnl_attr_put_u8(nlh, ESPAH_LINK_OWNER, owner);
+	if (!attr_u8(tb[ESPAH_LINK_MTU_SET], 0))
+		mnl_attr_put_u8(nlh, ESPAH_LINK_MTU_SET, 0);
 	mnl_attr_nest_end(nlh, data);
 	mnl_attr_nest_end(nlh, linkinfo);
 }

@@ -113,12 +113,12 @@
  *     the matching policy but do not match; see ESPAH_EXPLAIN_*.
  *
  * Devices of kind "espah" are made by rtnetlink: RTM_NEWLINK with IFLA_INFO_KIND
- * ESPAH_LINK_KIND and IFLA_INFO_DATA, enum espah_link_attr: IF_ID [DEV] [CARRIER] [OWNER]. A change
- * leaves attributes as they are that it does not name; the IF_ID cannot change. SAs and
- * policies with the same number belong to the device. What is routed into it meets these
- * policies alone, and what comes by these SAs is delivered by it. They stay, like the outer
- * packets, in the network namespace where the device was made, or that IFLA_LINK_NETNSID
- * named. Devices of kind ESPAH_TAP_KIND, without data, show packets in clear.
+ * ESPAH_LINK_KIND and IFLA_INFO_DATA, enum espah_link_attr: IF_ID [DEV] [CARRIER] [OWNER]
+ * [MTU_SET]. A change leaves attributes as they are that it does not name; the IF_ID cannot
+ * change. SAs and policies with the same number belong to the device. What is routed into it
+ * meets these policies alone, and what comes by these SAs is delivered by it. They stay, like
+ * the outer packets, in the network namespace where the device was made, or that
+ * IFLA_LINK_NETNSID named. Devices of kind ESPAH_TAP_KIND, without data, show packets in clear.
  *
  * Events, to the multicast groups:
  *   "sa"       ESPAH_CMD_SA_NEW_NTF, _SA_SET_NTF, _SA_DEL_NTF (never with keys),
@@ -1010,7 +1010,10 @@ enum espah_link_attr {
 	ESPAH_LINK_CARRIER,
 	/** @ESPAH_LINK_OWNER: u8, enum espah_owner */
 	ESPAH_LINK_OWNER,
-	/** @ESPAH_LINK_MTU_SET: u8, read-only, 1: the MTU was set by hand; 0: it follows the SAs */
+	/**
+	 * @ESPAH_LINK_MTU_SET: u8, 1: the MTU was set by hand; 0: it follows the SAs. A request can
+	 * only set 0
+	 */
 	ESPAH_LINK_MTU_SET,
 
 	__ESPAH_LINK_MAX,
