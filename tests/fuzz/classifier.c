@@ -28,9 +28,9 @@ static void compare(void)
 	struct espah_rule *rule;
 
 	rcu_read_lock();
-	rule = espah_classify(&model.cls, &flow);
+	rule = espah_classify(&model.cls, &flow, ESPAH_SET_A);
 	rcu_read_unlock();
-	EXPECT(rule == best_of(&model, &flow));
+	EXPECT(rule == best_of(&model, &flow, ESPAH_SET_A));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -114,7 +114,7 @@ static void interrupt_everywhere(void (*setup)(void), void (*changes)(void),
 	change = changes;
 	for (stop_at = 1;; stop_at++) {
 		setup();
-		old = best_of(&model, &flow);
+		old = best_of(&model, &flow, ESPAH_SET_A);
 		steps = 0;
 		waited = false;
 		turn = READER;
@@ -125,7 +125,7 @@ static void interrupt_everywhere(void (*setup)(void), void (*changes)(void),
 		shim_on_reader_step = on_reader_step;
 		shim_on_wait = on_wait;
 		rcu_read_lock();
-		found = espah_classify(&model.cls, &flow);
+		found = espah_classify(&model.cls, &flow, ESPAH_SET_A);
 		rcu_read_unlock();
 		shim_on_reader_step = NULL;
 		pthread_mutex_lock(&lock);
@@ -136,7 +136,7 @@ static void interrupt_everywhere(void (*setup)(void), void (*changes)(void),
 		shim_on_wait = NULL;
 
 		waits += waited;
-		new = best_of(&model, &flow);
+		new = best_of(&model, &flow, ESPAH_SET_A);
 		CHECK(found == old || found == new,
 		      "stopped at step %llu: found order %d, which is neither %d nor %d", stop_at,
 		      found ? (int)found->order : -1, old ? (int)old->order : -1,
@@ -335,7 +335,7 @@ static void look(void)
 	CHECK(looks < 200, "a change has more than 200 steps");
 	for (i = 0; i < LOOKS; i++) {
 		rcu_read_lock();
-		seen[i][looks] = espah_classify(&model.cls, &seen_flows[i]);
+		seen[i][looks] = espah_classify(&model.cls, &seen_flows[i], ESPAH_SET_A);
 		rcu_read_unlock();
 	}
 	looks++;
@@ -347,7 +347,7 @@ static void watch(void)
 
 	for (i = 0; i < LOOKS; i++) {
 		seen_flows[i] = random_flow(&model, 4);
-		seen_before[i] = best_of(&model, &seen_flows[i]);
+		seen_before[i] = best_of(&model, &seen_flows[i], ESPAH_SET_A);
 	}
 	looks = 0;
 	shim_on_publish = look;
@@ -361,7 +361,7 @@ static void judge(const char *what)
 	shim_on_publish = NULL;
 	CHECK(looks, "%s stored nothing", what);
 	for (i = 0; i < LOOKS; i++) {
-		after = best_of(&model, &seen_flows[i]);
+		after = best_of(&model, &seen_flows[i], ESPAH_SET_A);
 		for (k = 0; k < looks; k++)
 			CHECK(seen[i][k] == seen_before[i] || seen[i][k] == after,
 			      "%s: after step %u of %u, a lookup found neither the best rule "

@@ -12,23 +12,35 @@ void reset(void)
 	shim_live = 0;
 }
 
-static struct espah_rule *classify(const struct espah_flow *flow)
+static struct espah_rule *classify_in(const struct espah_flow *flow, u8 set)
 {
 	struct espah_rule *rule;
 
 	rcu_read_lock();
-	rule = espah_classify(&model.cls, flow);
+	rule = espah_classify(&model.cls, flow, set);
 	rcu_read_unlock();
 	return rule;
 }
 
+static struct espah_rule *classify(const struct espah_flow *flow)
+{
+	return classify_in(flow, ESPAH_SET_A);
+}
+
+/* returns the best rule */
+static struct espah_rule *expect_best_in(const struct espah_flow *flow, u8 set)
+{
+	struct espah_rule *is = classify_in(flow, set), *should = best_of(&model, flow, set);
+
+	CHECK(is == should, "set %u of %u rules, found that of priority %d, order %d; should be "
+	      "%d, %d", set, model.count, is ? (int)is->priority : -1, is ? (int)is->order : -1,
+	      should ? (int)should->priority : -1, should ? (int)should->order : -1);
+	return should;
+}
+
 static void expect_best(const struct espah_flow *flow)
 {
-	struct espah_rule *is = classify(flow), *should = best_of(&model, flow);
-
-	CHECK(is == should, "of %u rules, found that of priority %d, order %d; should be %d, %d",
-	      model.count, is ? (int)is->priority : -1, is ? (int)is->order : -1,
-	      should ? (int)should->priority : -1, should ? (int)should->order : -1);
+	expect_best_in(flow, ESPAH_SET_A);
 }
 
 static void expect_counts(void)
@@ -118,6 +130,55 @@ static void many_shapes(void)
 static void many_cells(void)
 {
 	interleave(3000, 100000, 2, 12000);
+}
+
+static u8 random_hidden(void)
+{
+	static const u8 masks[] = { 0, ESPAH_SET_A, ESPAH_SET_B };
+
+	return masks[below(ARRAY_SIZE(masks))];
+}
+
+/* rules come and go, and change the set that they are not in; returns how often the sets differ */
+static unsigned int hide(u32 most, u32 spread, u32 lens, int steps)
+{
+	struct espah_rule *in_a, *in_b;
+	unsigned int differ = 0;
+	struct espah_flow flow;
+	int i;
+
+	while (steps--) {
+		if (model.count < most && (!model.count || one_in(2)))
+			add_rule(&model, random_selector(spread, lens), random_priority())->hidden =
+				random_hidden();
+		else if (one_in(2))
+			model.rules[below(model.count)]->hidden = random_hidden();
+		else
+			del_rule(&model, below(model.count));
+		if (!(steps % 64))
+			rcu_barrier();
+		for (i = 0; i < 4; i++) {
+			flow = random_flow(&model, spread);
+			in_a = expect_best_in(&flow, ESPAH_SET_A);
+			in_b = expect_best_in(&flow, ESPAH_SET_B);
+			differ += in_a != in_b;
+		}
+	}
+	expect_counts();
+	clear(&model);
+	return differ;
+}
+
+static void hidden(void)
+{
+	unsigned int differ = 0;
+	int i;
+
+	for (i = 0; i < 100; i++)
+		differ += hide(1 + below(12), 4, 1 + below(3), 60);
+	differ += hide(300, 2, 2, 4000);
+	differ += hide(300, 100, 10, 4000);
+	CHECK(differ > 5000, "the sets differed for %u flows only", differ);
 }
 
 static void ties(void)
@@ -496,6 +557,7 @@ static const struct test tests[] = {
 	{ "classifier: many rules in few cells agree with a linear search", crowded_cells },
 	{ "classifier: many shapes agree with a linear search", many_shapes },
 	{ "classifier: many cells agree with a linear search", many_cells },
+	{ "classifier: rules that are hidden in a set are not found in it", hidden },
 	{ "classifier: finds a rule by selector and priority", finding },
 	{ "classifier: all rules of one selector and priority are found, one after the other",
 	  finding_all },

@@ -56,13 +56,15 @@ static inline bool before(const struct espah_rule *a, const struct espah_rule *b
 	return a->priority != b->priority ? a->priority < b->priority : a->order < b->order;
 }
 
-static inline struct espah_rule *best_of(const struct model *model, const struct espah_flow *flow)
+/* @set: ESPAH_SET_A or ESPAH_SET_B */
+static inline struct espah_rule *best_of(const struct model *model, const struct espah_flow *flow,
+					 u8 set)
 {
 	struct espah_rule *best = NULL;
 	unsigned int i;
 
 	for (i = 0; i < model->count; i++)
-		if (matches(&model->rules[i]->sel, flow) &&
+		if (!(model->rules[i]->hidden & set) && matches(&model->rules[i]->sel, flow) &&
 		    (!best || before(model->rules[i], best)))
 			best = model->rules[i];
 	return best;
