@@ -36,7 +36,8 @@ expect()
 }
 
 expect 0 'Exit status' --help
-for command in sa policy link default show stats metrics explain monitor capture export algo flush version \
+for command in sa policy link default show stats metrics explain monitor capture export algo check apply save \
+	flush version \
 	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
 	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush' 'link add' 'link set' 'link del' \
 	'link show' 'link list'; do
@@ -115,6 +116,91 @@ else
 	echo "not ok cli a batch of random bytes"
 	failed=1
 fi
+
+# configuration files: check needs neither the module nor a device
+mkdir "$dir/conf.d" "$dir/keys"
+for key in in out router.in router.out; do
+	(umask 077; head -c 36 /dev/urandom | od -An -v -tx1 >"$dir/keys/$key")
+done
+conf=$dir/espah.conf
+cat >"$conf" <<END
+# a gateway
+default in discard out discard
+config direct on
+link add ipsec0 if-id 42 up
+sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file keys/in label 'site b'
+sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-present
+policy add both 10.1.0.0/16 10.2.0.0/16 protect tunnel 192.0.2.1 198.51.100.7
+policy add in any4 any dev ppp77 bypass
+include conf.d/*.conf
+END
+expect 0 "$conf: 2 SAs, 3 policies, 1 devices" check "$conf"
+expect 0 "$conf: 2 SAs" chec "$conf"
+echo 'policy add out 10.9.0.0/16 any bypass' >"$dir/conf.d/a.conf"
+echo 'sa add in spi 0x1002 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file ../keys/out' >"$dir/conf.d/b.conf"
+expect 0 "$conf: 3 SAs, 4 policies, 1 devices" check "$conf"
+expect 1 'not loaded' apply "$conf"
+expect 1 'not loaded' apply --dry-run "$conf"
+expect 1 'not loaded' save
+# the example of the man page
+sed -n '/^# .etc.espah.espah.conf/,/^\.EE/{/^\.EE/d; s/\\-/-/g; p}' "${espah%/*}/espah.conf.5" >"$dir/example.conf"
+expect 0 "$dir/example.conf: 3 SAs, 17 policies, 1 devices" check "$dir/example.conf"
+
+# all errors are printed, with line and column
+cat >"$conf" <<END
+policy add out 10.8.0.0/16 any bypass
+  polcy add out 10.8.0.0/16 any bypass
+policy add out 10.8.0.0/16 any bypas
+policy del out 10.8.0.0/16 any
+sa flush
+policy add out any any bypass
+policy add both 10.1.0.0/99 any bypass
+sa add in spi 5 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file keys/in
+default
+default in discard
+default out bypass in bypass
+link add ipsec0
+explain 10.1.1.1 10.2.2.2
+policy --help
+policy add 'out
+include espah.conf
+END
+for error in "2:3: a line of a file begins with sa, policy, link, default, config or include, not with 'polcy'; did you mean 'policy'?" \
+	"3:32: 'bypas' is not a word of policy add; did you mean 'bypass'?" "4:8: a file says what is to be there" \
+	"5:4: a file says what is to be there" "6:24: " "7:17: the source '10.1.0.0/99'" "8:15: 'spi' cannot be '5'" \
+	"9:1: more words must follow 'default'" "11:23: an earlier line sets this to another value" \
+	"12:10: link add also needs if-id" "13:1: a line of a file begins with" "14:8: '--help' is not for files" \
+	"15: this line opens a quote" "16:9: " "this is a circle"; do
+	expect 2 "$error" check "$conf"
+done
+expect 2 "$conf:7:17: the source '10.1.0.0/99'" apply "$conf"
+expect 2 "$conf:7:17: the source '10.1.0.0/99'" apply --dry-run "$conf"
+printf 'policy add out 10.8.0.0/16 any bypass\ninclude b.conf\n' >"$conf"
+echo 'policy add out any 10.8.0.0/16 discard' >"$dir/b.conf"
+expect 0 "$conf: 0 SAs, 2 policies" check "$conf"
+echo 'policy add out src 10.8.0.0/16 dst any priority 1000 discard' >"$dir/b.conf"
+expect 2 "$dir/b.conf:1: $conf:1 has this already: policy out 10.8.0.0/16 any" check "$conf"
+# a file that cannot be read is 1, whatever else is wrong
+printf 'polcy\ninclude none.conf\n' >"$conf"
+expect 1 "$conf:2:9: there is no file $dir/none.conf" check "$conf"
+expect 1 "$conf:1:1: " check "$conf"
+echo 'sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file none' >"$conf"
+expect 1 "key file $dir/none cannot be opened" check "$conf"
+expect 1 "$dir/none cannot be opened" check "$dir/none"
+expect 1 "$dir cannot be opened: Is a directory" check "$dir"
+printf 'policy add out any any6 bypass\0\n' >"$conf"
+expect 2 "a zero byte" check "$conf"
+head -c 100000 /dev/urandom >"$conf"
+expect 2 "$conf:1: " check "$conf"
+expect 0 '0 SAs, 0 policies, 0 devices' check -
+expect 2 "'b' is one word too many for check" check a b
+expect 2 "'--dry-run' is not a word of check" check --dry-run "$conf"
+expect 2 "'b' is one word too many for apply" apply a --dry-run b
+expect 2 "'--dryrun' is not a word of apply" apply --dryrun
+expect 2 "'x' is one word too many for save" save x
+echo "apply $dir/b.conf" >"$dir/batch"
+expect 2 "$dir/batch:1: apply is not for batches" -b "$dir/batch"
+expect 2 "'key-present' is for files" sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-present
 
 # a closed output is an error
 if "$espah" --help >/dev/full 2>"$dir/err"; then

@@ -151,6 +151,7 @@ int main(void)
 	test_metrics();
 	test_link();
 	test_plugin();
+	test_spell();
 	printf("# %d of %d failed\n", failures, tests);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

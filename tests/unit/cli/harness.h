@@ -47,5 +47,6 @@ void test_export(void);
 void test_metrics(void);
 void test_link(void);
 void test_plugin(void);
+void test_spell(void);
 
 #endif /* ESPAH_TEST_HARNESS_H */

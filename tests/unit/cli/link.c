@@ -32,7 +32,7 @@ static struct nlmsghdr *encode(struct device *device, const struct nlattr **data
 	link_info(&it, &info);
 	nlh = device_start(&nl, buf, RTM_NEWLINK, NLM_F_ACK, &info);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, it.name);
-	link_put(nlh, &it);
+	link_put(nlh, &it, false);
 	CHECK(device_read(nlh, device) && device->info->ifi_index == 5);
 	CHECK(!strcmp(device_kind(device), "espah"));
 	attr_nest(device->linkinfo[IFLA_INFO_DATA], data, ESPAH_LINK_MAX);
@@ -112,10 +112,10 @@ static void refusals(void)
 	test_end();
 
 	test_begin("link: a kind that nothing knows is no module, another refusal is not");
-	CHECK(device_no_module(&(struct nl_result){ EOPNOTSUPP, "" }));
-	CHECK(device_no_module(&(struct nl_result){ EOPNOTSUPP, "Unknown device type" }));
-	CHECK(!device_no_module(&(struct nl_result){ EOPNOTSUPP, "ipsec0 cannot do this" }));
-	CHECK(!device_no_module(&(struct nl_result){ EINVAL, "" }));
+	CHECK(device_no_module(&(struct nl_result){ EOPNOTSUPP, "", 0 }));
+	CHECK(device_no_module(&(struct nl_result){ EOPNOTSUPP, "Unknown device type", 0 }));
+	CHECK(!device_no_module(&(struct nl_result){ EOPNOTSUPP, "ipsec0 cannot do this", 0 }));
+	CHECK(!device_no_module(&(struct nl_result){ EINVAL, "", 0 }));
 	test_end();
 }
 
