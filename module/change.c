@@ -274,6 +274,7 @@ int espah_policy_put(struct espah_net *en, struct espah_policy *pol, struct espa
 
 	if (err)
 		return err;
+	espah_spd_bind(en, pol);
 	err = espah_spd_add(en, pol, old);
 	if (err) {
 		NL_SET_ERR_MSG(extack, "out of memory for the policy");
@@ -290,7 +291,7 @@ int espah_policy_put(struct espah_net *en, struct espah_policy *pol, struct espa
 }
 
 int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
-		     const struct espah_selectors *set, bool replace,
+		     struct espah_selectors *set, bool replace,
 		     struct netlink_ext_ack *extack)
 {
 	struct espah_policy *old = espah_spd_find(&en->spd, pol->dir, set, pol->priority);
@@ -325,7 +326,7 @@ void espah_policy_flush(struct espah_net *en, struct nlattr **attrs,
 
 /* --- policies as a set --- */
 
-static int stage(struct espah_net *en, const struct espah_applied *new,
+static int stage(struct espah_net *en, struct espah_applied *new,
 		 struct netlink_ext_ack *extack)
 {
 	struct espah_policy *pol = new->pol;
@@ -337,6 +338,7 @@ static int stage(struct espah_net *en, const struct espah_applied *new,
 		NL_SET_ERR_MSG(extack, EXISTS);
 		return -EEXIST;
 	}
+	espah_spd_bind(en, pol);
 	err = espah_spd_stage(en, pol);
 	if (err)
 		NL_SET_ERR_MSG(extack, "out of memory for the policy");
@@ -407,6 +409,32 @@ int espah_policy_apply(struct espah_net *en, struct espah_apply *apply,
 	espah_spd_commit(en, apply->in, apply->out);
 	applied(en, apply);
 	return 0;
+}
+
+/* --- names of devices --- */
+
+int espah_policy_rebind(struct espah_net *en)
+{
+	u64 now = espah_spd_now(&en->spd);
+	struct espah_policy *pol;
+	unsigned long id;
+	int ret, err = 0;
+	bool any = false;
+
+	lockdep_assert_held(&en->lock);
+	if (en->dying)
+		return 0;
+	xa_for_each(&en->spd.index, id, pol) {
+		ret = espah_spd_rebind(en, pol);
+		any |= ret > 0;
+		err = ret < 0 ? ret : err;
+	}
+	if (any) {
+		espah_spd_commit(en, espah_spd_default(now, ESPAH_DIR_IN),
+				 espah_spd_default(now, ESPAH_DIR_OUT));
+		espah_flowtable_stale(en);
+	}
+	return err;
 }
 
 /* --- settings --- */

@@ -112,7 +112,7 @@ void espah_sa_flush(struct espah_net *en, struct nlattr **attrs,
  * @pol, and nothing has changed.
  */
 int espah_policy_add(struct espah_net *en, struct espah_policy *pol,
-		     const struct espah_selectors *set, bool replace,
+		     struct espah_selectors *set, bool replace,
 		     struct netlink_ext_ack *extack);
 
 /**
@@ -180,6 +180,15 @@ struct espah_apply {
  */
 int espah_policy_apply(struct espah_net *en, struct espah_apply *apply,
 		       struct netlink_ext_ack *extack);
+
+/**
+ * espah_policy_rebind - have policies apply to the devices that have their names now
+ * @en: network namespace
+ *
+ * Waits for a grace period if there is anything to do. Return: 0; -ENOMEM: some apply to what they
+ * applied to before.
+ */
+int espah_policy_rebind(struct espah_net *en);
 
 /**
  * espah_default_set - change what happens to packets that match no policy

@@ -3,6 +3,7 @@
 #include <linux/module.h>
 #include <net/net_namespace.h>
 #include <net/rtnetlink.h>
+#include "bind.h"
 #include "change.h"
 #include "cpu/cell.h"
 #include "cpu/worker.h"
@@ -45,6 +46,7 @@ static int __net_init net_init(struct net *net)
 	espah_spd_setup(&en->spd);
 	espah_held_setup(en, espah_output_held);
 	espah_device_net_setup(en);
+	espah_bind_net_setup(en);
 	espah_flowtable_setup(en);
 	xa_init_flags(&en->encap_ports, XA_FLAGS_ACCOUNT);
 	seqlock_init(&en->udp_paths.lock);
@@ -58,6 +60,7 @@ static void __net_exit net_pre_exit(struct net *net)
 
 	espah_change_stop(en);
 	espah_device_net_stop(en);
+	espah_bind_net_stop(en);
 }
 
 static void __net_exit net_exit(struct net *net)
@@ -119,10 +122,15 @@ static int __init espah_init(void)
 	err = espah_device_setup();
 	if (err)
 		goto tap;
-	err = espah_netlink_setup();
+	err = espah_bind_setup();
 	if (err)
 		goto device;
+	err = espah_netlink_setup();
+	if (err)
+		goto bind;
 	return 0;
+bind:
+	espah_bind_teardown();
 device:
 	espah_device_teardown();
 tap:
@@ -147,6 +155,7 @@ cells:
 static void __exit espah_exit(void)
 {
 	espah_netlink_teardown();
+	espah_bind_teardown();
 	espah_device_teardown();
 	espah_tap_teardown();
 	espah_domain_teardown();

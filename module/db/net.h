@@ -75,6 +75,7 @@ struct espah_flowtable {
  * @waiting: packets that wait for an SA
  * @flowtable: for offloaded connections that are older than the policies
  * @links: struct espah_link by if_id; changed under RTNL; see link.h
+ * @bind: retries to bind policies to devices by name; see bind.c
  * @follow: has MTU and carrier of links follow their SAs
  * @queued: packets were queued for helpers in user space; see confirm.c
  * @addresses: counts changes of the host's addresses and of VRF membership; see domain.h
@@ -98,6 +99,7 @@ struct espah_net {
 	struct espah_flowtable flowtable;
 	struct xarray links;
 	struct delayed_work follow;
+	struct delayed_work bind;
 	atomic_t addresses;
 	bool hooked;
 	bool sparing;

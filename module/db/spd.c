@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/netdevice.h>
 #include <linux/netlink.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
@@ -33,11 +34,16 @@ struct espah_policy *espah_policy_alloc(const struct espah_selectors *set, u32 p
 	unsigned int nrules = espah_selector_has_ports(set->sel) ? 2 * set->n : set->n;
 	struct espah_policy *pol;
 
-	pol = kvzalloc(struct_size(pol, rules, nrules) + given_len, GFP_KERNEL_ACCOUNT);
+	pol = kvzalloc(struct_size(pol, first, nrules) + given_len, GFP_KERNEL_ACCOUNT);
 	if (!pol)
 		return NULL;
+	pol->rules = pol->first;
+	pol->ifname = set->ifname ? kstrdup(set->ifname, GFP_KERNEL_ACCOUNT) : NULL;
 	pol->counters = espah_counters_alloc(&pol->counters_block);
-	if (!pol->counters) {
+	if (!pol->counters || (set->ifname && !pol->ifname)) {
+		if (pol->counters)
+			espah_counters_free(pol->counters_block, pol->counters);
+		kfree(pol->ifname);
 		kvfree(pol);
 		return NULL;
 	}
@@ -45,7 +51,7 @@ struct espah_policy *espah_policy_alloc(const struct espah_selectors *set, u32 p
 	pol->nsel = set->n;
 	pol->nrules = nrules;
 	set_rules(pol, set);
-	pol->given = memcpy(pol->rules + nrules, given, given_len);
+	pol->given = memcpy(pol->first + nrules, given, given_len);
 	pol->given_len = given_len;
 	pol->added = ktime_get_real_seconds();
 	return pol;
@@ -57,6 +63,8 @@ void espah_policy_free(struct espah_policy *pol)
 	kfree(pol->drops);
 	kfree(pol->outer);
 	kfree(pol->label);
+	kfree(pol->ifname);
+	kvfree(pol->bound);
 	kfree(pol->foreign);
 	espah_account_uncharge(pol->account, ESPAH_ACCOUNT_POLICY);
 	kvfree(pol);
@@ -156,12 +164,35 @@ static struct espah_classifier *home(struct espah_spd *spd, const struct espah_p
 							    &spd->dir[pol->dir];
 }
 
-/* removes the first @n rules */
-static void del_rules(struct espah_spd *spd, struct espah_policy *pol, unsigned int n)
+/* removes the first @n of the rules that a policy has or had */
+static void del_rules(struct espah_spd *spd, struct espah_policy *pol, struct espah_rule *rules,
+		      unsigned int n)
 {
 	while (n--)
-		espah_classifier_del(home(spd, pol, n), &pol->rules[n]);
+		espah_classifier_del(home(spd, pol, n), &rules[n]);
 	espah_spd_changed(spd);
+}
+
+/* Makes room for all rules. Return: 0; -ENOMEM: there is nothing to undo. */
+static int reserve_rules(struct espah_spd *spd, struct espah_policy *pol, struct espah_rule *rules)
+{
+	unsigned int i;
+
+	for (i = 0; i < pol->nrules; i++) {
+		if (!espah_classifier_reserve(home(spd, pol, i), &rules[i]))
+			continue;
+		del_rules(spd, pol, rules, i);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void insert_rules(struct espah_spd *spd, struct espah_policy *pol, struct espah_rule *rules)
+{
+	unsigned int i;
+
+	for (i = 0; i < pol->nrules; i++)
+		espah_classifier_insert(home(spd, pol, i), &rules[i]);
 }
 
 static unsigned int conditions(const struct espah_policy *pol)
@@ -188,15 +219,13 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol, u8 hidden)
 	for (i = 0; i < pol->nrules; i++) {
 		pol->rules[i].order = pol->id;
 		pol->rules[i].hidden = hidden;
-		err = espah_classifier_reserve(home(spd, pol, i), &pol->rules[i]);
-		if (err) {
-			del_rules(spd, pol, i);
-			xa_erase(&spd->index, pol->id);
-			return err;
-		}
 	}
-	for (i = 0; i < pol->nrules; i++)
-		espah_classifier_insert(home(spd, pol, i), &pol->rules[i]);
+	err = reserve_rules(spd, pol, pol->rules);
+	if (err) {
+		xa_erase(&spd->index, pol->id);
+		return err;
+	}
+	insert_rules(spd, pol, pol->rules);
 	spd->count++;
 	spd->conditions += conditions(pol);
 	espah_spd_changed(spd);
@@ -255,25 +284,106 @@ int espah_spd_stage(struct espah_net *en, struct espah_policy *pol)
 	return add(en, pol, NULL, current_set(&en->spd));
 }
 
-static void set_hidden(struct espah_policy *pol, u8 hidden)
+static void set_hidden(struct espah_policy *pol, struct espah_rule *rules, u8 hidden)
 {
 	unsigned int i;
 
 	for (i = 0; i < pol->nrules; i++)
-		WRITE_ONCE(pol->rules[i].hidden, hidden);
+		WRITE_ONCE(rules[i].hidden, hidden);
+}
+
+static u8 other_set(const struct espah_spd *spd)
+{
+	return current_set(spd) ^ (ESPAH_SET_A | ESPAH_SET_B);
 }
 
 void espah_spd_leave(struct espah_net *en, struct espah_policy *pol)
 {
 	lockdep_assert_held(&en->lock);
 	pol->leaving = true;
-	set_hidden(pol, current_set(&en->spd) ^ (ESPAH_SET_A | ESPAH_SET_B));
+	set_hidden(pol, pol->rules, other_set(&en->spd));
 }
 
 void espah_spd_stay(struct espah_policy *pol)
 {
 	pol->leaving = false;
-	set_hidden(pol, 0);
+	set_hidden(pol, pol->rules, 0);
+}
+
+/* The index of the device that has a name, or ESPAH_IFINDEX_NONE. */
+static u32 index_of(struct net *net, const char *name)
+{
+	const struct net_device *dev;
+	u32 index;
+
+	rcu_read_lock();
+	dev = dev_get_by_name_rcu(net, name);
+	index = dev ? dev->ifindex : ESPAH_IFINDEX_NONE;
+	rcu_read_unlock();
+	return index;
+}
+
+void espah_spd_bind(struct espah_net *en, struct espah_policy *pol)
+{
+	unsigned int i;
+	u32 index;
+
+	lockdep_assert_held(&en->lock);
+	if (!pol->ifname)
+		return;
+	index = index_of(en->net, pol->ifname);
+	for (i = 0; i < pol->nrules; i++)
+		pol->rules[i].sel.ifindex = index;
+}
+
+int espah_spd_rebind(struct espah_net *en, struct espah_policy *pol)
+{
+	struct espah_spd *spd = &en->spd;
+	struct espah_rules *new;
+	unsigned int i;
+	u32 index;
+
+	lockdep_assert_held(&en->lock);
+	index = pol->ifname ? index_of(en->net, pol->ifname) : 0;
+	if (!pol->ifname || index == pol->rules->sel.ifindex)
+		return 0;
+	new = kvzalloc(struct_size(new, rules, pol->nrules), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+	for (i = 0; i < pol->nrules; i++) {
+		struct espah_rule *rule = &new->rules[i];
+
+		rule->policy = pol;
+		rule->priority = pol->rules[i].priority;
+		rule->order = pol->rules[i].order;
+		rule->hidden = current_set(spd);
+		rule->sel = pol->rules[i].sel;
+		rule->sel.ifindex = index;
+	}
+	if (reserve_rules(spd, pol, new->rules)) {
+		kvfree(new);
+		return -ENOMEM;
+	}
+	insert_rules(spd, pol, new->rules);
+	set_hidden(pol, pol->rules, other_set(spd));
+	pol->staged = new;
+	return 1;
+}
+
+/* Puts the staged rules of a policy in the place of those that no packet sees any more. */
+static void switch_rules(struct espah_spd *spd, struct espah_policy *pol)
+{
+	struct espah_rules *old = pol->bound;
+	struct espah_rule *rules = pol->rules;
+
+	set_hidden(pol, pol->staged->rules, 0);
+	pol->bound = pol->staged;
+	pol->staged = NULL;
+	/* readers of the policy may still look at the old ones */
+	smp_store_release(&pol->rules, pol->bound->rules);
+	del_rules(spd, pol, rules, pol->nrules);
+	if (old)
+		kvfree_rcu(old, rcu);
 }
 
 static u64 default_bits(u8 in, u8 out)
@@ -295,8 +405,10 @@ void espah_spd_commit(struct espah_net *en, u8 in, u8 out)
 	set_now(spd, ESPAH_NOW_B | DEFAULTS, other | default_bits(in, out));
 	synchronize_rcu();
 	xa_for_each(&spd->index, id, pol) {
-		if (!pol->leaving && pol->rules->hidden)
-			set_hidden(pol, 0);
+		if (pol->staged)
+			switch_rules(spd, pol);
+		else if (!pol->leaving && pol->rules->hidden)
+			set_hidden(pol, pol->rules, 0);
 		cond_resched();
 	}
 	changed(spd);
@@ -312,7 +424,7 @@ void espah_spd_del(struct espah_net *en, struct espah_policy *pol)
 	struct espah_spd *spd = &en->spd;
 
 	lockdep_assert_held(&en->lock);
-	del_rules(spd, pol, pol->nrules);
+	del_rules(spd, pol, pol->rules, pol->nrules);
 	xa_erase(&spd->index, pol->id);
 	spd->count--;
 	spd->conditions -= conditions(pol);
@@ -328,6 +440,8 @@ static bool has_selectors(const struct espah_policy *pol, const struct espah_sel
 {
 	unsigned int i;
 
+	if (!pol->ifname != !set->ifname || (set->ifname && strcmp(pol->ifname, set->ifname)))
+		return false;
 	for (i = 0; i < set->n && i < pol->nsel; i++)
 		if (!espah_selector_equal(&pol->rules[i].sel, &set->sel[i]))
 			return false;
@@ -335,12 +449,18 @@ static bool has_selectors(const struct espah_policy *pol, const struct espah_sel
 }
 
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
-				    const struct espah_selectors *set, u32 priority)
+				    struct espah_selectors *set, u32 priority)
 {
 	struct espah_classifier *cls = set->sel->opaque ? &spd->opaque[dir] : &spd->dir[dir];
+	struct espah_net *en = container_of(spd, struct espah_net, spd);
 	struct espah_rule *rule = NULL;
+	unsigned int i;
+	u32 index;
 
-	lockdep_assert_held(&container_of(spd, struct espah_net, spd)->lock);
+	lockdep_assert_held(&en->lock);
+	index = set->ifname ? index_of(en->net, set->ifname) : 0;
+	for (i = 0; i < set->n && set->ifname; i++)
+		set->sel[i].ifindex = index;
 	do {
 		rule = espah_classifier_find(cls, set->sel, priority, rule);
 	} while (rule && (rule->policy->leaving || !has_selectors(rule->policy, set)));

@@ -17,11 +17,13 @@ struct espah_net;
  * struct espah_selectors - the selectors of a policy, of which a flow must match one
  * @sel: array
  * @n: entries
+ * @ifname: ESPAH_SEL_IFNAME, in the request, or NULL; then espah_spd_bind() sets their ifindex
  * @one: the array if it has a single entry
  */
 struct espah_selectors {
 	struct espah_selector *sel;
 	unsigned int n;
+	const char *ifname;
 	struct espah_selector one;
 };
 
@@ -47,6 +49,15 @@ struct espah_template {
 	bool barred;
 };
 
+/* the ifindex of selectors whose device does not exist; no flow has it */
+#define ESPAH_IFINDEX_NONE U32_MAX
+
+/* rules of a policy that have another ifindex than the ones before */
+struct espah_rules {
+	struct rcu_head rcu;
+	struct espah_rule rules[];
+};
+
 /* acquire events per second and policy with populate-from-packet flags */
 #define ESPAH_ACQUIRE_FLOWS 8
 
@@ -62,6 +73,7 @@ struct espah_template {
  * @given: the selectors as given in POLICY_SELECTOR, for answers
  * @given_len: bytes of @given
  * @label: ESPAH_POLICY_LABEL, or NULL
+ * @ifname: device of the selectors, which has another index when it is made anew; or NULL
  * @owner: enum espah_owner of a policy without @foreign
  * @account: account charged for the policy, or NULL
  * @foreign: what another interface keeps with the policy; NULL: it came by generic netlink
@@ -81,7 +93,10 @@ struct espah_template {
  * @drops: allocated by the first drop
  * @added: ktime_get_real_seconds()
  * @rcu: defers the freeing
- * @rules: rules in the classifiers, with @id as their order; @given lies behind them
+ * @rules: rules in the classifiers, with @id as their order: @first, or those of @bound
+ * @bound: the rules once the device of @ifname has another index
+ * @staged: rules that a transaction puts in their place; under espah_net.lock
+ * @first: the first rules; @given lies behind them
  */
 struct espah_policy {
 	u32 id;
@@ -94,6 +109,7 @@ struct espah_policy {
 	const void *given;
 	u16 given_len;
 	char *label;
+	char *ifname;
 	struct espah_account *account;
 	struct espah_foreign *foreign;
 	u8 nouter;
@@ -112,7 +128,10 @@ struct espah_policy {
 	struct espah_drops *drops;
 	time64_t added;
 	struct rcu_head rcu;
-	struct espah_rule rules[];
+	struct espah_rule *rules;
+	struct espah_rules *bound;
+	struct espah_rules *staged;
+	struct espah_rule first[];
 };
 
 /**
@@ -212,7 +231,22 @@ void espah_spd_set_default(struct espah_spd *spd, u8 in, u8 out);
  */
 struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
-				    const struct espah_selectors *set, u32 priority);
+				    struct espah_selectors *set, u32 priority);
+
+/* sets the ifindex of a policy that is not yet in the SPD; Context: espah_net.lock */
+void espah_spd_bind(struct espah_net *en, struct espah_policy *pol);
+
+/**
+ * espah_spd_rebind - have a policy apply to the device that has its name now
+ * @en: network namespace
+ * @pol: in the SPD
+ *
+ * Packets see the change with espah_spd_commit().
+ *
+ * Context: espah_net.lock, held until espah_spd_commit(). Return: 1; 0: it applies to it already;
+ * -ENOMEM.
+ */
+int espah_spd_rebind(struct espah_net *en, struct espah_policy *pol);
 
 /*
  * The next after @last (NULL: the first) with this single selector, of any priority, or NULL.

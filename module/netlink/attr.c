@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/ctype.h>
 #include <linux/in.h>
+#include <linux/netdevice.h>
 #include <net/ipv6.h>
 #include "attr.h"
 #include "db/domain.h"
@@ -71,6 +72,18 @@ static int check_name(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	if (len > 1 && len <= ESPAH_NAME_MAX && strnlen(nla_data(attr), len) == len - 1)
 		return 0;
 	got(extack, attr, "a name is 1 to 63 characters and a NUL", "%d bytes", len);
+	return -EINVAL;
+}
+
+static int check_ifname(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	int len = nla_len(attr);
+
+	if (len > 1 && len <= IFNAMSIZ && strnlen(nla_data(attr), len) == len - 1 &&
+	    dev_valid_name(nla_data(attr)))
+		return 0;
+	got(extack, attr, "a device's name is 1 to 15 characters and a NUL",
+	    "%d bytes", len);
 	return -EINVAL;
 }
 
@@ -169,6 +182,7 @@ const espah_check espah_selector_checks[ESPAH_SEL_MAX + 1] = {
 	[ESPAH_SEL_SRC] = check_addr,
 	[ESPAH_SEL_DST] = check_addr,
 	[ESPAH_SEL_IFINDEX] = check_ifindex,
+	[ESPAH_SEL_IFNAME] = check_ifname,
 };
 
 const espah_check espah_template_checks[ESPAH_TMPL_MAX + 1] = {

@@ -27,6 +27,7 @@ const struct nla_policy espah_selector_policy[ESPAH_SEL_MAX + 1] = {
 	[ESPAH_SEL_MARK] = { .type = NLA_U32 },
 	[ESPAH_SEL_MARK_MASK] = { .type = NLA_U32 },
 	[ESPAH_SEL_IFINDEX] = { .type = NLA_U32 },
+	[ESPAH_SEL_IFNAME] = { .type = NLA_NUL_STRING },
 };
 
 /* Reads a prefix; its family must be *@family, if that is known. */
@@ -206,15 +207,31 @@ static int get_selector(struct espah_selector *sel, struct nlattr **attrs,
 	return 0;
 }
 
-/* Makes a selector one of a link's. */
-static int set_link(struct espah_selector *sel, const struct nlattr *ifindex,
+/* Reads the name of a device: until it is bound, the selector is for none. */
+static int set_name(struct espah_selectors *set, const struct nlattr *name,
+		    const struct nlattr *ifindex, struct netlink_ext_ack *extack)
+{
+	set->ifname = name ? nla_data(name) : NULL;
+	if (!name)
+		return 0;
+	if (ifindex) {
+		NL_SET_ERR_MSG_ATTR(extack, ifindex,
+				    "ESPAH_SEL_IFINDEX cannot be combined with ESPAH_SEL_IFNAME");
+		return -EINVAL;
+	}
+	set->one.ifindex = ESPAH_IFINDEX_NONE;
+	return 0;
+}
+
+/* Makes a selector one of a link's. @dev: the attribute that names a device, or NULL */
+static int set_link(struct espah_selector *sel, const struct nlattr *dev,
 		    const struct nlattr *if_id, struct netlink_ext_ack *extack)
 {
 	if (!if_id)
 		return 0;
-	if (ifindex) {
-		NL_SET_ERR_MSG_ATTR(extack, ifindex,
-				    "ESPAH_SEL_IFINDEX cannot be combined with ESPAH_POLICY_IF_ID, which names the device");
+	if (dev) {
+		NL_SET_ERR_MSG_ATTR(extack, dev,
+				    "ESPAH_SEL_IFINDEX and ESPAH_SEL_IFNAME cannot be combined with ESPAH_POLICY_IF_ID, which names the device");
 		return -EINVAL;
 	}
 	sel->linked = true;
@@ -233,7 +250,9 @@ int espah_get_selectors(const struct nlattr *nest, const struct nlattr *if_id,
 	set->n = 1;
 	err = espah_parse_nest(attrs, ESPAH_SEL_MAX, nest, espah_selector_checks, extack) ?:
 	      get_selector(&set->one, attrs, nest, extack) ?:
-	      set_link(&set->one, attrs[ESPAH_SEL_IFINDEX], if_id, extack);
+	      set_name(set, attrs[ESPAH_SEL_IFNAME], attrs[ESPAH_SEL_IFINDEX], extack) ?:
+	      set_link(&set->one, attrs[ESPAH_SEL_IFINDEX] ?: attrs[ESPAH_SEL_IFNAME], if_id,
+		       extack);
 	if (err)
 		return err;
 	while (i < ARRAY_SIZE(lists) && !attrs[lists[i].type])

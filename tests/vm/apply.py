@@ -152,9 +152,12 @@ def errors():
     write([f"include {FOLDER}/circle.conf"])
     lab.true("circle" in apply(a, status=2), "a circle of files is not told")
     # check needs no device, no module and no privilege
-    write(["policy add out any4 any4 dev ppp7 bypass", "policy add in any4 any4 dev ppp8 bypass"])
-    lab.true("2 policies" in lab.run(CLI, "check", FILE).stdout, "check wants the device")
-    lab.true("ppp7" in apply(a, status=2), "the device is not named")
+    write([f"policy add out any4 any4 {TUNNEL} vrf red7", "link add ipsec7 if-id 7 dev ppp8"])
+    lab.true("1 policies" in lab.run(CLI, "check", FILE).stdout, "check wants the device")
+    lab.true("ppp8" in apply(a, status=1), "the device is not named")
+    write([f"policy add out any4 any4 {TUNNEL} vrf red7", "link add ipsec7 if-id 7"])
+    lab.true("red7" in apply(a, status=2), "the VRF is not named")
+    lab.equal(Espah.json(a, "link", "list"), [], "devices")
 
 
 @lab.test("what is in the way, or what the kernel refuses, changes nothing")
@@ -344,6 +347,40 @@ def one_step():
         ends = [spi & 3 for spi in spis]
         lab.equal(ends, [1, 2] * (len(ends) // 2), "the two flows by turns: none was lost")
     lab.true(not Espah.drops(a), f"drops: {Espah.drops(a)}")
+
+
+@lab.test("a policy follows the name of its device, which may be made, renamed, deleted and made again")
+def names():
+    a, b = topology()
+    sock = traffic.udp(a, A)
+    answer = b.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    answer.bind(("0.0.0.0", 9))
+
+    def passes(target):
+        sock.sendto(b"?", (target, 9))
+        return traffic.drain(answer) == [b"?"]
+    apply(a, lines=["default out discard", "policy add out any4 any4 dev eth0 bypass",
+                    "policy add out any4 any4 dev later priority 10 discard",
+                    "policy add out any4 any4 dev later2 priority 10 bypass"])
+    lab.true(passes(B), "by eth0")
+    lab.equal(signs(a), {"+": [], "-": [], "~": []}, "differences, while a device is not there")
+    numbers = {policy["dev"]: policy["id"] for policy in Espah.json(a, "policy", "list")}
+    for round_ in range(2):
+        lab.link(a, "later", b, f"eth{round_ + 1}")
+        a.ip("addr add 203.0.113.1/24 dev later\n")
+        b.ip(f"addr add 203.0.113.2/24 dev eth{round_ + 1}\n")
+        lab.true(not passes("203.0.113.2"), "a packet passed by a device whose policy discards")
+        drops = {policy["dev"]: policy["drops"] for policy in Espah.json(a, "policy", "list")}
+        lab.equal(drops["later"], [{"name": "discard_out", "count": round_ + 1}], "drops of the policy")
+        a.ip("link set later down\nlink set later name later2\nlink set later2 up\n")
+        lab.true(passes("203.0.113.2"), "by the new name")
+        a.ip("link set later2 down\nlink set later2 name third\nlink set third up\n")
+        lab.true(not passes("203.0.113.2"), "by a name that no policy has")
+        a.ip("link del third\n")
+        lab.true(passes(B), "by eth0")
+    lab.equal({policy["dev"]: policy["id"] for policy in Espah.json(a, "policy", "list")}, numbers, "numbers")
+    a.run(CLI, "policy", "del", "out", "any4", "any4", "dev", "eth0")
+    lab.true(not passes(B), "after its end")
 
 
 @lab.test("4,000 policies in one step, and nothing remains of 4,000 that were refused")

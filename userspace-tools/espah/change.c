@@ -132,6 +132,23 @@ static struct nlmsghdr *delete_link(struct nl *nl, void *buf, const char *name, 
 	return nlh;
 }
 
+/* Whether the device is there by which outer packets are to leave. */
+static bool has_lower(const struct thing *want, const struct device *device)
+{
+	const struct nlattr *tb[ESPAH_LINK_MAX + 1];
+	char name[DEV_TEXT_MAX];
+	uint32_t lower;
+
+	attr_nest(device->linkinfo[IFLA_INFO_DATA], tb, ESPAH_LINK_MAX);
+	lower = attr_u32(tb[ESPAH_LINK_DEV], 0);
+	if (!dev_is_absent(lower))
+		return true;
+	error_place(want->file, want->line);
+	error("there is no network device '%s' in this network namespace", dev_text(lower, name));
+	error_place(NULL, 0);
+	return false;
+}
+
 static int add_link(struct nl *nl, const struct thing *want, struct undo *undo)
 {
 	char buf[NL_REQUEST_MAX];
@@ -141,6 +158,8 @@ static int add_link(struct nl *nl, const struct thing *want, struct undo *undo)
 	int status;
 
 	device_read(want->nlh, &device);
+	if (!has_lower(want, &device))
+		return STATUS_REFUSED;
 	name = attr_string(device.attr[IFLA_IFNAME], "");
 	nlh = start_link(nl, buf, NLM_F_CREATE | NLM_F_EXCL, device.info, NULL);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
@@ -152,9 +171,13 @@ static int add_link(struct nl *nl, const struct thing *want, struct undo *undo)
 static int change_link(struct nl *nl, const struct thing *want, struct undo *undo)
 {
 	char buf[NL_REQUEST_MAX];
-	int status = remember(undo, nl, set_link(nl, buf, want->twin, want->twin,
-						 ESPAH_OWNER_FILE));
+	struct device device;
+	int status;
 
+	device_read(want->nlh, &device);
+	if (!has_lower(want, &device))
+		return STATUS_REFUSED;
+	status = remember(undo, nl, set_link(nl, buf, want->twin, want->twin, ESPAH_OWNER_FILE));
 	if (status)
 		return status;
 	return ask_for(nl, set_link(nl, buf, want, want->twin, ESPAH_OWNER_FILE), want,

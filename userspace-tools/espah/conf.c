@@ -304,7 +304,9 @@ int conf_read(struct cli *cli, const char *file, bool lenient, struct conf *conf
 	cli->conf = conf;
 	cli->batch = true;
 	dev_lenient(lenient);
+	dev_later(true);
 	read_file(cli, file);
+	dev_later(false);
 	cli->conf = NULL;
 	cli->batch = false;
 	for (i = 0; i < THING_KINDS && !conf->errors; i++)

@@ -317,6 +317,12 @@ bool dev_absent(void)
 	return absent.count;
 }
 
+/** dev_is_absent() - Return: whether @index stands for such a name; dev_text() tells it */
+bool dev_is_absent(uint32_t index)
+{
+	return index >= ABSENT_FIRST && index - ABSENT_FIRST < absent.count;
+}
+
 /* Return: the number for the name of such a device, or 0. */
 static uint32_t absent_index(const char *name)
 {
@@ -354,10 +360,46 @@ int parse_dev(const char *word, uint32_t *index)
 	return 0;
 }
 
+static bool later;
+
+/** dev_later() - whether parse_dev_name() takes the names of devices that are not there */
+void dev_later(bool is)
+{
+	later = is;
+}
+
+/**
+ * parse_dev_name() - read a device that may be made anew under its name
+ * @word: the word that was typed
+ * @name: result: its name, or empty
+ * @index: result: its index, if it was given by number and no device has that name; else 0
+ *
+ * Return: 0, or -1 after printing an error.
+ */
+int parse_dev_name(const char *word, char name[DEV_TEXT_MAX], uint32_t *index)
+{
+	uint64_t n;
+
+	*name = '\0';
+	*index = 0;
+	if (!if_nametoindex(word) && number_read(word, &n))
+		return parse_dev(word, index);
+	if (!later && parse_dev(word, index))
+		return -1;
+	*index = 0;
+	if (!*word || strlen(word) >= IF_NAMESIZE || strpbrk(word, "/: \t") || same(word, ".") ||
+	    same(word, "..")) {
+		error("'%s' cannot be the name of a device", word);
+		return -1;
+	}
+	strcpy(name, word);
+	return 0;
+}
+
 /** dev_text() - Return: @buf with the device name, or its index if the device is gone */
 const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX])
 {
-	if (index >= ABSENT_FIRST && index - ABSENT_FIRST < absent.count)
+	if (dev_is_absent(index))
 		snprintf(buf, DEV_TEXT_MAX, "%s", absent.name[index - ABSENT_FIRST]);
 	else if (!if_indextoname(index, buf))
 		snprintf(buf, DEV_TEXT_MAX, "%u", index);

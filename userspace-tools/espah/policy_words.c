@@ -195,7 +195,7 @@ static int read_keyword(struct args *args, const char *word, uint32_t bit, struc
 	case POLICY_MARK:
 		return parse_mark(word, value, &policy->sel.mark);
 	case POLICY_DEV:
-		return parse_dev(value, &policy->sel.dev);
+		return parse_dev_name(value, policy->sel.dev, &policy->sel.ifindex);
 	case POLICY_PRIORITY:
 		return parse_u32(word, value, &policy->priority);
 	case POLICY_IF_ID:

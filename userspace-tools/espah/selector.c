@@ -24,7 +24,8 @@ void selector_clear(struct selector *sel)
 	sel->proto = 0;
 	sel->opaque = false;
 	sel->mark = (struct mark){ 0 };
-	sel->dev = 0;
+	*sel->dev = '\0';
+	sel->ifindex = 0;
 }
 
 /**
@@ -146,8 +147,10 @@ void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *se
 		mnl_attr_put_u32(nlh, ESPAH_SEL_MARK, sel->mark.value);
 		mnl_attr_put_u32(nlh, ESPAH_SEL_MARK_MASK, sel->mark.mask);
 	}
-	if (sel->dev)
-		mnl_attr_put_u32(nlh, ESPAH_SEL_IFINDEX, sel->dev);
+	if (*sel->dev)
+		mnl_attr_put_strz(nlh, ESPAH_SEL_IFNAME, sel->dev);
+	if (sel->ifindex)
+		mnl_attr_put_u32(nlh, ESPAH_SEL_IFINDEX, sel->ifindex);
 	mnl_attr_nest_end(nlh, nest);
 }
 
@@ -201,7 +204,8 @@ void selector_get(const struct nlattr *nest, struct selector *sel)
 	sel->opaque = tb[ESPAH_SEL_OPAQUE];
 	sel->mark.value = attr_u32(tb[ESPAH_SEL_MARK], 0);
 	sel->mark.mask = attr_u32(tb[ESPAH_SEL_MARK_MASK], tb[ESPAH_SEL_MARK] ? UINT32_MAX : 0);
-	sel->dev = attr_u32(tb[ESPAH_SEL_IFINDEX], 0);
+	snprintf(sel->dev, sizeof(sel->dev), "%s", attr_string(tb[ESPAH_SEL_IFNAME], ""));
+	sel->ifindex = attr_u32(tb[ESPAH_SEL_IFINDEX], 0);
 }
 
 /* Text of one side. "any4" and "any6" keep the family, and the command accepts them as input. */
@@ -244,9 +248,19 @@ const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_
 		used += snprintf(buf + used, size - used, " opaque");
 	if (sel->mark.mask)
 		used += snprintf(buf + used, size - used, " mark %s", mark_text(&sel->mark, mark));
-	if (sel->dev)
-		snprintf(buf + used, size - used, " dev %s", dev_text(sel->dev, dev));
+	if (selector_dev(sel, dev))
+		snprintf(buf + used, size - used, " dev %s", dev);
 	return buf;
+}
+
+/** selector_dev() - Return: whether a selector names a device; @buf: its name, or its index */
+bool selector_dev(const struct selector *sel, char buf[DEV_TEXT_MAX])
+{
+	if (*sel->dev)
+		snprintf(buf, DEV_TEXT_MAX, "%s", sel->dev);
+	else if (sel->ifindex)
+		dev_text(sel->ifindex, buf);
+	return *sel->dev || sel->ifindex;
 }
 
 /** selector_fields_write() - write ports, types and codes, as a user types them */
@@ -303,8 +317,8 @@ void selector_json(const struct selector *sel, json_t *object)
 		json_set(object, "opaque", json_true());
 	if (sel->mark.mask)
 		json_set(object, "mark", json_string(mark_text(&sel->mark, text)));
-	if (sel->dev)
-		json_set(object, "dev", json_string(dev_text(sel->dev, text)));
+	if (selector_dev(sel, text))
+		json_set(object, "dev", json_string(text));
 }
 
 /** template_count() - Return: the number of templates */

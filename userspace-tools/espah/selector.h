@@ -25,7 +25,8 @@
  * @code: codes of ICMP messages
  * @opaque: match only fragments whose ports are unknown
  * @mark: mark of the packet
- * @dev: index of the outgoing or incoming device, 0: any
+ * @dev: name of the outgoing or incoming device; empty: any, or @ifindex
+ * @ifindex: its index, if it was given by number; 0: any
  */
 struct selector {
 	uint8_t family;
@@ -38,7 +39,8 @@ struct selector {
 	struct list code;
 	bool opaque;
 	struct mark mark;
-	uint32_t dev;
+	char dev[DEV_TEXT_MAX];
+	uint32_t ifindex;
 };
 
 /**
@@ -71,6 +73,7 @@ const char *selector_text(const struct selector *sel, char buf[SELECTOR_TEXT_MAX
 const char *selector_sides(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 const char *selector_traffic(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);
 void selector_fields_write(FILE *out, const struct selector *sel);
+bool selector_dev(const struct selector *sel, char buf[DEV_TEXT_MAX]);
 void selector_json(const struct selector *sel, json_t *object);
 
 unsigned int template_count(const struct template *tmpl);

@@ -66,7 +66,7 @@ static void put_selector(FILE *out, const struct nlattr *nest)
 {
 	static struct selector sel;
 	const char *none = "any";
-	char proto[8];
+	char proto[8], dev[DEV_TEXT_MAX];
 
 	selector_get(nest, &sel);
 	if (!sel.src.size && !sel.dst.size)
@@ -81,7 +81,10 @@ static void put_selector(FILE *out, const struct nlattr *nest)
 	if (sel.opaque)
 		fputs(" opaque", out);
 	put_mark_of(out, "mark", &sel.mark);
-	put_dev(out, "dev", sel.dev);
+	if (selector_dev(&sel, dev)) {
+		fputs(" dev ", out);
+		put_word(out, dev);
+	}
 }
 
 static void put_templates(FILE *out, const struct nlattr *nest)

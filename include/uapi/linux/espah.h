@@ -81,7 +81,7 @@
  *     [SEL_FAMILY] [SEL_PROTO] [SEL_SPORT_MIN SEL_SPORT_MAX]
  *     [SEL_DPORT_MIN SEL_DPORT_MAX] [SEL_SRC_RANGES] [SEL_DST_RANGES]
  *     [SEL_SPORT_RANGES] [SEL_DPORT_RANGES] [SEL_ICMP_TYPES] [SEL_ICMP_CODES]
- *     [SEL_MH_TYPES] [SEL_OPAQUE] [SEL_MARK [SEL_MARK_MASK]] [SEL_IFINDEX].
+ *     [SEL_MH_TYPES] [SEL_OPAQUE] [SEL_MARK [SEL_MARK_MASK]] [SEL_IFINDEX or SEL_IFNAME].
  *     An absent attribute matches everything. An address or SEL_FAMILY must give the
  *     family. A flow matches if, for each attribute, its value lies within one of the
  *     ranges. Answers hold the selector as it was given. Lists cost memory and classifier
@@ -555,6 +555,11 @@ enum espah_sel_attr {
 	 * or AH packet arrived. The index of a VRF stands for all its devices
 	 */
 	ESPAH_SEL_IFINDEX,
+	/**
+	 * @ESPAH_SEL_IFNAME: string, up to 15 characters: the device that has this name at the
+	 * moment, instead of SEL_IFINDEX. While there is none, the selector matches nothing
+	 */
+	ESPAH_SEL_IFNAME,
 
 	__ESPAH_SEL_MAX,
 	ESPAH_SEL_MAX = __ESPAH_SEL_MAX - 1

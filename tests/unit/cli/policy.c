@@ -211,11 +211,13 @@ static void lists(void)
 	CHECK(has_u8(&at, ESPAH_SEL_FAMILY, AF_INET));
 	CHECK(has_u32(&at, ESPAH_SEL_MARK, 0x20));
 	CHECK(has_u32(&at, ESPAH_SEL_MARK_MASK, 0xf0));
-	CHECK(has_u32(&at, ESPAH_SEL_IFINDEX, if_nametoindex("lo")));
+	CHECK(at && mnl_attr_get_type(at) == ESPAH_SEL_IFNAME &&
+	      !strcmp(attr_string(at, ""), "lo"));
+	at = mnl_attr_next(at);
 	CHECK(at == after);
 	CHECK(!add("out any4 any mark 4294967295 dev 2147483647 discard"));
 	CHECK(policy.sel.mark.value == UINT32_MAX && policy.sel.mark.mask == UINT32_MAX);
-	CHECK(policy.sel.dev == INT32_MAX);
+	CHECK(policy.sel.ifindex == INT32_MAX);
 	test_end();
 }
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Policies that name a device follow the name: it may be made, renamed, moved, or deleted. */
+#include <linux/netdevice.h>
+#include "bind.h"
+#include "change.h"
+#include "db/net.h"
+#include "path/flowtable.h"
+
+/* Context: process. Packets of a new device come only after this has returned. */
+static void rebind(struct espah_net *en)
+{
+	int err;
+
+	mutex_lock(&en->lock);
+	err = espah_policy_rebind(en);
+	if (err && !en->dying)
+		queue_delayed_work(espah_workqueue, &en->bind, HZ);
+	mutex_unlock(&en->lock);
+	espah_flowtable_settle(en, true);
+}
+
+static void rebind_late(struct work_struct *work)
+{
+	rebind(container_of(to_delayed_work(work), struct espah_net, bind));
+}
+
+static int device_event(struct notifier_block *nb, unsigned long event, void *data)
+{
+	const struct net_device *dev = netdev_notifier_info_to_dev(data);
+
+	if (event == NETDEV_REGISTER || event == NETDEV_UNREGISTER || event == NETDEV_CHANGENAME)
+		rebind(espah_pernet(dev_net(dev)));
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block device_notifier = { .notifier_call = device_event };
+
+void espah_bind_net_setup(struct espah_net *en)
+{
+	INIT_DELAYED_WORK(&en->bind, rebind_late);
+}
+
+void espah_bind_net_stop(struct espah_net *en)
+{
+	cancel_delayed_work_sync(&en->bind);
+}
+
+int __init espah_bind_setup(void)
+{
+	return register_netdevice_notifier(&device_notifier);
+}
+
+void espah_bind_teardown(void)
+{
+	unregister_netdevice_notifier(&device_notifier);
+}
