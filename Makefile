@@ -49,6 +49,14 @@ bench: ## measure espah against XFRM and WireGuard: build/bench/results.md, .jso
 	$(MAKE) -s cli
 	scripts/bench
 
+deb: ## Debian packages in build/deb, SUITE=bookworm or trixie: whose strongSwan the plugin is for
+	scripts/dependencies deb
+	scripts/deb $(SUITE)
+
+test-package: ## build the packages, install and purge them in a fresh Debian 12 (some minutes)
+	$(MAKE) -s deb SUITE=bookworm
+	scripts/test-package
+
 check: ## build with all warnings and sparse, hold files against their layers, run checkpatch.pl
 	scripts/dependencies
 	scripts/check
@@ -81,4 +89,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel fuzz bench check install uninstall clean help
+.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel fuzz bench deb test-package check install uninstall clean help

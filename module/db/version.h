@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The version of the modules, of the command and of the packages; nothing else may be in this file. */
+/* The version of the modules, the command and the packages; user space includes this, too. */
 #ifndef _ESPAH_VERSION_H
 #define _ESPAH_VERSION_H
 
