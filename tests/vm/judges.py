@@ -68,6 +68,7 @@ class Judge:
     parse: collections.abc.Callable
     least: int          # lines that pass over XFRM on each kernel: a judge that cannot work says less
     settings: dict = dataclasses.field(default_factory=dict)  # unless ESPAH_JUDGES_ALL is set
+    long: bool = False  # minutes also in its smaller size, so only with ESPAH_JUDGES_ALL or by name
 
 
 def numbered(pairs):
@@ -116,7 +117,7 @@ JUDGES = {judge.name: judge for judge in (
     # written by each process that is forked)
     Judge("ipsec", "stdbuf -oL ipsec 1", tap, 90),
     Judge("xfrm_policy", "./xfrm_policy.sh", words, 8, {
-        "JUDGE_ROUNDS": "1", "JUDGE_DUMMIES": "12 14", "JUDGE_BLOCKS": "1", "JUDGE_SHORT": "1"}),
+        "JUDGE_ROUNDS": "1", "JUDGE_DUMMIES": "12 14", "JUDGE_BLOCKS": "1", "JUDGE_SHORT": "1"}, long=True),
     Judge("xfrm_state", "./xfrm_state.sh $JUDGE_TESTS", brackets, 1, {
         "JUDGE_TESTS": "unreachable_gw_ipv6 mtu_ipv4_r2"}),
     Judge("vrf-xfrm-tests", "./vrf-xfrm-tests.sh", brackets, 12),
@@ -124,7 +125,7 @@ JUDGES = {judge.name: judge for judge in (
     Judge("nft_flowtable", "cd netfilter && ./nft_flowtable.sh -s 500000", words, 2),
     Judge("xfrm_policy_add_speed", "./xfrm_policy_add_speed.sh", speed, 2, {"JUDGE_POLICIES": "1000"}),
     Judge("rtnetlink", "./rtnetlink.sh -t kci_test_ipsec", words, 1),
-)}
+) if ALL or sys.argv[1:] or not judge.long}
 
 
 # What ipsec.c needs. The kernel asks modprobe several times for each pair of algorithms, in vain, which

@@ -15,7 +15,8 @@
 	"  type, code A-B    of ICMP messages; the type of mobility headers\n" \
 	"  opaque            only fragments, other than the first, whose ports cannot be known\n" \
 	"  mark M[/MASK]     of the packet, as SO_MARK or nft set it; such as 7 or 0x20/0xf0\n" \
-	"  dev NAME          it leaves by this network device, or came by it; a VRF is all its devices\n" \
+	"  dev NAME          it leaves by the network device that has this name, or came by it; a VRF\n" \
+	"                    is all its devices\n" \
 	"  priority N        lower is looked at first (default 1000)\n" \
 	"  if-id N           only packets that are routed into the device of kind espah with\n" \
 	"                    this number, or came by its SAs; other policies do not match them\n"
