@@ -271,6 +271,28 @@ def round_trip():
         lab.equal(everything(a), before, f"what there is, seed {seed}, round {round_}")
 
 
+@lab.test("an SA that cannot change in place is made anew with another key, not with its own; if the kernel "
+          "refuses the new one, the old one is there again")
+def anew():
+    a, _ = topology()
+    key_file("out.key"), key_file("new.key"), key_file("short.key", 35)
+    line = f"sa add out spi 0x2001 src {A} dst {B} tunnel aes256gcm16 key-file out.key reqid 7"
+    apply(a, lines=[line, f"policy add out any4 10.2.0.0/16 {TUNNEL} reqid 7"])
+    with traffic.udp(a, "10.1.0.1") as sender:
+        for _ in range(5):
+            sender.sendto(b"x", ("10.2.0.9", 9))
+    before = Espah.sas(a)
+    for refused in (line.replace("reqid 7", "reqid 8"), line.replace("out.key", "short.key"),
+                    line.replace("key-file out.key", "key-present label x")):
+        said = apply(a, lines=[refused, f"policy add out any4 10.2.0.0/16 {TUNNEL} reqid 7"], status=1)
+        lab.true(f"{FILE}:1: " in said, said)
+        now = Espah.sas(a)
+        lab.equal([(sa["seq"], sa["reqid"]) for sa in now], [(5, 7)], f"sequence number and reqid after {refused}")
+    lab.equal(before[0]["seq"], 5, "sequence number")
+    apply(a, lines=[line.replace("out.key", "new.key reqid 9").removesuffix(" reqid 7")])
+    lab.equal([(sa["seq"], sa["reqid"]) for sa in Espah.sas(a)], [(0, 9)], "sequence number and reqid of the new SA")
+
+
 @lab.test("policies of one priority stand in the order of the file, also after a change of it")
 def order():
     a, _ = topology()

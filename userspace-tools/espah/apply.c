@@ -83,7 +83,11 @@ int cmd_check(struct cli *cli, struct args *args)
 	if (status)
 		return status;
 	status = conf_read(cli, file, true, &conf);
-	if (!status && !cli->json)
+	if (!status && cli->json)
+		json_print(json_pack("{s:I,s:I,s:I}", "sas", (json_int_t)conf.things[THING_SA].count,
+				     "policies", (json_int_t)conf.things[THING_POLICY].count,
+				     "links", (json_int_t)conf.things[THING_LINK].count));
+	else if (!status)
 		printf("%s: %zu SAs, %zu policies, %zu devices\n", file,
 		       conf.things[THING_SA].count, conf.things[THING_POLICY].count,
 		       conf.things[THING_LINK].count);

@@ -546,12 +546,18 @@ int change_policies(struct cli *cli, const struct conf *conf, const struct state
 
 /* --- what may go afterwards --- */
 
+/* If the kernel refuses the new SA, the old one comes back, where its sequence numbers were. */
 static int replace_sa(struct nl *nl, const struct thing *want)
 {
 	char buf[NL_REQUEST_MAX];
 	int status = ask_for(nl, delete_sa(nl, buf, want->twin), want, "the removal of the old SA");
 
-	return status ? status : add_sa(nl, want);
+	if (status)
+		return status;
+	status = add_sa(nl, want);
+	if (status && thing_key(want->twin))
+		add_sa(nl, want->twin);
+	return status;
 }
 
 static int adopt(struct cli *cli, enum thing_kind kind, const struct thing *want)

@@ -41,8 +41,11 @@ static int judge(enum thing_kind kind, struct thing *want, const struct thing *i
 		snprintf(why, sizeof(why), "another was made %s", owner_text(is));
 		return conflict(want, is, why);
 	}
-	if (kind == THING_SA && !thing_key(want) && strcmp(want->fixed, is->fixed))
-		return conflict(want, is, "the file has no key for a new SA in the place of this one");
+	/* a new SA with the old key would use sequence numbers, and perhaps IVs, again */
+	if (kind == THING_SA && key && strcmp(want->fixed, is->fixed))
+		return conflict(want, is, thing_key(want) ?
+				"a new SA in the place of this one needs another key" :
+				"the file has no key for a new SA in the place of this one");
 	if (same)
 		want->verdict = is->owner == ESPAH_OWNER_FILE ? VERDICT_KEEP : VERDICT_ADOPT;
 	else if (kind != THING_POLICY && key && !strcmp(want->fixed, is->fixed))

@@ -103,11 +103,15 @@ static int read_key(struct cli *cli, struct args *args, const char *word, struct
 		}
 		file = value;
 	}
+	if (cli->conf && !strcmp(file, "-")) {
+		error("a configuration file cannot have a key from standard input; use key-file");
+		return STATUS_USAGE;
+	}
 	if (cli->batch_stdin && !strcmp(file, "-")) {
 		error("standard input holds the batch, so it cannot hold the key, too; use key-file");
 		return STATUS_USAGE;
 	}
-	path = cli->conf && strcmp(file, "-") ? conf_path(cli->conf, file) : strdup(file);
+	path = cli->conf ? conf_path(cli->conf, file) : strdup(file);
 	if (!path) {
 		error("memory ran out");
 		return STATUS_REFUSED;

@@ -191,7 +191,7 @@ expect 1 "$dir cannot be opened: Is a directory" check "$dir"
 printf 'policy add out any any6 bypass\0\n' >"$conf"
 expect 2 "a zero byte" check "$conf"
 head -c 100000 /dev/urandom >"$conf"
-expect 2 "$conf:1: " check "$conf"
+expect 2 "$conf:1:" check "$conf"
 expect 0 '0 SAs, 0 policies, 0 devices' check -
 expect 2 "'b' is one word too many for check" check a b
 expect 2 "'--dry-run' is not a word of check" check --dry-run "$conf"
