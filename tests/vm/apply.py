@@ -104,6 +104,7 @@ def whole():
     lab.equal(packets, [0, 5], "packets")
     lab.equal(signs(a), {"+": [], "-": [], "~": []}, "differences")
     before = Espah.json(a, "policy", "list")
+    lab.equal({thing["owner"] for thing in (*before, *Espah.sas(a))}, {"file"}, "owners")
     apply(a)
     lab.equal(Espah.json(a, "policy", "list"), before, "policies, with counters and numbers")
     lab.equal([sa["packets"] for sa in Espah.sas(a)], packets, "packets")

@@ -16,6 +16,8 @@ def net2net():
     a, b = here.pair(4, {"net": (NET_A[4], NET_B[4], GCM)})
     a.initiate()
     if OURS is Espah:  # by the plugin
+        lab.equal([thing["owner"] for thing in (*here.sas(), *here.policies())],
+                  ["daemon"] * len([*here.sas(), *here.policies()]), "owners")
         lab.equal([sa["label"] for sa in here.sas()], [f"charon {B[4]}"] * 2,
                   "labels of the SAs: whose they are, and the peer's identity")
         lab.equal([policy["label"] for policy in here.policies()],

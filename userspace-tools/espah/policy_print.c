@@ -133,6 +133,9 @@ json_t *policy_json(const struct nlattr **tb)
 			if (pfp_has(&pfp_words[i], tb))
 				json_array_append_new(pfp, json_string(pfp_words[i].word));
 	}
+	if (tb[ESPAH_POLICY_OWNER])
+		json_set(policy, "owner", json_string(word_of(WORD_OWNER,
+			 attr_u8(tb[ESPAH_POLICY_OWNER], 0xff))));
 	if (tb[ESPAH_POLICY_LABEL])
 		json_set(policy, "label", json_string(attr_string(tb[ESPAH_POLICY_LABEL], "?")));
 	if (tb[ESPAH_POLICY_PACKETS])

@@ -231,6 +231,9 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "set_mark", json_string(mark_of(tb, ESPAH_SA_MARK, mark)));
 	if (tb[ESPAH_SA_SEL_MARK])
 		json_set(sa, "mark", json_string(mark_of(tb, ESPAH_SA_SEL_MARK, mark)));
+	if (tb[ESPAH_SA_OWNER])
+		json_set(sa, "owner", json_string(word_of(WORD_OWNER,
+			 attr_u8(tb[ESPAH_SA_OWNER], 0xff))));
 	if (tb[ESPAH_SA_LABEL])
 		json_set(sa, "label", json_string(attr_string(tb[ESPAH_SA_LABEL], "?")));
 	if (tb[ESPAH_SA_STATE])

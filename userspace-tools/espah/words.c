@@ -61,6 +61,10 @@ static const struct {
 	{ WORD_LIMIT, ESPAH_LIMIT_TIME, "time" },
 	{ WORD_LIMIT, ESPAH_LIMIT_USE, "use" },
 	{ WORD_LIMIT, ESPAH_LIMIT_IDLE, "idle" },
+	{ WORD_OWNER, ESPAH_OWNER_HAND, "hand" },
+	{ WORD_OWNER, ESPAH_OWNER_FILE, "file" },
+	{ WORD_OWNER, ESPAH_OWNER_DAEMON, "daemon" },
+	{ WORD_OWNER, ESPAH_OWNER_XFRM, "xfrm" },
 };
 
 /** word_of() - Return: the word for a value, "?" if there is none */

@@ -16,6 +16,7 @@ enum word_kind {
 	WORD_STATE,
 	WORD_PROTO,
 	WORD_LIMIT,
+	WORD_OWNER,
 };
 
 const char *word_of(enum word_kind kind, unsigned int value);

@@ -114,6 +114,7 @@ static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
 
 	mnl_attr_put(nlh, ESPAH_POLICY_REPLACE, 0, NULL);
 	label_put(nlh, ESPAH_POLICY_LABEL);
+	mnl_attr_put_u8(nlh, ESPAH_POLICY_OWNER, ESPAH_OWNER_DAEMON);
 	mnl_attr_put_u8(nlh, ESPAH_POLICY_ACTION,
 			user->type == POLICY_IPSEC ? ESPAH_ACTION_PROTECT :
 			user->type == POLICY_PASS ? ESPAH_ACTION_BYPASS : ESPAH_ACTION_DISCARD);

@@ -157,6 +157,7 @@ status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 	mnl_attr_put(nlh, ESPAH_SA_KEY, key.len, key.ptr);
 	chunk_clear(&key);
 	label_put(nlh, ESPAH_SA_LABEL);
+	mnl_attr_put_u8(nlh, ESPAH_SA_OWNER, ESPAH_OWNER_DAEMON);
 	if (data->mode == MODE_TUNNEL)
 		put_tunnel(nlh, data, &flags);
 	mnl_attr_put_u32(nlh, ESPAH_SA_FLAGS, flags);
