@@ -27,6 +27,7 @@ static const struct command commands[] = {
 	{ "check", cmd_check, "the errors of a configuration file", check_help },
 	{ "apply", cmd_apply, "make things as a configuration file says", apply_help },
 	{ "save", cmd_save, "print what there is as a configuration file", save_help },
+	{ "guard", cmd_guard, "rules for nft, against traffic in clear before apply", guard_help },
 	{ "flush", cmd_flush, "delete all SAs and policies; traffic goes in the clear then",
 	  flush_help },
 	{ "version", cmd_version, "of this command and of the module", version_help },

@@ -36,7 +36,7 @@ expect()
 }
 
 expect 0 'Exit status' --help
-for command in sa policy link default show stats metrics explain monitor capture export algo check apply save \
+for command in sa policy link default show stats metrics explain monitor capture export algo check apply save guard \
 	flush version \
 	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
 	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush' 'link add' 'link set' 'link del' \
@@ -198,8 +198,17 @@ expect 2 "'--dry-run' is not a word of check" check --dry-run "$conf"
 expect 2 "'b' is one word too many for apply" apply a --dry-run b
 expect 2 "'--dryrun' is not a word of apply" apply --dryrun
 expect 2 "'x' is one word too many for save" save x
+expect 0 'delete table inet espah_guard' guard --remove
+expect 0 'table inet espah_guard {' guard -
+expect 2 "'x' is one word too many for guard" guard --remove x
+expect 2 "'b' is one word too many for guard" guard a b
+expect 2 "'--removed' is not a word of guard" guard --removed
+expect 2 'guard prints no JSON' -j guard -
+expect 1 "$dir/none cannot be opened" guard "$dir/none"
 echo "apply $dir/b.conf" >"$dir/batch"
 expect 2 "$dir/batch:1: apply is not for batches" -b "$dir/batch"
+echo "guard $dir/b.conf" >"$dir/batch"
+expect 2 "$dir/batch:1: guard is not for batches" -b "$dir/batch"
 expect 2 "'key-present' is for files" sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-present
 
 # a closed output is an error

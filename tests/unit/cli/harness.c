@@ -150,6 +150,7 @@ int main(void)
 	test_export();
 	test_metrics();
 	test_link();
+	test_guard();
 	test_plugin();
 	test_spell();
 	printf("# %d of %d failed\n", failures, tests);

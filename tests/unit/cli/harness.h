@@ -46,6 +46,7 @@ void test_dscp(void);
 void test_export(void);
 void test_metrics(void);
 void test_link(void);
+void test_guard(void);
 void test_plugin(void);
 void test_spell(void);
 
