@@ -112,7 +112,7 @@ def passed_over():
                   "those that are named")
         text = gateway.a.run(ipsec.CLI, "explain", *dataclasses.replace(
             flow, told="dev wan").words().split()).stdout
-        lab.true(f"not listed: {len(want) - 8}." in text and "but differs in" in text, text)
+        lab.true(f"not listed: {len(want) - 8}." in text and "asked earlier, but it wants" in text, text)
     gateway = Gateway.get(["policy add out 10.7.0.0/16,10.8.0.0/16 any tcp dport 1-9,80 discard",
                            "policy add out any4 any icmp type 3 discard",
                            "policy add out any4 any tcp opaque discard"])
@@ -120,6 +120,37 @@ def passed_over():
     lab.equal([policy["why"] for policy in answer["passed"]],
               [["dport"], ["opaque"], ["proto", "sport"]], "of lists the nearest")
     lab.equal(answer["policy"], None, "the policy that matches")
+
+
+def said(gateway, direction, flow):
+    """What explain says of a flow, in text."""
+    return gateway.a.run(CLI, "explain", direction, *flow.words().split()).stdout
+
+
+@lab.test("of policies that are asked earlier, explain says what they want and what the packet has")
+def wanted():
+    for v, icmp in ((4, ICMP), (6, ICMPV6)):
+        gateway = Gateway.get([f"policy add out {EVERYBODY[v]} tcp sport 5432 priority 10 discard",
+                               f"policy add out {EVERYBODY[v]} {'icmp' if v == 4 else 'icmpv6'} type 3,4 "
+                               "priority 11 discard",
+                               f"policy add out any {FAR[v]} udp dport 7-9 mark 0x2/0xf priority 12 discard"])
+        flow = Flow(LAN[v], FAR[v], TCP, 5433, 443)
+        text = said(gateway, "out", flow)
+        lab.true("it wants source port 5432, the packet has 5433." in text, text)
+        lab.true("it wants protocol udp, the packet has tcp; it wants mark 0x2/0xf, the packet has 0x0." in text,
+                 text)
+        lab.true(" type" not in text and "comes first" not in text, text)
+        text = gateway.a.run(CLI, "explain", LAN[v], FAR[v], "tcp", "443").stdout
+        lab.true("it wants source port 5432, the packet has any." in text, text)
+        gateway.agree(("out", flow, "clear"),
+                      ("out", dataclasses.replace(flow, sport=5432), "drop discard_out"))
+        echo = Flow(LAN[v], "10.3.0.9" if v == 4 else "fd03::9", icmp, kind=8 if v == 4 else 128)
+        text = said(gateway, "out", dataclasses.replace(echo, told=f"type {echo.kind}"))
+        lab.true(f"it wants type 3-4, the packet has {echo.kind}." in text, text)
+        lab.true(f"it wants destination {FAR[v]}, the packet has {echo.dst}; it wants protocol udp" in text, text)
+        lab.true("port" not in text.split("asked earlier", 1)[1], text)
+        lab.equal(gateway.fate("out", echo), "clear", "a type that no policy wants")
+        lab.equal(gateway.fate("out", dataclasses.replace(echo, kind=3)), "drop discard_out", "type 3")
 
 
 @lab.test("any4 and any6 are families apart")

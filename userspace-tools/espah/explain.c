@@ -8,6 +8,7 @@
 
 #include <linux/espah.h>
 
+#include "explain.h"
 #include "policy.h"
 #include "queue.h"
 #include "reason.h"
@@ -22,7 +23,8 @@ const char explain_help[] =
 	"\n"
 	"Tells which policy a packet from SRC to DST would meet, in which hook and why, the SAs that\n"
 	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped; and\n"
-	"of the policies that come first but do not match, the eight that differ least. SRC and DST\n"
+	"of the policies that are asked earlier but do not\n"
+	"match, the eight that differ least. SRC and DST\n"
 	"are the addresses inside the tunnel. 'out' is meant if no direction is given; without 'dev'\n"
 	"no policy with a device is met. With a device of kind espah, the packet is routed into\n"
 	"it, or came by its SAs, and meets the policies with its if-id.\n"
@@ -36,36 +38,19 @@ const char explain_help[] =
 	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n"
 	"  espah explain 10.1.0.5 10.2.0.9 dev ipsec0\n";
 
-/** struct field - a field of a flow; @value is unused for fields without a number */
-struct field {
-	bool set;
-	uint32_t value;
-};
-
 /* Optional fields of a flow: a number of @size bytes, or a word without a value if @size is 0. */
-enum { SPORT, DPORT, TYPE, CODE, FRAGMENT, MARK, DEV, FIELDS };
-
 static const struct {
 	const char *word;
 	uint16_t attr;
 	uint8_t size;
-} fields[FIELDS] = {
-	[SPORT] = { "sport", ESPAH_EXPLAIN_SPORT, 2 },
-	[DPORT] = { "dport", ESPAH_EXPLAIN_DPORT, 2 },
-	[TYPE] = { "type", ESPAH_EXPLAIN_TYPE, 1 },
-	[CODE] = { "code", ESPAH_EXPLAIN_CODE, 1 },
-	[FRAGMENT] = { "fragment", ESPAH_EXPLAIN_FRAGMENT, 0 },
-	[MARK] = { "mark", ESPAH_EXPLAIN_MARK, 4 },
-	[DEV] = { "dev", ESPAH_EXPLAIN_IFINDEX, 4 },
-};
-
-struct flow {
-	uint8_t dir;
-	struct addr src;
-	struct addr dst;
-	bool has_proto;
-	uint8_t proto;
-	struct field field[FIELDS];
+} fields[FLOW_FIELDS] = {
+	[FLOW_SPORT] = { "sport", ESPAH_EXPLAIN_SPORT, 2 },
+	[FLOW_DPORT] = { "dport", ESPAH_EXPLAIN_DPORT, 2 },
+	[FLOW_TYPE] = { "type", ESPAH_EXPLAIN_TYPE, 1 },
+	[FLOW_CODE] = { "code", ESPAH_EXPLAIN_CODE, 1 },
+	[FLOW_FRAGMENT] = { "fragment", ESPAH_EXPLAIN_FRAGMENT, 0 },
+	[FLOW_MARK] = { "mark", ESPAH_EXPLAIN_MARK, 4 },
+	[FLOW_DEV] = { "dev", ESPAH_EXPLAIN_IFINDEX, 4 },
 };
 
 static int read_side(struct args *args, const char *what, struct addr *addr)
@@ -89,34 +74,35 @@ static int read_fields(struct args *args, struct flow *flow)
 	uint64_t n;
 
 	while ((word = args_next(args))) {
-		for (i = 0; i < FIELDS && strcmp(word, fields[i].word); i++)
+		for (i = 0; i < FLOW_FIELDS && strcmp(word, fields[i].word); i++)
 			;
-		if (i == FIELDS && (*word < '0' || *word > '9')) {
+		if (i == FLOW_FIELDS && (*word < '0' || *word > '9')) {
 			error("'%s' is not a word of explain, or is in the wrong place: a protocol comes right after the destination, and ports are numbers (see 'espah explain --help')",
 			      word);
 			return -1;
 		}
-		if (i == FIELDS && (flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6)) {
+		if (i == FLOW_FIELDS &&
+		    (flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6)) {
 			error("a number after icmp or icmpv6 needs the word type before it: 'type %s'", word);
 			return -1;
 		}
-		value = i == FIELDS ? word : fields[i].size ? args_value(args, word) : "0";
+		value = i == FLOW_FIELDS ? word : fields[i].size ? args_value(args, word) : "0";
 		if (!value)
 			return -1;
-		if (i == FIELDS)
-			i = DPORT;
+		if (i == FLOW_FIELDS)
+			i = FLOW_DPORT;
 		if (flow->field[i].set) {
 			error("'%s' is one word too many for explain (see 'espah explain --help')",
 			      word);
 			return -1;
 		}
-		if (i == DEV ? parse_dev(value, &dev) :
-			       parse_number(fields[i].word, value, 0,
-					    (1ull << 8 * fields[i].size) - 1, &n))
+		if (i == FLOW_DEV ? parse_dev(value, &dev) :
+				    parse_number(fields[i].word, value, 0,
+						 (1ull << 8 * fields[i].size) - 1, &n))
 			return -1;
-		if (i == DEV)
+		if (i == FLOW_DEV)
 			n = dev;
-		flow->field[i] = (struct field){ true, n };
+		flow->field[i] = (struct flow_value){ true, n };
 	}
 	return 0;
 }
@@ -141,7 +127,8 @@ static int read_flow(struct args *args, struct flow *flow)
 	if (!word)
 		return 0;
 	/* mark and dev may follow without a protocol */
-	flow->has_proto = strcmp(word, fields[MARK].word) && strcmp(word, fields[DEV].word);
+	flow->has_proto = strcmp(word, fields[FLOW_MARK].word) &&
+			  strcmp(word, fields[FLOW_DEV].word);
 	if (flow->has_proto && parse_proto(args_next(args), &flow->proto))
 		return -1;
 	return read_fields(args, flow);
@@ -156,7 +143,7 @@ static void put_flow(struct nlmsghdr *nlh, const struct flow *flow)
 	put_addr(nlh, ESPAH_EXPLAIN_DST, &flow->dst);
 	if (flow->has_proto)
 		mnl_attr_put_u8(nlh, ESPAH_EXPLAIN_PROTO, flow->proto);
-	for (i = 0; i < FIELDS; i++) {
+	for (i = 0; i < FLOW_FIELDS; i++) {
 		if (!flow->field[i].set)
 			continue;
 		if (!fields[i].size)
@@ -189,23 +176,22 @@ static int keep(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
+/* Prints "SRC -> DST" and the rest of a flow. */
 static void print_flow(const struct flow *flow)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8], dev[DEV_TEXT_MAX];
 	unsigned int i;
 
-	printf("%s: %s -> %s", word_of(WORD_DIR, flow->dir), addr_text(&flow->src, src),
-	       addr_text(&flow->dst, dst));
+	printf("%s -> %s", addr_text(&flow->src, src), addr_text(&flow->dst, dst));
 	if (flow->proto)
 		printf(" %s", word_proto(flow->proto, proto));
-	for (i = 0; i < FIELDS; i++)
-		if (flow->field[i].set && i == DEV)
+	for (i = 0; i < FLOW_FIELDS; i++)
+		if (flow->field[i].set && i == FLOW_DEV)
 			printf(" dev %s", dev_text(flow->field[i].value, dev));
 		else if (flow->field[i].set && fields[i].size)
 			printf(" %s %u", fields[i].word, flow->field[i].value);
 		else if (flow->field[i].set)
 			printf(" %s", fields[i].word);
-	putchar('\n');
 }
 
 /* Prints the policy that matches, and the consequence. */
@@ -294,72 +280,6 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 		puts(".");
 }
 
-/* Reasons why a policy did not match: the fields that differ. */
-static const struct {
-	uint32_t bit;
-	const char *name;
-	const char *text;
-} whys[] = {
-	{ ESPAH_PFP_SRC, "src", "source" }, { ESPAH_PFP_DST, "dst", "destination" },
-	{ ESPAH_PFP_PROTO, "proto", "protocol" },
-	{ ESPAH_PFP_SPORT, "sport", "source port or type" },
-	{ ESPAH_PFP_DPORT, "dport", "destination port or code" },
-	{ ESPAH_WHY_OPAQUE, "opaque", "opaque ports (fragments)" },
-	{ ESPAH_WHY_MARK, "mark", "mark" },
-	{ ESPAH_WHY_IFINDEX, "dev", "device" },
-	{ ESPAH_WHY_IF_ID, "if_id", "if-id (it is for another device of kind espah, or for none)" },
-};
-
-static void print_passed(const struct nlmsghdr *nlh, uint32_t count, bool clear)
-{
-	const struct nlattr *attr, *tb[ESPAH_PASSED_ATTR_MAX + 1];
-	unsigned int i, told = 0;
-	const char *before;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
-		if (mnl_attr_get_type(attr) != ESPAH_EXPLAIN_PASSED)
-			continue;
-		attr_nest(attr, tb, ESPAH_PASSED_ATTR_MAX);
-		printf("Policy %u (priority %u) is checked earlier, but differs in",
-		       attr_u32(tb[ESPAH_PASSED_POLICY_ID], 0),
-		       attr_u32(tb[ESPAH_PASSED_PRIORITY], 0));
-		for (i = 0, before = " "; i < ARRAY_SIZE(whys); i++) {
-			if (!(attr_u32(tb[ESPAH_PASSED_WHY], 0) & whys[i].bit))
-				continue;
-			printf("%s%s", before, whys[i].text);
-			before = ", ";
-		}
-		puts(clear && attr_u32(tb[ESPAH_PASSED_WHY], 0) == ESPAH_PFP_SRC ?
-		     ". If source NAT changed the source to this address, exempt the policy's traffic by address ('man espah', Masquerading)." :
-		     ".");
-		told++;
-	}
-	if (told < count)
-		printf("Further such policies, not listed: %u.\n", count - told);
-}
-
-static json_t *passed_json(const struct nlmsghdr *nlh)
-{
-	const struct nlattr *attr, *tb[ESPAH_PASSED_ATTR_MAX + 1];
-	json_t *list = json_array(), *object, *why;
-	unsigned int i;
-
-	mnl_attr_for_each(attr, nlh, sizeof(struct genlmsghdr)) {
-		if (mnl_attr_get_type(attr) != ESPAH_EXPLAIN_PASSED)
-			continue;
-		attr_nest(attr, tb, ESPAH_PASSED_ATTR_MAX);
-		object = json_object();
-		json_set(object, "id", json_integer(attr_u32(tb[ESPAH_PASSED_POLICY_ID], 0)));
-		json_set(object, "priority", json_integer(attr_u32(tb[ESPAH_PASSED_PRIORITY], 0)));
-		json_set(object, "why", why = json_array());
-		for (i = 0; i < ARRAY_SIZE(whys); i++)
-			if (attr_u32(tb[ESPAH_PASSED_WHY], 0) & whys[i].bit)
-				json_array_append_new(why, json_string(whys[i].name));
-		json_array_append_new(list, object);
-	}
-	return list;
-}
-
 static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 		       const struct flow *flow, const char *reason)
 {
@@ -367,7 +287,9 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 	bool in = flow->dir == ESPAH_DIR_IN && action == ESPAH_ACTION_PROTECT;
 	size_t end = strlen(reason);
 
+	printf("%s: ", word_of(WORD_DIR, flow->dir));
 	print_flow(flow);
+	putchar('\n');
 	print_policy(tb, flow, action);
 	print_hook(tb, flow);
 	print_sas(tb, sas, flow);
@@ -406,9 +328,9 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 	json_set(object, "dst", json_addr(&flow->dst));
 	if (flow->has_proto)
 		json_set(object, "proto", json_string(word_proto(flow->proto, proto)));
-	for (i = 0; i < FIELDS; i++)
+	for (i = 0; i < FLOW_FIELDS; i++)
 		if (flow->field[i].set)
-			json_set(object, fields[i].word, i == DEV ?
+			json_set(object, fields[i].word, i == FLOW_DEV ?
 				 json_string(dev_text(flow->field[i].value, dev)) : fields[i].size ?
 				 json_integer(flow->field[i].value) : json_true());
 	json_set(object, "action", json_string(word_of(WORD_ACTION,
@@ -471,8 +393,8 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 		json_print(object);
 	} else {
 		print_text(tb, sas, flow, reason);
-		print_passed(answer->nlh, attr_u32(tb[ESPAH_EXPLAIN_PASSED_COUNT], 0),
-			     flow->dir == ESPAH_DIR_OUT && !tb[ESPAH_EXPLAIN_POLICY]);
+		status |= passed_print(cli, answer->nlh, flow, flow->dir == ESPAH_DIR_OUT &&
+				       !tb[ESPAH_EXPLAIN_POLICY]);
 	}
 	return status;
 }
