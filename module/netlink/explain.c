@@ -2,6 +2,7 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/netfilter.h>
 #include <linux/tcp.h>
 #include <net/ndisc.h>
 #include "answer.h"
@@ -9,6 +10,8 @@
 #include "db/domain.h"
 #include "db/link.h"
 #include "db/reasons.h"
+#include "nat.h"
+#include "near.h"
 #include "netlink.h"
 #include "packet/ike.h"
 #include "packet/mtu.h"
@@ -148,6 +151,15 @@ static int put_sizes(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 	       nla_put_u32(skb, ESPAH_EXPLAIN_MSS, mtu - ip_len - sizeof(struct tcphdr));
 }
 
+/* The last SA is the one whose packets a NAT on the way sees. */
+static int put_opposite(struct sk_buff *skb, const struct espah_sa *last)
+{
+	const struct espah_sa *opposite = espah_opposite_sa(last);
+
+	return opposite ? nla_put_u8(skb, ESPAH_EXPLAIN_OPPOSITE_ENCAP,
+				     espah_sa_path(opposite)->sport != 0) : 0;
+}
+
 static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 		   const struct espah_flow *flow)
 {
@@ -160,7 +172,10 @@ static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 			return -EMSGSIZE;
 		nla_nest_end(skb, nest);
 	}
-	return n && sas[0]->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sas, n, flow) : 0;
+	if (!n)
+		return 0;
+	return put_opposite(skb, sas[n - 1]) ?:
+	       (sas[0]->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sas, n, flow) : 0);
 }
 
 /* ESPAH_DROP_NONE, or why the SAs of a policy cannot be applied to a packet. */
@@ -184,8 +199,45 @@ static enum espah_drop resolve(const struct espah_policy *pol, struct espah_sa *
 	return ESPAH_DROP_NONE;
 }
 
-/* Context: RCU reader, and espah_net.lock, which keeps policies and SAs. */
-static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct espah_flow *flow)
+/* Whether the request says all by which conntrack tells connections apart. */
+static bool is_exact(struct nlattr **attrs, const struct espah_flow *flow)
+{
+	if (!flow->proto || flow->opaque)
+		return false;
+	switch (espah_proto_fields(flow->proto)) {
+	case ESPAH_FIELDS_PORTS:
+		return attrs[ESPAH_EXPLAIN_SPORT] && attrs[ESPAH_EXPLAIN_DPORT];
+	case ESPAH_FIELDS_NONE:
+		return flow->proto != IPPROTO_GRE; /* which has a key */
+	default:
+		return false;
+	}
+}
+
+/* Outbound, translates the flow as conntrack does. Context: RCU reader. */
+static int put_nat(struct sk_buff *skb, struct espah_net *en, struct nlattr **attrs,
+		   struct espah_flow *flow)
+{
+	bool out = nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]) == ESPAH_DIR_OUT;
+	struct nlattr *nest;
+
+	if (!espah_nat_hooked(en->net, flow->family,
+			      out ? NF_INET_POST_ROUTING : NF_INET_PRE_ROUTING))
+		return 0;
+	if (nla_put_flag(skb, ESPAH_EXPLAIN_NAT))
+		return -EMSGSIZE;
+	if (!out || !is_exact(attrs, flow) || !espah_nat_track(en->net, flow))
+		return 0;
+	nest = nla_nest_start(skb, ESPAH_EXPLAIN_TRACKED);
+	if (!nest || espah_put_flow(skb, flow, ESPAH_PFP_ALL))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* Sets @met to the policy that matches. Context: RCU reader, and espah_net.lock, which keeps it. */
+static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct espah_flow *flow,
+		      struct espah_policy **met)
 {
 	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
 	struct espah_decision is;
@@ -197,6 +249,7 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	local_bh_disable();
 	drop = espah_decide(en, dir, flow, NULL, &is);
 	local_bh_enable();
+	*met = is.pol;
 	if (is.action == ESPAH_ACTION_PROTECT)
 		n = espah_bundle_sas(en, is.pol, flow, sas);
 	if (!drop && dir == ESPAH_DIR_OUT && is.action == ESPAH_ACTION_PROTECT)
@@ -287,9 +340,74 @@ static int put_passed(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	return nla_put_u32(skb, ESPAH_EXPLAIN_PASSED_COUNT, count);
 }
 
+/* The first template of a policy that has no SA, or NULL. */
+static struct espah_template *unmet(struct espah_net *en, struct espah_policy *pol,
+				    const struct espah_flow *flow)
+{
+	struct espah_template *found = NULL;
+	unsigned int i;
+
+	rcu_read_lock();
+	for (i = 0; i <= pol->nouter && !found; i++)
+		if (!espah_template_sa(en, espah_policy_tmpl(pol, i), flow))
+			found = espah_policy_tmpl(pol, i);
+	rcu_read_unlock();
+	return found;
+}
+
+static int put_wanted(struct sk_buff *skb, const struct espah_slot_id *wants)
+{
+	struct nlattr *nest = nla_nest_start(skb, ESPAH_NEAR_TEMPLATE);
+
+	if (!nest || nla_put_u8(skb, ESPAH_TMPL_PROTO, wants->proto) ||
+	    nla_put_u8(skb, ESPAH_TMPL_MODE, wants->mode) ||
+	    nla_put_u32(skb, ESPAH_TMPL_REQID, wants->reqid) ||
+	    (wants->vrf && nla_put_u32(skb, ESPAH_TMPL_VRF, wants->vrf)) ||
+	    (!espah_addr_any(&wants->dst) &&
+	     (espah_put_addr(skb, ESPAH_TMPL_SRC, &wants->src, wants->family) ||
+	      espah_put_addr(skb, ESPAH_TMPL_DST, &wants->dst, wants->family))))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+/* Names an SA that a policy without SAs could use if it differed less. Context: espah_net.lock. */
+static int put_near(struct sk_buff *skb, struct espah_net *en, struct espah_policy *pol,
+		    const struct espah_flow *flow)
+{
+	const struct espah_template *tmpl = unmet(en, pol, flow);
+	struct espah_slot_id wants;
+	struct nlattr *nest, *inner;
+	struct espah_sa *sa;
+	u32 differs;
+
+	/* a policy with populate-from-packet flags uses no SA */
+	if (!tmpl || tmpl->barred)
+		return 0;
+	wants = tmpl->id;
+	if (wants.mode == ESPAH_MODE_TRANSPORT && espah_addr_any(&wants.dst)) {
+		wants.src = flow->src;
+		wants.dst = flow->dst;
+		wants.family = flow->family;
+	}
+	sa = espah_near_sa(en, &wants, wants.dir == ESPAH_DIR_IN ? tmpl->spi : 0, &differs);
+	if (!sa || !differs)
+		return 0;
+	nest = nla_nest_start(skb, ESPAH_EXPLAIN_NEAR);
+	inner = nest ? nla_nest_start(skb, ESPAH_NEAR_SA) : NULL;
+	if (!inner || espah_put_sa(skb, sa, false))
+		return -EMSGSIZE;
+	nla_nest_end(skb, inner);
+	if (nla_put_u32(skb, ESPAH_NEAR_DIFFERS, differs) || put_wanted(skb, &wants))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
 {
 	struct nlattr **attrs = info->attrs;
+	struct espah_policy *met = NULL;
 	struct espah_flow flow;
 	int err = espah_need(info->extack, attrs, ESPAH_EXPLAIN_DIR) ?:
 		  espah_need(info->extack, attrs, ESPAH_EXPLAIN_SRC) ?:
@@ -301,8 +419,11 @@ static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *
 	rcu_read_lock();
 	set_device(en, &flow);
 	err = espah_put_attrs(skb, attrs, ESPAH_EXPLAIN_MAX) ?:
-	      put_answer(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
+	      put_nat(skb, en, attrs, &flow) ?:
+	      put_answer(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow, &met);
 	rcu_read_unlock();
+	if (!err && met && met->action == ESPAH_ACTION_PROTECT)
+		err = put_near(skb, en, met, &flow);
 	return err ?: put_passed(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 }
 

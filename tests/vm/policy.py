@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """The SPD: the action of a policy, the prediction of `espah explain', and the fate of a packet."""
+import contextlib
 import dataclasses
 import ipaddress
 import itertools
@@ -13,8 +14,8 @@ import ipsec
 import lab
 import traffic
 from gateway import (AH, ESP, EVERYBODY, FAR, Flow, Gateway, ICMP, ICMPV6, LAN, NULL, OUTER,
-                     OWN, PORTS, SCTP, SITES, TCP, UDP, foretold, lines_of,
-                     sa_pair, tunnel)
+                     OWN, PORTS, SCTP, SITES, TCP, UDP, foretold, header, lines_of,
+                     protected, sa_pair, tunnel)
 from ipsec import ALGORITHMS, CLI, Espah, SA
 
 
@@ -151,6 +152,187 @@ def wanted():
         lab.true("port" not in text.split("asked earlier", 1)[1], text)
         lab.equal(gateway.fate("out", echo), "clear", "a type that no policy wants")
         lab.equal(gateway.fate("out", dataclasses.replace(echo, kind=3)), "drop discard_out", "type 3")
+
+
+NAT = """table inet nat {{
+chain post {{
+type nat hook postrouting priority srcnat
+{}
+oifname wan masquerade
+}}
+chain pre {{
+type nat hook prerouting priority dstnat
+iifname wan meta nfproto ipv4 udp dport 8000 dnat ip to 10.1.0.2
+iifname wan meta nfproto ipv6 udp dport 8000 dnat ip6 to fd01::2
+}}
+}}
+"""
+
+
+@contextlib.contextmanager
+def translation(gateway, rule=""):
+    """NAT at the gateway: @rule, then masquerading; forwarded packets to port 8000 go to h."""
+    with gateway.a:
+        lab.run("nft", "-f", "-", stdin=NAT.format(rule))
+    gateway.a.sysctl("net.netfilter.nf_conntrack_checksum", 0)  # Flow.packet() has none that is right
+    try:
+        yield
+    finally:
+        with gateway.a:
+            lab.run("nft", "delete", "table", "inet", "nat")
+
+
+@lab.test("explain knows of source NAT ahead of the policy, and which source a connection gets")
+def source_nat():
+    out, into = sa_pair(0x5000)
+    for v in (4, 6):
+        gateway = Gateway.get([*lines_of(out, into), f"policy add out {SITES[v]} {tunnel()}"])
+        flow = Flow(LAN[v], FAR[v], UDP, 7100 + v, 7200)
+        answer, = gateway.explain(("out", flow))
+        lab.equal([key for key in ("nat", "tracked") if key in answer], [], "without NAT")
+        lab.true("may change the source" not in said(gateway, "out", flow), "without NAT")
+        lab.equal(gateway.fate("out", flow), "esp 0x5000", "without NAT")
+        flow = dataclasses.replace(flow, dport=7201)
+        with translation(gateway):
+            answer, = gateway.explain(("out", flow))
+            lab.equal((answer["nat"], "tracked" in answer), (True, False), "before the first packet")
+            text = said(gateway, "out", flow)
+            lab.true("may change the source before the policy sees it, so ask again" in text, text)
+            made = dataclasses.replace(flow, src=OUTER[v][0])  # what the sentence tells to ask
+            lab.equal(list(gateway.foretell(("out", made))), ["clear"], "asked with the address of the rule")
+            lab.equal(gateway.fate("out", flow), "clear", "a masqueraded packet")
+            answer, = gateway.explain(("out", flow))
+            lab.equal((answer["tracked"]["src"], answer["tracked"]["dst"], answer["tracked"]["dport"]),
+                      (OUTER[v][0], FAR[v], answer["dport"]), "what conntrack makes of it")
+            lab.equal(foretold(answer), "clear", "explain after the first packet")
+            text = said(gateway, "out", flow)
+            lab.true(f"translates this flow: the policies see {OUTER[v][0]} -> {FAR[v]} udp sport" in text
+                     and f"the packet has {OUTER[v][0]}" in text and "ask again" not in text, text)
+            lab.equal(gateway.fate("out", flow), "clear", "another packet")
+            text = gateway.a.run(CLI, "explain", LAN[v], FAR[v], "udp", "7201").stdout
+            lab.true("ask again" in text, f"one port does not name a connection: {text}")
+        flow = dataclasses.replace(flow, dport=7202)
+        with translation(gateway, f"ip{'6' * (v == 6)} daddr {FAR[v]} accept"):
+            lab.equal(gateway.fate("out", flow), "esp 0x5000", "an exempt packet")
+            answer, = gateway.explain(("out", flow))
+            lab.equal((answer["tracked"]["src"], foretold(answer)), (LAN[v], "esp 0x5000"), "an exempt flow")
+            text = said(gateway, "out", flow)
+            lab.true("without address translation" in text and "ask again" not in text, text)
+
+
+@lab.test("explain in speaks of destination NAT only where there is some, and it comes after the policy")
+def destination_nat():
+    for v in (4, 6):
+        gateway = Gateway.get([f"policy add in any {LAN[v]} udp dport 8000 discard"])
+        flow = Flow(FAR[v], OWN[v], UDP, 7300, 8000)
+        lab.true("destination NAT" not in said(gateway, "in", flow), "without NAT")
+        with translation(gateway):
+            text = said(gateway, "in", flow)
+            lab.true("before destination NAT" in text, text)
+            # the policy of the address behind does not count, that of the address asked for does
+            gateway.agree(("in", flow, "clear"))
+            Espah.batch(gateway.a, [f"policy add in any {OWN[v]} udp dport 8000 discard"])
+            gateway.agree(("in", dataclasses.replace(flow, sport=7301), "drop discard_in"))
+
+
+# what an SA has instead of what the policy wants: words for SA(), what explain says
+A4, B4 = OUTER[4]
+NEARLY = [({"reqid": 7}, ["reqid"], "its reqid is 7, not 1."),
+          ({"src": B4, "dst": A4}, ["swapped"], "its source and destination are swapped."),
+          ({"dst": "192.0.2.9"}, ["dst"], f"its destination is 192.0.2.9, not {B4}."),
+          ({"src": "10.1.0.1"}, ["src"], f"its source is 10.1.0.1, not {A4}."),
+          ({"mode": "transport"}, ["mode"], "its mode is transport, not tunnel."),
+          ({"if_id": 9}, ["if_id"], "its if-id is 9, not none."),
+          ({"algorithm": ipsec.AH["sha256"]}, ["proto"], "its protocol is ah, not esp."),
+          ({"reqid": 7, "mode": "transport"}, ["reqid", "mode"],
+           "its reqid is 7, not 1, and its mode is transport, not tunnel.")]
+
+
+@lab.test("without an SA for a policy, explain names the one that nearly fits, and what differs")
+def nearly():
+    wants = {"spi": 0x6001, "src": A4, "dst": B4, "algorithm": NULL}
+    flow = Flow(LAN[4], FAR[4])
+    policy = f"policy add out {SITES[4]} {tunnel()}"
+    others = [Espah.sa_line("out", SA(0x6100 + n, A4, f"192.0.2.{n + 20}", algorithm=NULL, reqid=n + 20))
+              for n in range(5)]  # of other peers
+    gateway = Gateway.get([*others, policy])
+    answer, = gateway.explain(("out", flow))
+    lab.equal((answer["drop"], answer.get("near")), ("no_sa", None), "only SAs of other peers")
+    for has, differs, words in NEARLY:
+        far_off = Espah.sa_line("out", SA(0x6002, **{key: value for key, value in wants.items() if key != "spi"}
+                                          | {"mode": "transport", "reqid": 9, "if_id": 3}))
+        nearest = Espah.sa_line("out", SA(**wants | has))
+        gateway = Gateway.get([*others, nearest, far_off, policy])
+        answer, = gateway.explain(("out", flow))
+        lab.equal((answer["drop"], answer["near"]["sa"]["spi"], answer["near"]["differs"]),
+                  ("no_sa", "0x00006001", differs), f"{has}")
+        text = said(gateway, "out", flow)
+        lab.true("An SA nearly fits: out " in text and f", but {words}" in text, text)
+        lab.equal(gateway.fate("out", flow), "drop no_sa", f"a packet, {has}")
+        Espah.batch(gateway.a, [Espah.sa_line("out", SA(0x6003, A4, B4, algorithm=NULL))])
+        answer, = gateway.explain(("out", flow))
+        lab.true("near" not in answer, "a near SA, although one fits")
+        gateway.agree(("out", flow, "esp 0x6003"))
+
+
+@lab.test("inbound, explain names the SA that nearly fits, also if it has no keys yet")
+def nearly_in():
+    flow = Flow(FAR[4], LAN[4])
+    policy = f"policy add in 10.2.0.0/16 10.1.0.0/16 protect tunnel {B4} {A4} reqid 8"
+    into = SA(0x6201, B4, A4, algorithm=NULL, reqid=7)
+    gateway = Gateway.get([Espah.sa_line("in", into), policy])
+    text = said(gateway, "in", flow)
+    lab.true("No SA exists yet" in text and "nearly fits: in esp 0x00006201" in text and "its reqid is 7, not 8." in text,
+             text)
+    lab.equal(gateway.fate("in", flow, (into, 1)), "drop policy", "a packet through the SA")
+    right = dataclasses.replace(into, spi=0x6202, reqid=8)
+    Espah.batch(gateway.a, [Espah.sa_line("in", right)])
+    answer, = gateway.explain(("in", flow))
+    lab.equal((answer["sa"]["spi"], "near" in answer), ("0x00006202", False), "with an SA that fits")
+    lab.equal(gateway.fate("in", flow, (right, 1)), "clear", "a packet through that SA")
+    gateway = Gateway.get([policy, f"sa alloc src {B4} dst {A4} tunnel reqid 8"])
+    answer, = gateway.explain(("in", flow))
+    lab.equal(answer["near"]["differs"], ["larval"], "a reserved SPI")
+    larval = dataclasses.replace(right, spi=int(answer["near"]["sa"]["spi"], 16))
+    lab.equal(gateway.fate("in", flow, (larval, 1)), "drop larval", "a packet with that SPI")
+
+
+def in_udp(packet):
+    """An ESP packet of IPv4 in UDP, from port 4500 to port 4500."""
+    esp = packet[20:]
+    body = struct.pack("!HHHH", 4500, 4500, 8 + len(esp), 0) + esp
+    return header(B4, A4, UDP, len(body)) + body
+
+
+@lab.test("explain and show tell of UDP encapsulation, and explain of an SA of the other direction without it")
+def encapsulation():
+    out, into = sa_pair(0x6300, encap=(4500, 4500))
+    bare = dataclasses.replace(into, encap=None)
+    flow = Flow(LAN[4], FAR[4])
+    policy = f"policy add both {SITES[4]} {tunnel()}"
+    missing = "The SA of the other direction has no UDP encapsulation."
+    for other, at_fault in ((bare, True), (into, False)):
+        gateway = Gateway.get([*lines_of(out, other), policy])
+        text = said(gateway, "out", flow)
+        lab.true("It goes as UDP from port 4500 to port 4500." in text, text)
+        lab.equal(missing in text, at_fault, f"explain out says: {text}")
+        answer, = gateway.explain(("out", flow))
+        lab.equal(answer["opposite_encap"], not at_fault, "JSON")
+        text = said(gateway, "in", flow.reverse())
+        lab.equal("The SA of the other direction has UDP encapsulation, but this one has none." in text, at_fault,
+                  f"explain in says: {text}")
+        shown = gateway.a.run(CLI, "show").stdout
+        lab.equal(shown.count("udp 4500 4500"), 2 - at_fault, f"show: {shown}")
+        # what leaves is in UDP; what comes in UDP passes if explain found no fault
+        gateway.seen()
+        packet, mark = flow.packet()
+        gateway.inside.send(packet)
+        sent = lab.wait_for(lambda: [one for one in gateway.wan.packets() if mark in one], "the packet")
+        lab.equal(struct.unpack("!HH", sent[0][20:24]), (4500, 4500), "its ports")
+        packet, mark = flow.reverse().packet()
+        gateway.outside.send(in_udp(protected(into, packet, 1)))
+        time.sleep(0.3)
+        lab.equal(any(mark in one for one in gateway.lan.packets()), not at_fault, "what arrives in UDP")
 
 
 @lab.test("any4 and any6 are families apart")

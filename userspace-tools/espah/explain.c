@@ -22,8 +22,8 @@ const char explain_help[] =
 	"espah explain reason NAME\n"
 	"\n"
 	"Tells which policy a packet from SRC to DST would meet, in which hook and why, the SAs that\n"
-	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped; and\n"
-	"of the policies that are asked earlier but do not\n"
+	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped; if\n"
+	"no SA fits, the one that nearly does; and of the policies that are asked earlier but do not\n"
 	"match, the eight that differ least. SRC and DST\n"
 	"are the addresses inside the tunnel. 'out' is meant if no direction is given; without 'dev'\n"
 	"no policy with a device is met. With a device of kind espah, the packet is routed into\n"
@@ -194,6 +194,33 @@ static void print_flow(const struct flow *flow)
 			printf(" %s", fields[i].word);
 }
 
+/* Gives a flow the values with which conntrack lets its packets leave; @nest: a selector, or NULL */
+static void track(const struct nlattr *nest, struct flow *flow)
+{
+	const struct nlattr *tb[ESPAH_SEL_MAX + 1];
+
+	if (!nest)
+		return;
+	attr_nest(nest, tb, ESPAH_SEL_MAX);
+	attr_addr(tb[ESPAH_SEL_SRC], &flow->src);
+	attr_addr(tb[ESPAH_SEL_DST], &flow->dst);
+	if (tb[ESPAH_SEL_SPORT_MIN])
+		flow->field[FLOW_SPORT].value = attr_port(tb[ESPAH_SEL_SPORT_MIN], 0);
+	if (tb[ESPAH_SEL_DPORT_MIN])
+		flow->field[FLOW_DPORT].value = attr_port(tb[ESPAH_SEL_DPORT_MIN], 0);
+}
+
+static void print_tracked(const struct flow *flow, const struct flow *seen)
+{
+	if (!memcmp(flow, seen, sizeof(*flow))) {
+		puts("Connection tracking has this flow, without address translation.");
+		return;
+	}
+	fputs("Connection tracking translates this flow: the policies see ", stdout);
+	print_flow(seen);
+	puts(".");
+}
+
 /* Prints the policy that matches, and the consequence. */
 static void print_policy(const struct nlattr **tb, const struct flow *flow, uint8_t action)
 {
@@ -228,24 +255,33 @@ static void print_hook(const struct nlattr **tb, const struct flow *flow)
 {
 	const char *hook = attr_string(tb[ESPAH_EXPLAIN_HOOK], NULL);
 
+	bool nat = tb[ESPAH_EXPLAIN_NAT];
+
 	if (!hook)
 		puts("espah has no hooks here, because there is neither a policy nor an SA.");
 	else if (flow->dir == ESPAH_DIR_OUT)
-		printf("The hook is %s, after source NAT.\n", hook);
+		printf("The hook is %s, after source NAT%s.\n", hook,
+		       nat && !tb[ESPAH_EXPLAIN_TRACKED] ?
+		       ": rules of the firewall may change the source before the policy sees it, so ask again with the address that they make" :
+		       "");
 	else
-		printf("The hook is %s, after defragmentation and before destination NAT; ESP and AH are processed in LOCAL_IN, after INPUT rules.\n",
-		       hook);
+		printf("The hook is %s, after defragmentation%s; ESP and AH are processed in LOCAL_IN, after INPUT rules.\n",
+		       hook, nat ? " and before destination NAT" : "");
 }
 
-/* Removes the padding of columns, because the text becomes part of a sentence. */
-static void squeeze(char *text)
+/* Prints whether packets travel in UDP; @sa: the SA that is applied last */
+static void print_encap(const struct nlattr **tb, const struct nlattr **sa, bool out)
 {
-	char *to = text;
+	bool encap = sa[ESPAH_SA_ENCAP_SPORT];
 
-	for (; *text; text++)
-		if (*text != ' ' || text[1] != ' ')
-			*to++ = *text;
-	*to = '\0';
+	if (encap)
+		printf("It %s as UDP from port %u to port %u.\n", out ? "goes" : "comes",
+		       attr_port(sa[ESPAH_SA_ENCAP_SPORT], 0),
+		       attr_port(sa[ESPAH_SA_ENCAP_DPORT], 0));
+	if (tb[ESPAH_EXPLAIN_OPPOSITE_ENCAP] &&
+	    encap != !!attr_u8(tb[ESPAH_EXPLAIN_OPPOSITE_ENCAP], 0))
+		printf("The SA of the other direction has %sUDP encapsulation%s.\n",
+		       encap ? "no " : "", encap ? "" : ", but this one has none");
 }
 
 static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const struct flow *flow)
@@ -268,6 +304,8 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 		if (*drops_text(sa[ESPAH_SA_DROPS], drops, sizeof(drops)))
 			printf("So far this SA has dropped: %s.\n", drops);
 	}
+	if (i)
+		print_encap(tb, sa, out);
 	if (tb[ESPAH_EXPLAIN_OVERHEAD])
 		printf("The SA%s at most %u bytes.\n", i > 1 ? "s add" : " adds",
 		       attr_u32(tb[ESPAH_EXPLAIN_OVERHEAD], 0));
@@ -281,8 +319,9 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 }
 
 static void print_text(const struct nlattr **tb, const struct nlattr **sas,
-		       const struct flow *flow, const char *reason)
+		       const struct flow *flow, const struct flow *seen, const char *reason)
 {
+	const struct nlattr *policy[ESPAH_POLICY_MAX + 1];
 	uint8_t action = attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff);
 	bool in = flow->dir == ESPAH_DIR_IN && action == ESPAH_ACTION_PROTECT;
 	size_t end = strlen(reason);
@@ -290,6 +329,8 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 	printf("%s: ", word_of(WORD_DIR, flow->dir));
 	print_flow(flow);
 	putchar('\n');
+	if (tb[ESPAH_EXPLAIN_TRACKED])
+		print_tracked(flow, seen);
 	print_policy(tb, flow, action);
 	print_hook(tb, flow);
 	print_sas(tb, sas, flow);
@@ -301,6 +342,8 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 		puts("Through an SA it would be DROPPED, reason policy: no policy requires that SA.");
 	if (in && !tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_EXEMPT])
 		puts("No SA exists yet through which it could arrive.");
+	attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
+	near_print(tb[ESPAH_EXPLAIN_NEAR], policy[ESPAH_POLICY_IF_ID]);
 	if (tb[ESPAH_EXPLAIN_DROP])
 		printf("%s would be DROPPED, reason %s%s%s%s\n",
 		       tb[ESPAH_EXPLAIN_EXEMPT] ? "Otherwise it" : in ? "In the clear it" : "It",
@@ -319,7 +362,8 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 		{ ESPAH_EXPLAIN_MSS, "mss" },
 	};
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1], *sa[ESPAH_SA_MAX + 1];
-	json_t *object = json_object(), *outer = NULL;
+	json_t *object = json_object(), *outer = NULL, *tracked;
+	struct selector seen;
 	char proto[8], dev[DEV_TEXT_MAX];
 	unsigned int i;
 
@@ -351,6 +395,18 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 				 json_integer(attr_u32(tb[numbers[i].attr], 0)));
 	if (tb[ESPAH_EXPLAIN_HOOK])
 		json_set(object, "hook", json_string(attr_string(tb[ESPAH_EXPLAIN_HOOK], "?")));
+	if (tb[ESPAH_EXPLAIN_NAT])
+		json_set(object, "nat", json_true());
+	if (tb[ESPAH_EXPLAIN_TRACKED]) {
+		selector_get(tb[ESPAH_EXPLAIN_TRACKED], &seen);
+		json_set(object, "tracked", tracked = json_object());
+		selector_json(&seen, tracked);
+	}
+	if (tb[ESPAH_EXPLAIN_NEAR])
+		json_set(object, "near", near_json(tb[ESPAH_EXPLAIN_NEAR]));
+	if (tb[ESPAH_EXPLAIN_OPPOSITE_ENCAP])
+		json_set(object, "opposite_encap",
+			 json_boolean(attr_u8(tb[ESPAH_EXPLAIN_OPPOSITE_ENCAP], 0)));
 	if (tb[ESPAH_EXPLAIN_SECPATH])
 		json_set(object, "secpath",
 			 json_boolean(attr_u8(tb[ESPAH_EXPLAIN_SECPATH], 0)));
@@ -369,6 +425,7 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 	const struct nlattr *tb[ESPAH_EXPLAIN_MAX + 1], *sas[ESPAH_BUNDLE_MAX] = {}, *attr;
 	unsigned int n = 0;
 	char buf[NL_REQUEST_MAX], reason[256] = "";
+	struct flow seen = *flow;
 	struct nlmsghdr *nlh;
 	json_t *object;
 	int status;
@@ -392,8 +449,9 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 			 json_integer(attr_u32(tb[ESPAH_EXPLAIN_PASSED_COUNT], 0)));
 		json_print(object);
 	} else {
-		print_text(tb, sas, flow, reason);
-		status |= passed_print(cli, answer->nlh, flow, flow->dir == ESPAH_DIR_OUT &&
+		track(tb[ESPAH_EXPLAIN_TRACKED], &seen);
+		print_text(tb, sas, flow, &seen, reason);
+		status |= passed_print(cli, answer->nlh, &seen, flow->dir == ESPAH_DIR_OUT &&
 				       !tb[ESPAH_EXPLAIN_POLICY]);
 	}
 	return status;

@@ -105,6 +105,7 @@ void sa_wipe(struct sa *sa);
 /* sa_print.c */
 void sa_print(const struct nlattr **tb);
 void sa_line(const struct nlattr **tb, char *buf, size_t size);
+void squeeze(char *text);
 json_t *sa_json(const struct nlattr **tb);
 /** sa_listing - list of SAs, one line each */
 extern const struct listing_kind sa_listing;

@@ -74,6 +74,17 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 			 attr_string(tb[ESPAH_SA_LABEL], "?"));
 }
 
+/** squeeze() - remove the padding of columns from a line that becomes part of a sentence */
+void squeeze(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++)
+		if (*text != ' ' || text[1] != ' ')
+			*to++ = *text;
+	*to = '\0';
+}
+
 /* A mark as it is typed; @value: its attribute, followed by that of the mask. */
 static const char *mark_of(const struct nlattr **tb, int value, char buf[24])
 {
@@ -293,7 +304,12 @@ static void add_row(struct table *table, const struct nlattr **tb)
 	table_text(table, dir(tb));
 	table_text(table, word_proto(attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP), proto));
 	table_cell(table, "0x%08x", spi(tb));
-	table_cell(table, "%s -> %s%s%s%s", addr_text(&from, src), addr_text(&to, dst),
+	if (tb[ESPAH_SA_ENCAP_SPORT])
+		snprintf(text, sizeof(text), " udp %u %u", attr_port(tb[ESPAH_SA_ENCAP_SPORT], 0),
+			 attr_port(tb[ESPAH_SA_ENCAP_DPORT], 0));
+	else
+		*text = '\0';
+	table_cell(table, "%s -> %s%s%s%s%s", addr_text(&from, src), addr_text(&to, dst), text,
 		   tb[ESPAH_SA_VRF] ? " vrf " : "", tb[ESPAH_SA_VRF] ?
 		   dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf) : "",
 		   if_id_text(tb[ESPAH_SA_IF_ID], if_id));

@@ -852,6 +852,41 @@ enum espah_passed_attr {
 	ESPAH_PASSED_ATTR_MAX = __ESPAH_PASSED_MAX - 1
 };
 
+/** ESPAH_DIFFERS_SRC - the source address of the SA is not that of the template */
+#define ESPAH_DIFFERS_SRC (1U << 0)
+/** ESPAH_DIFFERS_DST - the destination address */
+#define ESPAH_DIFFERS_DST (1U << 1)
+/** ESPAH_DIFFERS_SWAPPED - the source is the destination of the template, and vice versa */
+#define ESPAH_DIFFERS_SWAPPED (1U << 2)
+/** ESPAH_DIFFERS_REQID - the reqid */
+#define ESPAH_DIFFERS_REQID (1U << 3)
+/** ESPAH_DIFFERS_MODE - the mode */
+#define ESPAH_DIFFERS_MODE (1U << 4)
+/** ESPAH_DIFFERS_PROTO - the protocol, ESP or AH */
+#define ESPAH_DIFFERS_PROTO (1U << 5)
+/** ESPAH_DIFFERS_IF_ID - the SA is for another device of kind espah than the policy, or for none */
+#define ESPAH_DIFFERS_IF_ID (1U << 6)
+/** ESPAH_DIFFERS_VRF - the VRF */
+#define ESPAH_DIFFERS_VRF (1U << 7)
+/** ESPAH_DIFFERS_SPI - the policy, which came by NETLINK_XFRM, admits another SPI only */
+#define ESPAH_DIFFERS_SPI (1U << 8)
+/** ESPAH_DIFFERS_LARVAL - the SA has no keys yet */
+#define ESPAH_DIFFERS_LARVAL (1U << 9)
+
+/** enum espah_near_attr - an SA that nearly fits a policy */
+enum espah_near_attr {
+	ESPAH_NEAR_UNSPEC,
+	/** @ESPAH_NEAR_SA: nested, enum espah_sa_attr, without keys */
+	ESPAH_NEAR_SA,
+	/** @ESPAH_NEAR_DIFFERS: u32, ESPAH_DIFFERS_*: what keeps the policy from using the SA */
+	ESPAH_NEAR_DIFFERS,
+	/** @ESPAH_NEAR_TEMPLATE: nested, enum espah_tmpl_attr: the SA that the policy requires */
+	ESPAH_NEAR_TEMPLATE,
+
+	__ESPAH_NEAR_MAX,
+	ESPAH_NEAR_MAX = __ESPAH_NEAR_MAX - 1
+};
+
 /** enum espah_explain_attr - a flow, and how its packets are handled */
 enum espah_explain_attr {
 	ESPAH_EXPLAIN_UNSPEC,
@@ -921,6 +956,28 @@ enum espah_explain_attr {
 	 * rules recognise the packet as IPsec, see ESPAH_CONFIG_SECPATH
 	 */
 	ESPAH_EXPLAIN_SECPATH,
+	/**
+	 * @ESPAH_EXPLAIN_NAT: flag, answer: rules of the firewall may translate addresses: outbound
+	 * the source, before the policy sees it; inbound the destination, afterwards
+	 */
+	ESPAH_EXPLAIN_NAT,
+	/**
+	 * @ESPAH_EXPLAIN_TRACKED: nested, answer, outbound, with EXPLAIN_NAT: enum espah_sel_attr:
+	 * conntrack has a connection of exactly this flow, and its packets leave with these
+	 * addresses and ports. The rest of the answer is about a packet with these
+	 */
+	ESPAH_EXPLAIN_TRACKED,
+	/**
+	 * @ESPAH_EXPLAIN_NEAR: nested, answer: enum espah_near_attr; there is no SA that the policy
+	 * could use, but this one nearly fits
+	 */
+	ESPAH_EXPLAIN_NEAR,
+	/**
+	 * @ESPAH_EXPLAIN_OPPOSITE_ENCAP: u8, answer: 1 or 0: whether the newest SA of the other
+	 * direction, with the addresses of the last EXPLAIN_SA swapped and the same reqid, has UDP
+	 * encapsulation; absent: there is none
+	 */
+	ESPAH_EXPLAIN_OPPOSITE_ENCAP,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
