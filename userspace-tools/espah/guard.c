@@ -3,9 +3,8 @@
  * espah guard: a configuration file as a table of nftables, for the time without the module. It drops
  * what the policies protect or discard.
  *
- * Policies see a packet in one of three ways, and for each way there is a chain: with ports; with
- * ports that cannot be known, as of a fragment (RFC 4301 7); and as AH within IPv6, for which
- * "meta l4proto" of nftables is not AH, but the protocol in it.
+ * Policies see a packet in one of two ways, and for each way there is a chain: whole, or opaque, which
+ * means that its ports cannot be known, as of a fragment (RFC 4301 7).
  */
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -32,13 +31,6 @@ const char guard_help[] =
 /* deleting needs a table that is there */
 static const char without[] = "add table inet espah_guard\ndelete table inet espah_guard\n";
 
-/** enum view - how policies see a packet */
-enum view { VIEW_WHOLE, VIEW_OPAQUE, VIEW_AH, VIEWS };
-
-static const char *const views[VIEWS] = {
-	[VIEW_WHOLE] = "whole", [VIEW_OPAQUE] = "opaque", [VIEW_AH] = "ah"
-};
-
 /**
  * struct rule - a policy in the order in which policies are asked
  * @priority: a lower number comes first
@@ -63,18 +55,10 @@ static bool has_fields(const struct selector *sel)
 	return sel->sport.size || sel->dport.size || sel->type.size || sel->code.size;
 }
 
-/* Whether a policy may match packets in this view. Of mobility headers only IPv6 shows the type. */
-static bool concerns(const struct selector *sel, enum view view)
+/* Whether a policy may match whole packets. Of mobility headers only IPv6 shows the type. */
+static bool concerns_whole(const struct selector *sel)
 {
-	switch (view) {
-	case VIEW_WHOLE:
-		return !sel->opaque && !(sel->family == AF_INET && sel->proto == IPPROTO_MH && has_fields(sel));
-	case VIEW_AH:
-		return sel->family == AF_INET6 && !sel->opaque &&
-		       (!sel->proto || sel->proto == IPPROTO_AH);
-	default:
-		return true;
-	}
+	return !sel->opaque && !(sel->family == AF_INET && sel->proto == IPPROTO_MH && has_fields(sel));
 }
 
 static void put_list(FILE *out, const char *words, const struct list *list)
@@ -113,13 +97,13 @@ static void put_device(FILE *out, bool outward, const struct selector *sel)
 		fprintf(out, "%cif %u ", outward ? 'o' : 'i', sel->ifindex);
 }
 
-static void put_rule(FILE *out, bool outward, const struct selector *sel, bool bypass, enum view view)
+static void put_rule(FILE *out, bool outward, const struct selector *sel, bool bypass, bool opaque)
 {
-	bool hidden = view == VIEW_OPAQUE && has_fields(sel);
+	bool hidden = opaque && has_fields(sel);
 
 	fputs("\t\t", out);
 	put_addrs(out, sel);
-	if (sel->proto && view != VIEW_AH)
+	if (sel->proto)
 		fprintf(out, "meta l4proto %u ", sel->proto);
 	if (!hidden)
 		put_fields(out, sel);
@@ -160,19 +144,12 @@ static void put_exempt(FILE *out, bool outward)
 /* Comparisons with ">= 0" fail only if a packet is too short. What is too short for all is dropped. */
 static void put_entry(FILE *out, bool outward, const char *name)
 {
-	static const char *const before_ah[] = {
-		"ip6", "hbh", "rt", "dst", "frag frag-off 0 frag"
-	};
-	unsigned int i;
-
 	fprintf(out, "\tchain %s {\n", name);
 	fprintf(out, "\t\ttype filter hook %s; policy accept;\n",
 		outward ? "postrouting priority 310" : "prerouting priority -310");
 	put_exempt(out, outward);
 	fprintf(out, "\t\tip frag-off & 0x1fff != 0 goto %s_opaque\n", name);
 	fprintf(out, "\t\tfrag frag-off != 0 meta l4proto >= 0 goto %s_opaque\n", name);
-	for (i = 0; i < ARRAY_SIZE(before_ah); i++)
-		fprintf(out, "\t\t%s nexthdr 51 goto %s_ah\n", before_ah[i], name);
 	fprintf(out, "\t\tmeta l4proto { 6, 17, 33, 132, 136 } @th,0,32 >= 0 goto %s_whole\n", name);
 	fprintf(out, "\t\tmeta l4proto { 1, 58 } @th,0,16 >= 0 goto %s_whole\n", name);
 	fprintf(out, "\t\tmh type >= 0 goto %s_whole\n", name);
@@ -199,24 +176,22 @@ struct direction {
 	bool discard;
 };
 
-static int put_view(const struct direction *direction, const char *name, enum view view)
+static int put_chain(const struct direction *direction, const char *name, bool opaque)
 {
 	bool outward = direction->dir == ESPAH_DIR_OUT;
 	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
 	static struct selector sel;
 	size_t i;
 
-	fprintf(direction->out, "\tchain %s_%s {\n", name, views[view]);
-	if (view == VIEW_AH)
-		fprintf(direction->out, "\t\tfib %s type local accept\n", outward ? "saddr" : "daddr");
+	fprintf(direction->out, "\tchain %s_%s {\n", name, opaque ? "opaque" : "whole");
 	for (i = 0; i < direction->count; i++) {
 		attr_table(direction->policies->at[direction->rule[i].at].nlh, tb, ESPAH_POLICY_MAX);
 		selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
 		if (check_device(&sel))
 			return STATUS_REFUSED;
-		if (concerns(&sel, view))
+		if (opaque || concerns_whole(&sel))
 			put_rule(direction->out, outward, &sel,
-				 attr_u8(tb[ESPAH_POLICY_ACTION], 0xff) == ESPAH_ACTION_BYPASS, view);
+				 attr_u8(tb[ESPAH_POLICY_ACTION], 0xff) == ESPAH_ACTION_BYPASS, opaque);
 	}
 	if (direction->discard)
 		fputs("\t\tcounter drop\n", direction->out);
@@ -227,13 +202,13 @@ static int put_view(const struct direction *direction, const char *name, enum vi
 static int put_direction(const struct direction *direction)
 {
 	const char *name = direction->dir == ESPAH_DIR_OUT ? "out" : "in";
-	unsigned int view;
-	int status = STATUS_OK;
+	int status;
 
 	if (!direction->count && !direction->discard)
 		return STATUS_OK;
-	for (view = 0; view < VIEWS && !status; view++)
-		status = put_view(direction, name, view);
+	status = put_chain(direction, name, false);
+	if (!status)
+		status = put_chain(direction, name, true);
 	put_entry(direction->out, direction->dir == ESPAH_DIR_OUT, name);
 	return status;
 }

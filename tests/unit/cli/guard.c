@@ -7,15 +7,10 @@
 #define REMOVE "add table inet espah_guard\ndelete table inet espah_guard\n"
 #define DROPS "counter drop\n"
 
-/* what is the same for all files: exempt packets, and how a packet gets to one of three chains */
+/* what is the same for all files: exempt packets, and how a packet gets to one of two chains */
 #define WAY(dir) \
 	"\t\tip frag-off & 0x1fff != 0 goto " dir "_opaque\n" \
 	"\t\tfrag frag-off != 0 meta l4proto >= 0 goto " dir "_opaque\n" \
-	"\t\tip6 nexthdr 51 goto " dir "_ah\n" \
-	"\t\thbh nexthdr 51 goto " dir "_ah\n" \
-	"\t\trt nexthdr 51 goto " dir "_ah\n" \
-	"\t\tdst nexthdr 51 goto " dir "_ah\n" \
-	"\t\tfrag frag-off 0 frag nexthdr 51 goto " dir "_ah\n" \
 	"\t\tmeta l4proto { 6, 17, 33, 132, 136 } @th,0,32 >= 0 goto " dir "_whole\n" \
 	"\t\tmeta l4proto { 1, 58 } @th,0,16 >= 0 goto " dir "_whole\n" \
 	"\t\tmh type >= 0 goto " dir "_whole\n" \
@@ -60,8 +55,8 @@ static const char *guard_of(const char *lines)
 	return capture_end();
 }
 
-/* Whether a file of policies of one direction makes these three chains. */
-static bool makes(const char *lines, const char *whole, const char *opaque, const char *ah)
+/* Whether a file of policies of one direction makes these two chains. */
+static bool makes(const char *lines, const char *whole, const char *opaque)
 {
 	bool out = strstr(lines, "add out") || strstr(lines, "default out");
 	const char *dir = out ? "out" : "in", *got = guard_of(lines);
@@ -70,8 +65,7 @@ static bool makes(const char *lines, const char *whole, const char *opaque, cons
 	snprintf(want, sizeof(want),
 		 REMOVE "table inet espah_guard {\n"
 		 "\tchain %s_whole {\n%s\t}\n\tchain %s_opaque {\n%s\t}\n"
-		 "\tchain %s_ah {\n\t\tfib %s type local accept\n%s\t}\n%s}\n",
-		 dir, whole, dir, opaque, dir, out ? "saddr" : "daddr", ah, out ? enter_out : enter_in);
+		 "%s}\n", dir, whole, dir, opaque, out ? enter_out : enter_in);
 	if (!status && !strcmp(got, want))
 		return true;
 	printf("# %s# gave\n%s# expected\n%s", lines, got, want);
@@ -79,9 +73,9 @@ static bool makes(const char *lines, const char *whole, const char *opaque, cons
 }
 
 /* The same, where ports make no difference. */
-static bool makes_one(const char *lines, const char *rule, const char *ah)
+static bool makes_one(const char *lines, const char *rule)
 {
-	return makes(lines, rule, rule, ah);
+	return makes(lines, rule, rule);
 }
 
 static void addresses(void)
@@ -91,16 +85,15 @@ static void addresses(void)
 
 	test_begin("guard: actions; addresses of both families, ranges and lists");
 	CHECK(makes_one("policy add out 10.1.0.0/16 10.2.0.0/16 protect tunnel 192.0.2.1 192.0.2.2\n",
-			four, ""));
-	CHECK(makes_one("policy add in 10.1.0.0/16 10.2.0.0/16 discard\n", four, ""));
+			four));
+	CHECK(makes_one("policy add in 10.1.0.0/16 10.2.0.0/16 discard\n", four));
 	CHECK(makes_one("policy add in 10.1.0.5-10.1.0.9 any bypass\n",
-			"\t\tip saddr 10.1.0.5-10.1.0.9 accept\n", ""));
+			"\t\tip saddr 10.1.0.5-10.1.0.9 accept\n"));
 	CHECK(makes_one("policy add in any 10.1.0.1,10.3.0.0/16,10.1.0.5-10.1.0.7 discard\n",
-			"\t\tip daddr { 10.1.0.1,10.1.0.5-10.1.0.7,10.3.0.0/16 } counter drop\n", ""));
-	CHECK(makes_one("policy add out 2001:db8::5 any protect transport\n", six, six));
-	CHECK(makes_one("policy add out any4 any discard\n", "\t\tmeta nfproto ipv4 counter drop\n", ""));
-	CHECK(makes_one("policy add in any6 any bypass\n", "\t\tmeta nfproto ipv6 accept\n",
-			"\t\tmeta nfproto ipv6 accept\n"));
+			"\t\tip daddr { 10.1.0.1,10.1.0.5-10.1.0.7,10.3.0.0/16 } counter drop\n"));
+	CHECK(makes_one("policy add out 2001:db8::5 any protect transport\n", six));
+	CHECK(makes_one("policy add out any4 any discard\n", "\t\tmeta nfproto ipv4 counter drop\n"));
+	CHECK(makes_one("policy add in any6 any bypass\n", "\t\tmeta nfproto ipv6 accept\n"));
 	test_end();
 }
 
@@ -109,23 +102,23 @@ static void fields(void)
 	test_begin("guard: ports and types; where they cannot be known, what may be meant is dropped");
 	CHECK(makes("policy add out 10.1.0.1 any tcp dport 443,80-90 sport 1024-65535 bypass\n",
 		    "\t\tip saddr 10.1.0.1 meta l4proto 6 th sport 1024-65535 th dport { 80-90,443 } accept\n",
-		    "\t\tip saddr 10.1.0.1 meta l4proto 6 counter drop\n", ""));
+		    "\t\tip saddr 10.1.0.1 meta l4proto 6 counter drop\n"));
 	CHECK(makes_one("policy add out 10.1.0.1 any udp sport 0-65535 bypass\n",
-			"\t\tip saddr 10.1.0.1 meta l4proto 17 accept\n", ""));
+			"\t\tip saddr 10.1.0.1 meta l4proto 17 accept\n"));
 	CHECK(makes("policy add in any4 10.1.0.1 icmp type 3 code 0-4 discard\n",
 		    "\t\tip daddr 10.1.0.1 meta l4proto 1 icmp type 3 icmp code 0-4 counter drop\n",
-		    "\t\tip daddr 10.1.0.1 meta l4proto 1 counter drop\n", ""));
+		    "\t\tip daddr 10.1.0.1 meta l4proto 1 counter drop\n"));
 	CHECK(makes("policy add in any6 any icmpv6 type 1,128-129 code 1,3 bypass\n",
 		    "\t\tmeta nfproto ipv6 meta l4proto 58 icmpv6 type { 1,128-129 } icmpv6 code { 1,3 } accept\n",
-		    "\t\tmeta nfproto ipv6 meta l4proto 58 counter drop\n", ""));
+		    "\t\tmeta nfproto ipv6 meta l4proto 58 counter drop\n"));
 	CHECK(makes("policy add in any6 any mh type 5 bypass\n",
 		    "\t\tmeta nfproto ipv6 meta l4proto 135 mh type 5 accept\n",
-		    "\t\tmeta nfproto ipv6 meta l4proto 135 counter drop\n", ""));
+		    "\t\tmeta nfproto ipv6 meta l4proto 135 counter drop\n"));
 	CHECK(makes("policy add in any4 any mh type 5 bypass\n", "",
-		    "\t\tmeta nfproto ipv4 meta l4proto 135 counter drop\n", ""));
-	CHECK(makes("policy add in any6 any opaque bypass\n", "", "\t\tmeta nfproto ipv6 accept\n", ""));
+		    "\t\tmeta nfproto ipv4 meta l4proto 135 counter drop\n"));
+	CHECK(makes("policy add in any6 any opaque bypass\n", "", "\t\tmeta nfproto ipv6 accept\n"));
 	CHECK(makes_one("policy add in any6 any proto 51 bypass\n",
-			"\t\tmeta nfproto ipv6 meta l4proto 51 accept\n", "\t\tmeta nfproto ipv6 accept\n"));
+			"\t\tmeta nfproto ipv6 meta l4proto 51 accept\n"));
 	test_end();
 }
 
@@ -133,15 +126,15 @@ static void conditions(void)
 {
 	test_begin("guard: marks and devices, that need not be there");
 	CHECK(makes_one("policy add out 10.1.0.1 any mark 7 bypass\n",
-			"\t\tip saddr 10.1.0.1 meta mark 0x7 accept\n", ""));
+			"\t\tip saddr 10.1.0.1 meta mark 0x7 accept\n"));
 	CHECK(makes_one("policy add in 10.1.0.1 any udp mark 0x20/0xf0 discard\n",
-			"\t\tip saddr 10.1.0.1 meta l4proto 17 meta mark & 0xf0 == 0x20 counter drop\n", ""));
+			"\t\tip saddr 10.1.0.1 meta l4proto 17 meta mark & 0xf0 == 0x20 counter drop\n"));
 	CHECK(makes_one("policy add in 10.1.0.1 any dev nonsuch0 bypass\n",
-			"\t\tip saddr 10.1.0.1 iifname \"nonsuch0\" accept\n", ""));
+			"\t\tip saddr 10.1.0.1 iifname \"nonsuch0\" accept\n"));
 	CHECK(makes_one("policy add out 10.1.0.1 any dev nonsuch0 bypass\n",
-			"\t\tip saddr 10.1.0.1 oifname \"nonsuch0\" accept\n", ""));
+			"\t\tip saddr 10.1.0.1 oifname \"nonsuch0\" accept\n"));
 	CHECK(makes_one("policy add out 10.1.0.1 any dev 2147483647 bypass\n",
-			"\t\tip saddr 10.1.0.1 oif 2147483647 accept\n", ""));
+			"\t\tip saddr 10.1.0.1 oif 2147483647 accept\n"));
 	CHECK(!*guard_of("policy add out 10.1.0.1 any dev eth* bypass\n") && status == STATUS_REFUSED);
 	CHECK(told_of("nftables cannot name the device 'eth*'"));
 	test_end();
@@ -164,8 +157,8 @@ static void whole_files(void)
 			"policy add out 10.1.0.9 any if-id 42 discard\n"
 			"policy add out 10.1.0.3 any priority 1000 discard\n"
 			"policy add out 10.1.0.4 any priority 9 discard\n"
-			"default out discard\n", ordered, "\t\tcounter drop\n"));
-	CHECK(makes_one("default in discard icmp bypass\n", "\t\tcounter drop\n", "\t\tcounter drop\n"));
+			"default out discard\n", ordered));
+	CHECK(makes_one("default in discard icmp bypass\n", "\t\tcounter drop\n"));
 	CHECK(!strcmp(guard_of("default in bypass\n"), REMOVE "table inet espah_guard {\n}\n"));
 	got = guard_of("policy add both 10.1.0.0/16 10.2.0.0/16 protect tunnel 192.0.2.1 192.0.2.2\n");
 	CHECK(strstr(got, "chain in_whole {\n\t\tip saddr 10.2.0.0/16 ip daddr 10.1.0.0/16 " DROPS));
