@@ -365,6 +365,8 @@ static void applied(struct espah_net *en, struct espah_apply *apply)
 {
 	unsigned int i;
 
+	for (i = 0; i < apply->nadopt; i++)
+		apply->adopt[i]->owner = ESPAH_OWNER_FILE;
 	for (i = 0; i < apply->ndel; i++) {
 		espah_event_policy(en, apply->del[i], ESPAH_CMD_POLICY_DEL_NTF);
 		del_policy(en, apply->del[i]);
@@ -376,8 +378,6 @@ static void applied(struct espah_net *en, struct espah_apply *apply)
 		apply->new[i].pol = NULL;
 		cond_resched();
 	}
-	for (i = 0; i < apply->nadopt; i++)
-		apply->adopt[i]->owner = ESPAH_OWNER_FILE;
 	espah_flowtable_stale(en);
 	update_hooks(en);
 }
@@ -422,7 +422,7 @@ int espah_policy_rebind(struct espah_net *en)
 	bool any = false;
 
 	lockdep_assert_held(&en->lock);
-	if (en->dying)
+	if (en->dying || !en->spd.named)
 		return 0;
 	xa_for_each(&en->spd.index, id, pol) {
 		ret = espah_spd_rebind(en, pol);

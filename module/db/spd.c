@@ -98,23 +98,6 @@ void espah_policy_retire(struct espah_net *en, struct espah_policy *pol)
 	call_rcu(&pol->rcu, free_policy_rcu);
 }
 
-/* Sets the given bits of espah_spd_now(), and ends the generation. */
-static void set_now(struct espah_spd *spd, u64 mask, u64 bits)
-{
-	u64 old = atomic64_read(&spd->now), new;
-
-	do {
-		new = espah_generation_new() << ESPAH_NOW_BITS | (bits & mask) |
-		      (old & (BIT_ULL(ESPAH_NOW_BITS) - 1) & ~mask);
-		/* a reader that sees the new value also sees the change before */
-	} while (!atomic64_try_cmpxchg_release(&spd->now, &old, new));
-}
-
-void espah_spd_changed(struct espah_spd *spd)
-{
-	set_now(spd, 0, 0);
-}
-
 static void changed(struct espah_spd *spd)
 {
 	/* for the dump code, 0 means that there is no generation yet */
@@ -228,6 +211,7 @@ static int add_new(struct espah_spd *spd, struct espah_policy *pol, u8 hidden)
 	insert_rules(spd, pol, pol->rules);
 	spd->count++;
 	spd->conditions += conditions(pol);
+	spd->named += !!pol->ifname;
 	espah_spd_changed(spd);
 	return 0;
 }
@@ -402,7 +386,7 @@ void espah_spd_commit(struct espah_net *en, u8 in, u8 out)
 	unsigned long id;
 
 	lockdep_assert_held(&en->lock);
-	set_now(spd, ESPAH_NOW_B | DEFAULTS, other | default_bits(in, out));
+	espah_spd_set_now(spd, ESPAH_NOW_B | DEFAULTS, other | default_bits(in, out));
 	synchronize_rcu();
 	xa_for_each(&spd->index, id, pol) {
 		if (pol->staged)
@@ -416,7 +400,7 @@ void espah_spd_commit(struct espah_net *en, u8 in, u8 out)
 
 void espah_spd_set_default(struct espah_spd *spd, u8 in, u8 out)
 {
-	set_now(spd, DEFAULTS, default_bits(in, out));
+	espah_spd_set_now(spd, DEFAULTS, default_bits(in, out));
 }
 
 void espah_spd_del(struct espah_net *en, struct espah_policy *pol)
@@ -428,6 +412,7 @@ void espah_spd_del(struct espah_net *en, struct espah_policy *pol)
 	xa_erase(&spd->index, pol->id);
 	spd->count--;
 	spd->conditions -= conditions(pol);
+	spd->named -= !!pol->ifname;
 	changed(spd);
 }
 

@@ -146,6 +146,7 @@ struct espah_policy {
  * @generation: changes with each addition and removal, to mark torn dumps; never 0
  * @count: policies present
  * @conditions: number of selectors that require a mark or a device
+ * @named: number of policies that name a device
  */
 struct espah_spd {
 	struct espah_classifier dir[2];
@@ -156,6 +157,7 @@ struct espah_spd {
 	unsigned int generation;
 	unsigned int count;
 	unsigned int conditions;
+	unsigned int named;
 };
 
 void espah_spd_setup(struct espah_spd *spd);
@@ -275,8 +277,23 @@ static inline u64 espah_spd_now(const struct espah_spd *spd)
 	return espah_generation(&spd->now);
 }
 
+/* sets the bits @mask of espah_spd_now(), and ends the generation */
+static inline void espah_spd_set_now(struct espah_spd *spd, u64 mask, u64 bits)
+{
+	u64 old = atomic64_read(&spd->now), new;
+
+	do {
+		new = espah_generation_new() << ESPAH_NOW_BITS | (bits & mask) |
+		      (old & (BIT_ULL(ESPAH_NOW_BITS) - 1) & ~mask);
+		/* a reader that sees the new value also sees the change before */
+	} while (!atomic64_try_cmpxchg_release(&spd->now, &old, new));
+}
+
 /* has results of espah_recent_policy() looked up again; Context: as espah_generation_end() */
-void espah_spd_changed(struct espah_spd *spd);
+static inline void espah_spd_changed(struct espah_spd *spd)
+{
+	espah_spd_set_now(spd, 0, 0);
+}
 
 /* the default action, enum espah_action */
 static inline u8 espah_spd_default(u64 now, u8 dir)

@@ -273,7 +273,7 @@ int espah_check_message(const struct nlmsghdr *nlh, struct netlink_ext_ack *exta
 {
 	const struct genlmsghdr *genl = nlmsg_data(nlh);
 
-	if (genl->cmd == ESPAH_CMD_POLICY_APPLY) /* it takes several of a type, and has own checks */
+	if (genl->cmd == ESPAH_CMD_POLICY_APPLY) /* it takes several of a type, and checks them */
 		return 0;
 	return espah_check_attrs(nlmsg_attrdata(nlh, GENL_HDRLEN), nlmsg_attrlen(nlh, GENL_HDRLEN),
 				 checks_of(genl->cmd), extack);

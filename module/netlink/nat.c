@@ -19,7 +19,7 @@ bool espah_nat_hooked(const struct net *net, u8 family, unsigned int hook)
 	for (i = 0; i < entries->num_hook_entries; i++) {
 		const struct nf_hook_ops *ops = READ_ONCE(all[i]);
 
-		/* a filter chain of nftables may have this priority; NAT chains are behind one hook */
+		/* filter chains may have this priority, too; NAT chains are behind one hook */
 		if (ops->priority == priority && ops->hook_ops_type != NF_HOOK_OP_NF_TABLES)
 			return true;
 	}

@@ -73,9 +73,10 @@ def everything(ns):
     for thing in itertools.chain(*things):
         for count in COUNTS:
             thing.pop(count, None)
-    links = [(link["name"], link["if_id"], link["mtu"], link["up"], link.get("dev"))
+    # an MTU that was not set by hand follows the SAs, a moment later
+    links = [(link["name"], link["if_id"], link["mtu"] == 1300, link["up"], link.get("dev"))
              for link in Espah.json(ns, "link", "list")]
-    return things, links, Espah.json(ns, "default"), Espah.json(ns, "config")
+    return *things[0], *things[1], links, Espah.json(ns, "default"), Espah.json(ns, "config")
 
 
 SITE = ["default out discard", "config direct on",
@@ -269,7 +270,8 @@ def round_trip():
         a.run(CLI, "default", "in", "bypass", "out", "bypass", "icmp", "discard")
         a.run(CLI, "config", "secpath", "on", "direct", "off")
         apply(a)
-        lab.equal(everything(a), before, f"what there is, seed {seed}, round {round_}")
+        for was, now in zip(before, everything(a)):
+            lab.equal(now, was, f"what there is, seed {seed}, round {round_}")
 
 
 @lab.test("an SA that cannot change in place is made anew with another key, not with its own; if the kernel "

@@ -295,6 +295,7 @@ static void check_twice(struct conf *conf, struct things *things)
  */
 int conf_read(struct cli *cli, const char *file, bool lenient, struct conf *conf)
 {
+	bool batch = cli->batch;
 	unsigned int i;
 
 	memset(conf, 0, sizeof(*conf));
@@ -308,7 +309,7 @@ int conf_read(struct cli *cli, const char *file, bool lenient, struct conf *conf
 	read_file(cli, file);
 	dev_later(false);
 	cli->conf = NULL;
-	cli->batch = false;
+	cli->batch = batch;
 	for (i = 0; i < THING_KINDS && !conf->errors; i++)
 		check_twice(conf, &conf->things[i]);
 	if (!conf->errors)

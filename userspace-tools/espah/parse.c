@@ -362,14 +362,23 @@ int parse_dev(const char *word, uint32_t *index)
 
 static bool later;
 
-/** dev_later() - whether parse_dev_name() takes the names of devices that are not there */
+/** dev_later() - whether dev_is_there() is content with devices that are not there */
 void dev_later(bool is)
 {
 	later = is;
 }
 
+/** dev_is_there() - Return: whether there is a device of this name; if not, an error was printed */
+bool dev_is_there(const char *name)
+{
+	if (later || if_nametoindex(name))
+		return true;
+	error("there is no network device '%s' in this network namespace", name);
+	return false;
+}
+
 /**
- * parse_dev_name() - read a device that may be made anew under its name
+ * parse_dev_name() - read a device that may be made, or made anew, under its name
  * @word: the word that was typed
  * @name: result: its name, or empty
  * @index: result: its index, if it was given by number and no device has that name; else 0
@@ -384,9 +393,6 @@ int parse_dev_name(const char *word, char name[DEV_TEXT_MAX], uint32_t *index)
 	*index = 0;
 	if (!if_nametoindex(word) && number_read(word, &n))
 		return parse_dev(word, index);
-	if (!later && parse_dev(word, index))
-		return -1;
-	*index = 0;
 	if (!*word || strlen(word) >= IF_NAMESIZE || strpbrk(word, "/: \t") || same(word, ".") ||
 	    same(word, "..")) {
 		error("'%s' cannot be the name of a device", word);

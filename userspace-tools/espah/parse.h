@@ -80,6 +80,7 @@ bool dev_is_absent(uint32_t index);
 int parse_dev(const char *word, uint32_t *index);
 int parse_dev_name(const char *word, char name[DEV_TEXT_MAX], uint32_t *index);
 void dev_later(bool later);
+bool dev_is_there(const char *name);
 const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX]);
 bool ports_read(const char *word, struct ports *ports);
 int parse_ports(const char *what, const char *word, struct ports *ports);

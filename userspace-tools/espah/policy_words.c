@@ -336,6 +336,8 @@ static int check(const char *command, bool with_action, uint8_t family, struct p
 		error("'if-id' needs the action protect or discard, not bypass");
 		return -1;
 	}
+	if (with_action && *policy->sel.dev && !dev_is_there(policy->sel.dev))
+		return -1;
 	if (family && policy->sel.family && family != policy->sel.family) {
 		error("the addresses are %s, but another word says %s", family_text(family),
 		      family_text(policy->sel.family));
