@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "nl.h"
+#include "print.h"
 #include "queue.h"
 
 static const struct command commands[] = {
@@ -47,6 +48,7 @@ static const char usage_tail[] =
 	"  -j, --json         print JSON\n"
 	"  -b, --batch FILE   a command a line, without the word espah; \"-\" is standard input\n"
 	"  -f, --force        with -b: go on after an error\n"
+	"  -w, --wide         do not fit lists to the terminal\n"
 	"  -V, --version      of this command\n"
 	"  -h, --help         this; after a command: more about it, with an example\n"
 	"\n"
@@ -112,7 +114,7 @@ static int enter_netns(const char *netns)
 static const char *option_name(unsigned int i)
 {
 	static const char *const names[] = {
-		"--netns", "--json", "--batch", "--force", "--version", "--help", NULL
+		"--netns", "--json", "--batch", "--force", "--wide", "--version", "--help", NULL
 	};
 
 	return names[i];
@@ -198,6 +200,8 @@ static int read_options(struct cli *cli, struct args *args, struct options *opti
 			cli->json = true;
 		} else if (is_option(word, "-f", "--force")) {
 			cli->force = true;
+		} else if (is_option(word, "-w", "--wide")) {
+			table_wide();
 		} else if (is_option(word, "-h", "--help")) {
 			fputs(usage, stdout);
 			return -1;

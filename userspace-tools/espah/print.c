@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Output: tables for users, JSON for programs. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <linux/espah.h>
 
 #include "attr.h"
 #include "cli.h"
 #include "print.h"
+
+/* blanks before what stands under a row */
+#define REST_INDENT 4
 
 static void add_cell(struct table *table, char *text)
 {
@@ -20,6 +26,29 @@ static void add_cell(struct table *table, char *text)
 	table->cell[table->count++] = text;
 }
 
+static bool wide;
+
+/** table_wide() - do not fit tables to the terminal */
+void table_wide(void)
+{
+	wide = true;
+}
+
+/* The characters of a line of the terminal; 0: it is none. */
+static int line_room(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+
+	if (wide)
+		return 0;
+	if (columns && atoi(columns) > 0)
+		return atoi(columns);
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+		return 0;
+	return size.ws_col;
+}
+
 /**
  * table_start() - begin a table
  * @table: result
@@ -28,11 +57,13 @@ static void add_cell(struct table *table, char *text)
 void table_start(struct table *table, const char *const *headings)
 {
 	memset(table, 0, sizeof(*table));
+	table->room = line_room();
 	for (; headings[table->columns]; table->columns++) {
 		const char *heading = headings[table->columns];
 
 		table->right[table->columns] = *heading == '>';
-		add_cell(table, strdup(heading + (*heading == '>')));
+		table->heading[table->columns] = heading + (*heading == '>');
+		add_cell(table, strdup(table->heading[table->columns]));
 	}
 }
 
@@ -40,6 +71,95 @@ static void indent(int columns)
 {
 	while (columns-- > 0)
 		putchar_unlocked(' ');
+}
+
+static bool empty(const char *text)
+{
+	return !*text || !strcmp(text, "-");
+}
+
+/* Whether all rows that are stored have nothing in a column. */
+static bool empty_column(const struct table *table, unsigned int column)
+{
+	unsigned int i;
+
+	for (i = table->columns + column; i < table->count; i += table->columns)
+		if (!empty(table->cell[i]))
+			return false;
+	return true;
+}
+
+/* Chooses the columns that stand beside each other. */
+static void fit(struct table *table)
+{
+	int used = 0, all = -2;
+	bool full = false;
+	unsigned int i;
+
+	for (i = 0; i < table->columns; i++)
+		all += table->width[i] + 2;
+	for (i = 0; i < table->columns; i++) {
+		bool fits = !table->room || all <= table->room;
+
+		if (!fits && empty_column(table, i))
+			continue;
+		full |= !fits && i && used + table->width[i] > table->room;
+		table->aligned[i] = !full;
+		used += table->width[i] + 2;
+	}
+}
+
+static void print_cell(const struct table *table, unsigned int column, const char *text, bool last)
+{
+	int room = table->width[column] - (int)strlen(text);
+
+	if (table->right[column])
+		indent(room);
+	fputs(text, stdout);
+	if (!table->right[column] && !last)
+		indent(room);
+	if (!last)
+		fputs("  ", stdout);
+}
+
+/* Prints what does not stand in the row, in lines under it. */
+static void print_rest(const struct table *table, char *const *cell)
+{
+	int used = 0, len;
+	const char *c;
+	unsigned int i;
+
+	for (i = 0; i < table->columns; i++) {
+		if (table->aligned[i] || empty(cell[i]))
+			continue;
+		len = strlen(table->heading[i]) + 1 + strlen(cell[i]);
+		if (used && used + 2 + len > table->room) {
+			putchar('\n');
+			used = 0;
+		}
+		indent(used ? 2 : REST_INDENT);
+		used += (used ? 2 : REST_INDENT) + len;
+		for (c = table->heading[i]; *c; c++)
+			putchar(tolower((unsigned char)*c));
+		printf(" %s", cell[i]);
+	}
+	if (used)
+		putchar('\n');
+}
+
+static void print_row(const struct table *table, char *const *cell, bool heading)
+{
+	unsigned int i, last = 0;
+
+	for (i = 0; i < table->columns; i++)
+		if (table->aligned[i] && (!last || *cell[i]))
+			last = i;
+	for (i = 0; i <= last; i++)
+		if (table->aligned[i])
+			print_cell(table, i, cell[i], i == last);
+	putchar('\n');
+	if (!heading)
+		print_rest(table, cell);
 }
 
 static void print_rows(struct table *table)
@@ -53,22 +173,12 @@ static void print_rows(struct table *table)
 		if (len > table->width[column])
 			table->width[column] = len;
 	}
-	for (i = 0; i < table->count; i++) {
-		int room;
-
-		column = i % table->columns;
-		room = table->width[column] - (int)strlen(table->cell[i]);
-		if (table->right[column])
-			indent(room);
-		fputs(table->cell[i], stdout);
-		if (!table->right[column] && column + 1 < table->columns)
-			indent(room);
-		if (column + 1 == table->columns)
-			putchar('\n');
-		else if (column + 2 < table->columns || *table->cell[i + 1])
-			fputs("  ", stdout);
+	if (!table->streaming)
+		fit(table);
+	for (i = 0; i < table->count; i += table->columns)
+		print_row(table, &table->cell[i], !table->streaming && !i);
+	for (i = 0; i < table->count; i++)
 		free(table->cell[i]);
-	}
 	table->count = 0;
 }
 

@@ -19,7 +19,14 @@
 
 /**
  * struct table - a table with aligned columns that stores at most TABLE_ROWS rows
+ *
+ * In a terminal that is too narrow for it, columns in which all rows have "-" are left out, and
+ * those that do not fit follow under their row, as words: the heading, then the text.
+ *
  * @columns: number of columns
+ * @room: characters of a line; 0: any number
+ * @heading: headings of the columns
+ * @aligned: which columns stand beside each other
  * @right: whether a column is right-aligned
  * @width: characters: width of each column
  * @cell: texts not printed yet, the headings first
@@ -29,6 +36,9 @@
  */
 struct table {
 	unsigned int columns;
+	int room;
+	const char *heading[TABLE_COLUMNS];
+	bool aligned[TABLE_COLUMNS];
 	bool right[TABLE_COLUMNS];
 	int width[TABLE_COLUMNS];
 	char *cell[(TABLE_ROWS + 1) * TABLE_COLUMNS];
@@ -37,6 +47,7 @@ struct table {
 	unsigned long rows;
 };
 
+void table_wide(void);
 void table_start(struct table *table, const char *const *headings);
 void table_text(struct table *table, const char *text);
 void table_cell(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

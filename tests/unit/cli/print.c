@@ -225,6 +225,65 @@ static void table(void)
 	test_end();
 }
 
+/* Prints a table of two rows within some columns. */
+static const char *narrow(const char *columns)
+{
+	static const char *const headings[] = { ">ID", "FLOW", "DROPPED", "ACTION", "LABEL", NULL };
+	static struct table t;
+
+	setenv("COLUMNS", columns, 1);
+	capture_start();
+	table_start(&t, headings);
+	table_text(&t, "7");
+	table_text(&t, "10.1.0.0/16 -> 10.2.0.0/16");
+	table_text(&t, "-");
+	table_text(&t, "protect esp");
+	table_text(&t, "-");
+	table_text(&t, "12");
+	table_text(&t, "any -> any");
+	table_text(&t, "-");
+	table_text(&t, "bypass");
+	table_text(&t, "a label of many words");
+	table_end(&t);
+	unsetenv("COLUMNS");
+	return capture_end();
+}
+
+static void fitted(void)
+{
+	test_begin("a table fits the terminal: empty columns go first, then the last ones, under their rows");
+	CHECK(!strcmp(narrow("200"),
+		      "ID  FLOW                        DROPPED  ACTION       LABEL\n"
+		      " 7  10.1.0.0/16 -> 10.2.0.0/16  -        protect esp  -\n"
+		      "12  any -> any                  -        bypass       a label of many words\n"));
+	CHECK(!strcmp(narrow("68"),
+		      "ID  FLOW                        ACTION       LABEL\n"
+		      " 7  10.1.0.0/16 -> 10.2.0.0/16  protect esp  -\n"
+		      "12  any -> any                  bypass       a label of many words\n"));
+	CHECK(!strcmp(narrow("60"),
+		      "ID  FLOW                        ACTION\n"
+		      " 7  10.1.0.0/16 -> 10.2.0.0/16  protect esp\n"
+		      "12  any -> any                  bypass\n"
+		      "    label a label of many words\n"));
+	CHECK(!strcmp(narrow("40"),
+		      "ID  FLOW\n"
+		      " 7  10.1.0.0/16 -> 10.2.0.0/16\n"
+		      "    action protect esp\n"
+		      "12  any -> any\n"
+		      "    action bypass\n"
+		      "    label a label of many words\n"));
+	CHECK(!strcmp(narrow("1"),
+		      "ID\n"
+		      " 7\n"
+		      "    flow 10.1.0.0/16 -> 10.2.0.0/16\n"
+		      "    action protect esp\n"
+		      "12\n"
+		      "    flow any -> any\n"
+		      "    action bypass\n"
+		      "    label a label of many words\n"));
+	test_end();
+}
+
 static void policy(void)
 {
 	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
@@ -306,5 +365,6 @@ void test_print(void)
 	sa();
 	texts();
 	table();
+	fitted();
 	policy();
 }
