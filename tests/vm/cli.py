@@ -106,6 +106,34 @@ def prints_json():
             lab.true(json.loads(espah(a, "-j", *words.split()).stdout), "empty")
 
 
+@lab.test("lists fit a terminal of 80 columns and of 140, with all that they say elsewhere; stats --watch counts "
+          "from its start")
+def narrow():
+    h, a, _ = topology()
+    Espah.configure(a, [SA(0x1001, A, B, reqid=7)], [SA(0x1002, B, A, reqid=7)],
+                    [Policy("10.1.0.0/16", "10.2.0.0/16", (A, B), 7, match="tcp dport 443")],
+                    [Policy("2001:db8:1:2::/64", "2001:db8:3:4::/64", ("2001:db8::1", "2001:db8::2"), 7)])
+    whole = espah(a, "show").stdout
+    for columns in (80, 140):
+        lines = a.run("env", f"COLUMNS={columns}", CLI, "show").stdout.splitlines()
+        lab.true(max(map(len, lines)) <= columns, f"{columns} columns: {lines}")
+        for word in ("0x00001001", f"{A} -> {B}", "reqid 7", "tcp dport 443", "aes128gcm16", "2001:db8::1"):
+            lab.true(word in whole and any(word in line for line in lines), f"no {word} in {lines}")
+    lab.equal(a.run("env", "COLUMNS=80", CLI, "-w", "show").stdout, whole, "with -w")
+    a.run(CLI, "policy", "add", "out", "any4", "10.3.0.0/16", "discard")
+    with a:
+        a.run("ping", "-c", "3", "-i", "0.2", "-W", "1", "10.3.0.1", check=False)
+        watch = a.start(CLI, "stats", "--watch", "1", stdout=open("/tmp/watch", "w", encoding="ascii"))
+        time.sleep(0.5)
+        a.run("ping", "-c", "5", "-i", "0.2", "-W", "1", "10.3.0.1", check=False)
+
+    def said():
+        with open("/tmp/watch", encoding="ascii") as file:
+            return [line.split() for line in file if line.startswith("discard_out")]
+    lab.wait_for(lambda: said() and said()[-1][2:] == ["5", "8"], "what was dropped since the start, and in all")
+    watch.terminate()
+
+
 # exit status; command line; a word of the error message
 REFUSED = [
     (1, f"sa add in spi 0x1002 src {B} dst {A} tunnel aes128gcm16 key-file key", "exists"),

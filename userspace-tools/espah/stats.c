@@ -10,10 +10,12 @@
 #include "stats.h"
 
 const char stats_help[] =
-	"espah stats [--all]\n"
+	"espah stats [--all | --watch [SECONDS]]\n"
 	"\n"
 	"Prints what went through, and why packets were dropped: each reason that was counted,\n"
 	"with --all also those that never were. Counters belong to the network namespace.\n"
+	"With --watch, prints every 2 seconds, or SECONDS, what was counted a second, and since the\n"
+	"command began.\n"
 	"\n"
 	"Example:\n"
 	"  espah stats\n";
@@ -148,13 +150,26 @@ static int print(const struct nlmsghdr *nlh, void *data)
 int cmd_stats(struct cli *cli, struct args *args)
 {
 	static struct options options;
+	uint64_t seconds = 2;
+	const char *word;
+	bool watch;
 	int status;
 
 	options.json = cli->json;
 	options.any = false;
 	options.all = args_take(args, "--all");
+	watch = !options.all && args_take(args, "--watch");
+	word = watch ? args_next(args) : NULL;
+	if (word && parse_number("--watch", word, 1, 3600, &seconds))
+		return STATUS_USAGE;
 	status = args_end(args, "stats");
+	if (!status && watch && (cli->json || cli->batch)) {
+		error("--watch prints no JSON, and is not for batches");
+		return STATUS_USAGE;
+	}
 	if (!status)
 		status = queue_ready(cli);
-	return status ? status : stats_ask(cli, print, &options);
+	if (status)
+		return status;
+	return watch ? stats_watch(cli, seconds) : stats_ask(cli, print, &options);
 }

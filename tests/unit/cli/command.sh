@@ -58,6 +58,10 @@ expect 2 "-f needs -b" -f show
 expect 1 "/run/netns/no-such-name" -n no-such-name show
 expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
+expect 2 "'--watch' cannot be '0'" stats --watch 0
+expect 2 "one word too many for stats" stats --watch 2 3
+expect 2 "prints no JSON" -j stats --watch
+expect 2 "needs -b" -w -f show
 expect 2 "'if-id' cannot be 'x'" policy list if-id x
 expect 2 "a value must follow" policy flush in if-id
 expect 2 "'out' is one word too many for policy list" policy list in out
