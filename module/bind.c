@@ -3,11 +3,12 @@
 #include <linux/netdevice.h>
 #include "bind.h"
 #include "change.h"
+#include "db/privilege.h"
 #include "db/net.h"
 #include "path/flowtable.h"
 
-/* Context: process. Packets of a new device come only after this has returned. */
-static void rebind(struct espah_net *en)
+/* Context: process. Return: 0 or -ENOMEM: then it is tried again. */
+static int rebind(struct espah_net *en)
 {
 	int err;
 
@@ -17,6 +18,7 @@ static void rebind(struct espah_net *en)
 		queue_delayed_work(espah_workqueue, &en->bind, HZ);
 	mutex_unlock(&en->lock);
 	espah_flowtable_settle(en, true);
+	return err;
 }
 
 static void rebind_late(struct work_struct *work)
@@ -27,10 +29,23 @@ static void rebind_late(struct work_struct *work)
 static int device_event(struct notifier_block *nb, unsigned long event, void *data)
 {
 	const struct net_device *dev = netdev_notifier_info_to_dev(data);
+	struct espah_net *en = espah_pernet(dev_net(dev));
+	int err;
 
-	if (event == NETDEV_REGISTER || event == NETDEV_UNREGISTER || event == NETDEV_CHANGENAME)
-		rebind(espah_pernet(dev_net(dev)));
-	return NOTIFY_DONE;
+	if (event != NETDEV_REGISTER && event != NETDEV_UNREGISTER && event != NETDEV_CHANGENAME)
+		return NOTIFY_DONE;
+	/* see espah_spd_bind() */
+	smp_mb();
+	if (!READ_ONCE(en->spd.uses_names))
+		return NOTIFY_DONE;
+	/* the owner of a user namespace must not hold up RTNL: there, policies follow a moment later */
+	if (espah_net_foreign(en->net)) {
+		mod_delayed_work(espah_workqueue, &en->bind, 0);
+		return NOTIFY_DONE;
+	}
+	/* packets of a new device come only after this; without memory, there is no new device */
+	err = rebind(en);
+	return event == NETDEV_UNREGISTER ? NOTIFY_DONE : notifier_from_errno(err);
 }
 
 static struct notifier_block device_notifier = { .notifier_call = device_event };

@@ -4,7 +4,7 @@
 
 struct espah_net;
 
-/* for each network namespace; stop before its policies end */
+/* for each network namespace; stop after its devices are gone, and before its policies end */
 void espah_bind_net_setup(struct espah_net *en);
 void espah_bind_net_stop(struct espah_net *en);
 

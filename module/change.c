@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
+#include <linux/sched/signal.h>
 #include "change.h"
 #include "db/port.h"
 #include "path/device.h"
@@ -274,7 +275,7 @@ int espah_policy_put(struct espah_net *en, struct espah_policy *pol, struct espa
 
 	if (err)
 		return err;
-	espah_spd_bind(en, pol);
+	espah_spd_bind(en, pol, old);
 	err = espah_spd_add(en, pol, old);
 	if (err) {
 		NL_SET_ERR_MSG(extack, "out of memory for the policy");
@@ -338,7 +339,7 @@ static int stage(struct espah_net *en, struct espah_applied *new,
 		NL_SET_ERR_MSG(extack, EXISTS);
 		return -EEXIST;
 	}
-	espah_spd_bind(en, pol);
+	espah_spd_bind(en, pol, NULL);
 	err = espah_spd_stage(en, pol);
 	if (err)
 		NL_SET_ERR_MSG(extack, "out of memory for the policy");
@@ -398,7 +399,8 @@ int espah_policy_apply(struct espah_net *en, struct espah_apply *apply,
 	for (i = 0; i < apply->ndel; i++)
 		espah_spd_leave(en, apply->del[i]);
 	for (apply->at = 0; apply->at < apply->nnew; apply->at++) {
-		err = stage(en, &apply->new[apply->at], extack);
+		err = fatal_signal_pending(current) ? -EINTR :
+						      stage(en, &apply->new[apply->at], extack);
 		if (err) {
 			unstage(en, apply, apply->at);
 			update_hooks(en);
@@ -428,6 +430,7 @@ int espah_policy_rebind(struct espah_net *en)
 		ret = espah_spd_rebind(en, pol);
 		any |= ret > 0;
 		err = ret < 0 ? ret : err;
+		cond_resched();
 	}
 	if (any) {
 		espah_spd_commit(en, espah_spd_default(now, ESPAH_DIR_IN),

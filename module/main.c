@@ -60,13 +60,13 @@ static void __net_exit net_pre_exit(struct net *net)
 
 	espah_change_stop(en);
 	espah_device_net_stop(en);
-	espah_bind_net_stop(en);
 }
 
 static void __net_exit net_exit(struct net *net)
 {
 	struct espah_net *en = espah_pernet(net);
 
+	espah_bind_net_stop(en); /* the last devices are gone */
 	espah_confirm_teardown(en);
 	espah_flowtable_teardown(en);
 	espah_change_teardown(en);

@@ -302,12 +302,13 @@ static u32 index_of(struct net *net, const char *name)
 
 	rcu_read_lock();
 	dev = dev_get_by_name_rcu(net, name);
-	index = dev ? dev->ifindex : ESPAH_IFINDEX_NONE;
+	/* not by an alternative name, whose changes are not always told */
+	index = dev && !strcmp(dev->name, name) ? dev->ifindex : ESPAH_IFINDEX_NONE;
 	rcu_read_unlock();
 	return index;
 }
 
-void espah_spd_bind(struct espah_net *en, struct espah_policy *pol)
+void espah_spd_bind(struct espah_net *en, struct espah_policy *pol, const struct espah_policy *old)
 {
 	unsigned int i;
 	u32 index;
@@ -315,7 +316,11 @@ void espah_spd_bind(struct espah_net *en, struct espah_policy *pol)
 	lockdep_assert_held(&en->lock);
 	if (!pol->ifname)
 		return;
-	index = index_of(en->net, pol->ifname);
+	WRITE_ONCE(en->spd.uses_names, true);
+	/* either the name is looked up after a change of it, or that change sees @uses_names */
+	smp_mb();
+	/* a replacement takes the place of the old rules, until both are bound anew */
+	index = old ? old->rules->sel.ifindex : index_of(en->net, pol->ifname);
 	for (i = 0; i < pol->nrules; i++)
 		pol->rules[i].sel.ifindex = index;
 }
@@ -387,7 +392,7 @@ void espah_spd_commit(struct espah_net *en, u8 in, u8 out)
 
 	lockdep_assert_held(&en->lock);
 	espah_spd_set_now(spd, ESPAH_NOW_B | DEFAULTS, other | default_bits(in, out));
-	synchronize_rcu();
+	synchronize_net(); /* faster than synchronize_rcu() while RTNL is held */
 	xa_for_each(&spd->index, id, pol) {
 		if (pol->staged)
 			switch_rules(spd, pol);
@@ -433,19 +438,34 @@ static bool has_selectors(const struct espah_policy *pol, const struct espah_sel
 	return i == set->n && i == pol->nsel;
 }
 
+/* espah_spd_find() by the name of a device, whichever index it has in the rules. */
+static struct espah_policy *find_named(struct espah_spd *spd, u8 dir, struct espah_selectors *set,
+				       u32 priority)
+{
+	struct espah_policy *pol;
+	unsigned long id;
+	unsigned int i;
+
+	xa_for_each(&spd->index, id, pol) {
+		if (!pol->ifname || pol->dir != dir || pol->priority != priority || pol->leaving)
+			continue;
+		for (i = 0; i < set->n; i++)
+			set->sel[i].ifindex = pol->rules->sel.ifindex;
+		if (has_selectors(pol, set))
+			return pol;
+	}
+	return NULL;
+}
+
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    struct espah_selectors *set, u32 priority)
 {
 	struct espah_classifier *cls = set->sel->opaque ? &spd->opaque[dir] : &spd->dir[dir];
-	struct espah_net *en = container_of(spd, struct espah_net, spd);
 	struct espah_rule *rule = NULL;
-	unsigned int i;
-	u32 index;
 
-	lockdep_assert_held(&en->lock);
-	index = set->ifname ? index_of(en->net, set->ifname) : 0;
-	for (i = 0; i < set->n && set->ifname; i++)
-		set->sel[i].ifindex = index;
+	lockdep_assert_held(&container_of(spd, struct espah_net, spd)->lock);
+	if (set->ifname)
+		return find_named(spd, dir, set, priority);
 	do {
 		rule = espah_classifier_find(cls, set->sel, priority, rule);
 	} while (rule && (rule->policy->leaving || !has_selectors(rule->policy, set)));

@@ -147,6 +147,7 @@ struct espah_policy {
  * @count: policies present
  * @conditions: number of selectors that require a mark or a device
  * @named: number of policies that name a device
+ * @uses_names: there has been such a policy; READ_ONCE
  */
 struct espah_spd {
 	struct espah_classifier dir[2];
@@ -158,6 +159,7 @@ struct espah_spd {
 	unsigned int count;
 	unsigned int conditions;
 	unsigned int named;
+	bool uses_names;
 };
 
 void espah_spd_setup(struct espah_spd *spd);
@@ -235,8 +237,11 @@ struct espah_policy *espah_spd_by_id(struct espah_spd *spd, u32 id);
 struct espah_policy *espah_spd_find(struct espah_spd *spd, u8 dir,
 				    struct espah_selectors *set, u32 priority);
 
-/* sets the ifindex of a policy that is not yet in the SPD; Context: espah_net.lock */
-void espah_spd_bind(struct espah_net *en, struct espah_policy *pol);
+/*
+ * Sets the ifindex of a policy that is not yet in the SPD. @old: as for espah_spd_add().
+ * Context: espah_net.lock.
+ */
+void espah_spd_bind(struct espah_net *en, struct espah_policy *pol, const struct espah_policy *old);
 
 /**
  * espah_spd_rebind - have a policy apply to the device that has its name now

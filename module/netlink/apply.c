@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Changes of several policies in one step. */
+#include <linux/sched/signal.h>
 #include <linux/sort.h>
 #include "attr.h"
 #include "change.h"
@@ -25,6 +26,22 @@ static unsigned int count(const struct genl_info *info, int type)
 	return n;
 }
 
+/* A list of selectors has room for the most; many policies together should not take that. */
+static int shrink(struct espah_selectors *set)
+{
+	struct espah_selector *sel;
+
+	if (set->sel == &set->one)
+		return 0;
+	sel = kvmalloc_array(set->n, sizeof(*sel), GFP_KERNEL_ACCOUNT);
+	if (!sel)
+		return -ENOMEM;
+	memcpy(sel, set->sel, set->n * sizeof(*sel));
+	kvfree(set->sel);
+	set->sel = sel;
+	return 0;
+}
+
 static int read_new(struct espah_net *en, struct espah_apply *apply, const struct sk_buff *skb,
 		    const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
@@ -45,7 +62,7 @@ static int read_new(struct espah_net *en, struct espah_apply *apply, const struc
 	if (IS_ERR(new->pol))
 		return PTR_ERR(new->pol);
 	apply->nnew++;
-	return 0;
+	return shrink(&new->set);
 }
 
 /* Allocates the arrays, and makes the new policies. */
@@ -57,6 +74,11 @@ static int read(struct espah_net *en, struct espah_apply *apply, const struct sk
 	const struct nlattr *attr;
 	int rem, err = 0;
 
+	if (count(info, ESPAH_APPLY_DEFAULT_IN) > 1 || count(info, ESPAH_APPLY_DEFAULT_OUT) > 1) {
+		NL_SET_ERR_MSG(info->extack, "a default action is given twice");
+		return -EINVAL;
+	}
+
 	apply->new = kvcalloc(new, sizeof(*apply->new), GFP_KERNEL_ACCOUNT);
 	apply->del = kvcalloc(del, sizeof(*apply->del), GFP_KERNEL_ACCOUNT);
 	apply->adopt = kvcalloc(adopt, sizeof(*apply->adopt), GFP_KERNEL_ACCOUNT);
@@ -65,7 +87,8 @@ static int read(struct espah_net *en, struct espah_apply *apply, const struct sk
 	nlmsg_for_each_attr(attr, info->nlhdr, GENL_HDRLEN, rem) {
 		if (nla_type(attr) != ESPAH_APPLY_POLICY)
 			continue;
-		err = read_new(en, apply, skb, attr, info->extack);
+		err = fatal_signal_pending(current) ? -EINTR :
+						      read_new(en, apply, skb, attr, info->extack);
 		if (err) {
 			/* at least say which policy it is */
 			if (!info->extack->bad_attr)
@@ -113,6 +136,11 @@ static int find(struct espah_net *en, struct espah_apply *apply, struct genl_inf
 				      "no policy has the id %u", nla_get_u32(attr));
 			return -ENOENT;
 		}
+		if (!del && pol->foreign) {
+			NL_SET_ERR_MSG_ATTR(info->extack, attr,
+					    "the policy belongs to another interface");
+			return -EPERM;
+		}
 		if (del)
 			apply->del[apply->ndel++] = pol;
 		else
@@ -147,6 +175,7 @@ int espah_cmd_policy_apply(struct sk_buff *skb, struct genl_info *info)
 	err = read(en, &apply, skb, info);
 	if (err)
 		goto out;
+	apply.at = apply.nnew;
 	mutex_lock(&en->lock);
 	apply.in = read_default(en, attrs[ESPAH_APPLY_DEFAULT_IN], ESPAH_DIR_IN);
 	apply.out = read_default(en, attrs[ESPAH_APPLY_DEFAULT_OUT], ESPAH_DIR_OUT);

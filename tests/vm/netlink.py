@@ -40,7 +40,8 @@ P_OWNER = 19
 APPLY_DEL, APPLY_POLICY, APPLY_ADOPT, APPLY_DEFAULT_IN, APPLY_DEFAULT_OUT = range(1, 6)
 (S_FAMILY, S_SRC, S_SRC_LEN, S_DST, S_DST_LEN, S_PROTO, S_SPORT_MIN, S_SPORT_MAX, S_DPORT_MIN,
  S_DPORT_MAX, S_SRC_RANGES, S_DST_RANGES, S_SPORT_RANGES, S_DPORT_RANGES, S_ICMP_TYPES,
- S_ICMP_CODES, S_MH_TYPES, S_OPAQUE, S_MARK, S_MARK_MASK, S_IFINDEX) = range(1, 22)
+ S_ICMP_CODES, S_MH_TYPES, S_OPAQUE, S_MARK, S_MARK_MASK, S_IFINDEX,
+ S_IFNAME) = range(1, 23)
 T_PROTO, T_MODE, T_SRC, T_DST, T_REQID, T_OUTER = range(1, 7)
 C_IN, C_OUT, C_ICMP, C_SECPATH, C_DIRECT, C_OWNER, C_FILE = range(1, 8)
 (X_DIR, X_SRC, X_DST, X_PROTO, X_SPORT, X_DPORT, X_ACTION, X_POLICY, X_SA, X_DROP, X_OVERHEAD,
@@ -600,7 +601,12 @@ BAD = [
         ("mask of 8 bytes", [(S_MARK, u32(3)), (S_MARK_MASK, u64(3))], "invalid attribute length"),
         ("device 0", [(S_IFINDEX, u32(0))], "1 to 2147483647, got 0"),
         ("device 2^31", [(S_IFINDEX, u32(1 << 31))], "got 2147483648"),
-        ("device of 1 byte", [(S_IFINDEX, u8(1))], "invalid attribute length"))),
+        ("device of 1 byte", [(S_IFINDEX, u8(1))], "invalid attribute length"),
+        ("device without a name", [(S_IFNAME, b"\0")], "1 to 15 characters"),
+        ("name of 16 characters", [(S_IFNAME, name("a" * 16))], "1 to 15 characters"),
+        ("name with a slash", [(S_IFNAME, name("a/b"))], "1 to 15 characters"),
+        ("name without an end", [(S_IFNAME, b"eth0")], ""),
+        ("name and index", [(S_IFNAME, name("lo")), (S_IFINDEX, u32(1))], "cannot be combined"))),
     *((f"list of {what}", POLICY_NEW, plain(SELECTOR=nest((S_FAMILY, u8(2)), *pairs)), E.EINVAL,
        why) for what, pairs, why in (
         ("no addresses", [(S_SRC_RANGES, b"")], "1 to 64 pairs"),
@@ -672,6 +678,22 @@ BAD = [
     ("POLICY_DEL by nothing", POLICY_DEL, [], E.EINVAL, "missing"),
     ("POLICY_GET of none", POLICY_GET, [(P_ID, u32(99))], E.ENOENT, "the id 99"),
     ("POLICY_FLUSH by id", POLICY_FLUSH, [(P_ID, u32(1))], E.EINVAL, ""),
+    *((f"POLICY_APPLY, {what}", POLICY_APPLY, pairs, error, why) for what, pairs, error, why in (
+        ("end of none", [(APPLY_DEL, u32(4000000000))], E.ENOENT, "the id 4000000000"),
+        ("adoption of none", [(APPLY_ADOPT, u32(0))], E.ENOENT, "the id 0"),
+        ("one that exists", [(APPLY_POLICY | NESTED, attrs(policy()))], E.EEXIST, "exists"),
+        ("the same twice", [(APPLY_POLICY | NESTED, attrs(plain(PRIORITY=u32(77))))] * 2, E.EEXIST, "exists"),
+        ("one good, one bad", [(APPLY_POLICY | NESTED, attrs(plain(PRIORITY=u32(77)))),
+                               (APPLY_POLICY | NESTED, attrs(plain(PRIORITY=u32(78), UNREACH=b"")))],
+         E.EINVAL, "discard or protect"),
+        ("replacement", [(APPLY_POLICY | NESTED, attrs(plain(PRIORITY=u32(77), REPLACE=b"")))], E.EINVAL, "APPLY_DEL"),
+        ("address twice", [(APPLY_POLICY | NESTED, attrs(plain(SELECTOR=SELECTOR + attr(S_SRC, ip("10.9.0.0")))))],
+         E.EINVAL, "only once"),
+        ("empty policy", [(APPLY_POLICY | NESTED, b"")], E.EINVAL, "missing"),
+        ("without nested flag", [(APPLY_POLICY, attrs(plain(PRIORITY=u32(77))))], E.EINVAL, ""),
+        ("default protect", [(APPLY_DEFAULT_IN, u8(PROTECT))], E.ERANGE, ""),
+        ("default twice", [(APPLY_DEFAULT_IN, u8(DISCARD)), (APPLY_DEFAULT_IN, u8(BYPASS))], E.EINVAL, "twice"),
+        ("owner 3", [(APPLY_POLICY | NESTED, attrs(plain(PRIORITY=u32(77), OWNER=u8(3))))], E.EINVAL, "got 3"))),
     # the rest
     ("default protect", CONFIG_SET, [(C_IN, u8(PROTECT))], E.EINVAL, "0 (discard) or 1"),
     ("one default good, one bad", CONFIG_SET, [(C_IN, u8(DISCARD)), (C_OUT, u8(7))], E.EINVAL,

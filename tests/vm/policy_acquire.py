@@ -106,7 +106,7 @@ def asked_for_lists():
                netlink.S_DPORT_RANGES: None, netlink.S_SRC_RANGES: None}, "from the packet")
     lab.equal((got[netlink.S_MARK], got[netlink.S_MARK_MASK]), (netlink.u32(0), netlink.u32(1)),
               "mark")
-    lab.true(netlink.S_IFINDEX in got, "no device")
+    lab.equal(got.get(netlink.S_IFNAME), netlink.name("wan"), "device")
     gateway = Gateway.get([f"policy add out {SITES[4]} udp {tunnel()} pfp sport,dport"])
     link = hear(gateway)
     packet, _ = Flow(OWN[4], FAR[4], UDP).packet()

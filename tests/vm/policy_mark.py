@@ -3,6 +3,7 @@
 """Selectors by mark and by device, for outbound packets, and inbound packets in clear and by an SA."""
 import dataclasses
 import itertools
+import json
 import socket
 import struct
 
@@ -198,23 +199,31 @@ def by_words():
         lab.true(why in result.stderr, f"{words}: {result.stderr}")
 
 
-@lab.test("a device that goes takes no policy with it, and a new one of its name is another")
+@lab.test("a device that goes takes no policy with it; a new one of its name has the policy of the name, not "
+          "that of the number")
 def device_gone():
     gateway = Gateway.get()
     a = gateway.a
-    a.ip("link add x0 type dummy\nlink set x0 up\n")
+
+    def met(device):
+        policy = Espah.json(a, "explain", "10.1.0.1", "10.9.9.9", "dev", device)["policy"]
+        return policy and policy["id"]
+    for name in ("x0", "x1"):
+        a.ip(f"link add {name} type dummy\nlink set {name} up\n")
+    index = str(json.loads(a.run("ip", "-j", "link", "show", "x1").stdout)[0]["ifindex"])
     a.run(CLI, "policy", "add", *"out any4 any dev x0 discard".split())
-    number = Espah.json(a, "explain", "10.1.0.1", "10.9.9.9", "dev", "x0")["policy"]["id"]
-    index = a.run("cat", "/sys/class/net/x0/ifindex", check=False)
-    a.ip("link del x0\n")
-    shown = Espah.json(a, "policy", "get", "id", str(number))["dev"]
-    lab.true(shown.isdigit(), f"shown as {shown} {index.stdout}")
-    a.ip("link add x0 type dummy\nlink set x0 up\n")
-    lab.equal(Espah.json(a, "explain", "10.1.0.1", "10.9.9.9", "dev", "x0")["policy"], None,
-              "the policy of a later device of the name")
-    lab.equal(Espah.json(a, "explain", "10.1.0.1", "10.9.9.9", "dev", shown)["policy"]["id"],
-              number, "the policy of the number")
-    a.ip("link del x0\n")
+    a.run(CLI, "policy", "add", "out", "any4", "any", "dev", index, "discard")
+    by_name, by_number = met("x0"), met("x1")
+    lab.true(by_name and by_number and by_name != by_number, f"policies {by_name}, {by_number}")
+    for name in ("x0", "x1"):
+        a.ip(f"link del {name}\n")
+    shown = [Espah.json(a, "policy", "get", "id", str(number))["dev"] for number in (by_name, by_number)]
+    lab.equal(shown, ["x0", index], "devices of the policies")
+    for name in ("x0", "x1"):
+        a.ip(f"link add {name} type dummy\nlink set {name} up\n")
+    lab.equal((met("x0"), met("x1"), met(index)), (by_name, None, by_number), "policies of the new devices")
+    for name in ("x0", "x1"):
+        a.ip(f"link del {name}\n")
 
 
 @lab.test("a socket has a way round the policies by its mark, and no other has (RFC 4301 5)")

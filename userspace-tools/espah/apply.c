@@ -195,37 +195,11 @@ static void tell_all(struct told *told, const struct conf *conf, const struct st
 	tell_things(told, conf, state);
 }
 
-/* Devices have to be there before words can name them. So the file is read once more. */
-static int make_links(struct cli *cli, const char *file, struct conf *conf, struct state *state,
-		      struct undo *undo)
-{
-	int status;
-
-	if (!strcmp(file, "-")) {
-		error("the file names devices that are not there, and cannot be read twice: give its name instead of '-'");
-		return STATUS_REFUSED;
-	}
-	status = change_links(cli, conf, undo);
-	conf_free(conf);
-	memset(conf, 0, sizeof(*conf));
-	if (!status)
-		status = conf_read(cli, file, false, conf);
-	if (status)
-		return status;
-	state_free(state);
-	status = state_read(cli, "apply", true, state);
-	return status ? status : compare(conf, state);
-}
-
-static int apply(struct cli *cli, const char *file, struct conf *conf, struct state *state)
+static int apply(struct cli *cli, const struct conf *conf, const struct state *state)
 {
 	struct undo undo = { 0 };
-	int status = STATUS_OK;
+	int status = change_before(cli, conf, state, &undo);
 
-	if (dev_absent())
-		status = make_links(cli, file, conf, state, &undo);
-	if (!status)
-		status = change_before(cli, conf, state, &undo);
 	if (!status)
 		status = change_policies(cli, conf, state);
 	if (status)
@@ -242,7 +216,8 @@ static int apply_file(struct cli *cli, const char *file, bool dry)
 	struct state state = { 0 };
 	struct conf conf;
 	bool differs;
-	int status = conf_read(cli, file, true, &conf);
+	/* a dry run does without the devices that are named */
+	int status = conf_read(cli, file, dry, &conf);
 
 	if (!status)
 		status = state_read(cli, "apply", true, &state);
@@ -257,7 +232,7 @@ static int apply_file(struct cli *cli, const char *file, bool dry)
 	tell_all(&told, &conf, &state);
 	differs = told.count[ADDED] || told.count[CHANGED] || told.count[REMOVED];
 	if (!dry)
-		status = apply(cli, file, &conf, &state);
+		status = apply(cli, &conf, &state);
 	if (!status && !dry && !told.json)
 		printf("%s: added %u, changed %u, removed %u\n", file, told.count[ADDED],
 		       told.count[CHANGED], told.count[REMOVED]);

@@ -156,7 +156,7 @@ int batch_run(struct cli *cli, const char *file, int (*run)(struct cli *cli, str
 		status = run_line(cli, line, len, &words, &words_size, run);
 		explicit_bzero(line, len);
 	}
-	if (!status && ferror(in)) {
+	if (!status && !feof(in)) {
 		error("the batch %s cannot be read: %s", file, strerror(errno));
 		status = STATUS_REFUSED;
 	}

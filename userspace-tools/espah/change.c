@@ -132,23 +132,6 @@ static struct nlmsghdr *delete_link(struct nl *nl, void *buf, const char *name, 
 	return nlh;
 }
 
-/* Whether the device is there by which outer packets are to leave. */
-static bool has_lower(const struct thing *want, const struct device *device)
-{
-	const struct nlattr *tb[ESPAH_LINK_MAX + 1];
-	char name[DEV_TEXT_MAX];
-	uint32_t lower;
-
-	attr_nest(device->linkinfo[IFLA_INFO_DATA], tb, ESPAH_LINK_MAX);
-	lower = attr_u32(tb[ESPAH_LINK_DEV], 0);
-	if (!dev_is_absent(lower))
-		return true;
-	error_place(want->file, want->line);
-	error("there is no network device '%s' in this network namespace", dev_text(lower, name));
-	error_place(NULL, 0);
-	return false;
-}
-
 static int add_link(struct nl *nl, const struct thing *want, struct undo *undo)
 {
 	char buf[NL_REQUEST_MAX];
@@ -158,8 +141,6 @@ static int add_link(struct nl *nl, const struct thing *want, struct undo *undo)
 	int status;
 
 	device_read(want->nlh, &device);
-	if (!has_lower(want, &device))
-		return STATUS_REFUSED;
 	name = attr_string(device.attr[IFLA_IFNAME], "");
 	nlh = start_link(nl, buf, NLM_F_CREATE | NLM_F_EXCL, device.info, NULL);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
@@ -168,24 +149,32 @@ static int add_link(struct nl *nl, const struct thing *want, struct undo *undo)
 	return status ? status : remember(undo, nl, delete_link(nl, buf, name, 0));
 }
 
+static bool is_up(const struct thing *link)
+{
+	struct device device;
+
+	device_read(link->nlh, &device);
+	return device.info->ifi_flags & IFF_UP;
+}
+
 static int change_link(struct nl *nl, const struct thing *want, struct undo *undo)
 {
 	char buf[NL_REQUEST_MAX];
-	struct device device;
-	int status;
+	struct nlmsghdr *nlh;
+	int status = remember(undo, nl, set_link(nl, buf, want->twin, want->twin,
+						 ESPAH_OWNER_FILE));
 
-	device_read(want->nlh, &device);
-	if (!has_lower(want, &device))
-		return STATUS_REFUSED;
-	status = remember(undo, nl, set_link(nl, buf, want->twin, want->twin, ESPAH_OWNER_FILE));
 	if (status)
 		return status;
-	return ask_for(nl, set_link(nl, buf, want, want->twin, ESPAH_OWNER_FILE), want,
-		       "the change of the device");
+	nlh = set_link(nl, buf, want, want->twin, ESPAH_OWNER_FILE);
+	/* routes go with a device that goes down: what was routed into it would take another way */
+	if (is_up(want->twin))
+		((struct ifinfomsg *)mnl_nlmsg_get_payload(nlh))->ifi_flags |= IFF_UP;
+	return ask_for(nl, nlh, want, "the change of the device");
 }
 
-/** change_links() - add and change devices. Return: a STATUS_* */
-int change_links(struct cli *cli, const struct conf *conf, struct undo *undo)
+/* Adds and changes devices; none goes down before the policies have changed. */
+static int change_links(struct cli *cli, const struct conf *conf, struct undo *undo)
 {
 	const struct things *links = &conf->things[THING_LINK];
 	struct nl *nl = nl_route(cli);
@@ -546,18 +535,74 @@ int change_policies(struct cli *cli, const struct conf *conf, const struct state
 
 /* --- what may go afterwards --- */
 
-/* If the kernel refuses the new SA, the old one comes back, where its sequence numbers were. */
+/* outbound: numbers that the old SA may use between the request for it and its removal */
+#define SEQ_MARGIN (1 << 20)
+
+/* Notes the old SA as it is now. */
+static int note_sa(const struct nlmsghdr *nlh, void *data)
+{
+	memcpy(data, nlh, nlh->nlmsg_len < NL_REQUEST_MAX ? nlh->nlmsg_len : NL_REQUEST_MAX);
+	return 0;
+}
+
+/* Makes an SA again that was removed: with higher sequence numbers than it can have used. */
+static void restore_sa(struct nl *nl, const struct nlmsghdr *old, const struct thing *want)
+{
+	struct nlmsghdr *nlh;
+	const struct nlattr *attr, *tb[ESPAH_SA_MAX + 1];
+	char buf[NL_REQUEST_MAX];
+	uint64_t seq;
+
+	attr_table(old, tb, ESPAH_SA_MAX);
+	/* implicit IVs are the sequence numbers alone */
+	if (!tb[ESPAH_SA_KEY] || strstr(attr_string(tb[ESPAH_SA_ALG], "iiv"), "iiv"))
+		return;
+	nlh = nl_start(nl, buf, ESPAH_CMD_SA_NEW, NLM_F_ACK);
+	mnl_attr_for_each(attr, old, sizeof(struct genlmsghdr))
+		if (mnl_attr_get_type(attr) != ESPAH_SA_SEQ)
+			copy_attr(nlh, attr);
+	seq = attr_u64(tb[ESPAH_SA_SEQ], 0);
+	if (attr_u8(tb[ESPAH_SA_DIR], 0) == ESPAH_DIR_OUT)
+		seq += SEQ_MARGIN;
+	mnl_attr_put_u64(nlh, ESPAH_SA_SEQ, seq);
+	ask_for(nl, nlh, want, "the old SA");
+}
+
+/* If the kernel refuses the new SA, the old one comes back. */
 static int replace_sa(struct nl *nl, const struct thing *want)
 {
-	char buf[NL_REQUEST_MAX];
-	int status = ask_for(nl, delete_sa(nl, buf, want->twin), want, "the removal of the old SA");
+	char buf[NL_REQUEST_MAX], old[NL_REQUEST_MAX] = "";
+	struct nlmsghdr *nlh = nl_start(nl, buf, ESPAH_CMD_SA_GET, NLM_F_ACK);
+	const struct nlattr *tb[ESPAH_SA_MAX + 1];
+	int status;
 
+	attr_table(want->twin->nlh, tb, ESPAH_SA_MAX);
+	put_identity(nlh, tb);
+	if (thing_key(want->twin))
+		mnl_attr_put(nlh, ESPAH_SA_SHOW_KEYS, 0, NULL);
+	status = nl_do(nl, nlh, "the question for the old SA", note_sa, old);
+	if (!status)
+		status = ask_for(nl, delete_sa(nl, buf, want->twin), want,
+				 "the removal of the old SA");
 	if (status)
-		return status;
+		goto out;
 	status = add_sa(nl, want);
-	if (status && thing_key(want->twin))
-		add_sa(nl, want->twin);
+	if (status)
+		restore_sa(nl, (const struct nlmsghdr *)old, want);
+out:
+	explicit_bzero(old, sizeof(old));
 	return status;
+}
+
+/* Takes down a device that is up, and is not to be. */
+static int settle_link(struct cli *cli, const struct thing *want)
+{
+	char buf[NL_REQUEST_MAX];
+
+	if (is_up(want) || !is_up(want->twin))
+		return STATUS_OK;
+	return ask_for(cli->route, set_link(cli->route, buf, want, want->twin, ESPAH_OWNER_FILE),
+		       want, "the device");
 }
 
 static int adopt(struct cli *cli, enum thing_kind kind, const struct thing *want)
@@ -599,6 +644,8 @@ int change_after(struct cli *cli, const struct conf *conf, const struct state *s
 				status |= replace_sa(cli->nl, &wanted->at[i]);
 			else if (wanted->at[i].verdict == VERDICT_ADOPT)
 				status |= adopt(cli, kinds[k], &wanted->at[i]);
+			else if (wanted->at[i].verdict == VERDICT_SET && kinds[k] == THING_LINK)
+				status |= settle_link(cli, &wanted->at[i]);
 		}
 		for (i = 0; i < there->count; i++)
 			if (there->at[i].verdict == VERDICT_REMOVE)

@@ -20,7 +20,6 @@ struct undo {
 	} *at;
 };
 
-int change_links(struct cli *cli, const struct conf *conf, struct undo *undo);
 int change_before(struct cli *cli, const struct conf *conf, const struct state *state,
 		  struct undo *undo);
 int change_policies(struct cli *cli, const struct conf *conf, const struct state *state);

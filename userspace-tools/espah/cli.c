@@ -61,13 +61,29 @@ static unsigned int acts(const unsigned char *at)
 	return at[2] >= 0xa6 && at[2] <= 0xa9 ? 3 : 0; /* U+2066 to U+2069 */
 }
 
-/* Prints what users may have typed: as a line of text, whatever is in it. */
+/* hexadecimal digits beside each other that may be a key */
+#define KEY_DIGITS 32
+
+/* Bytes of what may be a key at @at, or 0. */
+static size_t key_length(const char *at)
+{
+	size_t len = strspn(at, "0123456789abcdefABCDEF");
+
+	return len >= KEY_DIGITS ? len : 0;
+}
+
+/* Prints what users may have typed: as a line of text, whatever is in it, but no key. */
 static void put_text(const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
 	unsigned int n;
 
 	while (*at) {
+		if (key_length((const char *)at)) {
+			at += key_length((const char *)at);
+			fputs("(hexadecimal digits)", stderr);
+			continue;
+		}
 		n = acts(at);
 		if (!n)
 			fputc(*at++, stderr);

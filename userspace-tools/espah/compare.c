@@ -162,31 +162,36 @@ static bool stays(const struct thing *policy)
 static int keep_order(struct things *policies)
 {
 	struct reach *reach = calloc(policies->count + 1, sizeof(*reach));
+	size_t *anew = calloc(policies->count + 1, sizeof(*anew)), count = 0, i, j;
 	uint32_t newest = 0;
-	bool sorted = true;
-	size_t i, j;
 
-	if (!reach) {
+	if (!reach || !anew) {
 		error("memory ran out");
+		free(reach);
+		free(anew);
 		return STATUS_REFUSED;
 	}
 	for (i = 0; i < policies->count; i++) {
 		struct thing *policy = &policies->at[i];
+		bool older;
 
 		reach_of(policy, &reach[i]);
-		/* those that are made anew come last: others must not follow them */
-		sorted &= stays(policy) && policy->twin->id > newest;
-		if (stays(policy) && policy->twin->id > newest)
-			newest = policy->twin->id;
-		for (j = 0; !sorted && stays(policy) && j < i; j++) {
-			const struct thing *before = &policies->at[j];
-
-			if ((!stays(before) || before->twin->id > policy->twin->id) &&
+		older = stays(policy) && policy->twin->id < newest;
+		for (j = 0; j < count && stays(policy); j++)
+			if (meet(&reach[i], &reach[anew[j]]))
+				policy->verdict = VERDICT_REPLACE;
+		for (j = 0; older && j < i && stays(policy); j++)
+			if (stays(&policies->at[j]) &&
+			    policies->at[j].twin->id > policy->twin->id &&
 			    meet(&reach[i], &reach[j]))
 				policy->verdict = VERDICT_REPLACE;
-		}
+		if (!stays(policy))
+			anew[count++] = i;
+		else if (!older)
+			newest = policy->twin->id;
 	}
 	free(reach);
+	free(anew);
 	return STATUS_OK;
 }
 

@@ -75,6 +75,25 @@ int conf_set(struct conf *conf, uint16_t attr, uint8_t value)
 	return STATUS_OK;
 }
 
+/* As conf_path(), for glob(): in the folder, no character has a special meaning. */
+static char *pattern_path(const struct conf *conf, const char *pattern)
+{
+	const char *from = *pattern == '/' ? "" : conf->folder;
+	char *path = malloc(2 * strlen(from) + strlen(pattern) + 2), *to = path;
+
+	if (!path)
+		return NULL;
+	for (; *from; from++) {
+		if (strchr("*?[]\\", *from))
+			*to++ = '\\';
+		*to++ = *from;
+	}
+	if (to != path)
+		*to++ = '/';
+	strcpy(to, pattern);
+	return path;
+}
+
 static int read_file(struct cli *cli, const char *file);
 
 static int include(struct cli *cli, struct args *args)
@@ -87,13 +106,13 @@ static int include(struct cli *cli, struct args *args)
 
 	if (!pattern || args_end(args, "include"))
 		return STATUS_USAGE;
-	path = conf_path(cli->conf, pattern);
+	path = pattern_path(cli->conf, pattern);
 	ret = path ? glob(path, GLOB_ERR, NULL, &found) : GLOB_NOSPACE;
 	if (ret == GLOB_NOSPACE) {
 		error("memory ran out");
 	} else if (ret == GLOB_ABORTED && errno != ENOENT) {
 		error("the folder of %s cannot be read: %s", path, strerror(errno));
-	} else if (ret && !strpbrk(path, "*?[")) {
+	} else if (ret && !strpbrk(pattern, "*?[")) {
 		error("there is no file %s", path);
 	} else {
 		for (i = 0; !ret && i < found.gl_pathc; i++)
@@ -139,7 +158,8 @@ static int run_words(struct cli *cli, struct args *args)
 		return STATUS_USAGE;
 	}
 	for (i = args->at; i < args->count; i++) {
-		if (strcmp(args->word[i], "--help") && strcmp(args->word[i], "-h"))
+		if (strcmp(args->word[i], "--help") && strcmp(args->word[i], "-h") &&
+		    (strcmp(args->word[i], "help") || i > args->at + 1 || i + 1 < args->count))
 			continue;
 		args->at = i + 1;
 		error("'%s' is not for files", args->word[i]);
@@ -188,12 +208,12 @@ static int read_lines(struct cli *cli, FILE *in, const char *name)
 	ssize_t len;
 
 	setvbuf(in, buffer, _IOFBF, sizeof(buffers[0]));
-	while (line && (len = getline(&line, &room, in)) >= 0) {
+	while (line && !cli->conf->circle && (len = getline(&line, &room, in)) >= 0) {
 		error_place(name, ++number);
 		run_line(cli, line, len, &words, &size);
 		explicit_bzero(line, len);
 	}
-	if (!line || ferror(in)) {
+	if (!line || (!feof(in) && !cli->conf->circle)) {
 		error("%s cannot be read: %s", name, strerror(errno));
 		cli->conf->unreadable = true;
 		cli->conf->errors++;
@@ -226,12 +246,18 @@ static int read_file(struct cli *cli, const char *file)
 	int status;
 
 	if (!name || !copy) {
+		cli->conf->errors++;
 		free(copy);
 		return STATUS_REFUSED;
+	}
+	if (cli->conf->circle) {
+		free(copy);
+		return STATUS_USAGE;
 	}
 	if (cli->conf->depth == DEPTH_MAX) {
 		error("%s would be file %u that includes another: this is a circle", file, DEPTH_MAX + 1);
 		cli->conf->errors++;
+		cli->conf->circle = true;
 		free(copy);
 		return STATUS_USAGE;
 	}
@@ -246,6 +272,7 @@ static int read_file(struct cli *cli, const char *file)
 		return cannot_open(cli->conf, file);
 	}
 	cli->conf->depth++;
+	error_words(NULL, NULL);
 	cli->conf->folder = is_stdin || !strchr(file, '/') ? "" : dirname(copy);
 	cli->batch_stdin = is_stdin || outer_stdin;
 	cli->batch_readers = who_reads(&st);

@@ -19,6 +19,7 @@
  * @errors: number of errors, all of which were printed
  * @unreadable: one of them is about a file, not about words
  * @depth: files that include each other
+ * @circle: they do so in a circle; nothing more is read
  * @folder: of the file that is read; relative names in it start there
  * @names: names of the files; freed by conf_free()
  */
@@ -30,6 +31,7 @@ struct conf {
 	unsigned int errors;
 	bool unreadable;
 	unsigned int depth;
+	bool circle;
 	const char *folder;
 	struct conf_name *names;
 };

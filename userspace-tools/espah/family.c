@@ -13,6 +13,7 @@ void family_read(const struct nlmsghdr *nlh, struct family *family)
 
 	attr_table(nlh, tb, CTRL_ATTR_MAX);
 	family->id = attr_u16(tb[CTRL_ATTR_FAMILY_ID], 0);
+	family->version = attr_u32(tb[CTRL_ATTR_VERSION], 0);
 	if (!tb[CTRL_ATTR_MCAST_GROUPS])
 		return;
 	mnl_attr_for_each_nested(entry, tb[CTRL_ATTR_MCAST_GROUPS]) {

@@ -11,10 +11,12 @@
 /**
  * struct family - a generic netlink family
  * @id: ID of the family; 0: the family does not exist
+ * @version: its version
  * @groups: multicast groups by name
  */
 struct family {
 	uint16_t id;
+	uint32_t version;
 	struct {
 		char name[16];
 		uint32_t id;

@@ -66,7 +66,13 @@ static int find_family(struct nl *nl)
 		error(NL_NO_MODULE);
 		return -1;
 	}
-	return nl_result_tell("the lookup of the family 'espah'", &result) ? -1 : 0;
+	if (nl_result_tell("the lookup of the family 'espah'", &result))
+		return -1;
+	if (nl->family.version == ESPAH_GENL_VERSION)
+		return 0;
+	error("the loaded module has version %u of the netlink family, but this command needs version %u: use both of one version ('espah -V', 'modinfo espah')",
+	      nl->family.version, ESPAH_GENL_VERSION);
+	return -1;
 }
 
 /* Return: a connection, or NULL after printing an error. */

@@ -297,7 +297,7 @@ const char *mark_text(const struct mark *mark, char buf[24])
  * takes, and are never sent.
  */
 #define ABSENT_FIRST 0x80000000U
-#define ABSENT_MAX 64
+#define ABSENT_MAX 4096
 
 static struct {
 	bool lenient;
@@ -311,14 +311,8 @@ void dev_lenient(bool lenient)
 	absent.lenient = lenient;
 }
 
-/** dev_absent() - Return: whether parse_dev() has taken such a name */
-bool dev_absent(void)
-{
-	return absent.count;
-}
-
-/** dev_is_absent() - Return: whether @index stands for such a name; dev_text() tells it */
-bool dev_is_absent(uint32_t index)
+/* Whether @index stands for such a name. */
+static bool is_absent(uint32_t index)
 {
 	return index >= ABSENT_FIRST && index - ABSENT_FIRST < absent.count;
 }
@@ -405,7 +399,7 @@ int parse_dev_name(const char *word, char name[DEV_TEXT_MAX], uint32_t *index)
 /** dev_text() - Return: @buf with the device name, or its index if the device is gone */
 const char *dev_text(uint32_t index, char buf[DEV_TEXT_MAX])
 {
-	if (dev_is_absent(index))
+	if (is_absent(index))
 		snprintf(buf, DEV_TEXT_MAX, "%s", absent.name[index - ABSENT_FIRST]);
 	else if (!if_indextoname(index, buf))
 		snprintf(buf, DEV_TEXT_MAX, "%u", index);

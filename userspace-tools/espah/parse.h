@@ -75,8 +75,6 @@ int parse_proto(const char *word, uint8_t *proto);
 int parse_mark(const char *what, const char *word, struct mark *mark);
 const char *mark_text(const struct mark *mark, char buf[24]);
 void dev_lenient(bool lenient);
-bool dev_absent(void);
-bool dev_is_absent(uint32_t index);
 int parse_dev(const char *word, uint32_t *index);
 int parse_dev_name(const char *word, char name[DEV_TEXT_MAX], uint32_t *index);
 void dev_later(bool later);

@@ -66,7 +66,7 @@ static void put_selector(FILE *out, const struct nlattr *nest)
 {
 	static struct selector sel;
 	const char *none = "any";
-	char proto[8], dev[DEV_TEXT_MAX];
+	char proto[8];
 
 	selector_get(nest, &sel);
 	if (!sel.src.size && !sel.dst.size)
@@ -81,9 +81,12 @@ static void put_selector(FILE *out, const struct nlattr *nest)
 	if (sel.opaque)
 		fputs(" opaque", out);
 	put_mark_of(out, "mark", &sel.mark);
-	if (selector_dev(&sel, dev)) {
+	/* one by its number is another one than one by its name */
+	if (*sel.dev) {
 		fputs(" dev ", out);
-		put_word(out, dev);
+		put_word(out, sel.dev);
+	} else if (sel.ifindex) {
+		fprintf(out, " dev %u", sel.ifindex);
 	}
 }
 
