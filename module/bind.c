@@ -38,7 +38,7 @@ static int device_event(struct notifier_block *nb, unsigned long event, void *da
 	smp_mb();
 	if (!READ_ONCE(en->spd.uses_names))
 		return NOTIFY_DONE;
-	/* the owner of a user namespace must not hold up RTNL: there, policies follow a moment later */
+	/* user namespaces must not hold up RTNL: their policies follow a moment later */
 	if (espah_net_foreign(en->net)) {
 		mod_delayed_work(espah_workqueue, &en->bind, 0);
 		return NOTIFY_DONE;
