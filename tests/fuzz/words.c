@@ -150,7 +150,7 @@ static void line(const char *text)
 	struct policy policy;
 	struct sa sa;
 
-	if (batch_split(copy, &words, &count, &room))
+	if (batch_split(copy, strlen(copy), &words, &count, &room))
 		goto out;
 	for (i = 0; i < count; i++) {
 		const char *at;
@@ -165,7 +165,7 @@ static void line(const char *text)
 		*to++ = ' ';
 	}
 	*to = '\0';
-	EXPECT(!batch_split(quoted, &again, &count2, &room2) && count == count2);
+	EXPECT(!batch_split(quoted, strlen(quoted), &again, &count2, &room2) && count == count2);
 	for (i = 0; i < count; i++)
 		EXPECT(!strcmp(words[i], again[i]));
 	args.word = words;

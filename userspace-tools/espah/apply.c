@@ -203,7 +203,7 @@ static int apply(struct cli *cli, const struct conf *conf, const struct state *s
 	if (!status)
 		status = change_policies(cli, conf, state);
 	if (status)
-		undo_all(cli, &undo);
+		undo_all(&undo);
 	else
 		status = change_after(cli, conf, state);
 	undo_free(&undo);

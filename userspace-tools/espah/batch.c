@@ -60,17 +60,22 @@ static char *unquote(char *from)
 /**
  * batch_split() - split a line into words, in place
  * @line: the line; blanks separate words unless quoted or escaped, # starts a comment
+ * @len: bytes of the line
  * @words: array that grows as needed; freed by the caller
  * @count: result: number of words
  * @size: capacity of @words
  *
  * Return: 0, or -1 after printing an error.
  */
-int batch_split(char *line, char ***words, int *count, size_t *size)
+int batch_split(char *line, size_t len, char ***words, int *count, size_t *size)
 {
 	char *at = line;
 
 	*count = 0;
+	if (strlen(line) != len) {
+		error("this line contains a zero byte, so it is not text");
+		return -1;
+	}
 	for (;;) {
 		while (blank(*at))
 			at++;
@@ -104,9 +109,7 @@ static int run_line(struct cli *cli, char *line, size_t len, char ***words, size
 	struct args args = { 0 };
 	int status = STATUS_USAGE;
 
-	if (strlen(line) != len) {
-		error("this line contains a zero byte, so it is not text");
-	} else if (batch_split(line, words, &args.count, size) == 0) {
+	if (batch_split(line, len, words, &args.count, size) == 0) {
 		if (!args.count)
 			return STATUS_OK;
 		args.word = *words;

@@ -40,9 +40,8 @@ no_memory:
 }
 
 /** undo_all() - take back what was done; errors are printed */
-void undo_all(struct cli *cli, struct undo *undo)
+void undo_all(struct undo *undo)
 {
-	(void)cli;
 	while (undo->count) {
 		struct step *step = &undo->at[--undo->count];
 

@@ -24,7 +24,7 @@ int change_before(struct cli *cli, const struct conf *conf, const struct state *
 		  struct undo *undo);
 int change_policies(struct cli *cli, const struct conf *conf, const struct state *state);
 int change_after(struct cli *cli, const struct conf *conf, const struct state *state);
-void undo_all(struct cli *cli, struct undo *undo);
+void undo_all(struct undo *undo);
 void undo_free(struct undo *undo);
 
 #endif /* ESPAH_CHANGE_H */

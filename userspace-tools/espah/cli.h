@@ -127,6 +127,6 @@ extern const char check_help[], apply_help[], save_help[], guard_help[];
 extern const char export_help[], version_help[];
 
 int batch_run(struct cli *cli, const char *file, int (*run)(struct cli *cli, struct args *args));
-int batch_split(char *line, char ***words, int *count, size_t *size);
+int batch_split(char *line, size_t len, char ***words, int *count, size_t *size);
 
 #endif /* ESPAH_CLI_H */

@@ -183,9 +183,7 @@ static void run_line(struct cli *cli, char *line, size_t len, char ***words, siz
 	struct args args = { 0 };
 	int status = STATUS_USAGE;
 
-	if (strlen(line) != len) {
-		error("this line contains a zero byte, so it is not text");
-	} else if (batch_split(line, words, &args.count, size) == 0) {
+	if (batch_split(line, len, words, &args.count, size) == 0) {
 		if (!args.count)
 			return;
 		args.word = *words;
@@ -335,6 +333,7 @@ int conf_read(struct cli *cli, const char *file, bool lenient, struct conf *conf
 	dev_later(true);
 	read_file(cli, file);
 	dev_later(false);
+	dev_lenient(false);
 	cli->conf = NULL;
 	cli->batch = batch;
 	for (i = 0; i < THING_KINDS && !conf->errors; i++)

@@ -13,7 +13,7 @@ static int split(const char *text)
 	int count;
 
 	snprintf(line, sizeof(line), "%s", text);
-	return batch_split(line, &word, &count, &size) ? -1 : count;
+	return batch_split(line, strlen(line), &word, &count, &size) ? -1 : count;
 }
 
 static const char *colour(unsigned int i)

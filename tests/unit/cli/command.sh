@@ -193,6 +193,15 @@ expect 1 "key file $dir/none cannot be opened" check "$conf"
 expect 1 "$dir/none cannot be opened" check "$dir/none"
 expect 1 "$dir cannot be opened: Is a directory" check "$dir"
 printf 'policy add out any any6 bypass\0\n' >"$conf"
+printf 'policy add out any4 any vrf nonsuch9 protect tunnel 192.0.2.1 198.51.100.7\n' >"$dir/absent"
+printf 'check %s\nlink add ipsec9 if-id 9 dev nonsuch9\n' "$dir/absent" >"$dir/batch"
+"$espah" -b "$dir/batch" >"$dir/out" 2>"$dir/err" </dev/null
+if grep -q "batch:2: there is no network device 'nonsuch9'" "$dir/err"; then
+	echo "ok cli a check in a batch leaves later lines as strict as they are"
+else
+	echo "not ok cli a check in a batch leaves later lines as strict as they are"; sed 's/^/# /' "$dir/err"
+	failed=1
+fi
 expect 2 "a zero byte" check "$conf"
 head -c 100000 /dev/urandom >"$conf"
 expect 2 "$conf:1:" check "$conf"

@@ -94,7 +94,7 @@ struct args *words(const char *line)
 
 	snprintf(copy, sizeof(copy), "%s", line);
 	args.at = 0;
-	if (batch_split(copy, &word, &args.count, &size))
+	if (batch_split(copy, strlen(copy), &word, &args.count, &size))
 		abort();
 	args.word = word;
 	return &args;
