@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 #include <net/ipv6.h>
 #include "account.h"
+#include "asked.h"
 #include "domain.h"
 #include "net.h"
 #include "spd.h"
@@ -115,8 +116,14 @@ static int get_slots(struct espah_net *en, struct espah_policy *pol)
 
 		tmpl->barred = pol->pfp;
 		if (tmpl->barred || espah_addr_any(&tmpl->id.dst) ||
-		    (pol->dir == ESPAH_DIR_IN && (tmpl->spi || espah_addr_any(&tmpl->id.src))))
+		    (pol->dir == ESPAH_DIR_IN && (tmpl->spi || espah_addr_any(&tmpl->id.src)))) {
+			if (pol->dir == ESPAH_DIR_OUT) {
+				en->spd.asked = en->spd.asked ?: espah_asked_alloc();
+				if (!en->spd.asked)
+					return -ENOMEM;
+			}
 			continue;
+		}
 		tmpl->slot = espah_slot_get(&en->sad, &tmpl->id);
 		if (!tmpl->slot)
 			return -ENOMEM;
@@ -608,4 +615,5 @@ void espah_spd_setup(struct espah_spd *spd)
 void espah_spd_teardown(struct espah_spd *spd)
 {
 	xa_destroy(&spd->index);
+	kvfree(spd->asked);
 }

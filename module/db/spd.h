@@ -58,9 +58,6 @@ struct espah_rules {
 	struct espah_rule rules[];
 };
 
-/* acquire events per second and policy with populate-from-packet flags */
-#define ESPAH_ACQUIRE_FLOWS 8
-
 /**
  * struct espah_policy - a policy
  * @nrules: entries of @rules
@@ -87,7 +84,7 @@ struct espah_rules {
  * @unreach: ESPAH_POLICY_UNREACH
  * @leaving: a transaction ends the policy; under espah_net.lock
  * @pfp: ESPAH_PFP_*
- * @acquired: jiffies of the last acquire event; with @pfp, indexed by a hash of the flow
+ * @acquired: jiffies of the last acquire event, for a policy that asks for one SA
  * @counters: packets that the policy let pass
  * @counters_block: memory block of @counters
  * @drops: allocated by the first drop
@@ -122,7 +119,7 @@ struct espah_policy {
 	struct espah_template tmpl;
 	struct espah_template *outer;
 	struct espah_slot *own_slot;
-	unsigned long acquired[ESPAH_ACQUIRE_FLOWS];
+	unsigned long acquired;
 	struct espah_counters __percpu *counters;
 	struct espah_counters_block *counters_block;
 	struct espah_drops *drops;
@@ -148,6 +145,7 @@ struct espah_policy {
  * @conditions: number of selectors that require a mark or a device
  * @named: number of policies that name a device
  * @uses_names: there has been such a policy; READ_ONCE
+ * @asked: recent acquire events; NULL until a policy asks for SAs that depend on the packet
  */
 struct espah_spd {
 	struct espah_classifier dir[2];
@@ -160,6 +158,7 @@ struct espah_spd {
 	unsigned int conditions;
 	unsigned int named;
 	bool uses_names;
+	struct espah_asked *asked;
 };
 
 void espah_spd_setup(struct espah_spd *spd);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/rwsem.h>
 #include <linux/udp.h>
 #include <net/ipv6.h>
+#include "db/asked.h"
 #include "db/reasons.h"
 #include "event.h"
 #include "face.h"
@@ -243,20 +243,57 @@ static int put_acquire(struct sk_buff *skb, struct espah_policy *pol,
 	       put_flow(skb, ESPAH_ACQUIRE_FLOW, flow);
 }
 
+/* Whether the SAs that the policy asks for have this packet's outer addresses. */
+static bool takes_addresses(struct espah_policy *pol)
+{
+	unsigned int i;
+
+	for (i = 0; i <= pol->nouter; i++)
+		if (espah_addr_any(&espah_policy_tmpl(pol, i)->id.dst))
+			return true;
+	return false;
+}
+
+/* True at most once a second for each SA that a policy may ask for. */
+static bool acquire_due(struct espah_net *en, struct espah_policy *pol,
+			const struct espah_flow *flow)
+{
+	bool pair = takes_addresses(pol);
+	struct {
+		u32 policy;
+		struct espah_flow flow;
+	} want;
+
+	if (!pair && !pol->pfp)
+		return due(&pol->acquired, HZ);
+	memset(&want, 0, sizeof(want));
+	want.policy = pol->id;
+	if (pair || pol->pfp & ESPAH_PFP_SRC)
+		want.flow.src = flow->src;
+	if (pair || pol->pfp & ESPAH_PFP_DST)
+		want.flow.dst = flow->dst;
+	if (pol->pfp & ESPAH_PFP_PROTO)
+		want.flow.proto = flow->proto;
+	if (pol->pfp & (ESPAH_PFP_SPORT | ESPAH_PFP_DPORT)) {
+		want.flow.opaque = flow->opaque;
+		want.flow.has_ports = flow->has_ports;
+	}
+	if (pol->pfp & ESPAH_PFP_SPORT)
+		want.flow.sport = flow->sport;
+	if (pol->pfp & ESPAH_PFP_DPORT)
+		want.flow.dport = flow->dport;
+	return espah_asked_due(en->spd.asked, &want, sizeof(want));
+}
+
 void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 			 const struct espah_flow *flow)
 {
-	const struct espah_face *face;
+	const struct espah_face *face = rcu_dereference(other);
 	struct sk_buff *skb;
-	unsigned int i = 0;
 	void *hdr;
 
-	/* hashing further fields of the flow is harmless: it only causes some needless acquires */
-	if (pol->pfp)
-		i = jhash(flow, offsetof(struct espah_flow, hidden), 0) % ESPAH_ACQUIRE_FLOWS;
-	face = rcu_dereference(other);
 	if ((!face && !has_listeners(en, ESPAH_MCGRP_INDEX_ACQUIRE)) ||
-	    !due(&pol->acquired[i], HZ))
+	    !acquire_due(en, pol, flow))
 		return;
 	if (face)
 		face->acquire(en, pol, flow);

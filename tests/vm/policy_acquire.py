@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Policies without an SA: acquire events, packets that wait, and errors for senders."""
+import collections
 import dataclasses
 import errno
 import os
@@ -18,7 +19,7 @@ from gateway import (EVERYBODY, FAR, Flow, Gateway, ICMP, ICMPV6, LAN, NULL, OUT
 from ipsec import SA, Espah
 
 LATE = 30  # seconds after which packets with a waiting time of 5 s must have been dropped
-A_SELECTOR = 4
+A_FLOW, A_SELECTOR = 3, 4
 
 
 def hear(gateway):
@@ -144,9 +145,10 @@ def narrower():
         for each in (flow, *others):
             lab.equal(gateway.fate("out", each), "drop no_sa", each.words())
         lab.equal(gateway.fate("in", flow.reverse(), (into, 1)), "drop policy", "inward")
-        # two flows may share a rate limit of acquire events
-        lab.true(fields_of(flow)["dport"][netlink.S_DPORT_MIN] in
-                 [selector[netlink.S_DPORT_MIN] for selector in asked(link)], "nobody asked")
+        wanted = sorted(fields_of(each)["dst"][netlink.S_DST] +
+                        fields_of(each)["dport"][netlink.S_DPORT_MIN] for each in (flow, *others))
+        lab.equal(sorted(selector[netlink.S_DST] + selector[netlink.S_DPORT_MIN]
+                         for selector in asked(link)), wanted, "each flow asks")
         near = SITES[v].split()[0]
         Espah.batch(gateway.a, lines_of(own_out, own_in) + [
             f"policy add both {near} {flow.dst} udp dport {flow.dport} priority 10 "
@@ -159,20 +161,34 @@ def narrower():
                   "another flow by its SA")
 
 
-@lab.test("with populate from packet several flows are asked for within a second, and one flow once")
+def destinations(link):
+    """The destinations of the flows of the received acquire events."""
+    return [dict(netlink.parse(attrs[A_FLOW]))[netlink.S_DST] for cmd, attrs in link.events()
+            if cmd == netlink.ACQUIRE]
+
+
+@lab.test("a policy that may ask for many SAs asks for each of them at once, and once a second for "
+          "each; a policy that asks for one asks once")
 def rates():
-    gateway = Gateway.get([f"policy add out {SITES[4]} udp {tunnel()} pfp dst"])
-    link = hear(gateway)
-    for number in range(40):
-        gateway.fate("out", Flow(LAN[4], f"10.2.1.{number}"))
-    first = len({sel[netlink.S_DST] for sel in asked(link)})
-    lab.true(4 <= first <= 40, f"{first} of 40 flows were asked for")
-    gateway = Gateway.get([f"policy add out {SITES[4]} udp {tunnel()} pfp dst"])
-    start = time.monotonic()
-    for _ in range(20):
-        gateway.fate("out", Flow(LAN[4], FAR[4]))
-    count, most = len(asked(link)), 2 + int(time.monotonic() - start)
-    lab.true(1 <= count <= most, f"{count} events of one flow, at most {most} expected")
+    for v in (4, 6):
+        far = SITES[v].split()[1]
+        many = [("10.2.1.", "fd02::1:")[v == 6] + str(number) for number in range(1, 61)]
+        for source, words in ((LAN[v], f"{SITES[v]} udp {tunnel(v)} pfp dst"),
+                              (OWN[v], f"any {far} udp protect transport reqid 1"),
+                              (LAN[v], f"{SITES[v]} udp {tunnel(v)}")):
+            gateway = Gateway.get([f"policy add out {words}"])
+            link, before, start = hear(gateway), gateway.drops(), time.monotonic()
+            for destination in many * 3:
+                flow = Flow(source, destination)
+                gateway.send_out(flow, flow.packet()[0])
+            lab.wait_for(lambda: gateway.dropped_since(before) == {"no_sa": 3 * len(many)}, "drops")
+            most = 1 + int(time.monotonic() - start)
+            got = collections.Counter(destinations(link))
+            if "pfp" in words or "transport" in words:
+                lab.equal(set(got), {binary(each) for each in many}, f"who was asked for: {words}")
+                lab.true(max(got.values()) <= most, f"{words}: {got}, at most {most} of each")
+            else:
+                lab.true(1 <= sum(got.values()) <= most, f"{words}: {got}, at most {most}")
 
 
 # --- packets that wait ------------------------------------------------------------------------

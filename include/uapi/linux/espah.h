@@ -125,8 +125,9 @@
  *              _SA_FLUSH_NTF
  *   "policy"   ESPAH_CMD_POLICY_NEW_NTF, _POLICY_DEL_NTF, _POLICY_FLUSH_NTF
  *   "acquire"  ESPAH_CMD_ACQUIRE, ESPAH_ACQUIRE_*: a packet matched a protect
- *              policy that has no SA. At most one event per second and policy; with
- *              POLICY_PFP, at most eight, for different flows.
+ *              policy that has no SA. At most one event per second for each SA that
+ *              the policy may ask for: one, unless its templates name no addresses or
+ *              POLICY_PFP is set. Then at most 4,096 per second and namespace.
  *   "expire"   ESPAH_CMD_EXPIRE, ESPAH_EXPIRE_*: an SA reached a limit. For a hard
  *              limit, it precedes the ESPAH_CMD_SA_DEL_NTF.
  *   "mapping"  ESPAH_CMD_MAPPING: (identity) SA_SRC SA_REQID SA_ENCAP_SPORT
