@@ -10,6 +10,10 @@
 #include <errno.h>
 #include <time.h>
 
+/* defaults of charon.spi_min and charon.spi_max */
+#define SPI_MIN 0xc0000000
+#define SPI_MAX 0xcfffffff
+
 static struct nlmsghdr *start(struct nl *nl, void *buf, uint8_t cmd, uint8_t dir,
 			      kernel_ipsec_sa_id_t *id)
 {
@@ -40,18 +44,31 @@ static void take_spi(const struct nlmsghdr *nlh, void *spi)
 	*(uint32_t *)spi = attr_u32(sa[ESPAH_SA_SPI], 0);
 }
 
+/* Adds the range of SPIs that the settings charon.spi_min and charon.spi_max name. */
+static void put_spi_range(struct nlmsghdr *nlh)
+{
+	uint32_t from = lib->settings->get_int(lib->settings, "%s.spi_min", SPI_MIN, lib->ns);
+	uint32_t to = lib->settings->get_int(lib->settings, "%s.spi_max", SPI_MAX, lib->ns);
+
+	mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MIN, htonl(min(from, to)));
+	mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MAX, htonl(max(from, to)));
+}
+
 status_t sa_get_spi(struct nl *nl, host_t *src, host_t *dst, uint8_t proto, uint32_t *spi)
 {
 	char buf[NL_REQUEST_MAX], *why = NULL;
 	struct nlmsghdr *nlh = nl_start(nl, buf, ESPAH_CMD_SA_ALLOC_SPI, 0);
+	int error;
 
 	/* a placeholder: the real mode is set together with the keys */
 	mnl_attr_put_u8(nlh, ESPAH_SA_MODE, ESPAH_MODE_TUNNEL);
 	mnl_attr_put_u8(nlh, ESPAH_SA_PROTO, proto);
 	nl_put_host(nlh, ESPAH_SA_SRC, src);
 	nl_put_host(nlh, ESPAH_SA_DST, dst);
+	put_spi_range(nlh);
 	*spi = 0;
-	return failed(nl_ask(nl, nlh, take_spi, spi, &why), "reserve an SA", 0, why);
+	error = nl_ask(nl, nlh, take_spi, spi, &why);
+	return failed(error, "reserve an SA", 0, why);
 }
 
 static void put_limit(struct nlmsghdr *nlh, uint16_t type, uint64_t value)
@@ -72,6 +89,15 @@ static void put_limits(struct nlmsghdr *nlh, uint16_t type, uint64_t time, uint6
 	put_limit(nlh, ESPAH_LIMIT_BYTES, bytes);
 	put_limit(nlh, ESPAH_LIMIT_PACKETS, packets);
 	mnl_attr_nest_end(nlh, nest);
+}
+
+/*
+ * The module refuses a soft limit above the hard one. charon sends such limits, for example if only
+ * life_time is configured and is below the default of rekey_time. The SA then ends without rekeying.
+ */
+static uint64_t soft(uint64_t rekey, uint64_t life)
+{
+	return life && rekey > life ? 0 : rekey;
 }
 
 /* Adds the options of a tunnel for the fields of IP headers. */
@@ -131,6 +157,7 @@ status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 	lifetime_cfg_t *life = data->lifetime;
 	struct nlmsghdr *nlh;
 	chunk_t key;
+	int error;
 
 	if (lacks) {
 		DBG1(DBG_KNL, "kernel-espah: %s are not supported", lacks);
@@ -168,9 +195,12 @@ status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 	if (id->if_id)
 		mnl_attr_put_u32(nlh, ESPAH_SA_IF_ID, id->if_id);
 	nl_put_mark(nlh, ESPAH_SA_MARK, ESPAH_SA_MARK_MASK, data->mark);
-	put_limits(nlh, ESPAH_SA_SOFT, life->time.rekey, life->bytes.rekey, life->packets.rekey);
+	put_limits(nlh, ESPAH_SA_SOFT, soft(life->time.rekey, life->time.life),
+		   soft(life->bytes.rekey, life->bytes.life),
+		   soft(life->packets.rekey, life->packets.life));
 	put_limits(nlh, ESPAH_SA_HARD, life->time.life, life->bytes.life, life->packets.life);
-	return failed(nl_ask(nl, nlh, NULL, NULL, &why), "add an SA", id->spi, why);
+	error = nl_ask(nl, nlh, NULL, NULL, &why);
+	return failed(error, "add an SA", id->spi, why);
 }
 
 status_t sa_update(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_update_sa_t *data)
