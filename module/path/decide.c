@@ -25,13 +25,13 @@ static bool for_xfrm(struct net *net, const struct espah_packet *packet,
  * about a packet of our SAs must be addressed to this host, which sent that packet. Addressed to a
  * host behind this one, it could carry anything.
  */
-static noinline bool admit_icmp(struct espah_net *en, const struct espah_policy *pol,
+static noinline bool admit_icmp(struct espah_net *en, u64 now, const struct espah_policy *pol,
 				const struct espah_packet *packet, const struct espah_flow *flow)
 {
 	struct espah_flow quoted;
 
 	return READ_ONCE(en->icmp_plaintext) == ESPAH_ACTION_BYPASS ||
-	       !espah_icmp_policy(en, ESPAH_DIR_IN, packet->skb, flow, packet->thoff, pol,
+	       !espah_icmp_policy(en, now, ESPAH_DIR_IN, packet->skb, flow, packet->thoff, pol,
 				  &quoted) ||
 	       (espah_icmp_about_sa(en, packet->skb, flow, packet->thoff) &&
 		espah_domain_has(en->net, &flow->dst, flow->family, packet->skb->dev));
@@ -94,12 +94,12 @@ static bool about_sa(struct espah_net *en, const struct espah_policy *pol,
 	       espah_icmp_about_sa(en, packet->skb, flow, packet->thoff);
 }
 
-static enum espah_drop decide_in(struct espah_net *en, const struct espah_flow *flow,
+static enum espah_drop decide_in(struct espah_net *en, u64 now, const struct espah_flow *flow,
 				 const struct espah_packet *packet, struct espah_decision *is)
 {
 	if (is->action == ESPAH_ACTION_BYPASS && !flow->hidden)
 		return unlikely(espah_flow_is_icmp(flow)) && packet &&
-		       !admit_icmp(en, is->pol, packet, flow) ?
+		       !admit_icmp(en, now, is->pol, packet, flow) ?
 		       ESPAH_DROP_ICMP_PLAINTEXT : ESPAH_DROP_NONE;
 	if (packet) {
 		is->exempt = espah_exempt(en, ESPAH_DIR_IN, flow, packet, packet->skb->dev);
@@ -115,7 +115,7 @@ static enum espah_drop decide_in(struct espah_net *en, const struct espah_flow *
 	return is->action == ESPAH_ACTION_PROTECT ? ESPAH_DROP_PLAINTEXT : ESPAH_DROP_DISCARD_IN;
 }
 
-static enum espah_drop decide_out(struct espah_net *en, const struct espah_flow *flow,
+static enum espah_drop decide_out(struct espah_net *en, u64 now, const struct espah_flow *flow,
 				  const struct espah_packet *packet, struct espah_decision *is)
 {
 	struct espah_policy *of;
@@ -123,10 +123,10 @@ static enum espah_drop decide_out(struct espah_net *en, const struct espah_flow 
 	if (unlikely(flow->hidden))
 		return ESPAH_DROP_OPAQUE_OUT;
 	if (packet && unlikely(espah_flow_is_icmp(flow))) {
-		if (espah_icmp_redirects(en, packet->skb, flow, packet->thoff))
+		if (espah_icmp_redirects(en, now, packet->skb, flow, packet->thoff))
 			return ESPAH_DROP_REDIRECT;
 		of = is->action == ESPAH_ACTION_PROTECT ? NULL :
-		     espah_icmp_policy(en, ESPAH_DIR_OUT, packet->skb, flow, packet->thoff,
+		     espah_icmp_policy(en, now, ESPAH_DIR_OUT, packet->skb, flow, packet->thoff,
 				       is->pol, &is->quoted);
 		if (of) {
 			is->pol = of;
@@ -158,6 +158,6 @@ enum espah_drop espah_decide(struct espah_net *en, u8 dir, struct espah_flow *fl
 					 espah_spd_default(now, dir);
 	is->exempt = ESPAH_EXEMPT_NONE;
 	is->quotes = false;
-	return dir == ESPAH_DIR_OUT ? decide_out(en, flow, packet, is) :
-				      decide_in(en, flow, packet, is);
+	return dir == ESPAH_DIR_OUT ? decide_out(en, now, flow, packet, is) :
+				      decide_in(en, now, flow, packet, is);
 }

@@ -66,15 +66,16 @@ static bool clamp_mss(const struct espah_policy *pol, const struct espah_op *op,
 }
 
 /* RFC 4301 6.2: the policy that admits an ICMP error by the SA of the flow that it quotes. */
-static struct espah_policy *icmp_policy(struct espah_net *en, const struct espah_policy *pol,
-					const struct espah_op *op, const struct sk_buff *skb,
-					const struct espah_flow *flow, int thoff)
+static struct espah_policy *icmp_policy(struct espah_net *en, u64 now,
+					const struct espah_policy *pol, const struct espah_op *op,
+					const struct sk_buff *skb, const struct espah_flow *flow,
+					int thoff)
 {
 	const struct espah_sa *sa = op->sa;
 	struct espah_policy *of;
 	struct espah_flow quoted;
 
-	of = espah_icmp_policy(en, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted);
+	of = espah_icmp_policy(en, now, ESPAH_DIR_IN, skb, flow, thoff, pol, &quoted);
 	/* a peer may not report on flows of another peer with the same reqid */
 	return of && !quoted.hidden && espah_policy_admits(of, op) &&
 	       espah_path_carries(sa, espah_sa_path(sa), &quoted) ? of : NULL;
@@ -127,6 +128,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 	enum espah_drop reason;
 	u8 next_header, family;
 	int thoff;
+	u64 now;
 
 	spin_lock(&sa->lock);
 	verdict = espah_replay_advance(sa->replay, op->seq);
@@ -163,7 +165,8 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 		return ESPAH_DROP_INNER;
 	if (sa->if_id)
 		espah_flow_link(&flow, sa->if_id);
-	pol = espah_recent_policy(&en->spd, espah_spd_now(&en->spd), ESPAH_DIR_IN, &flow);
+	now = espah_spd_now(&en->spd);
+	pol = espah_recent_policy(&en->spd, now, ESPAH_DIR_IN, &flow);
 	*policy = pol;
 	/* in transport mode the addresses must be the SA's; behind a NAT the peer may have moved */
 	if (unlikely(!op->encap_len && !espah_path_carries(sa, espah_sa_path(sa), &flow)))
@@ -180,7 +183,7 @@ static enum espah_drop accept(struct espah_net *en, struct espah_op *op,
 			espah_count(sa->counters, 1, skb->len);
 			return ESPAH_DROP_NONE;
 		}
-		of = icmp_policy(en, pol, op, skb, &flow, thoff);
+		of = icmp_policy(en, now, pol, op, skb, &flow, thoff);
 		if (!of)
 			return pol && (pol->nouter || op->depth) ? ESPAH_DROP_BUNDLE :
 								   ESPAH_DROP_POLICY;

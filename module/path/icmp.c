@@ -70,9 +70,9 @@ bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
 	return quoted_sa(en, skb, &quoted, off);
 }
 
-struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struct sk_buff *skb,
-				       const struct espah_flow *flow, int thoff,
-				       const struct espah_policy *pol, struct espah_flow *quoted)
+struct espah_policy *espah_icmp_policy(struct espah_net *en, u64 now, u8 dir,
+				       const struct sk_buff *skb, const struct espah_flow *flow,
+				       int thoff, const struct espah_policy *pol, struct espah_flow *quoted)
 {
 	struct espah_policy *of;
 
@@ -80,29 +80,28 @@ struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struc
 		return NULL;
 	if (espah_flow_quoted(skb, flow, thoff, quoted) < 0)
 		return NULL;
-	of = espah_spd_lookup(&en->spd, espah_spd_now(&en->spd), dir, quoted);
+	of = espah_spd_lookup(&en->spd, now, dir, quoted);
 	return of && of->action == ESPAH_ACTION_PROTECT ? of : NULL;
 }
 
-static bool protects(struct espah_net *en, u8 dir, struct espah_flow *flow)
+static bool protects(struct espah_net *en, u64 now, u8 dir, struct espah_flow *flow)
 {
-	const struct espah_policy *pol = espah_spd_lookup(&en->spd, espah_spd_now(&en->spd), dir,
-							  flow);
+	const struct espah_policy *pol = espah_spd_lookup(&en->spd, now, dir, flow);
 
 	return flow->hidden || (pol && pol->action == ESPAH_ACTION_PROTECT);
 }
 
-bool espah_icmp_redirects(struct espah_net *en, const struct sk_buff *skb,
+bool espah_icmp_redirects(struct espah_net *en, u64 now, const struct sk_buff *skb,
 			  const struct espah_flow *flow, int thoff)
 {
 	struct espah_flow quoted;
 
 	if (!espah_flow_redirected(skb, flow, thoff, &quoted))
 		return false;
-	if (protects(en, ESPAH_DIR_IN, &quoted) || protects(en, ESPAH_DIR_OUT, &quoted))
+	if (protects(en, now, ESPAH_DIR_IN, &quoted) || protects(en, now, ESPAH_DIR_OUT, &quoted))
 		return true;
 	espah_flow_reverse(&quoted);
-	return protects(en, ESPAH_DIR_OUT, &quoted);
+	return protects(en, now, ESPAH_DIR_OUT, &quoted);
 }
 
 /* The MTU that a packet-too-big message reports; 0: it is another message. */

@@ -21,6 +21,7 @@ void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int 
 /**
  * espah_icmp_policy - the policy of the flow that an ICMP error is about
  * @en: network namespace
+ * @now: espah_spd_now() of the lookup of @pol, so that both are of the same set of policies
  * @dir: enum espah_dir
  * @skb: a packet
  * @flow: its flow
@@ -33,9 +34,10 @@ void espah_icmp_input(struct espah_net *en, struct sk_buff *skb, u8 family, int 
  *
  * Return: a protect policy; NULL: @pol applies, or the packet is no ICMP error.
  */
-struct espah_policy *espah_icmp_policy(struct espah_net *en, u8 dir, const struct sk_buff *skb,
-				       const struct espah_flow *flow, int thoff,
-				       const struct espah_policy *pol, struct espah_flow *quoted);
+struct espah_policy *espah_icmp_policy(struct espah_net *en, u64 now, u8 dir,
+				       const struct sk_buff *skb, const struct espah_flow *flow,
+				       int thoff, const struct espah_policy *pol,
+				       struct espah_flow *quoted);
 
 /*
  * whether an ICMP error quotes a packet that one of our SAs has sent recently, or quotes only the
@@ -47,6 +49,7 @@ bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
 /**
  * espah_icmp_redirects - whether a packet is a redirect about a protected flow
  * @en: network namespace
+ * @now: espah_spd_now()
  * @skb: a packet
  * @flow: its flow
  * @thoff: offset of its upper-layer header
@@ -55,7 +58,7 @@ bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
  * this host's policies. It does not matter which end of the flow is behind an SA.
  * Context: RCU reader.
  */
-bool espah_icmp_redirects(struct espah_net *en, const struct sk_buff *skb,
+bool espah_icmp_redirects(struct espah_net *en, u64 now, const struct sk_buff *skb,
 			  const struct espah_flow *flow, int thoff);
 
 #endif /* _ESPAH_ICMP_H */

@@ -51,7 +51,7 @@ static enum espah_drop wanted(struct espah_net *en, const struct sk_buff *skb,
 	if (action == ESPAH_ACTION_PROTECT || flow->hidden)
 		return ESPAH_DROP_LWTUNNEL;
 	if (espah_flow_is_icmp(flow) &&
-	    espah_icmp_policy(en, ESPAH_DIR_OUT, skb, flow, thoff, pol, &quoted))
+	    espah_icmp_policy(en, now, ESPAH_DIR_OUT, skb, flow, thoff, pol, &quoted))
 		return ESPAH_DROP_LWTUNNEL;
 	return ESPAH_DROP_NONE;
 }
