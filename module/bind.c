@@ -32,14 +32,25 @@ static int device_event(struct notifier_block *nb, unsigned long event, void *da
 	struct espah_net *en = espah_pernet(dev_net(dev));
 	int err;
 
-	if (event != NETDEV_REGISTER && event != NETDEV_UNREGISTER && event != NETDEV_CHANGENAME)
+	switch (event) {
+	case NETDEV_REGISTER:
+	case NETDEV_UNREGISTER:
+	case NETDEV_CHANGENAME:
+	case NETDEV_PRE_UP: /* alternative names that came and went while it was down */
+	case NETDEV_CHANGE: /* an alternative name comes or goes, or something else changes */
+		break;
+	default:
 		return NOTIFY_DONE;
+	}
 	/* see espah_spd_bind() */
 	smp_mb();
 	if (!READ_ONCE(en->spd.uses_names))
 		return NOTIFY_DONE;
-	/* user namespaces must not hold up RTNL: their policies follow a moment later */
-	if (espah_net_foreign(en->net)) {
+	/*
+	 * User namespaces must not hold up RTNL: their policies follow a moment later. So they do if a
+	 * device that carries packets gets another name besides its own.
+	 */
+	if (espah_net_foreign(en->net) || event == NETDEV_CHANGE) {
 		mod_delayed_work(espah_workqueue, &en->bind, 0);
 		return NOTIFY_DONE;
 	}

@@ -301,7 +301,7 @@ void espah_spd_stay(struct espah_policy *pol)
 	set_hidden(pol, pol->rules, 0);
 }
 
-/* The index of the device that has a name, or ESPAH_IFINDEX_NONE. */
+/* The index of the device that has a name or alternative name, or ESPAH_IFINDEX_NONE. */
 static u32 index_of(struct net *net, const char *name)
 {
 	const struct net_device *dev;
@@ -309,8 +309,7 @@ static u32 index_of(struct net *net, const char *name)
 
 	rcu_read_lock();
 	dev = dev_get_by_name_rcu(net, name);
-	/* not by an alternative name, whose changes are not always told */
-	index = dev && !strcmp(dev->name, name) ? dev->ifindex : ESPAH_IFINDEX_NONE;
+	index = dev ? dev->ifindex : ESPAH_IFINDEX_NONE;
 	rcu_read_unlock();
 	return index;
 }

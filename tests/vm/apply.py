@@ -410,6 +410,28 @@ def names():
     lab.true(not passes(B), "after its end")
 
 
+@lab.test("a policy follows an alternative name of a device, too: on a device that is up, and on one that is down")
+def other_names():
+    a, b = topology()
+    sock = traffic.udp(a, A)
+    answer = b.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    answer.bind(("0.0.0.0", 9))
+
+    def passes():
+        sock.sendto(b"?", (B, 9))
+        return traffic.drain(answer) == [b"?"]
+    apply(a, lines=["policy add out any4 any4 dev uplink-to-b discard"])
+    lab.true(passes(), "before the device has the name")
+    a.ip("link property add dev eth0 altname uplink-to-b\n")
+    lab.wait_for(lambda: not passes(), "the policy to apply")
+    a.ip("link property del dev eth0 altname uplink-to-b\n")
+    lab.wait_for(passes, "the policy to apply no more")
+    a.ip("link set eth0 down\nlink property add dev eth0 altname uplink-to-b\nlink set eth0 up\n")
+    lab.true(not passes(), "the first packet after the device came up passed")
+    a.ip("link set eth0 down\nlink property del dev eth0 altname uplink-to-b\nlink set eth0 up\n")
+    lab.wait_for(passes, "the policy to apply no more")
+
+
 @lab.test("4,000 policies in one step, and nothing remains of 4,000 that were refused")
 def many():
     a, _ = topology()

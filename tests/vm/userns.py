@@ -6,6 +6,7 @@ Containers are created as uid 65534: a user namespace, and a network namespace i
 """
 import contextlib
 import errno
+import json
 import os
 import re
 import socket
@@ -208,6 +209,24 @@ def given_device():
         lab.true("over the namespace where the device was made" in answer, f"answered: {answer!r}")
         answer = box.cli("link set ipsec0 carrier")
         lab.true("over the namespace where the device was made" in answer, f"answered: {answer!r}")
+
+
+@lab.test("its policies follow the name of a device, a moment later")
+def name_of_device():
+    load(userns=True)
+    with container() as box:
+        box.run("ip link add dummy0 up type dummy; ip link add later up type dummy")
+        box.run("ip addr add 192.0.2.1/24 dev dummy0")
+        lab.equal(box.cli("policy add out any4 any4 dev later discard"), "", "of the policy")
+
+        def dropped():
+            box.run("ping -n -c 1 -W 0.1 192.0.2.2")
+            policy, = json.loads(box.run(f"{CLI} -j policy list"))
+            return policy.get("drops")
+        lab.true(not dropped(), "a packet of another device was dropped")
+        box.run("ip link del later; ip link set dummy0 down")
+        box.run("ip link set dummy0 name later; ip link set later up")
+        lab.wait_for(dropped, "the policy to apply")
 
 
 @lab.test("but cannot let other CPUs work for it, now or later")
