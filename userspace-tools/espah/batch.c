@@ -72,6 +72,11 @@ int batch_split(char *line, size_t len, char ***words, int *count, size_t *size)
 	char *at = line;
 
 	*count = 0;
+	if (!strncmp(line, "\xef\xbb\xbf", 3) || !strncmp(line, "\xff\xfe", 2) ||
+	    !strncmp(line, "\xfe\xff", 2)) {
+		error("the file begins with a byte order mark, as Windows' editors write it; save it as UTF-8 without one");
+		return -1;
+	}
 	if (strlen(line) != len) {
 		error("this line contains a zero byte, so it is not text");
 		return -1;

@@ -128,6 +128,23 @@ void error(const char *fmt, ...)
 	va_end(ap);
 }
 
+/* refusal() printed an error while a command read its words */
+static bool refused;
+
+/**
+ * refusal() - print an error about words that are right, such as the name of a device that is not
+ * there: what reads words fails as for a usage error, but the status is STATUS_REFUSED
+ */
+void refusal(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	tell("", fmt, ap);
+	va_end(ap);
+	refused = true;
+}
+
 /** warning() - print one sentence on stderr; the exit status does not change */
 void warning(const char *fmt, ...)
 {
@@ -418,5 +435,7 @@ int command_run(const struct command *table, const char *parent, const char *int
 			return STATUS_OK;
 		}
 	}
-	return row->run(cli, args);
+	refused = false;
+	i = row->run(cli, args);
+	return i == STATUS_USAGE && refused ? STATUS_REFUSED : i;
 }

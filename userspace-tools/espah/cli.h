@@ -15,6 +15,10 @@
 #define STATUS_REFUSED 1
 /** STATUS_USAGE - exit status: usage error */
 #define STATUS_USAGE 2
+/** STATUS_DROPPED - exit status of explain --check: the packet would be dropped */
+#define STATUS_DROPPED 3
+/** STATUS_CLEAR - exit status of explain --check: the packet would pass in the clear */
+#define STATUS_CLEAR 4
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -85,6 +89,7 @@ int command_run(const struct command *table, const char *parent, const char *int
 		struct cli *cli, struct args *args);
 
 void error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void refusal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void error_place(const char *file, unsigned int line);
 void error_words(const struct args *args, const char *line);

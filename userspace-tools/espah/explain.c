@@ -2,6 +2,7 @@
 /* espah explain: what the module would do with a packet, and why. */
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +14,32 @@
 #include "queue.h"
 #include "reason.h"
 #include "sa.h"
-#include "stats.h"
+#include "term.h"
 #include "words.h"
 
 const char explain_help[] =
-	"espah explain [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] | [type N] [code N]]\n"
-	"              [fragment]] [mark M] [dev NAME]\n"
+	"espah explain [--check] [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] |\n"
+	"    [type N] [code N]] [fragment]] [mark M] [dev NAME]\n"
 	"espah explain reason NAME\n"
 	"\n"
-	"Tells which policy a packet from SRC to DST would meet, in which hook and why, the SAs that\n"
-	"would carry it, the overhead, MTU and MSS, or the reason under which it would be dropped; if\n"
-	"no SA fits, the one that nearly does; and of the policies that are asked earlier but do not\n"
-	"match, the eight that differ least. SRC and DST\n"
-	"are the addresses inside the tunnel. 'out' is meant if no direction is given; without 'dev'\n"
-	"no policy with a device is met. With a device of kind espah, the packet is routed into\n"
-	"it, or came by its SAs, and meets the policies with its if-id.\n"
-	"'reason' tells what a drop reason of 'espah stats' means, and what to check.\n"
+	"Tells which policy a packet from SRC to DST would meet, in which hook and why,\n"
+	"the SAs that would carry it, the overhead, MTU and MSS, or the reason under\n"
+	"which it would be dropped; if no SA fits, the one that nearly does; and of the\n"
+	"policies that are asked earlier but do not match, the eight that differ least.\n"
+	"SRC and DST are the addresses inside the tunnel. 'out' is meant if no direction\n"
+	"is given; without 'dev' no policy with a device is met. With a device of kind\n"
+	"espah, the packet is routed into it, or came by its SAs, and meets the policies\n"
+	"with its if-id.\n"
+	"  --check  exit status 0: it goes or comes through SAs; 3: it would be dropped;\n"
+	"           4: it passes in the clear\n"
+	"  reason   what a drop reason of 'espah stats' means, and what to check\n"
 	"\n"
 	"Examples:\n"
 	"  espah explain 10.1.0.5 10.2.0.9 tcp 443\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp sport 53\n"
 	"  espah explain 10.1.0.5 10.2.0.9 icmp type 8 code 0\n"
 	"  espah explain reason no_spi\n"
+	"  espah explain --check 10.1.0.5 10.2.0.9 >/dev/null || echo not protected\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n"
 	"  espah explain 10.1.0.5 10.2.0.9 dev ipsec0\n";
 
@@ -65,6 +70,30 @@ static int read_side(struct args *args, const char *what, struct addr *addr)
 	return -1;
 }
 
+/* Whether a word that is none of explain is the destination port; if not, an error was printed. */
+static bool is_port(const char *word, const struct flow *flow)
+{
+	const struct servent *service;
+	uint8_t proto;
+
+	if (*word >= '0' && *word <= '9') {
+		if (flow->proto != IPPROTO_ICMP && flow->proto != IPPROTO_ICMPV6)
+			return true;
+		error("a number after icmp or icmpv6 needs the word type before it: 'type %s'", word);
+		return false;
+	}
+	service = flow->has_proto ? getservbyname(word, NULL) : NULL;
+	if (word_value(WORD_PROTO, word, &proto))
+		error("'%s' is in the wrong place: the protocol comes right after the destination (see 'espah explain --help')",
+		      word);
+	else if (service)
+		error("'%s' is the name of a port; ports are numbers: %s is %u", word, word,
+		      ntohs(service->s_port));
+	else
+		error("'%s' is not a word of explain (see 'espah explain --help')", word);
+	return false;
+}
+
 /* A number alone is the destination port. */
 static int read_fields(struct args *args, struct flow *flow)
 {
@@ -76,16 +105,8 @@ static int read_fields(struct args *args, struct flow *flow)
 	while ((word = args_next(args))) {
 		for (i = 0; i < FLOW_FIELDS && strcmp(word, fields[i].word); i++)
 			;
-		if (i == FLOW_FIELDS && (*word < '0' || *word > '9')) {
-			error("'%s' is not a word of explain, or is in the wrong place: a protocol comes right after the destination, and ports are numbers (see 'espah explain --help')",
-			      word);
+		if (i == FLOW_FIELDS && !is_port(word, flow))
 			return -1;
-		}
-		if (i == FLOW_FIELDS &&
-		    (flow->proto == IPPROTO_ICMP || flow->proto == IPPROTO_ICMPV6)) {
-			error("a number after icmp or icmpv6 needs the word type before it: 'type %s'", word);
-			return -1;
-		}
 		value = i == FLOW_FIELDS ? word : fields[i].size ? args_value(args, word) : "0";
 		if (!value)
 			return -1;
@@ -157,7 +178,7 @@ static void put_flow(struct nlmsghdr *nlh, const struct flow *flow)
 	}
 }
 
-/* A copy of the answer. The next request (for the drop reason) reuses the receive buffer. */
+/* A copy of the answer. The next request (for a policy) reuses the receive buffer. */
 struct answer {
 	struct nlmsghdr *nlh;
 };
@@ -246,8 +267,8 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 		printf("It passes regardless of the policy: %s.\n",
 		       attr_string(tb[ESPAH_EXPLAIN_EXEMPT], "?"));
 	else if (action == ESPAH_ACTION_BYPASS && !tb[ESPAH_EXPLAIN_DROP])
-		printf("It %s in the clear.\n", flow->dir == ESPAH_DIR_OUT ? "leaves" :
-		       "is accepted");
+		printf("It %s %sin the clear%s.\n", flow->dir == ESPAH_DIR_OUT ? "leaves" :
+		       "is accepted", tint(TINT_WARN), untint(TINT_WARN));
 }
 
 /* Prints the netfilter hook that decides, and its position. */
@@ -302,7 +323,8 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 			printf("%s this SA: %s.\n", out ? "It leaves through" :
 			       "It is accepted only through", line);
 		if (*drops_text(sa[ESPAH_SA_DROPS], drops, sizeof(drops)))
-			printf("So far this SA has dropped: %s.\n", drops);
+			printf("So far this SA has dropped: %s%s%s.\n", tint(TINT_BAD), drops,
+			       untint(TINT_BAD));
 	}
 	if (i)
 		print_encap(tb, sa, out);
@@ -324,6 +346,8 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1];
 	uint8_t action = attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff);
 	bool in = flow->dir == ESPAH_DIR_IN && action == ESPAH_ACTION_PROTECT;
+	/* what comes by an SA is accepted */
+	enum tint bad = in && tb[ESPAH_EXPLAIN_SA] ? TINT_NONE : TINT_BAD;
 	size_t end = strlen(reason);
 
 	printf("%s: ", word_of(WORD_DIR, flow->dir));
@@ -345,9 +369,9 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 	attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
 	near_print(tb[ESPAH_EXPLAIN_NEAR], policy[ESPAH_POLICY_IF_ID]);
 	if (tb[ESPAH_EXPLAIN_DROP])
-		printf("%s would be DROPPED, reason %s%s%s%s\n",
+		printf("%s would be %sDROPPED, reason %s%s%s%s%s\n",
 		       tb[ESPAH_EXPLAIN_EXEMPT] ? "Otherwise it" : in ? "In the clear it" : "It",
-		       attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), end ? ": " : "", reason,
+		       tint(bad), attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), untint(bad), end ? ": " : "", reason,
 		       end && reason[end - 1] == '.' ? "" : ".");
 }
 
@@ -420,13 +444,30 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 	return object;
 }
 
-static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
+/* Return: what --check says about a packet, a STATUS_*. */
+static int verdict(const struct nlattr **tb, const struct flow *flow)
+{
+	bool protect = attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff) == ESPAH_ACTION_PROTECT;
+
+	if (tb[ESPAH_EXPLAIN_EXEMPT])
+		return STATUS_CLEAR;
+	/* inbound, there is a reason to drop what comes in the clear, though an SA is there */
+	if (flow->dir == ESPAH_DIR_IN && protect)
+		return tb[ESPAH_EXPLAIN_SA] ? STATUS_OK : STATUS_DROPPED;
+	if (tb[ESPAH_EXPLAIN_DROP])
+		return STATUS_DROPPED;
+	return protect ? STATUS_OK : STATUS_CLEAR;
+}
+
+static int ask(struct cli *cli, const struct flow *flow, bool check, struct answer *answer)
 {
 	const struct nlattr *tb[ESPAH_EXPLAIN_MAX + 1], *sas[ESPAH_BUNDLE_MAX] = {}, *attr;
 	unsigned int n = 0;
-	char buf[NL_REQUEST_MAX], reason[256] = "";
+	char buf[NL_REQUEST_MAX];
+	const char *reason;
 	struct flow seen = *flow;
 	struct nlmsghdr *nlh;
+	struct wrap wrap;
 	json_t *object;
 	int status;
 
@@ -439,9 +480,7 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 	mnl_attr_for_each(attr, answer->nlh, sizeof(struct genlmsghdr))
 		if (mnl_attr_get_type(attr) == ESPAH_EXPLAIN_SA && n < ESPAH_BUNDLE_MAX)
 			sas[n++] = attr;
-	if (tb[ESPAH_EXPLAIN_DROP])
-		status = stats_reason(cli, attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), reason,
-				      sizeof(reason));
+	reason = reason_text(attr_string(tb[ESPAH_EXPLAIN_DROP], ""));
 	if (cli->json) {
 		object = to_json(tb, sas, flow, reason);
 		json_set(object, "passed", passed_json(answer->nlh));
@@ -450,11 +489,13 @@ static int ask(struct cli *cli, const struct flow *flow, struct answer *answer)
 		json_print(object);
 	} else {
 		track(tb[ESPAH_EXPLAIN_TRACKED], &seen);
+		wrap_start(&wrap);
 		print_text(tb, sas, flow, &seen, reason);
 		status |= passed_print(cli, answer->nlh, &seen, flow->dir == ESPAH_DIR_OUT &&
 				       !tb[ESPAH_EXPLAIN_POLICY]);
+		wrap_end(&wrap, WRAP_INDENT);
 	}
-	return status;
+	return status || !check ? status : verdict(tb, flow);
 }
 
 /** cmd_explain() - espah explain */
@@ -462,16 +503,18 @@ int cmd_explain(struct cli *cli, struct args *args)
 {
 	struct answer answer = { NULL };
 	struct flow flow;
+	bool check;
 	int status;
 
 	if (args_take(args, "reason"))
 		return cmd_explain_reason(cli, args);
+	check = args_take(args, "--check");
 	if (read_flow(args, &flow))
 		return STATUS_USAGE;
 	status = queue_ready(cli);
 	if (status)
 		return status;
-	status = ask(cli, &flow, &answer);
+	status = ask(cli, &flow, check, &answer);
 	free(answer.nlh);
 	return status;
 }

@@ -156,6 +156,6 @@ void link_row(struct table *table, const struct device *device)
 }
 
 const char *const link_headings[] = {
-	"NAME", ">IF-ID", "DEV", ">MTU", "STATE", ">RX-PACKETS", ">RX-BYTES", ">RX-DROPPED",
-	">TX-PACKETS", ">TX-BYTES", ">TX-DROPPED", NULL
+	"NAME", ">IF-ID", "DEV", ">MTU", "STATE", ">RX-PACKETS", ">RX-BYTES", ">!RX-DROPPED",
+	">TX-PACKETS", ">TX-BYTES", ">!TX-DROPPED", NULL
 };

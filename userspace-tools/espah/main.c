@@ -8,8 +8,8 @@
 
 #include "cli.h"
 #include "nl.h"
-#include "print.h"
 #include "queue.h"
+#include "term.h"
 
 static const struct command commands[] = {
 	{ "sa", cmd_sa, "security associations: keys and counters of one direction", NULL },
@@ -46,19 +46,23 @@ static const char usage_tail[] =
 	"\n"
 	"  -n, --netns NETNS  in a network namespace: a name, a path or a process id\n"
 	"  -j, --json         print JSON\n"
-	"  -b, --batch FILE   a command a line, without the word espah; \"-\" is standard input\n"
+	"  -b, --batch FILE   a command a line, without the word espah; \"-\" is standard\n"
+	"                     input\n"
 	"  -f, --force        with -b: go on after an error\n"
-	"  -w, --wide         do not fit lists to the terminal\n"
+	"  -w, --wide         do not fit output to the terminal\n"
 	"  -V, --version      of this command\n"
 	"  -h, --help         this; after a command: more about it, with an example\n"
 	"\n"
-	"Exit status: 0 done, 1 the kernel or a file refused, 2 usage error, 3 a dry run found\n"
-	"differences.\n"
+	"Exit status: 0 done, 1 the kernel or a file refused, 2 usage error; 'explain\n"
+	"--check' and 'apply --dry-run' have others.\n"
 	"\n"
 	"Example: a tunnel between two sites, at one end\n"
-	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file in.key reqid 7\n"
-	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file out.key reqid 7\n"
-	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
+	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 \\\n"
+	"      tunnel aes256gcm16 key-file in.key reqid 7\n"
+	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 \\\n"
+	"      tunnel aes256gcm16 key-file out.key reqid 7\n"
+	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 \\\n"
+	"      protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
 	"  espah explain 10.1.0.5 10.2.0.9 tcp 443\n";
 
 static char usage[4096];
@@ -201,7 +205,7 @@ static int read_options(struct cli *cli, struct args *args, struct options *opti
 		} else if (is_option(word, "-f", "--force")) {
 			cli->force = true;
 		} else if (is_option(word, "-w", "--wide")) {
-			table_wide();
+			term_wide();
 		} else if (is_option(word, "-h", "--help")) {
 			fputs(usage, stdout);
 			return -1;

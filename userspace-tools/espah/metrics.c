@@ -13,10 +13,11 @@
 const char metrics_help[] =
 	"espah metrics [FILE]\n"
 	"\n"
-	"Prints the counters of the network namespace, of each policy, and of the SAs with the same\n"
-	"label, in the text format of Prometheus. FILE is written by a temporary file in the same\n"
-	"folder and rename, for the textfile collector of Prometheus' node exporter; '-' is standard\n"
-	"output. If something cannot be read, nothing is written.\n"
+	"Prints the counters of the network namespace, of each policy, and of the SAs\n"
+	"with the same label, in the text format of Prometheus. FILE is written by a\n"
+	"temporary file in the same folder and rename, for the textfile collector of\n"
+	"Prometheus' node exporter; '-' is standard output. If something cannot be read,\n"
+	"nothing is written.\n"
 	"\n"
 	"Example:\n"
 	"  espah metrics /var/lib/prometheus/node-exporter/espah.prom\n";
@@ -31,7 +32,7 @@ static int dump(struct cli *cli, uint8_t cmd, uint16_t id_attr, nl_cb cb, struct
 
 static int collect(struct cli *cli, struct metrics *metrics)
 {
-	int status = stats_ask(cli, metrics_add_stats, metrics);
+	int status = stats_ask(cli, "metrics", metrics_add_stats, metrics);
 
 	if (!status)
 		status = dump(cli, ESPAH_CMD_POLICY_GET, ESPAH_POLICY_ID, metrics_add_policy,

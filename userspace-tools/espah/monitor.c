@@ -10,21 +10,36 @@
 #include "policy.h"
 #include "queue.h"
 #include "sa.h"
+#include "term.h"
 #include "words.h"
 
 const char monitor_help[] =
 	"espah monitor [sa] [policy] [acquire] [expire] [mapping] [drop] [audit]\n"
 	"\n"
-	"Prints changes of SAs and policies, packets that met a policy without an SA (acquire), SAs\n"
-	"that reached a limit (expire), SAs in UDP whose peer got a new address or port from a NAT\n"
-	"(mapping), and packets that were dropped (drop), a line each with the local time, until\n"
-	"Ctrl-C. With -j each line is a JSON object. Of drops, at most ten a second are told for each\n"
-	"reason, with the number of those in between; keepalives and dummy packets are not. The word\n"
-	"audit prints only those drops that RFC 4301 to 4303 want audited, as events of their own.\n"
+	"Prints changes of SAs and policies, packets that met a policy without an SA\n"
+	"(acquire), SAs that reached a limit (expire), SAs in UDP whose peer got a new\n"
+	"address or port from a NAT (mapping), and packets that were dropped (drop), a\n"
+	"line each with the local time, until Ctrl-C. With -j each line is a JSON object.\n"
+	"Of drops, at most ten a second are told for each reason, with the number of\n"
+	"those in between; keepalives and dummy packets are not. The word audit prints\n"
+	"only those drops that RFC 4301 to 4303 want audited, as events of their own.\n"
 	"\n"
 	"Example:\n"
 	"  espah monitor acquire expire\n"
 	"  espah -j monitor audit\n";
+
+/* Says once, and after each midnight, which day it is: in a terminal the lines have only the time. */
+static void print_day(const struct tm *tm)
+{
+	static int day = -1;
+	char text[24];
+
+	if (day == tm->tm_yday)
+		return;
+	strftime(text, sizeof(text), "%Y-%m-%d", tm);
+	printf(day < 0 ? "%s: events as they happen, until Ctrl-C\n" : "%s\n", text);
+	day = tm->tm_yday;
+}
 
 static void print_now(bool json, char *buf, size_t size)
 {
@@ -35,7 +50,10 @@ static void print_now(bool json, char *buf, size_t size)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);
-	used = strftime(buf, size, json ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &tm);
+	if (!json && term_here())
+		print_day(&tm);
+	used = strftime(buf, size, json ? "%Y-%m-%dT%H:%M:%S" : term_here() ? "%H:%M:%S" :
+			"%Y-%m-%d %H:%M:%S", &tm);
 	used += snprintf(buf + used, size - used, ".%03ld", now.tv_nsec / 1000000);
 	/* RFC 3339 wants +01:00, strftime has +0100 */
 	if (json && strftime(zone, sizeof(zone), "%z", &tm) == 5)
@@ -215,7 +233,11 @@ static void dropped(const struct nlmsghdr *nlh, char *buf, size_t size, json_t *
 		const char *proto = word_of(WORD_PROTO, attr_u8(tb[ESPAH_AUDIT_PROTO], 0));
 
 		snprintf(spi, sizeof(spi), "0x%08x", ntohl(attr_u32(tb[ESPAH_AUDIT_SPI], 0)));
-		used += snprintf(buf + used, size - used, "  %s spi %s", proto, spi);
+		/* a flow of ESP or AH packets has named its protocol */
+		if (tb[ESPAH_AUDIT_FLOW] && flow.proto == attr_u8(tb[ESPAH_AUDIT_PROTO], 0))
+			used += snprintf(buf + used, size - used, " spi %s", spi);
+		else
+			used += snprintf(buf + used, size - used, "  %s spi %s", proto, spi);
 		if (object) {
 			json_set(object, "proto", json_string(proto));
 			json_set(object, "spi", json_string(spi));
@@ -272,6 +294,31 @@ static void describe(const struct nlmsghdr *nlh, uint8_t cmd, char *buf, size_t 
 		json_set(object, "sa", sa_json(sa));
 }
 
+static enum tint event_tint(uint8_t cmd)
+{
+	switch (cmd) {
+	case ESPAH_CMD_DROP:
+	case ESPAH_CMD_AUDIT:
+		return TINT_BAD;
+	case ESPAH_CMD_ACQUIRE:
+	case ESPAH_CMD_EXPIRE:
+	case ESPAH_CMD_MAPPING:
+		return TINT_WARN;
+	default:
+		return TINT_NONE;
+	}
+}
+
+/* Prints an event as a line, or as several where a line does not fit. */
+static void print_line(const char *now, const char *name, const char *text, enum tint how)
+{
+	struct wrap wrap;
+
+	wrap_start(&wrap);
+	printf("%s  %s%-12s%s  %s\n", now, tint(how), name, untint(how), text);
+	wrap_end(&wrap, strlen(now) + 2);
+}
+
 static void print_event(struct cli *cli, const struct nlmsghdr *nlh)
 {
 	const struct genlmsghdr *genl = mnl_nlmsg_get_payload(nlh);
@@ -291,7 +338,7 @@ static void print_event(struct cli *cli, const struct nlmsghdr *nlh)
 	if (cli->json)
 		json_print(object);
 	else
-		printf("%s  %-12s  %s\n", now, name, text);
+		print_line(now, name, text, event_tint(genl->cmd));
 	fflush(stdout);
 }
 
@@ -327,10 +374,18 @@ static int join(struct cli *cli, struct args *args)
 int cmd_monitor(struct cli *cli, struct args *args)
 {
 	const struct nlmsghdr *nlh;
-	int left, status = queue_barrier(cli);
+	char now[48];
+	int left, status;
 
-	if (!status)
-		status = join(cli, args);
+	if (cli->batch) {
+		error("monitor is not for batches, because it does not end");
+		return STATUS_USAGE;
+	}
+	status = join(cli, args);
+	if (!status && !cli->json && term_here()) {
+		print_now(false, now, sizeof(now));
+		fflush(stdout);
+	}
 	while (!status && !ferror(stdout)) {
 		left = nl_receive(cli->nl);
 		if (left < 0 && errno == EINTR)

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <string.h>
 
 #include <linux/espah.h>
@@ -345,7 +346,7 @@ int parse_dev(const char *word, uint32_t *index)
 		*index = absent_index(word);
 		if (*index)
 			return 0;
-		error("there is no network device '%s' in this network namespace", word);
+		refusal("there is no network device '%s' in this network namespace", word);
 		return -1;
 	}
 	if (parse_number("dev", word, 1, INT32_MAX, &n))
@@ -430,8 +431,14 @@ bool ports_read(const char *word, struct ports *ports)
 int parse_ports(const char *what, const char *word, struct ports *ports)
 {
 	if (!ports_read(word, ports)) {
-		error("'%s' cannot be '%s'; it is a port or a range such as 443 or 1024-65535",
-		      what, word);
+		const struct servent *service = getservbyname(word, NULL);
+
+		if (service)
+			error("'%s' cannot be '%s'; ports are numbers: %s is %u", what, word, word,
+			      ntohs(service->s_port));
+		else
+			error("'%s' cannot be '%s'; it is a port or a range such as 443 or 1024-65535",
+			      what, word);
 		return -1;
 	}
 	if (ports->max < ports->min) {

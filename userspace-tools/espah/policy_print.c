@@ -171,7 +171,7 @@ static void add_row(struct table *table, const struct nlattr **tb)
 
 static const char *const headings[] = {
 	">ID", "DIR", ">PRIO", "SOURCE -> DESTINATION", "TRAFFIC", ">PACKETS", ">BYTES",
-	"ACTION", "DROPPED", "LABEL", NULL
+	"ACTION", "!DROPPED", "LABEL", NULL
 };
 
 const struct listing_kind policy_listing = { ESPAH_POLICY_MAX, policy_json, add_row, headings };

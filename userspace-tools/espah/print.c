@@ -5,17 +5,18 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <linux/espah.h>
 
 #include "attr.h"
 #include "cli.h"
 #include "print.h"
+#include "term.h"
 
 /* blanks before what stands under a row */
 #define REST_INDENT 4
+/* characters: less room is no column of text */
+#define WRAP_MIN 24
 
 static void add_cell(struct table *table, char *text)
 {
@@ -26,43 +27,33 @@ static void add_cell(struct table *table, char *text)
 	table->cell[table->count++] = text;
 }
 
-static bool wide;
-
-/** table_wide() - do not fit tables to the terminal */
-void table_wide(void)
+static uint8_t read_marks(const char **heading)
 {
-	wide = true;
-}
+	static const char marks[] = ">!+?~"; /* as in enum column_mark */
+	const char *mark;
+	uint8_t all = 0;
 
-/* The characters of a line of the terminal; 0: it is none. */
-static int line_room(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-
-	if (wide)
-		return 0;
-	if (columns && atoi(columns) > 0)
-		return atoi(columns);
-	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
-		return 0;
-	return size.ws_col;
+	for (; **heading && (mark = strchr(marks, **heading)); (*heading)++)
+		all |= 1 << (mark - marks);
+	return all;
 }
 
 /**
  * table_start() - begin a table
  * @table: result
- * @headings: headings of the columns, then NULL; a leading ">" right-aligns a column
+ * @headings: headings of the columns, then NULL. Marks may stand before a heading:
+ *      > right-aligned, ! what was dropped, in red, + what changes, in green, ? left out if there
+ *      is no room for it, ~ the last column, broken into lines if there is no room for it
  */
 void table_start(struct table *table, const char *const *headings)
 {
 	memset(table, 0, sizeof(*table));
-	table->room = line_room();
+	table->room = term_columns();
 	for (; headings[table->columns]; table->columns++) {
 		const char *heading = headings[table->columns];
 
-		table->right[table->columns] = *heading == '>';
-		table->heading[table->columns] = heading + (*heading == '>');
+		table->marks[table->columns] = read_marks(&heading);
+		table->heading[table->columns] = heading;
 		add_cell(table, strdup(table->heading[table->columns]));
 	}
 }
@@ -103,20 +94,68 @@ static void fit(struct table *table)
 
 		if (!fits && empty_column(table, i))
 			continue;
-		full |= !fits && i && used + table->width[i] > table->room;
+		if (!fits && i && used + table->width[i] > table->room) {
+			if (table->marks[i] & MARK_SPARE)
+				continue;
+			full |= !(table->marks[i] & MARK_BROKEN) ||
+				table->room - used < WRAP_MIN;
+		}
 		table->aligned[i] = !full;
 		used += table->width[i] + 2;
 	}
 }
 
-static void print_cell(const struct table *table, unsigned int column, const char *text, bool last)
+/* The colour of a cell. */
+static enum tint cell_tint(const struct table *table, unsigned int column, const char *text, bool heading)
 {
+	if (heading)
+		return TINT_HEAD;
+	if (empty(text) || same(text, "0") || same(text, "0 B"))
+		return TINT_NONE;
+	return table->marks[column] & MARK_DROPPED ? TINT_BAD :
+	       table->marks[column] & MARK_CHANGES ? TINT_NEW : TINT_NONE;
+}
+
+static void print_tinted(const char *text, size_t len, enum tint how)
+{
+	fputs(tint(how), stdout);
+	fwrite(text, 1, len, stdout);
+	fputs(untint(how), stdout);
+}
+
+/* Prints a cell of the last column, which begins at character @at, in lines that fit. */
+static void print_broken(const struct table *table, const char *text, int at, enum tint how)
+{
+	size_t len = strlen(text), take;
+
+	for (;;) {
+		take = table->room ? text_fit(text, len, table->room - at) : len;
+		print_tinted(text, take, how);
+		while (take < len && text[take] == ' ')
+			take++;
+		text += take;
+		len -= take;
+		if (!len)
+			break;
+		putchar('\n');
+		indent(at);
+	}
+}
+
+/* Prints a cell that begins at character @at; @last: of its row. */
+static void print_cell(const struct table *table, unsigned int column, const char *text, int at,
+		       bool last, bool heading)
+{
+	enum tint how = cell_tint(table, column, text, heading);
 	int room = table->width[column] - (int)strlen(text);
 
-	if (table->right[column])
+	if (table->marks[column] & MARK_RIGHT)
 		indent(room);
-	fputs(text, stdout);
-	if (!table->right[column] && !last)
+	if (table->marks[column] & MARK_BROKEN)
+		print_broken(table, text, at, how);
+	else
+		print_tinted(text, strlen(text), how);
+	if (!(table->marks[column] & MARK_RIGHT) && !last)
 		indent(room);
 	if (!last)
 		fputs("  ", stdout);
@@ -130,7 +169,7 @@ static void print_rest(const struct table *table, char *const *cell)
 	unsigned int i;
 
 	for (i = 0; i < table->columns; i++) {
-		if (table->aligned[i] || empty(cell[i]))
+		if (table->aligned[i] || table->marks[i] & MARK_SPARE || empty(cell[i]))
 			continue;
 		len = strlen(table->heading[i]) + 1 + strlen(cell[i]);
 		if (used && used + 2 + len > table->room) {
@@ -141,7 +180,8 @@ static void print_rest(const struct table *table, char *const *cell)
 		used += (used ? 2 : REST_INDENT) + len;
 		for (c = table->heading[i]; *c; c++)
 			putchar(tolower((unsigned char)*c));
-		printf(" %s", cell[i]);
+		putchar(' ');
+		print_tinted(cell[i], strlen(cell[i]), cell_tint(table, i, cell[i], false));
 	}
 	if (used)
 		putchar('\n');
@@ -150,13 +190,17 @@ static void print_rest(const struct table *table, char *const *cell)
 static void print_row(const struct table *table, char *const *cell, bool heading)
 {
 	unsigned int i, last = 0;
+	int at = 0;
 
 	for (i = 0; i < table->columns; i++)
 		if (table->aligned[i] && (!last || *cell[i]))
 			last = i;
-	for (i = 0; i <= last; i++)
-		if (table->aligned[i])
-			print_cell(table, i, cell[i], i == last);
+	for (i = 0; i <= last; i++) {
+		if (!table->aligned[i])
+			continue;
+		print_cell(table, i, cell[i], at, i == last, heading);
+		at += table->width[i] + 2;
+	}
 	putchar('\n');
 	if (!heading)
 		print_rest(table, cell);

@@ -17,17 +17,27 @@
 /** TABLE_ROWS - number of rows that determine the column widths */
 #define TABLE_ROWS 256
 
+/** enum column_mark - how a column is printed, see table_start() */
+enum column_mark {
+	MARK_RIGHT = 1,
+	MARK_DROPPED = 2,
+	MARK_CHANGES = 4,
+	MARK_SPARE = 8,
+	MARK_BROKEN = 16,
+};
+
 /**
  * struct table - a table with aligned columns that stores at most TABLE_ROWS rows
  *
  * In a terminal that is too narrow for it, columns in which all rows have "-" are left out, and
- * those that do not fit follow under their row, as words: the heading, then the text.
+ * those that do not fit follow under their row, as words: the heading, then the text. Marks before a
+ * heading change that, see table_start().
  *
  * @columns: number of columns
  * @room: characters of a line; 0: any number
  * @heading: headings of the columns
  * @aligned: which columns stand beside each other
- * @right: whether a column is right-aligned
+ * @marks: how a column is printed, bits of enum column_mark
  * @width: characters: width of each column
  * @cell: texts not printed yet, the headings first
  * @count: number of texts in @cell
@@ -39,7 +49,7 @@ struct table {
 	int room;
 	const char *heading[TABLE_COLUMNS];
 	bool aligned[TABLE_COLUMNS];
-	bool right[TABLE_COLUMNS];
+	uint8_t marks[TABLE_COLUMNS];
 	int width[TABLE_COLUMNS];
 	char *cell[(TABLE_ROWS + 1) * TABLE_COLUMNS];
 	unsigned int count;
@@ -47,7 +57,6 @@ struct table {
 	unsigned long rows;
 };
 
-void table_wide(void);
 void table_start(struct table *table, const char *const *headings);
 void table_text(struct table *table, const char *text);
 void table_cell(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

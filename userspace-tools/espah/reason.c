@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* espah explain reason: what to check when packets are dropped. The kernel explains the reason. */
+/* espah explain reason: what a drop reason means, and what to check. */
 #include <string.h>
 
+#include "../../module/db/reason_list.h"
 #include "cli.h"
 #include "print.h"
-#include "queue.h"
 #include "reason.h"
-#include "stats.h"
+#include "term.h"
 
 static const struct {
 	const char *name;
@@ -66,6 +66,26 @@ static const struct {
 	{ "malformed_in", "The packets are broken or forged: 'tcpdump -v' shows them." },
 };
 
+static const struct {
+	const char *name;
+	const char *text;
+} meanings[] = {
+#define X(id, name, kernel, text) { name, text },
+	ESPAH_DROPS(X)
+#undef X
+};
+
+/** reason_text() - Return: what a drop reason means; "" if this command does not know it */
+const char *reason_text(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(meanings); i++)
+		if (same(meanings[i].name, name))
+			return meanings[i].text;
+	return "";
+}
+
 static const char *reason_name(unsigned int i)
 {
 	return i < ARRAY_SIZE(reasons) ? reasons[i].name : NULL;
@@ -75,9 +95,8 @@ static const char *reason_name(unsigned int i)
 int cmd_explain_reason(struct cli *cli, struct args *args)
 {
 	const char *name = args_value(args, "reason"), *near;
-	char text[256];
+	struct wrap wrap;
 	unsigned int i;
-	int status;
 
 	if (!name || args_end(args, "explain"))
 		return STATUS_USAGE;
@@ -91,15 +110,13 @@ int cmd_explain_reason(struct cli *cli, struct args *args)
 			error("'%s' is not a drop reason (see 'espah stats --all')", name);
 		return STATUS_USAGE;
 	}
-	status = queue_ready(cli);
-	if (status)
-		return status;
-	if (stats_reason(cli, name, text, sizeof(text)))
-		return STATUS_REFUSED;
-	if (cli->json)
-		json_print(json_pack("{s:s,s:s,s:s}", "reason", name, "text", text, "check",
-				     reasons[i].check));
-	else
-		printf("%s: %s.\n%s\n", name, text, reasons[i].check);
+	if (cli->json) {
+		json_print(json_pack("{s:s,s:s,s:s}", "reason", name, "text", reason_text(name),
+				     "check", reasons[i].check));
+		return STATUS_OK;
+	}
+	wrap_start(&wrap);
+	printf("%s: %s.\n%s\n", name, reason_text(name), reasons[i].check);
+	wrap_end(&wrap, WRAP_INDENT);
 	return STATUS_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "cli.h"
 
+const char *reason_text(const char *name);
 int cmd_explain_reason(struct cli *cli, struct args *args);
 
 #endif /* ESPAH_REASON_H */

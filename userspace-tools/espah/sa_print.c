@@ -7,6 +7,7 @@
 #include <linux/espah.h>
 
 #include "sa.h"
+#include "term.h"
 #include "words.h"
 
 static const char *dir(const struct nlattr **tb)
@@ -104,8 +105,7 @@ static void print_hex(const char *what, const struct nlattr *key)
 	putchar('\n');
 }
 
-/** sa_print() - print an SA with all its attributes, as a block of lines */
-void sa_print(const struct nlattr **tb)
+static void print_block(const struct nlattr **tb)
 {
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
 	char line[SA_LINE_MAX], age[24], when[32], mark[24], drops[1024], dscp[DSCP_TEXT_MAX];
@@ -177,7 +177,17 @@ void sa_print(const struct nlattr **tb)
 	if (*limits_text(tb[ESPAH_SA_HARD], tb[ESPAH_SA_USED], true, limits))
 		printf("    hard: %s\n", limits);
 	if (*drops_text(tb[ESPAH_SA_DROPS], drops, sizeof(drops)))
-		printf("    dropped: %s\n", drops);
+		printf("    %sdropped: %s%s\n", tint(TINT_BAD), drops, untint(TINT_BAD));
+}
+
+/** sa_print() - print an SA with all its attributes, as a block of lines that fit */
+void sa_print(const struct nlattr **tb)
+{
+	struct wrap wrap;
+
+	wrap_start(&wrap);
+	print_block(tb);
+	wrap_end(&wrap, WRAP_INDENT);
 }
 
 static json_t *hex(const struct nlattr *key)
@@ -336,7 +346,7 @@ static void add_row(struct table *table, const struct nlattr **tb)
 
 static const char *const headings[] = {
 	"DIR", "PROTO", "SPI", "SOURCE -> DESTINATION", "MODE", "ALGORITHM", ">REQID",
-	">PACKETS", ">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "DROPPED", "LABEL", NULL
+	">PACKETS", ">BYTES", ">SEQ", ">WINDOW", ">AGE", "LEFT", "!DROPPED", "LABEL", NULL
 };
 
 const struct listing_kind sa_listing = { ESPAH_SA_MAX, sa_json, add_row, headings };

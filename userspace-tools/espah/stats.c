@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* espah stats: counters of the network namespace, drop reasons with explanations. */
 #include <inttypes.h>
-#include <string.h>
 
 #include <linux/espah.h>
 
@@ -12,10 +11,10 @@
 const char stats_help[] =
 	"espah stats [--all | --watch [SECONDS]]\n"
 	"\n"
-	"Prints what went through, and why packets were dropped: each reason that was counted,\n"
-	"with --all also those that never were. Counters belong to the network namespace.\n"
-	"With --watch, prints every 2 seconds, or SECONDS, what was counted a second, and since the\n"
-	"command began.\n"
+	"Prints what went through, and why packets were dropped: each reason that was\n"
+	"counted, with --all also those that never were. Counters belong to the network\n"
+	"namespace. With --watch, prints every 2 seconds, or SECONDS, what was counted a\n"
+	"second, and since the command began.\n"
 	"\n"
 	"Example:\n"
 	"  espah stats\n";
@@ -23,50 +22,18 @@ const char stats_help[] =
 /**
  * stats_ask() - ask for the statistics
  * @cli: state, connected
+ * @what: the command, for errors
  * @cb: handles the answer
  * @data: for @cb
  *
  * Return: a STATUS_*.
  */
-int stats_ask(struct cli *cli, nl_cb cb, void *data)
+int stats_ask(struct cli *cli, const char *what, nl_cb cb, void *data)
 {
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh = nl_start(cli->nl, buf, ESPAH_CMD_STATS_GET, NLM_F_ACK);
 
-	return nl_do(cli->nl, nlh, "stats", cb, data);
-}
-
-struct reason {
-	const char *name;
-	char *buf;
-	size_t size;
-};
-
-static void match_reason(const char *name, uint64_t count, const char *text, void *data)
-{
-	struct reason *reason = data;
-
-	(void)count;
-	if (text && !strcmp(name, reason->name))
-		snprintf(reason->buf, reason->size, "%s", text);
-}
-
-static int find_reason(const struct nlmsghdr *nlh, void *data)
-{
-	const struct nlattr *tb[ESPAH_STATS_MAX + 1];
-
-	attr_table(nlh, tb, ESPAH_STATS_MAX);
-	drops_each(tb[ESPAH_STATS_DROPS], match_reason, data);
-	return 0;
-}
-
-/** stats_reason() - get the explanation of a drop reason, empty if unknown. Return: a STATUS_* */
-int stats_reason(struct cli *cli, const char *name, char *buf, size_t size)
-{
-	struct reason reason = { name, buf, size };
-
-	*buf = '\0';
-	return stats_ask(cli, find_reason, &reason);
+	return nl_do(cli->nl, nlh, what, cb, data);
 }
 
 struct options {
@@ -88,13 +55,24 @@ static void print_drop(const char *name, uint64_t count, const char *text, void 
 	options->any = true;
 }
 
+/* A large number of bytes in a readable form, in brackets; "" for a small one. */
+static const char *brief(uint64_t bytes, char buf[32])
+{
+	char text[24];
+
+	*buf = '\0';
+	if (bytes >= 10000)
+		snprintf(buf, 32, "(%s)", bytes_text(bytes, text));
+	return buf;
+}
+
 static void print_text(const struct nlattr **tb, struct options *options)
 {
-	static const char *const headings[] = { "DROPPED BECAUSE", ">PACKETS", "MEANING", NULL };
+	static const char *const headings[] = { "DROPPED BECAUSE", ">!PACKETS", "~MEANING", NULL };
 	static const char *const traffic[] = { "TRAFFIC", ">PACKETS", ">BYTES", "", NULL };
 	uint32_t sas = attr_u32(tb[ESPAH_STATS_SAS], 0);
 	uint32_t policies = attr_u32(tb[ESPAH_STATS_POLICIES], 0);
-	char bytes[24];
+	char bytes[32];
 
 	printf("espah %s: %u SA%s, %u polic%s\n\n", attr_string(tb[ESPAH_STATS_VERSION], "?"),
 	       sas, sas == 1 ? "" : "s", policies, policies == 1 ? "y" : "ies");
@@ -102,13 +80,11 @@ static void print_text(const struct nlattr **tb, struct options *options)
 	table_cell(&options->table, "out, protected and sent");
 	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_OUT_PACKETS], 0));
 	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_OUT_BYTES], 0));
-	table_cell(&options->table, "(%s)", bytes_text(attr_u64(tb[ESPAH_STATS_OUT_BYTES], 0),
-						      bytes));
+	table_text(&options->table, brief(attr_u64(tb[ESPAH_STATS_OUT_BYTES], 0), bytes));
 	table_cell(&options->table, "in, unprotected and delivered");
 	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_IN_PACKETS], 0));
 	table_cell(&options->table, "%" PRIu64, attr_u64(tb[ESPAH_STATS_IN_BYTES], 0));
-	table_cell(&options->table, "(%s)", bytes_text(attr_u64(tb[ESPAH_STATS_IN_BYTES], 0),
-						      bytes));
+	table_text(&options->table, brief(attr_u64(tb[ESPAH_STATS_IN_BYTES], 0), bytes));
 	table_end(&options->table);
 	putchar('\n');
 	table_start(&options->table, headings);
@@ -171,5 +147,5 @@ int cmd_stats(struct cli *cli, struct args *args)
 		status = queue_ready(cli);
 	if (status)
 		return status;
-	return watch ? stats_watch(cli, seconds) : stats_ask(cli, print, &options);
+	return watch ? stats_watch(cli, seconds) : stats_ask(cli, "stats", print, &options);
 }

@@ -7,9 +7,8 @@
 
 #include "nl.h"
 
-int stats_ask(struct cli *cli, nl_cb cb, void *data);
+int stats_ask(struct cli *cli, const char *what, nl_cb cb, void *data);
 int stats_watch(struct cli *cli, unsigned int seconds);
-int stats_reason(struct cli *cli, const char *name, char *buf, size_t size);
 
 /** DEFAULT_ICMP - index of ESPAH_CONFIG_ICMP, after the two directions */
 #define DEFAULT_ICMP 2

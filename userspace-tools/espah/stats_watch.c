@@ -10,8 +10,12 @@
 #include "print.h"
 #include "queue.h"
 #include "stats.h"
+#include "term.h"
 
 #define REASONS_MAX 128
+
+/* the samples that are compared */
+enum { NOW, LAST, FIRST };
 
 /**
  * struct sample - the counters at a moment
@@ -66,39 +70,100 @@ static uint64_t more(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
-static void put_row(struct table *table, const char *what, uint64_t now, uint64_t last,
-		    uint64_t first, double seconds)
+/* A row of the table: a rate, what was counted since the start, and in all. */
+static void put_row(struct table *table, const char *what, bool bytes, const uint64_t count[3], double seconds)
 {
-	table_text(table, what);
-	table_cell(table, "%.0f", more(now, last) / seconds);
-	table_cell(table, "%" PRIu64, more(now, first));
-	table_cell(table, "%" PRIu64, now);
-}
-
-static void print(const struct sample *now, const struct sample *last, const struct sample *first)
-{
-	static const char *const headings[] = { "", ">A SECOND", ">SINCE THE START", ">IN ALL", NULL };
-	double seconds = now->when - last->when;
-	static struct table table;
+	/* as an integer, which the text of bytes needs */
+	uint64_t cell[3] = { more(count[NOW], count[LAST]) / seconds + 0.5,
+			     more(count[NOW], count[FIRST]), count[NOW] };
+	char text[24];
 	unsigned int i;
 
-	if (isatty(STDOUT_FILENO))
-		fputs("\033[H\033[2J", stdout);
-	table_start(&table, headings);
-	put_row(&table, "packets out", now->packets[ESPAH_DIR_OUT], last->packets[ESPAH_DIR_OUT],
-		first->packets[ESPAH_DIR_OUT], seconds);
-	put_row(&table, "bytes out", now->bytes[ESPAH_DIR_OUT], last->bytes[ESPAH_DIR_OUT],
-		first->bytes[ESPAH_DIR_OUT], seconds);
-	put_row(&table, "packets in", now->packets[ESPAH_DIR_IN], last->packets[ESPAH_DIR_IN],
-		first->packets[ESPAH_DIR_IN], seconds);
-	put_row(&table, "bytes in", now->bytes[ESPAH_DIR_IN], last->bytes[ESPAH_DIR_IN],
-		first->bytes[ESPAH_DIR_IN], seconds);
+	table_text(table, what);
+	for (i = 0; i < ARRAY_SIZE(cell); i++)
+		if (bytes)
+			table_text(table, bytes_text(cell[i], text));
+		else
+			table_cell(table, "%" PRIu64, cell[i]);
+}
+
+static void put_traffic(struct table *table, const struct sample *sample[3], uint8_t dir, double seconds)
+{
+	const char *name = dir == ESPAH_DIR_OUT ? "out" : "in";
+	uint64_t count[3];
+	char what[16];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		count[i] = sample[i]->packets[dir];
+	snprintf(what, sizeof(what), "packets %s", name);
+	put_row(table, what, false, count, seconds);
+	for (i = 0; i < 3; i++)
+		count[i] = sample[i]->bytes[dir];
+	snprintf(what, sizeof(what), "bytes %s", name);
+	put_row(table, what, true, count, seconds);
+}
+
+/*
+ * Prints the drop reasons that were counted: first those that count now, then those that did since the
+ * start, then the others, as far as there is room.
+ */
+static void put_drops(struct table *table, const struct sample *sample[3], double seconds, unsigned int room)
+{
+	const struct sample *now = sample[NOW];
+	unsigned int round, i, left = 0;
+
 	for (i = 0; i < now->reasons; i++)
-		if (now->drops[i])
-			put_row(&table, now->name[i], now->drops[i], last->drops[i],
-				first->drops[i], seconds);
+		left += now->drops[i] != 0;
+	if (room && left > room)
+		room--; /* for the line with the number of the others */
+	else
+		room = left;
+	for (round = NOW; round < 3; round++) {
+		for (i = 0; i < now->reasons && room; i++) {
+			uint64_t count[3] = { now->drops[i], sample[LAST]->drops[i],
+					      sample[FIRST]->drops[i] };
+			unsigned int changed = count[NOW] > count[LAST] ? NOW :
+					       count[NOW] > count[FIRST] ? LAST : FIRST;
+
+			if (!now->drops[i] || changed != round)
+				continue;
+			put_row(table, now->name[i], false, count, seconds);
+			room--;
+			left--;
+		}
+	}
+	table_end(table);
+	if (left)
+		printf("(reasons for which no line is left: %u)\n", left);
+}
+
+/* lines of the screen that are not for drop reasons: title, headings, blanks, traffic, the cursor */
+#define OTHER_LINES 12
+
+static void print(const struct sample *sample[3], unsigned int every)
+{
+	static const char *const traffic[] = { "TRAFFIC", ">+A SECOND", ">SINCE THE START", ">IN ALL", NULL };
+	static const char *const drops[] = { "DROPPED", ">!A SECOND", ">!SINCE THE START", ">IN ALL", NULL };
+	double seconds = sample[NOW]->when - sample[LAST]->when;
+	int rows = term_here() ? term_rows() : 0;
+	static struct table table;
+	char age[24];
+
+	if (term_here()) {
+		fputs("\033[H\033[2J", stdout);
+		printf("espah stats, every %u s, for %s; Ctrl-C ends\n\n", every,
+		       seconds_text(sample[NOW]->when - sample[FIRST]->when, age));
+	}
+	table_start(&table, traffic);
+	put_traffic(&table, sample, ESPAH_DIR_OUT, seconds);
+	put_traffic(&table, sample, ESPAH_DIR_IN, seconds);
 	table_end(&table);
 	putchar('\n');
+	table_start(&table, drops);
+	put_drops(&table, sample, seconds, rows ? rows > OTHER_LINES ? rows - OTHER_LINES : 1 : 0);
+	if (!term_here())
+		putchar('\n');
 	fflush(stdout);
 }
 
@@ -112,15 +177,16 @@ static void print(const struct sample *now, const struct sample *last, const str
 int stats_watch(struct cli *cli, unsigned int seconds)
 {
 	static struct sample first, last, now;
-	int status = stats_ask(cli, take, &first);
+	const struct sample *sample[3] = { [NOW] = &now, [LAST] = &last, [FIRST] = &first };
+	int status = stats_ask(cli, "stats", take, &first);
 
 	last = first;
 	while (!status && !ferror(stdout)) {
 		sleep(seconds);
-		status = stats_ask(cli, take, &now);
+		status = stats_ask(cli, "stats", take, &now);
 		if (status)
 			break;
-		print(&now, &last, &first);
+		print(sample, seconds);
 		last = now;
 	}
 	return status ? status : STATUS_REFUSED;
