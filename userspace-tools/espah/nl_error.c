@@ -2,8 +2,12 @@
 /* Error messages for requests that the kernel refused. */
 #include <ctype.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
+#include <linux/espah.h>
+
+#include "algorithm.h"
 #include "nl.h"
 #include "words.h"
 
@@ -98,6 +102,23 @@ static void read_extack(const struct nlattr *first, size_t size, const struct nl
 	say_words(result->text);
 }
 
+/* Names the algorithm that was probably meant, if the kernel does not know the one of the request. */
+static void suggest_algorithm(const struct nlmsghdr *request, struct nl_result *result)
+{
+	const struct nlattr *tb[ESPAH_SA_MAX + 1];
+	char meant[ALGORITHM_MAX];
+	char *end;
+
+	if (strncmp(result->text, "unknown algorithm", strlen("unknown algorithm")))
+		return;
+	attr_table(request, tb, ESPAH_SA_MAX);
+	end = strchr(result->text, ';');
+	if (end && algorithm_suggest(attr_string(tb[ESPAH_SA_ALG], ""),
+				     attr_u8(tb[ESPAH_SA_PROTO], IPPROTO_ESP), meant))
+		snprintf(end, sizeof(result->text) - (end - result->text),
+			 "; did you mean '%s'? ('espah algo' lists all)", meant);
+}
+
 /**
  * nl_result_read() - read an acknowledgement
  * @ack: a message of type NLMSG_ERROR or NLMSG_DONE
@@ -125,6 +146,8 @@ void nl_result_read(const struct nlmsghdr *ack, const struct nlmsghdr *request,
 	if (!(ack->nlmsg_flags & NLM_F_ACK_TLVS) || size <= skip)
 		return;
 	read_extack((const void *)((const char *)err + skip), size - skip, request, result);
+	if (request && request->nlmsg_type != GENL_ID_CTRL)
+		suggest_algorithm(request, result);
 }
 
 /**

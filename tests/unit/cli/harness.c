@@ -153,6 +153,8 @@ int main(void)
 	test_guard();
 	test_plugin();
 	test_spell();
+	test_term();
+	test_algorithm();
 	printf("# %d of %d failed\n", failures, tests);
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }
