@@ -13,11 +13,11 @@
 const char default_help[] =
 	"espah default [in bypass|discard] [out bypass|discard] [icmp bypass|discard]\n"
 	"\n"
-	"Says what happens to packets that no policy matches, or prints it. 'in' and 'out' are\n"
-	"bypass at first. Before 'discard', add bypass policies for what the machine itself needs.\n"
-	"'icmp' is about ICMP errors that come in the clear and quote a packet of a protected flow,\n"
-	"which anybody could have made up: discard at first. Those about ESP packets of this host\n"
-	"are not meant.\n"
+	"Says what happens to packets that no policy matches, or prints it. 'in' and\n"
+	"'out' are bypass at first. Before 'discard', add bypass policies for what the\n"
+	"machine itself needs. 'icmp' is about ICMP errors that come in the clear and\n"
+	"quote a packet of a protected flow, which anybody could have made up: discard at\n"
+	"first. Those about ESP packets of this host are not meant.\n"
 	"\n"
 	"Example:\n"
 	"  espah default in discard out discard\n";

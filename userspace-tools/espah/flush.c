@@ -7,9 +7,10 @@
 const char flush_help[] =
 	"espah flush\n"
 	"\n"
-	"Deletes all SAs, then all policies of this network namespace. In between, what policies\n"
-	"protect is dropped. AFTERWARDS IT GOES IN THE CLEAR, unless the default action is discard\n"
-	"('espah default'). 'espah sa flush' keeps the policies, and so keeps traffic from leaking.\n"
+	"Deletes all SAs, then all policies of this network namespace. In between, what\n"
+	"policies protect is dropped. AFTERWARDS IT GOES IN THE CLEAR, unless the default\n"
+	"action is discard ('espah default'). 'espah sa flush' keeps the policies, and so\n"
+	"keeps traffic from leaking.\n"
 	"\n"
 	"Example:\n"
 	"  espah flush\n";

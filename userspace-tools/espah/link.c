@@ -15,15 +15,15 @@
 	"  carrier     it has a carrier only while it has an outbound SA\n"
 
 const char link_help[] =
-	"espah link [COMMAND]: network devices that packets are routed into, to be protected\n"
+	"espah link [COMMAND]: network devices that protect what is routed into them\n"
 	"\n"
 	"  add NAME if-id N [dev LINK] [mtu N] [carrier] [up]\n"
 	"  set NAME [dev LINK|nodev] [mtu N] [carrier|nocarrier] [up|down]\n"
 	"  del NAME\n"
 	"  show NAME\n"
 	"  list\n"
-	"The SAs and policies with the same if-id belong to the device. A packet that is routed\n"
-	"into it meets these policies alone. 'espah link' is the list.\n"
+	"The SAs and policies with the same if-id belong to the device. A packet that is\n"
+	"routed into it meets these policies alone. 'espah link' is the list.\n"
 	"\n"
 	"'espah link COMMAND --help' says more. Example:\n"
 	"  espah link add ipsec0 if-id 42 up\n"
@@ -34,22 +34,25 @@ static const char add_help[] =
 	"\n"
 	"Adds a network device. It is down unless the word 'up' is given.\n"
 	"  if-id N     its number: 'if-id N' of its SAs and policies\n"
-	"  dev LINK    outer packets leave by this device, so that their route never leads back\n"
-	"              into the device itself (default: by the route to the peer)\n"
+	"  dev LINK    outer packets leave by this device, so that their route never\n"
+	"              leads back into the device itself (default: by the route to the\n"
+	"              peer)\n"
 	"  mtu N       bytes, 68 to 65535\n"
 	CARRIER_HELP
-	"'ip link set NAME netns ...' moves it into another network namespace. Its SAs, policies\n"
-	"and outer packets stay in the one where it was made.\n"
+	"'ip link set NAME netns ...' moves it into another network namespace. Its SAs,\n"
+	"policies and outer packets stay in the one where it was made.\n"
 	"\n"
 	"Example:\n"
 	"  espah link add ipsec0 if-id 42 dev eth0 up\n"
-	"  espah policy add both any4 any if-id 42 protect tunnel 192.0.2.1 198.51.100.7 reqid 7\n";
+	"  espah policy add both any4 any if-id 42 \\\n"
+	"      protect tunnel 192.0.2.1 198.51.100.7 reqid 7\n";
 
 static const char set_help[] =
 	"espah link set NAME [dev LINK|nodev] [mtu N] [carrier|nocarrier] [up|down]\n"
 	"\n"
 	"Changes a device; what is not named stays.\n"
-	"  dev LINK    outer packets leave by this device; nodev: by the route to the peer\n"
+	"  dev LINK    outer packets leave by this device; nodev: by the route to the\n"
+	"              peer\n"
 	CARRIER_HELP
 	"  nocarrier   it always has one\n"
 	"\n"
@@ -75,8 +78,8 @@ static const char show_link_help[] =
 static const char list_help[] =
 	"espah link [list]\n"
 	"\n"
-	"Prints the devices of kind espah, and those that 'ip link' made of kind xfrm while\n"
-	"espah_xfrm is loaded.\n"
+	"Prints the devices of kind espah, and those that 'ip link' made of kind xfrm\n"
+	"while espah_xfrm is loaded.\n"
 	"\n"
 	"Example:\n"
 	"  espah -j link list\n";

@@ -8,18 +8,22 @@
 #include "words.h"
 
 #define SELECTOR_HELP \
-	"SRC and DST are ADDR, ADDR/LEN, ADDR-ADDR, several of these with commas between them, or\n" \
-	"any ('any any' needs inet or inet6, or any4, any6). SELECT is any of\n" \
-	"  [proto] P         tcp, udp, icmp, icmpv6, mh, sctp, ... or, after proto, a number\n" \
+	"SRC and DST are ADDR, ADDR/LEN, ADDR-ADDR, several of these with commas between\n" \
+	"them, or any ('any any' needs inet or inet6, or any4, any6). SELECT is any of\n" \
+	"  [proto] P         tcp, udp, icmp, icmpv6, mh, sctp, ... or, after proto, a\n" \
+	"                    number\n" \
 	"  sport, dport A-B  ports: one, a range, or several such as 80,443,1024-2047\n" \
 	"  type, code A-B    of ICMP messages; the type of mobility headers\n" \
-	"  opaque            only fragments, other than the first, whose ports cannot be known\n" \
-	"  mark M[/MASK]     of the packet, as SO_MARK or nft set it; such as 7 or 0x20/0xf0\n" \
-	"  dev NAME          it leaves by the network device that has this name, or came by it; a VRF\n" \
-	"                    is all its devices\n" \
+	"  opaque            only fragments, other than the first, whose ports cannot be\n" \
+	"                    known\n" \
+	"  mark M[/MASK]     of the packet, as SO_MARK or nft set it; such as 7 or\n" \
+	"                    0x20/0xf0\n" \
+	"  dev NAME          it leaves by the network device that has this name, or came\n" \
+	"                    by it; a VRF is all its devices\n" \
 	"  priority N        lower is looked at first (default 1000)\n" \
-	"  if-id N           only packets that are routed into the device of kind espah with\n" \
-	"                    this number, or came by its SAs; other policies do not match them\n"
+	"  if-id N           only packets that are routed into the device of kind espah\n" \
+	"                    with this number, or came by its SAs; other policies do not\n" \
+	"                    match them\n"
 
 const char policy_help[] =
 	"espah policy COMMAND: which packets are protected, passed or discarded\n"
@@ -29,48 +33,56 @@ const char policy_help[] =
 	"  del|get in|out|both SRC DST [SELECT...]\n"
 	"  list [in|out] [if-id N]\n"
 	"  flush [in|out] [if-id N]\n"
-	"SELECT is [proto] P, sport A[-B], dport A[-B], type A[-B], code A[-B], opaque, mark M[/MASK],\n"
-	"dev NAME, priority N or if-id N; ACTION is one of\n"
+	"SELECT is [proto] P, sport A[-B], dport A[-B], type A[-B], code A[-B], opaque,\n"
+	"mark M[/MASK], dev NAME, priority N or if-id N; ACTION is one of\n"
 	"  bypass\n"
 	"  discard [unreach]\n"
 	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [vrf NAME] [mss auto|off|N]\n"
 	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [vrf NAME] [mss auto|off|N]\n"
 	"  protect ... [pfp FIELDS] [queue N] [unreach]: what is done without an SA\n"
-	"  protect with several SAs, the innermost first, such as esp transport ah transport\n"
+	"  protect with several SAs, the innermost first, such as\n"
+	"      esp transport ah transport\n"
 	"\n"
 	"'espah policy COMMAND --help' says more. Example:\n"
-	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n";
+	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 \\\n"
+	"      protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n";
 
 static const char add_help[] =
 	"espah policy add|replace in|out|both SRC DST [SELECT...] ACTION\n"
 	"\n"
-	"Adds a policy. 'replace' puts it in the place of one with the same direction, selector,\n"
-	"priority and if-id, which keeps its id, without a moment in between. 'in' covers\n"
-	"forwarded packets too. 'both' adds the outbound policy as written and the inbound one\n"
-	"with all sides swapped (but the same ICMP types).\n"
+	"Adds a policy. 'replace' puts it in the place of one with the same direction,\n"
+	"selector, priority and if-id, which keeps its id, without a moment in between.\n"
+	"'in' covers forwarded packets too. 'both' adds the outbound policy as written\n"
+	"and the inbound one with all sides swapped (but the same ICMP types).\n"
 	SELECTOR_HELP
 	"ACTION is one of\n"
 	"  bypass            let it pass in the clear; not with if-id\n"
 	"  discard [unreach] drop it; with unreach, and out, tell the sender by ICMP\n"
 	"  protect [esp|ah] tunnel ADDR ADDR [reqid N] [vrf NAME] [mss auto|off|N]\n"
 	"  protect [esp|ah] transport [ADDR ADDR] [reqid N] [vrf NAME] [mss auto|off|N]\n"
-	"                    only through an SA with these outer addresses and this reqid; vrf: of\n"
-	"                    this VRF (default: where the local address is); mss bounds the MSS\n"
-	"                    that TCP agrees on (default auto: what fits)\n"
-	"  protect [esp|ah] MODE... [esp|ah] MODE... with up to 4 SAs, each with its reqid: the\n"
-	"                    packet goes through the first, what comes of it through the next;\n"
-	"                    a packet that did not come by all of them, in order, is dropped\n"
+	"                    only through an SA with these outer addresses and this\n"
+	"                    reqid; vrf: of this VRF (default: where the local address\n"
+	"                    is); mss bounds the MSS that TCP agrees on (default auto:\n"
+	"                    what fits)\n"
+	"  protect [esp|ah] MODE... [esp|ah] MODE...\n"
+	"                    with up to 4 SAs, each with its reqid: the packet goes\n"
+	"                    through the first, what comes of it through the next; a\n"
+	"                    packet that did not come by all of them, in order, is\n"
+	"                    dropped\n"
 	"  protect ... pfp FIELDS\n"
-	"                    takes no SA itself, but asks for one, and a narrower policy before this\n"
-	"                    one, with what the packet has in these of src,dst,proto,sport,dport,type,code\n"
+	"                    takes no SA itself, but asks for one, and a narrower policy\n"
+	"                    before this one, with what the packet has in these of\n"
+	"                    src,dst,proto,sport,dport,type,code\n"
 	"  protect ... [queue N] [unreach]\n"
-	"                    out: up to N packets (at most 64) wait up to 5 s for an SA; tell the senders\n"
-	"                    of what is dropped for want of one\n"
+	"                    out: up to N packets (at most 64) wait up to 5 s for an SA;\n"
+	"                    tell the senders of what is dropped for want of one\n"
 	"and 'label TEXT' may stand anywhere: whose it is, to be shown.\n"
 	"\n"
 	"Examples:\n"
-	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
-	"  espah policy add both 192.0.2.1 198.51.100.7 protect esp transport reqid 1 ah transport reqid 2\n"
+	"  espah policy add both 10.1.0.0/16 10.2.0.0/16 \\\n"
+	"      protect esp tunnel 192.0.2.1 198.51.100.7 reqid 7\n"
+	"  espah policy add both 192.0.2.1 198.51.100.7 \\\n"
+	"      protect esp transport reqid 1 ah transport reqid 2\n"
 	"  espah policy add out any 10.2.0.0/16 tcp dport 22,80 priority 10 bypass\n"
 	"  espah policy add in 10.2.0.5-10.2.0.9,10.3.0.0/16 any icmp type 0,8 bypass\n";
 
@@ -88,7 +100,8 @@ static const char get_help[] =
 	"espah policy get id N\n"
 	"espah policy get in|out|both SRC DST [SELECT...]\n"
 	"\n"
-	"Prints a policy with its counters. To see which one a packet meets: espah explain.\n"
+	"Prints a policy with its counters. To see which one a packet meets: espah\n"
+	"explain.\n"
 	SELECTOR_HELP
 	"\n"
 	"Example:\n"
@@ -105,8 +118,9 @@ static const char list_help[] =
 static const char flush_policy_help[] =
 	"espah policy flush [in|out] [if-id N]\n"
 	"\n"
-	"Deletes all policies, or those of a direction or of a device of kind espah. What they\n"
-	"protected goes in the clear afterwards, unless the default action is discard.\n"
+	"Deletes all policies, or those of a direction or of a device of kind espah. What\n"
+	"they protected goes in the clear afterwards, unless the default action is\n"
+	"discard.\n"
 	"\n"
 	"Example:\n"
 	"  espah policy flush in\n";

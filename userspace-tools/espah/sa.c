@@ -12,28 +12,35 @@
 #define IDENTITY (SA_DIR | SA_SPI | SA_DST)
 
 #define IDENTITY_HELP \
-	"An SA is named by its direction, protocol (esp if none is given), SPI, destination, and\n" \
-	"VRF if it was added with one.\n"
+	"An SA is named by its direction, protocol (esp if none is given), SPI,\n" \
+	"destination, and VRF if it was added with one.\n"
 
 #define VRF_HELP \
-	"  vrf NAME          in this VRF (default: the domain of the device that has its local address)\n"
+	"  vrf NAME          in this VRF (default: the domain of the device that has its\n" \
+	"                    local address)\n"
 
 #define LABEL_HELP \
 	"  label TEXT        whose it is, to be shown, up to 63 characters\n"
 
 #define HIDING_HELP \
-	"  tfc N|mtu|off     out, tunnel: pad inner packets to N bytes, or to what fits the path MTU\n" \
+	"  tfc N|mtu|off     out, tunnel: pad inner packets to N bytes, or to what fits\n" \
+	"                    the path MTU\n" \
 	"  dummy steady|random RATE\n" \
-	"                    out: send dummy packets, such as 10/s or 6/m; 'dummy off' stops\n"
+	"                    out: send dummy packets, such as 10/s or 6/m; 'dummy off'\n" \
+	"                    stops\n"
 
 #define CPUS_HELP \
-	"  cpus auto|N       on so many CPUs, in order; auto (default): on others when one is busy\n"
+	"  cpus auto|N       on so many CPUs, in order; auto (default): on others when\n" \
+	"                    one is busy\n"
 
 #define LIMIT_HELP \
-	"LIMIT is one or more of the following; of several, the first that is reached counts.\n" \
-	"  packets N         packets; k, M, G and T behind N stand for thousands, millions ...\n" \
+	"LIMIT is one or more of the following; of several, the first that is reached\n" \
+	"counts.\n" \
+	"  packets N         packets; k, M, G and T behind N stand for thousands,\n" \
+	"                    millions ...\n" \
 	"  bytes N           bytes that the cipher works on, padding included\n" \
-	"  time T            since the SA was added: seconds, or as in 90s, 50m, 1h30m, 2d\n" \
+	"  time T            since the SA was added: seconds, or as in 90s, 50m, 1h30m,\n" \
+	"                    2d\n" \
 	"  use T             since its first packet\n" \
 	"  idle T            since its last packet\n" \
 	"'off' instead of N or T: no limit.\n"
@@ -41,91 +48,109 @@
 const char sa_help[] =
 	"espah sa COMMAND: security associations, the keys and counters of one direction\n"
 	"\n"
-	"  add in|out [esp|ah] spi SPI src ADDR dst ADDR tunnel|transport ALG key-file FILE [...]\n"
-	"  set in|out [esp|ah] spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...] [new-src ADDR]\n"
-	"      [new-dst ADDR] [encap ...] [tfc N] [dummy ...] [cpus N] [vrf NAME]\n"
+	"  add in|out [esp|ah] spi SPI src ADDR dst ADDR tunnel|transport ALG\n"
+	"      key-file FILE [...]\n"
+	"  set in|out [esp|ah] spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...]\n"
+	"      [new-src ADDR] [new-dst ADDR] [encap ...] [tfc N] [dummy ...] [cpus N]\n"
+	"      [vrf NAME]\n"
 	"  del in|out [esp|ah] spi SPI dst ADDR [vrf NAME]\n"
 	"  get in|out [esp|ah] spi SPI dst ADDR [vrf NAME] [--show-keys]\n"
-	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME] [if-id N]\n"
-	"      [--show-keys]\n"
+	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME]\n"
+	"      [if-id N] [--show-keys]\n"
 	"  flush [in|out] [esp|ah] [reqid N] [vrf NAME] [if-id N]\n"
-	"  alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI] [vrf NAME]\n"
-	"      [if-id N]\n"
+	"  alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI]\n"
+	"      [max SPI] [vrf NAME] [if-id N]\n"
 	"\n"
 	"'espah sa COMMAND --help' says more. Example:\n"
-	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-file site-b.in\n";
+	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 \\\n"
+	"      tunnel aes256gcm16 key-file site-b.in\n";
 
 static const char add_help[] =
-	"espah sa add in|out [esp|ah] spi SPI src ADDR dst ADDR tunnel|transport ALG KEY [OPTION...]\n"
+	"espah sa add in|out [esp|ah] spi SPI src ADDR dst ADDR tunnel|transport ALG KEY\n"
+	"    [OPTION...]\n"
 	"\n"
 	"Adds an SA. Words may come in any order, but ALG stands right after the mode.\n"
 	"  in|out            as seen from this host\n"
 	"  esp|ah            the protocol (default esp)\n"
 	"  spi SPI           256 to 0xffffffff, decimal or 0x and hexadecimal\n"
-	"  src, dst ADDR     addresses of the outer header; in transport mode dst may be a multicast\n"
-	"                    group, and src 0.0.0.0 or ::, for any, without replay window\n"
-	"  ALG               such as aes256gcm16, for AH sha256; 'espah algo' lists them, with\n"
-	"                    the lengths of their keys\n"
+	"  src, dst ADDR     addresses of the outer header; in transport mode dst may be\n"
+	"                    a multicast group, and src 0.0.0.0 or ::, for any, without\n"
+	"                    replay window\n"
+	"  ALG               such as aes256gcm16, for AH sha256; 'espah algo' lists them,\n"
+	"                    with the lengths of their keys\n"
 	"KEY is one of\n"
 	"  key-file FILE     hexadecimal digits; blanks, colons and # lines do not count\n"
 	"  key-stdin         the same from standard input ('key-file -' too)\n"
 	"  key HEX           visible to others in the process list\n"
 	"in the order of IKE's key material: encryption key, salt, integrity key.\n"
-	"Give each SA a key of its own, in each direction, and never use it again: with AES-GCM,\n"
-	"AES-CCM, AES-GMAC, AES-CTR and ChaCha20-Poly1305, two packets with one key, salt and IV expose\n"
-	"plaintext or let packets be forged. So a key and salt that another SA has, and a key of\n"
-	"zeros, are refused there unless reuse-key is said.\n"
+	"Give each SA, in each direction, a key of its own, and never use a key again:\n"
+	"with AES-GCM, AES-CCM, AES-GMAC, AES-CTR and ChaCha20-Poly1305, two packets with\n"
+	"one key, salt and IV expose plaintext, or let packets be forged. Therefore a key\n"
+	"and salt that another SA has, and a key of zeros, need the word reuse-key there.\n"
 	"OPTION is any of\n"
 	"  reqid N           ties it to the policies that name N (default 0)\n"
 	"  esn               64-bit sequence numbers\n"
 	"  window N          in: replay window of N packets, 0: no check (default 1024)\n"
-	"  df copy|set|clear out, tunnel: don't-fragment bit of the outer IPv4 header (default copy)\n"
-	"  seq N             out: last sequence number used; in: highest accepted (default 0)\n"
-	"  reuse-key         take a key that another SA has, or zeros; IVs start at a random place, so\n"
-	"                    two such SAs meet in an IV with a chance of 1 in 2^32 if each sends\n"
-	"                    2^32 packets, in proportion if fewer. Not for implicit IVs (...iiv)\n"
-	"  noecn             out: the outer header is not ECN-capable; in: leave the inner ECN as it is\n"
-	"  dscp copy|D|MAP   out, tunnel: DSCP of the outer header: the inner one (default), a number\n"
-	"                    or name such as ef, or by the inner one, such as ef=cs5,af41=af42,else=cs0\n"
+	"  df copy|set|clear out, tunnel: don't-fragment bit of the outer IPv4 header\n"
+	"                    (default copy)\n"
+	"  seq N             out: last sequence number used; in: highest accepted\n"
+	"                    (default 0)\n"
+	"  reuse-key         take a key that another SA has, or zeros; IVs start at a\n"
+	"                    random place, so two such SAs meet in an IV with a chance of\n"
+	"                    1 in 2^32 if each sends 2^32 packets, in proportion if\n"
+	"                    fewer. Not for implicit IVs (...iiv)\n"
+	"  noecn             out: the outer header is not ECN-capable; in: leave the\n"
+	"                    inner ECN as it is\n"
+	"  dscp copy|D|MAP   out, tunnel: DSCP of the outer header: the inner one\n"
+	"                    (default), a number or name such as ef, or by the inner one,\n"
+	"                    such as ef=cs5,af41=af42,else=cs0\n"
 	"  dscp-in           in, tunnel: copy the outer DSCP to the inner header\n"
-	"  ttl N             out, tunnel: TTL or hop limit of the outer header (default: the route's)\n"
-	"  encap udp SPORT DPORT  ESP in UDP, to pass NATs (RFC 3948); the SA's packets go from port\n"
-	"                    SPORT to port DPORT, both 4500 unless a NAT changed one\n"
+	"  ttl N             out, tunnel: TTL or hop limit of the outer header (default:\n"
+	"                    the route's)\n"
+	"  encap udp SPORT DPORT\n"
+	"                    ESP in UDP, to pass NATs (RFC 3948); the SA's packets go\n"
+	"                    from port SPORT to port DPORT, both 4500 unless a NAT\n"
+	"                    changed one\n"
 	LABEL_HELP
 	HIDING_HELP
 	CPUS_HELP
 	VRF_HELP
 	"  if-id N           it belongs to the device of kind espah with this number\n"
-	"  set-mark M[/MASK] out: mark of ESP and AH packets, by which 'ip rule' routes them;\n"
-	"                    in: of decrypted packets; such as 7 or 0x20/0xf0. By default ESP and\n"
-	"                    AH packets keep the mark of a forwarded packet, and decrypted\n"
-	"                    packets that of the ESP or AH packet\n"
-	"  mark M[/MASK]     it is for packets with this mark only: out: of the packet in clear; in:\n"
-	"                    of the ESP or AH packet\n"
+	"  set-mark M[/MASK] out: mark of ESP and AH packets, by which 'ip rule' routes\n"
+	"                    them; in: of decrypted packets; such as 7 or 0x20/0xf0. By\n"
+	"                    default ESP and AH packets keep the mark of a forwarded\n"
+	"                    packet, and decrypted packets that of the ESP or AH packet\n"
+	"  mark M[/MASK]     it is for packets with this mark only: out: of the packet in\n"
+	"                    clear; in: of the ESP or AH packet\n"
 	"  soft LIMIT...     when an 'expire' event says that the SA is to be replaced\n"
 	"  hard LIMIT...     when the SA ends\n"
 	LIMIT_HELP
 	"\n"
 	"Examples:\n"
-	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 tunnel aes256gcm16 key-file site-b.out reqid 7 soft time 50m bytes 8G hard time 1h bytes 10G\n"
-	"  espah sa add in ah spi 0x3001 src 198.51.100.7 dst 192.0.2.1 transport sha256 key-file b.in\n";
+	"  espah sa add out spi 0x2001 src 192.0.2.1 dst 198.51.100.7 \\\n"
+	"      tunnel aes256gcm16 key-file site-b.out reqid 7 \\\n"
+	"      soft time 50m bytes 8G hard time 1h bytes 10G\n"
+	"  espah sa add in ah spi 0x3001 src 198.51.100.7 dst 192.0.2.1 \\\n"
+	"      transport sha256 key-file b.in\n";
 
 static const char set_help[] =
 	"espah sa set in|out [esp|ah] spi SPI dst ADDR [vrf NAME] OPTION...\n"
 	"\n"
-	"Changes an SA in place; keys, sequence numbers, replay window, counters and limits that are\n"
-	"not named stay.\n"
+	"Changes an SA in place; keys, sequence numbers, replay window, counters and\n"
+	"limits that are not named stay.\n"
 	IDENTITY_HELP
 	"OPTION is any of\n"
 	"  df copy|set|clear  out, tunnel: don't-fragment bit of the outer IPv4 header\n"
 	"  new-src ADDR       its source address from now on\n"
-	"  new-dst ADDR       its destination address from now on, by which it is named then\n"
+	"  new-dst ADDR       its destination address from now on, by which it is named\n"
+	"                     then\n"
 	"  encap udp SPORT DPORT|off  its UDP ports from now on, or no UDP\n"
 	HIDING_HELP
 	CPUS_HELP
 	"  soft|hard LIMIT...\n"
 	LIMIT_HELP
-	"Policies that name the old addresses have to be replaced ('espah policy replace').\n"
+	"Policies that name the old addresses have to be replaced ('espah policy\n"
+	"replace').\n"
 	"\n"
 	"Examples, the last two after a NAT gave the peer another port:\n"
 	"  espah sa set out spi 0x2001 dst 198.51.100.7 df clear hard time 2h\n"
@@ -135,8 +160,10 @@ static const char set_help[] =
 static const char del_help[] =
 	"espah sa del in|out [esp|ah] spi SPI dst ADDR [vrf NAME]\n"
 	"\n"
-	"Deletes an SA. " IDENTITY_HELP
-	"Traffic that a policy protects is dropped, not sent in the clear, while no SA is there.\n"
+	"Deletes an SA.\n"
+	IDENTITY_HELP
+	"Traffic that a policy protects is dropped, not sent in the clear, while no SA is\n"
+	"there.\n"
 	"\n"
 	"Example:\n"
 	"  espah sa del in spi 0x1001 dst 192.0.2.1\n";
@@ -144,16 +171,18 @@ static const char del_help[] =
 static const char get_help[] =
 	"espah sa get in|out [esp|ah] spi SPI dst ADDR [vrf NAME] [--show-keys]\n"
 	"\n"
-	"Prints one SA with its counters. " IDENTITY_HELP
+	"Prints one SA with its counters.\n"
+	IDENTITY_HELP
 	"\n"
 	"Example:\n"
 	"  espah sa get in spi 0x1001 dst 192.0.2.1\n";
 
 static const char list_help[] =
-	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME]\n"
-	"    [if-id N] [--show-keys]\n"
+	"espah sa list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N]\n"
+	"    [vrf NAME] [if-id N] [--show-keys]\n"
 	"\n"
-	"Prints the SAs that equal each of what is given, in the order in which they were added.\n"
+	"Prints the SAs that equal each of what is given, in the order in which they were\n"
+	"added.\n"
 	"\n"
 	"Examples:\n"
 	"  espah sa list out dst 198.51.100.7\n"
@@ -162,18 +191,18 @@ static const char list_help[] =
 static const char flush_sa_help[] =
 	"espah sa flush [in|out] [esp|ah] [reqid N] [vrf NAME] [if-id N]\n"
 	"\n"
-	"Deletes all SAs, or those of a direction, protocol, reqid, VRF or device of kind espah.\n"
-	"Policies stay, so what they protect is dropped until there are SAs again.\n"
+	"Deletes all SAs, or those of a direction, protocol, reqid, VRF or device of kind\n"
+	"espah. Policies stay, so what they protect is dropped until there are SAs again.\n"
 	"\n"
 	"Example:\n"
 	"  espah sa flush reqid 7\n";
 
 static const char alloc_help[] =
-	"espah sa alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI] [max SPI]\n"
-	"    [vrf NAME] [if-id N]\n"
+	"espah sa alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI]\n"
+	"    [max SPI] [vrf NAME] [if-id N]\n"
 	"\n"
-	"Reserves a free inbound SPI for 60 seconds and prints it. 'sa add in' with that SPI and\n"
-	"dst, within that time, makes it an SA. min and max bound the choice.\n"
+	"Reserves a free inbound SPI for 60 seconds and prints it. 'sa add in' with that\n"
+	"SPI and dst, within that time, makes it an SA. min and max bound the choice.\n"
 	"\n"
 	"Example:\n"
 	"  spi=$(espah sa alloc src 198.51.100.7 dst 192.0.2.1 tunnel reqid 7)\n";

@@ -13,8 +13,8 @@
 const char show_help[] =
 	"espah show\n"
 	"\n"
-	"Prints the default actions, the policies and the SAs, with their counters and what was\n"
-	"dropped. 'espah sa list' and 'espah stats' say more.\n"
+	"Prints the default actions, the policies and the SAs, with their counters and\n"
+	"what was dropped. 'espah sa list' and 'espah stats' say more.\n"
 	"\n"
 	"Example:\n"
 	"  espah show\n";

@@ -44,6 +44,22 @@ for command in sa policy link default show stats metrics explain monitor capture
 	expect 0 'xample' $command --help
 	expect 0 'xample' $command -h
 done
+# every command that there is, from the lists that the command prints, fits a terminal of 80 columns
+commands=$("$espah" --help | sed -n 's/^  \([a-z][a-z]*\)  *[^ ].*/\1/p' | grep -v '^espah$')
+[ "$(echo "$commands" | wc -l)" -ge 19 ] || { echo "not ok cli the list of commands"; failed=1; }
+for command in '' $commands; do
+	"$espah" $command --help >"$dir/help"
+	[ "$command" ] && for sub in $("$espah" $command 2>&1 </dev/null |
+			sed -n "s/^espah: a command must follow 'espah $command': \(.*\) (see .*/\1/p" | tr -d ,); do
+		"$espah" $command $sub --help >>"$dir/help"
+	done
+	if [ -s "$dir/help" ] && ! grep -n '.\{81\}' "$dir/help"; then
+		echo "ok cli help of espah $command within 80 columns"
+	else
+		echo "not ok cli help of espah $command within 80 columns"
+		failed=1
+	fi
+done
 expect 0 'alloc' sa help
 expect 2 "did you mean 'policy'?" polciy list
 expect 2 "did you mean 'list'?" sa lsit
@@ -265,7 +281,45 @@ expect 2 'write the IPv4 address' explain ::ffff:10.1.0.1 fd02::1
 expect 2 'right after tunnel or transport' sa add out spi 5000 src 192.0.2.1 dst 192.0.2.2 aes256gcm16 tunnel
 expect 2 'an SA is named by' sa del id 1
 expect 2 "'type 8'" explain 10.1.0.1 10.2.0.1 icmp 8
-expect 2 'ports are numbers' explain 10.1.0.1 10.2.0.1 tcp http
+if grep -q '^https[[:space:]]' /etc/services 2>/dev/null; then # of the package netbase
+	expect 2 'ports are numbers: http is 80' explain 10.1.0.1 10.2.0.1 tcp http
+	expect 2 'ports are numbers: https is 443' $P tcp dport https bypass
+fi
+expect 2 'a port or a range' $P tcp dport htttps bypass
+expect 2 "'bogus' is not a word of explain" explain 10.1.0.1 10.2.0.1 tcp bogus
+expect 1 "no network device 'nonsuch9'" explain 10.1.0.1 10.2.0.1 dev nonsuch9
+expect 1 "no network device 'nonsuch9'" sa list vrf nonsuch9
+expect 1 "no network device 'nonsuch9'" policy add out any4 any protect tunnel 192.0.2.1 192.0.2.2 vrf nonsuch9
+expect 2 "not 'tunnle'" policy add out any4 any protect tunnle
+expect 1 'not loaded' explain --check 10.1.0.1 10.2.0.1
+expect 1 'not loaded' algo gcm
+expect 2 'cannot follow the command' algo --all
+
+# what is known without the module needs neither it nor privilege
+expect 0 'no module is loaded' version
+expect 0 '"module": null' -j version
+reasons=$(sed -n 's/^\tX([A-Z0-9_]*, "\([a-z_]*\)".*/\1/p' "$(dirname "$0")/../../../module/db/reason_list.h")
+[ "$(echo "$reasons" | wc -l)" -ge 50 ] || { echo "not ok cli the list of drop reasons"; failed=1; }
+for reason in $reasons; do expect 0 "$reason: " explain reason "$reason"; done
+expect 0 'icv: the integrity check failed.' explain reason icv
+expect 0 '"text": "the integrity check failed"' -j explain reason icv
+expect 2 "did you mean 'replay'?" explain reason relpay
+echo monitor >"$dir/batch"
+expect 2 "$dir/batch:1: monitor is not for batches" -b "$dir/batch"
+printf '\357\273\277sa list\n' >"$dir/batch"
+expect 2 "$dir/batch:1: the file begins with a byte order mark" -b "$dir/batch"
+printf '\357\273\277policy add out any4 any bypass\n' >"$conf"
+expect 2 "$conf:1: the file begins with a byte order mark" check "$conf"
+printf '\377\376p\0' >"$conf"
+expect 2 "$conf:1: the file begins with a byte order mark" check "$conf"
+
+# in a terminal of 40 columns
+if COLUMNS=40 "$espah" explain reason redirect | grep -q '.\{41\}'; then
+	echo "not ok cli text that fits the terminal"
+	failed=1
+else
+	echo "ok cli text that fits the terminal"
+fi
 expect 2 '\x1b[31mx' "$(printf '\033[31mx')"
 expect 2 '\xe2\x80\xaex\xc2\x9b' "$(printf '\342\200\256x\302\233')"
 expect 2 "'grün €' is not" 'grün €'
