@@ -7,6 +7,7 @@ RELEASE = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
 all: module cli ## the module for KDIR (default: the running kernel), and the command-line tool
 
 module:
+	@test -e "$(KDIR)/Makefile" || { echo "There are no kernel headers in $(KDIR): install the package linux-headers-$$(uname -r), or name another folder by KDIR=" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 cli:
