@@ -57,6 +57,9 @@ lacks debian 'make demo-ike' demo-ike
 lacks debian 'make demo' demo-words
 lacks debian "'make demo'" demo
 lacks debian build-module layers "$dir/none"
+lacks debian usage: layers
+lacks debian usage: profile
+lacks debian usage: build-module
 [[ -e build/deb/bookworm || $EUID -ne 0 ]] || lacks debian "'make test-package'" test-package
 lacks bin 'needs a Debian 12 system' vm 6.12 -- true
 lacks bin 'needs a Debian 12 system' frr
