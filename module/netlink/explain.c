@@ -160,8 +160,8 @@ static int put_opposite(struct sk_buff *skb, const struct espah_sa *last)
 				     espah_sa_path(opposite)->sport != 0) : 0;
 }
 
-static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
-		   const struct espah_flow *flow)
+static int put_sas(struct sk_buff *skb, struct espah_net *en, struct espah_sa **sas,
+		   unsigned int n, const struct espah_flow *flow)
 {
 	unsigned int i;
 
@@ -174,6 +174,11 @@ static int put_sas(struct sk_buff *skb, struct espah_sa **sas, unsigned int n,
 	}
 	if (!n)
 		return 0;
+	/* with "direct", rules do not see the packets of SAs */
+	if (sas[0]->id.dir == ESPAH_DIR_IN && !en->direct &&
+	    espah_input_hooked(en->net, espah_sa_path(sas[n - 1])->family) &&
+	    nla_put_flag(skb, ESPAH_EXPLAIN_INPUT))
+		return -EMSGSIZE;
 	return put_opposite(skb, sas[n - 1]) ?:
 	       (sas[0]->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sas, n, flow) : 0);
 }
@@ -262,7 +267,7 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	    (en->hooked && nla_put_string(skb, ESPAH_EXPLAIN_HOOK, dir == ESPAH_DIR_IN ?
 					  "PRE_ROUTING" : "POST_ROUTING")) ||
 	    (is.pol && put_nested_policy(skb, is.pol)) ||
-	    put_sas(skb, sas, n, flow) ||
+	    put_sas(skb, en, sas, n, flow) ||
 	    (dir == ESPAH_DIR_IN && is.action == ESPAH_ACTION_PROTECT &&
 	     nla_put_u8(skb, ESPAH_EXPLAIN_SECPATH, en->secpath)) ||
 	    (drop && nla_put_string(skb, ESPAH_EXPLAIN_DROP, espah_drop_names[drop])) ||

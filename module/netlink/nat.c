@@ -3,27 +3,47 @@
 #include "compat/conntrack.h"
 #include "nat.h"
 
-bool espah_nat_hooked(const struct net *net, u8 family, unsigned int hook)
+/* Whether a function at a hook is of a kind. */
+static bool hooked(const struct net *net, u8 family, unsigned int hook,
+		   bool (*is)(const struct nf_hook_ops *ops, int priority), int priority)
 {
 	struct nf_hook_entries __rcu *const *hooks = family == AF_INET ? net->nf.hooks_ipv4 :
 									 net->nf.hooks_ipv6;
 	const struct nf_hook_entries *entries = rcu_dereference(hooks[hook]);
-	/* IPv6 has the same priorities */
-	int priority = hook == NF_INET_PRE_ROUTING ? NF_IP_PRI_NAT_DST : NF_IP_PRI_NAT_SRC;
 	struct nf_hook_ops **all;
 	unsigned int i;
 
 	if (!entries)
 		return false;
 	all = nf_hook_entries_get_hook_ops(entries);
-	for (i = 0; i < entries->num_hook_entries; i++) {
-		const struct nf_hook_ops *ops = READ_ONCE(all[i]);
-
-		/* filter chains may have this priority, too; NAT chains are behind one hook */
-		if (ops->priority == priority && ops->hook_ops_type != NF_HOOK_OP_NF_TABLES)
+	for (i = 0; i < entries->num_hook_entries; i++)
+		if (is(READ_ONCE(all[i]), priority))
 			return true;
-	}
 	return false;
+}
+
+static bool is_nat(const struct nf_hook_ops *ops, int priority)
+{
+	/* filter chains may have this priority, too; NAT chains are behind one hook */
+	return ops->priority == priority && ops->hook_ops_type != NF_HOOK_OP_NF_TABLES;
+}
+
+bool espah_nat_hooked(const struct net *net, u8 family, unsigned int hook)
+{
+	/* IPv6 has the same priorities */
+	return hooked(net, family, hook, is_nat,
+		      hook == NF_INET_PRE_ROUTING ? NF_IP_PRI_NAT_DST : NF_IP_PRI_NAT_SRC);
+}
+
+static bool is_rules(const struct nf_hook_ops *ops, int priority)
+{
+	/* a chain of nftables, or the table "filter" of iptables */
+	return ops->hook_ops_type == NF_HOOK_OP_NF_TABLES || ops->priority == priority;
+}
+
+bool espah_input_hooked(const struct net *net, u8 family)
+{
+	return hooked(net, family, NF_INET_LOCAL_IN, is_rules, NF_IP_PRI_FILTER);
 }
 
 bool espah_nat_track(struct net *net, struct espah_flow *flow)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What address translation of the firewall does to a flow before a policy sees it. */
+/* What the firewall does to a flow before a policy sees it, and to ESP before espah sees it. */
 #ifndef _ESPAH_NETLINK_NAT_H
 #define _ESPAH_NETLINK_NAT_H
 
@@ -11,6 +11,9 @@
  * NF_INET_POST_ROUTING the source; Context: RCU reader
  */
 bool espah_nat_hooked(const struct net *net, u8 family, unsigned int hook);
+
+/* whether there are rules at INPUT, which a packet to this host meets; Context: RCU reader */
+bool espah_input_hooked(const struct net *net, u8 family);
 
 /**
  * espah_nat_track - give a flow the addresses and ports with which conntrack lets its packets leave

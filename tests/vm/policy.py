@@ -235,6 +235,35 @@ def destination_nat():
             gateway.agree(("in", dataclasses.replace(flow, sport=7301), "drop discard_in"))
 
 
+@lab.test("explain in says that rules at INPUT see the ESP packet first, where there are some")
+def input_rules():
+    for v in (4, 6):
+        source, destination = OUTER[v]
+        gateway = Gateway.get([f"policy add in {FAR[v]} {LAN[v]} protect tunnel {destination} {source} reqid 1",
+                               Espah.sa_line("in", SA(0x5100, destination, source, algorithm=NULL, reqid=1))])
+        flow = Flow(FAR[v], LAN[v], UDP, 7400, 7401)
+        words = f"have to accept ESP from {destination} to {source}."
+        lab.true("INPUT:" not in said(gateway, "in", flow), "without rules")
+        with gateway.a:
+            for family in ("inet", f"ip{'6' * (v == 6)}"):
+                lab.run("nft", "-f", "-", stdin=f"table {family} input {{ chain in {{ type filter hook input "
+                        f"priority -7; ip{'6' * (v == 6)} {'nexthdr' if v == 6 else 'protocol'} esp drop; }}; }}\n")
+                text = said(gateway, "in", flow)
+                lab.true(words in text, text)
+                answer, = gateway.explain(("in", flow))
+                lab.equal(answer["input_rules"], True, "JSON")
+                gateway.a.run(CLI, "config", "direct", "on")
+                lab.true(words not in said(gateway, "in", flow), "with 'direct', rules do not see it")
+                gateway.a.run(CLI, "config", "direct", "off")
+                lab.run("nft", "delete", "table", family, "input")
+            # a chain elsewhere, or of the other family, says nothing
+            lab.run("nft", "-f", "-", stdin=f"table ip{'6' * (v == 4)} input {{ chain in {{ type filter hook input "
+                    "priority 0; }; }\ntable inet forward { chain through { type filter hook forward priority 0; }; }\n")
+            lab.true("INPUT:" not in said(gateway, "in", flow), "rules for others")
+            lab.run("nft", "delete", "table", f"ip{'6' * (v == 4)}", "input")
+            lab.run("nft", "delete", "table", "inet", "forward")
+
+
 # what an SA has instead of what the policy wants: words for SA(), what explain says
 A4, B4 = OUTER[4]
 NEARLY = [({"reqid": 7}, ["reqid"], "its reqid is 7, not 1."),

@@ -305,6 +305,20 @@ static void print_encap(const struct nlattr **tb, const struct nlattr **sa, bool
 		       encap ? "no " : "", encap ? "" : ", but this one has none");
 }
 
+/* Prints what rules at INPUT see first; @sa: the SA whose packets come */
+static void print_input(const struct nlattr **sa)
+{
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
+	struct addr from = { 0 }, to = { 0 };
+	uint8_t proto = attr_u8(sa[ESPAH_SA_PROTO], IPPROTO_ESP);
+
+	attr_addr(sa[ESPAH_SA_SRC], &from);
+	attr_addr(sa[ESPAH_SA_DST], &to);
+	printf("The firewall has rules at INPUT: before the SA, they have to accept %s from %s to %s.\n",
+	       sa[ESPAH_SA_ENCAP_SPORT] ? "these UDP packets" : proto == IPPROTO_AH ? "AH" : "ESP",
+	       addr_text(&from, src), addr_text(&to, dst));
+}
+
 static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const struct flow *flow)
 {
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
@@ -328,6 +342,8 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 	}
 	if (i)
 		print_encap(tb, sa, out);
+	if (i && tb[ESPAH_EXPLAIN_INPUT])
+		print_input(sa);
 	if (tb[ESPAH_EXPLAIN_OVERHEAD])
 		printf("The SA%s at most %u bytes.\n", i > 1 ? "s add" : " adds",
 		       attr_u32(tb[ESPAH_EXPLAIN_OVERHEAD], 0));
@@ -431,6 +447,8 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 	if (tb[ESPAH_EXPLAIN_OPPOSITE_ENCAP])
 		json_set(object, "opposite_encap",
 			 json_boolean(attr_u8(tb[ESPAH_EXPLAIN_OPPOSITE_ENCAP], 0)));
+	if (tb[ESPAH_EXPLAIN_INPUT])
+		json_set(object, "input_rules", json_true());
 	if (tb[ESPAH_EXPLAIN_SECPATH])
 		json_set(object, "secpath",
 			 json_boolean(attr_u8(tb[ESPAH_EXPLAIN_SECPATH], 0)));

@@ -979,6 +979,11 @@ enum espah_explain_attr {
 	 * encapsulation; absent: there is none
 	 */
 	ESPAH_EXPLAIN_OPPOSITE_ENCAP,
+	/**
+	 * @ESPAH_EXPLAIN_INPUT: flag, answer, inbound with an EXPLAIN_SA: there are firewall rules at
+	 * INPUT, which see the ESP or AH packets of the last one before they are processed
+	 */
+	ESPAH_EXPLAIN_INPUT,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
