@@ -6,10 +6,14 @@
 
 Behind b is 10.2.0.9.
 """
+import fcntl
 import json
 import os
+import pty
 import re
 import shlex
+import struct
+import termios
 import time
 
 import ipsec
@@ -134,6 +138,152 @@ def narrow():
     watch.terminate()
 
 
+class Terminal:
+    """A terminal of 80 columns and 24 rows, in which the command runs."""
+
+    def __init__(self, ns, *words, colours=True):
+        self.host, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        os.set_blocking(self.host, False)
+        self.text = ""
+        self.process = ns.start("env", "TERM=xterm", *([] if colours else ["NO_COLOR=1"]), CLI, *words,
+                                stdout=terminal)
+        os.close(terminal)
+
+    def read(self):
+        """All that was printed so far."""
+        try:
+            self.text += os.read(self.host, 65536).decode().replace("\r\n", "\n")
+        except BlockingIOError:
+            pass
+        except OSError:  # the command has ended
+            pass
+        return self.text
+
+    def end(self):
+        """Waits for a command that ends by itself. Returns what it printed."""
+        self.process.wait(30)
+        return self.close()
+
+    def close(self):
+        self.read()
+        self.process.terminate()
+        os.close(self.host)
+        return self.text
+
+
+def plain(text):
+    """A text without the codes of colours."""
+    return re.sub("\033\\[[0-9;]*m", "", text)
+
+
+RED = "\033[1;31m"
+
+
+def troubled():
+    """A gateway that has dropped three packets, by a discard policy and without an SA."""
+    h, a, b = topology()
+    Espah.configure(a, [SA(0x1001, A, B, reqid=7)], [SA(0x1002, B, A, reqid=7)],
+                    [Policy("10.1.0.0/16", "10.2.0.0/16", (A, B), 7)],
+                    [Policy("10.2.0.0/16", "10.1.0.0/16", (B, A), 7)])
+    a.run(CLI, "policy", "add", "out", "any4", "10.3.0.0/16", "discard")
+    a.run("ping", "-c", "3", "-i", "0.2", "-W", "1", "10.3.0.1", check=False)
+    return h, a, b
+
+
+@lab.test("in a terminal of 80 columns and 24 rows: lines fit, drops are red, NO_COLOR and -j have no colours")
+def terminal():
+    _, a, _ = troubled()
+    for words in ("show", "stats", "stats --all", "sa list", "policy list", "algo", "algo gcm", "algo ah",
+                  "explain 10.1.0.5 10.2.0.9", "explain 10.1.0.5 10.3.0.9 tcp 443",
+                  "explain in 10.2.0.9 10.1.0.5 udp 53", "explain reason no_spi"):
+        text = Terminal(a, *words.split()).end()
+        longest = max(map(len, plain(text).splitlines()))
+        with lab.verdict(f"espah {words} in a terminal"):
+            lab.true(0 < longest <= 80, f"a line of {longest} columns: {text}")
+            # what is said is the same as elsewhere, whatever the lines are
+            if words.startswith(("explain", "sa")):
+                lab.equal(plain(text).split(), espah(a, *words.split()).stdout.split(), "words")
+    lab.true(f"{RED}discard_out 3" in Terminal(a, "show").end(), "what was dropped is not red in show")
+    lab.true(f"{RED}DROPPED, reason discard_out" in Terminal(a, "explain", "10.1.0.5", "10.3.0.9").end(),
+             "DROPPED is not red")
+    for words, colours in (("show", False), ("explain 10.1.0.5 10.3.0.9", False), ("-j show", True)):
+        text = Terminal(a, *words.split(), colours=colours).end()
+        lab.true("discard" in text and "\033" not in text, f"colours in {words}: {text!r}")
+    lab.true("\033" not in espah(a, "show").stdout, "colours in a pipe")
+
+
+@lab.test("monitor in a terminal says what it does, names ESP once, and fits; stats --watch fits, with what counts "
+          "now on top")
+def watchers():
+    _, a, b = troubled()
+    # the same SPI with another key
+    Xfrm.configure(b, [SA(0x1002, B, A)], (), [Policy("10.2.0.0/16", "10.1.0.0/16", (B, A))])
+    monitor = Terminal(a, "monitor")
+    lab.wait_for(lambda: "until Ctrl-C" in monitor.read(), "what monitor says at its start")
+    watch = Terminal(a, "stats", "--watch", "1")
+    with traffic.udp(b, "10.2.0.9") as other:
+        def counted():
+            other.sendto(b"wrong key", ("10.1.0.5", 9))
+            screens = watch.read().split("\033[H\033[2J")[1:-1]
+            return [text for text in screens if re.search(r"^icv +\S*[1-9]", text, re.M)]
+        screen = lab.wait_for(counted, "drops that are counted")[-1]
+        lab.wait_for(lambda: "drop" in monitor.read(), "an event")
+    lines = plain(screen).splitlines()
+    lab.true(len(lines) < 24 and max(map(len, lines)) <= 80, f"a screen: {lines}")
+    names = [line.split()[0] for line in lines[lines.index(next(
+        line for line in lines if line.startswith("DROPPED"))) + 1:] if line]
+    lab.equal(names, ["icv", "discard_out"], "first what counts now")
+    lab.true(re.search(f"^icv +{re.escape(RED)}[1-9]", screen, re.M), f"a rate that is not red: {screen!r}")
+    watch.close()
+    text = plain(monitor.close())
+    lab.true(max(map(len, text.splitlines())) <= 80, text)
+    event = " ".join(text.split()).partition("icv: ")[2]
+    lab.true(event.startswith(f"{B} -> {A} esp spi 0x00001002 seq "), event)
+
+
+@lab.test("explain --check tells a script whether a packet is protected, dropped or in clear")
+def check():
+    _, a, _ = troubled()
+    for status, words in ((0, "10.1.0.5 10.2.0.9 tcp 443"), (3, "10.1.0.5 10.3.0.9"), (4, "10.1.0.5 10.4.0.9"),
+                          (0, "in 10.2.0.9 10.1.0.5"), (4, "in 10.4.0.9 10.1.0.5"), (1, "10.1.0.5 10.2.0.9 dev none"),
+                          (2, "10.1.0.5")):
+        result = espah(a, "explain", "--check", *words.split(), check=False)
+        lab.equal(result.returncode, status, f"exit status for {words}")
+        if status not in (1, 2):
+            lab.equal(result.stdout, espah(a, "explain", *words.split()).stdout, "what is printed")
+    a.run(CLI, "sa", "flush")
+    for words in ("10.1.0.5 10.2.0.9", "in 10.2.0.9 10.1.0.5"):
+        result = espah(a, "explain", "--check", *words.split(), check=False)
+        lab.equal(result.returncode, 3, f"exit status without an SA for {words}")
+
+
+@lab.test("algo: every algorithm of the module has its level of RFC 8221; words filter; version and explain reason "
+          "need no privilege")
+def algorithms():
+    _, a, _ = topology()
+    every = Espah.json(a, "algo")
+    lab.equal([one["name"] for one in every if "rfc8221" not in one], [], "algorithms that the command does not know")
+    names = {(one["name"], one["proto"]) for one in every}
+    lab.equal({(one["name"], one["proto"]) for one in Espah.json(a, "algo", "esp")},
+              {one for one in names if one[1] == "esp"}, "those of ESP")
+    lab.equal({one["name"] for one in Espah.json(a, "algo", "GCM8")}, {f"aes{n}gcm8" for n in (128, 192, 256)},
+              "GCM8")
+    # RFC 8221 5 and 6: MUST and SHOULD, and pairs of these, but not ESP without encryption
+    lab.equal({one["name"] for one in Espah.json(a, "algo", "recommended")},
+              {"aes128gcm16", "aes256gcm16", "chacha20poly1305", "aes128-sha256", "aes256-sha256", "aes128-sha512",
+               "aes256-sha512", "sha256", "sha512"}, "recommended ones")
+    text = espah(a, "algo", "aes256gcm16").stdout
+    lab.true("rfc4106(gcm(aes))" in text and "MUST" in text, text)
+    for words in ("version", "-j version", "explain reason icv"):
+        for user in ([], ["setpriv", "--reuid", "65534", "--clear-groups"]):
+            result = a.run(*user, CLI, *words.split())
+            lab.equal(result.stderr, "", words)
+            lab.true("0.1.0" in result.stdout or "integrity" in result.stdout, result.stdout)
+    result = a.run("setpriv", "--reuid", "65534", "--clear-groups", CLI, "show", check=False)
+    lab.true(result.returncode == 1 and result.stderr.startswith("espah: show needs"), result.stderr)
+
+
 # exit status; command line; a word of the error message
 REFUSED = [
     (1, f"sa add in spi 0x1002 src {B} dst {A} tunnel aes128gcm16 key-file key", "exists"),
@@ -144,6 +294,12 @@ REFUSED = [
     (1, "-n no-such-namespace show", "no-such-namespace"),
     (2, f"sa add in spi 5 src {B} dst {A} tunnel aes128gcm16 key-file key", "256"),
     (1, f"sa add in spi 0x1003 src {B} dst {A} tunnel aes129gcm16 key-file key", "aes129gcm16"),
+    (1, f"sa add in spi 0x1003 src {B} dst {A} tunnel AES-256-GCM key-file key", "did you mean 'aes256gcm16'?"),
+    (1, f"sa add in spi 0x1003 src {B} dst {A} tunnel null key-file key", "did you mean 'null-sha256'?"),
+    (1, f"sa add in ah spi 0x1003 src {B} dst {A} tunnel sha-256 key-file key", "did you mean 'sha256'?"),
+    (1, "algo blowfish", "'espah algo' lists all"),
+    (1, "algo aes-256-gcm", "did you mean 'aes256gcm16'?"),
+    (1, "policy add out any4 10.9.0.0/16 protect tunnel 192.0.2.1 192.0.2.9 vrf none", "no network device 'none'"),
     (1, f"sa add in spi 0x1003 src {B} dst {A} tunnel aes256gcm16 key-file key", "36"),
     (2, f"sa add in spi 0x1003 src {B} dst 2001:db8::1 tunnel aes128gcm16 key-file key",
      "IPv6"),
