@@ -284,6 +284,24 @@ def algorithms():
     lab.true(result.returncode == 1 and result.stderr.startswith("espah: show needs"), result.stderr)
 
 
+COMPLETE = """PATH={folder}:$PATH; . {folder}/espah.bash-completion
+read -r -a COMP_WORDS <<<"$0"; COMP_WORDS+=(""); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+_espah; printf '%s\\n' "${{COMPREPLY[@]}}" | grep -v -e --help"""
+
+
+@lab.test("bash completes the SPIs, destinations, ids and algorithms that there are, also behind -n")
+def completion():
+    _, a, b = troubled()
+    script = COMPLETE.format(folder=os.path.dirname(CLI))
+    for ns, line, wanted in ((a, "espah sa del spi", {"0x00001001", "0x00001002"}),
+                             (a, "espah sa d in spi", {"0x00001002"}), (a, "espah sa get out dst", {B}),
+                             (a, "espah pol del id", {"1", "2", "3"}), (a, "espah sa list reqid", {"7"}),
+                             (b, "espah -n a sa del out spi", {"0x00001001"})):
+        lab.equal(set(ns.run("bash", "-c", script, line).stdout.split()), wanted, line)
+    names = {one["name"] for one in Espah.json(a, "algo") if one["proto"] == "esp"}
+    lab.equal(set(a.run("bash", "-c", script, "espah sa add out tunnel").stdout.split()), names, "algorithms")
+
+
 # exit status; command line; a word of the error message
 REFUSED = [
     (1, f"sa add in spi 0x1002 src {B} dst {A} tunnel aes128gcm16 key-file key", "exists"),
