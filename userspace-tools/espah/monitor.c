@@ -315,7 +315,8 @@ static void print_line(const char *now, const char *name, const char *text, enum
 	struct wrap wrap;
 
 	wrap_start(&wrap);
-	printf("%s  %s%-12s%s  %s\n", now, tint(how), name, untint(how), text);
+	/* in a terminal, columns are scarcer than rows that are not aligned */
+	printf("%s  %s%-*s%s  %s\n", now, tint(how), term_here() ? 7 : 12, name, untint(how), text);
 	wrap_end(&wrap, strlen(now) + 2);
 }
 
