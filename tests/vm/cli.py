@@ -22,7 +22,6 @@ import traffic
 from ipsec import CLI, Espah, Policy, SA, Xfrm
 
 A, B = "192.0.2.1", "198.51.100.7"
-ALGORITHM = ipsec.ALGORITHMS["aes256gcm16"]
 TRACE = "/sys/kernel/tracing/"
 MAX_LINE = 120  # columns: about one sentence on a terminal line
 
@@ -55,45 +54,6 @@ def key_files(folder, keys):
         with open(name, "w", encoding="ascii") as file:
             os.chmod(name, 0o600)
             file.write(key.hex() + "\n")
-
-
-def lines_of_readme():
-    """The command's lines under "On a gateway", without the command itself."""
-    with open(f"{ipsec.ROOT}/README.md", encoding="utf-8") as file:
-        section = file.read().split("## On a gateway")[1].split("\n## ")[0]
-    return [line.split("#")[0].split()[1:] for line in section.splitlines()
-            if line.strip().startswith("$espah ")]
-
-
-@lab.test("what the README says to type at a gateway makes a tunnel with XFRM at the other end")
-def readme():
-    h, a, b = topology()
-    lines = lines_of_readme()
-    lab.true(len(lines) >= 6, f"the README has {len(lines)} lines")
-    keys = {name: os.urandom(ALGORITHM.key_len) for name in ("out.key", "in.key")}
-    key_files("/tmp/readme", keys)
-    there = SA(0x1001, A, B, algorithm=ALGORITHM, reqid=7, key=keys["out.key"])
-    back = SA(0x1002, B, A, algorithm=ALGORITHM, reqid=7, key=keys["in.key"])
-    Xfrm.configure(b, [back], [there], [Policy("10.2.0.0/16", "10.1.0.0/16", (B, A), 7)],
-                   [Policy("10.1.0.0/16", "10.2.0.0/16", (A, B), 7)])
-    said = {}
-    for words in lines:
-        result = espah(a, *words)
-        lab.equal(result.stderr, "", " ".join(words))
-        said[words[0]] = result.stdout
-        if words[0] == "policy":
-            traffic.ping(h, "10.1.0.5", "10.2.0.9", count=5)
-    lab.true("0x00001001" in said["show"] and "0x00001002" in said["show"], said["show"])
-    lab.true("nothing was dropped" in said["stats"], said["stats"])
-    lab.true("0x00001001" in said["explain"], said["explain"])
-
-    # XFRM counted the same packets
-    states = b.run("ip", "-s", "xfrm", "state").stdout
-    theirs = [int(number) for number in re.findall(r"(\d+)\(packets\)", states)
-              if int(number) < 1 << 62]
-    ours = [sa["packets"] for sa in Espah.sas(a)]
-    lab.equal(ours, [5, 5], "packets by SA")
-    lab.true(set(theirs) >= {5}, states)
 
 
 @lab.test("everything that prints prints JSON with -j")
