@@ -16,7 +16,6 @@ import struct
 import termios
 import time
 
-import ipsec
 import lab
 import traffic
 from ipsec import CLI, Espah, Policy, SA, Xfrm

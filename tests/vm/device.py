@@ -3,7 +3,6 @@
 """Devices of kind espah: what is routed into them, and what arrives by them. See routed.py for the topology."""
 import contextlib
 import os
-import re
 import socket
 import struct
 import subprocess
