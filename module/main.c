@@ -176,6 +176,8 @@ MODULE_DESCRIPTION("IPsec ESP and AH in tunnel and transport mode, through netfi
 MODULE_AUTHOR("the espah authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(ESPAH_VERSION);
+/* "espah reload" asks the file for it, before it loads the module */
+MODULE_INFO(family, __stringify(ESPAH_GENL_VERSION));
 MODULE_ALIAS_GENL_FAMILY(ESPAH_GENL_NAME);
 MODULE_ALIAS_RTNL_LINK(ESPAH_LINK_KIND);
 MODULE_ALIAS_RTNL_LINK(ESPAH_TAP_KIND);

@@ -272,39 +272,16 @@ int cmd_apply(struct cli *cli, struct args *args)
 
 /* --- saving --- */
 
-static bool saved(const struct thing *thing)
-{
-	return thing->owner == ESPAH_OWNER_FILE || thing->owner == ESPAH_OWNER_HAND;
-}
-
 /** cmd_save() - espah save */
 int cmd_save(struct cli *cli, struct args *args)
 {
-	static const enum thing_kind order[] = { THING_LINK, THING_SA, THING_POLICY };
-	const struct setting *setting;
 	struct state state = { 0 };
-	const struct things *things;
-	uint32_t which = 0;
-	unsigned int k;
-	size_t i;
 	int status = args_end(args, "save");
 
 	if (!status)
 		status = state_read(cli, "save", false, &state);
-	if (status)
-		goto out;
-	for (setting = settings; setting->command; setting++)
-		if (state.value[setting->attr] != setting->initial)
-			which |= 1U << setting->attr;
-	spell_config(stdout, state.value, which);
-	for (k = 0; k < THING_KINDS; k++) {
-		things = &state.things[order[k]];
-		for (i = 0; i < things->count; i++)
-			if (saved(&things->at[i]))
-				printf("%s%s\n", things->at[i].text,
-				       order[k] == THING_SA ? " key-present" : "");
-	}
-out:
+	if (!status)
+		state_save(stdout, &state, false);
 	state_free(&state);
 	return status;
 }

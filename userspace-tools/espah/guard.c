@@ -12,6 +12,7 @@
 #include <linux/espah.h>
 
 #include "conf.h"
+#include "guard.h"
 #include "policy.h"
 #include "print.h"
 
@@ -30,7 +31,7 @@ const char guard_help[] =
 	"  espah apply && espah guard --remove | nft -f -\n";
 
 /* deleting needs a table that is there */
-static const char without[] = "add table inet espah_guard\ndelete table inet espah_guard\n";
+const char guard_removal[] = "add table inet espah_guard\ndelete table inet espah_guard\n";
 
 /**
  * struct rule - a policy in the order in which policies are asked
@@ -236,7 +237,14 @@ static bool discards(const struct conf *conf, uint16_t attr)
 	return conf->given & 1U << attr && conf->value[attr] == ESPAH_ACTION_DISCARD;
 }
 
-static int put_guard(FILE *out, const struct conf *conf)
+/**
+ * guard_write() - write the script for nft that loads a guard
+ * @out: where it is written; after an error a part of it is there
+ * @conf: its policies and default actions
+ *
+ * Return: a STATUS_*.
+ */
+int guard_write(FILE *out, const struct conf *conf)
 {
 	struct direction direction = { .out = out, .policies = &conf->things[THING_POLICY] };
 	int status;
@@ -246,7 +254,7 @@ static int put_guard(FILE *out, const struct conf *conf)
 		error("memory ran out");
 		return STATUS_REFUSED;
 	}
-	fprintf(out, "%stable inet espah_guard {\n", without);
+	fprintf(out, "%stable inet espah_guard {\n", guard_removal);
 	direction.dir = ESPAH_DIR_IN;
 	direction.discard = discards(conf, ESPAH_CONFIG_DEFAULT_IN);
 	sort(&direction);
@@ -268,7 +276,7 @@ static int print_guard(const struct conf *conf)
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	int status = out ? put_guard(out, conf) : STATUS_REFUSED;
+	int status = out ? guard_write(out, conf) : STATUS_REFUSED;
 
 	if (!out || fclose(out)) {
 		error("memory ran out");
@@ -301,7 +309,7 @@ int cmd_guard(struct cli *cli, struct args *args)
 		return STATUS_USAGE;
 	}
 	if (remove) {
-		fputs(without, stdout);
+		fputs(guard_removal, stdout);
 		return STATUS_OK;
 	}
 	status = conf_read(cli, file, true, &conf);

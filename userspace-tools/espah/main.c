@@ -29,6 +29,7 @@ static const struct command commands[] = {
 	{ "apply", cmd_apply, "make things as a configuration file says", apply_help },
 	{ "save", cmd_save, "print what there is as a configuration file", save_help },
 	{ "guard", cmd_guard, "rules for nft, against traffic in clear before apply", guard_help },
+	{ "reload", cmd_reload, "replace the loaded module by the installed one, behind a guard", reload_help },
 	{ "flush", cmd_flush, "delete all SAs and policies; traffic goes in the clear then",
 	  flush_help },
 	{ "version", cmd_version, "of this command and of the module", version_help },

@@ -4,6 +4,8 @@
 
 #include "link.h"
 #include "queue.h"
+#include "settings.h"
+#include "spell.h"
 #include "state.h"
 
 static int see_sa(const struct nlmsghdr *nlh, void *data)
@@ -44,10 +46,13 @@ static int see_link(const struct nlmsghdr *nlh, void *data)
 	struct device device;
 	struct thing *thing;
 
-	/* a device that was made in another namespace is that one's */
-	if (!device_read(nlh, &device) || strcmp(device_kind(&device), ESPAH_LINK_KIND) ||
-	    device.attr[IFLA_LINK_NETNSID])
+	if (!device_read(nlh, &device) || strcmp(device_kind(&device), ESPAH_LINK_KIND))
 		return 0;
+	/* a device that was made in another namespace is that one's */
+	if (device.attr[IFLA_LINK_NETNSID]) {
+		state->guests++;
+		return 0;
+	}
 	thing = thing_add(&state->things[THING_LINK], nlh);
 	if (!thing)
 		return STATUS_REFUSED;
@@ -141,6 +146,43 @@ int state_read(struct cli *cli, const char *what, bool keys, struct state *state
 	nlh = nl_start(cli->nl, buf, ESPAH_CMD_CONFIG_GET, NLM_F_ACK);
 	status = nl_do(cli->nl, nlh, what, see_config, state);
 	return status ? status : read_links(cli, what, state);
+}
+
+static bool saved(const struct thing *thing, bool hand)
+{
+	return thing->owner == ESPAH_OWNER_HAND || (!hand && thing->owner == ESPAH_OWNER_FILE);
+}
+
+/**
+ * state_save() - write what there is as a configuration file, but for what daemons made
+ * @out: where
+ * @state: from state_read()
+ * @hand: only what was made by hand, and without SAs: this is a batch, too
+ */
+void state_save(FILE *out, const struct state *state, bool hand)
+{
+	static const enum thing_kind order[] = { THING_LINK, THING_SA, THING_POLICY };
+	const struct setting *setting;
+	const struct things *things;
+	uint32_t which = 0;
+	unsigned int k;
+	size_t i;
+
+	for (setting = settings; setting->command; setting++)
+		if (state->value[setting->attr] != setting->initial)
+			which |= 1U << setting->attr;
+	if (hand)
+		which &= ~state->by_file;
+	spell_config(out, state->value, which);
+	for (k = 0; k < THING_KINDS; k++) {
+		things = &state->things[order[k]];
+		for (i = 0; i < things->count; i++) {
+			if (!saved(&things->at[i], hand) || (hand && order[k] == THING_SA))
+				continue;
+			fprintf(out, "%s%s\n", things->at[i].text,
+				order[k] == THING_SA ? " key-present" : "");
+		}
+	}
 }
 
 /** state_free() - free what state_read() has read */
