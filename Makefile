@@ -28,12 +28,12 @@ demo-ike: ## strongSwan keys two gateways, with espah and XFRM, in a virtual mac
 	ESPAH_STRONGSWAN=$$(scripts/strongswan) scripts/vm 6.12 -- scripts/demo-ike
 
 test: ## install what is missing, build, run all tests
-	scripts/dependencies
+	scripts/dependencies deb
 	$(MAKE) -s cli strongswan
 	tests/run
 
 test-all: ## make test, then the hostile suites for longer and on a debugging kernel (some hours)
-	scripts/dependencies
+	scripts/dependencies deb
 	$(MAKE) -s cli strongswan
 	tests/run all
 
@@ -54,7 +54,7 @@ deb: ## Debian packages in build/deb, SUITE=bookworm or trixie: whose strongSwan
 	scripts/dependencies deb
 	scripts/deb $(SUITE)
 
-test-package: ## build the packages, install and purge them in a fresh Debian 12 (some minutes)
+test-package: ## build the packages, install, upgrade and purge them in Debian 12, also in a booted image (half an hour)
 	$(MAKE) -s deb SUITE=bookworm
 	scripts/test-package
 

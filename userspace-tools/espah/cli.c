@@ -345,6 +345,10 @@ static const struct command *find(const struct command *table, const char *word,
 		error("'%s' may mean flush, which deletes everything; type it in full", word);
 		return NULL;
 	}
+	if (found && *word && same(found->name, "reload")) {
+		error("'%s' may mean reload, which interrupts all traffic; type it in full", word);
+		return NULL;
+	}
 	if (found && *word)
 		return found;
 	names_of = table;

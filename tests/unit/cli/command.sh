@@ -37,7 +37,7 @@ expect()
 
 expect 0 'Exit status' --help
 for command in sa policy link default show stats metrics explain monitor capture export algo check apply save guard \
-	flush version \
+	reload flush version \
 	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
 	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush' 'link add' 'link set' 'link del' \
 	'link show' 'link list'; do
@@ -234,10 +234,18 @@ expect 2 "'b' is one word too many for guard" guard a b
 expect 2 "'--removed' is not a word of guard" guard --removed
 expect 2 'guard prints no JSON' -j guard -
 expect 1 "$dir/none cannot be opened" guard "$dir/none"
+expect 2 "type it in full" reloa
+expect 2 "'--forced' is not a word of reload" reload --forced
+expect 2 "'-' is not a word of reload" reload -
+expect 2 "'b' is one word too many for reload" reload a b
+expect 2 'reload prints no JSON' -j reload
+expect 1 'the kernel module is not loaded' reload "$dir/none"
 echo "apply $dir/b.conf" >"$dir/batch"
 expect 2 "$dir/batch:1: apply is not for batches" -b "$dir/batch"
 echo "guard $dir/b.conf" >"$dir/batch"
 expect 2 "$dir/batch:1: guard is not for batches" -b "$dir/batch"
+echo "reload $dir/b.conf" >"$dir/batch"
+expect 2 "$dir/batch:1: reload is not for batches" -b "$dir/batch"
 expect 2 "'key-present' is for files" sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 tunnel aes256gcm16 key-present
 
 # a closed output is an error
