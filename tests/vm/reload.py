@@ -198,6 +198,59 @@ def swap():
     lab.equal(lab_.a.run(CLI, "apply", "--dry-run", FILE, check=False).returncode, 0, "status of apply --dry-run")
 
 
+def routed(lab_):
+    """Devices, addresses and routes of a, without link-local addresses, which the kernel makes anew."""
+    text = "".join(lab_.a.run("ip", *words).stdout for words in (
+        ("-o", "link", "show", "type", "espah"), ("-o", "addr"), ("route", "show", "table", "all"),
+        ("-6", "route", "show", "table", "all")))
+    return sorted(re.sub(r"(valid|preferred)_lft \S+|expires \S+|link/none.*|qlen.*", "", line).rstrip()
+                  for line in text.splitlines() if "fe80:" not in line)
+
+
+@lab.test("devices come again with index, addresses and routes; what is routed into them takes no other route meanwhile")
+def devices():
+    lab_ = Lab()
+    # in place of the policy, a device: without it, the default route leads to b in clear
+    Espah.batch(lab_.a, [f"policy del out {HERE} {THERE}", f"policy del in {THERE} {HERE}", "sa flush",
+                         "link add ipsec0 if-id 42 mtu 1400 up", "link add ipsec1 if-id 43",
+                         f"policy add both any4 any if-id 42 protect tunnel {OUTER[0]} {OUTER[1]} reqid 7"])
+    lab_.write(lab_.lines[:-1])
+    lab_.a.run(CLI, "apply", FILE)
+    for sa in lab_.sas:
+        sa.if_id = 42
+    Espah.configure(lab_.a, lab_.sas[:1], lab_.sas[1:])
+    lab_.a.ip("addr add 10.255.0.1/30 dev ipsec0\naddr add fd42::1/64 dev ipsec0 nodad\n"
+              "link add vrf-one type vrf table 77\nlink set vrf-one up\nlink set ipsec1 master vrf-one\n"
+              "link set ipsec1 up\naddr add 10.254.0.1/30 dev ipsec1\n"
+              "route del 10.0.0.0/8\nroute add default via 192.0.2.2\nroute add default via 192.0.2.2 metric 500\n"
+              "route add 10.2.0.0/24 dev ipsec0 src 10.1.0.1 metric 10\n"
+              "route add 10.8.0.0/16 via 10.255.0.2 dev ipsec0 proto bird\n"
+              "route add 10.8.0.0/16 dev ipsec0 table 55\nroute add 10.9.0.0/16 dev ipsec1 vrf vrf-one\n"
+              "route add fd02::/48 dev ipsec0\nroute add fd03::/48 via fd42::2 dev ipsec0\n")
+    before, text = routed(lab_), lab_.a.run(CLI, "save").stdout
+    with Load(lab_) as load:
+        lab_.reload()
+        after = load.there
+        lab.wait_for(lambda: load.there > after + 50, "datagrams at b after the reload")
+    lab.equal((load.clear, is_new()), (0, True), "frames in clear, and whether the module is another one")
+    now = routed(lab_)
+    lab.equal(sorted(set(now) ^ set(before)), [], "what differs of devices, addresses and routes")
+    lab.equal(lab_.a.run(CLI, "save").stdout, text, "what there is")
+    # a route where the blackhole would be
+    lab_.a.ip("route add 10.2.0.0/24 via 192.0.2.2 metric 11\n")
+    before = routed(lab_)
+    lab.true("the next metric is taken" in lab_.reload(status=1), "the reason")
+    lab.equal(sorted(set(routed(lab_)) ^ set(before)), [], "what differs after the refusal")
+    lab.equal(lab_.tables(), "", "tables")
+    lab_.a.ip("route del 10.2.0.0/24 metric 11\n")
+    # the blackholes stay if the module cannot be loaded
+    install("userns=perhaps")
+    with Load(lab_) as load:
+        lab.true("blackhole routes" in lab_.reload(status=1), "the advice")
+        time.sleep(0.5)
+    lab.equal(load.clear, 0, "frames in clear")
+
+
 @lab.test("the module for NETLINK_XFRM is loaded again, too; while a program has its socket open, nothing changes")
 def face():
     lab_ = Lab(face=True)
@@ -246,14 +299,17 @@ def refusals():
     lab_.flows()
 
 
-@lab.test("a refusal changes nothing: devices, another network namespace, one without a name, a daemon")
+@lab.test("a refusal changes nothing: another network namespace, devices between two, one without a name, a daemon")
 def losses():
     lab_ = Lab()
     Espah.batch(lab_.a, ["link add ipsec0 if-id 42 up"])
-    refused(lab_, lab_.saved(), "would delete 1 devices")
     lab_.a.ip("link set ipsec0 netns b\n")
     refused(lab_, lab_.saved(), "would lose what other network namespaces have: b .0 SAs, 0 policies, 1 devices")
     lab_.b.ip("link del ipsec0\n")
+    Espah.batch(lab_.b, ["link add ipsec0 if-id 42 up"])
+    lab_.b.ip("link set ipsec0 netns a\n")
+    refused(lab_, lab_.saved(), "1 devices that were made in another network namespace")
+    lab_.a.ip("link del ipsec0\n")
     before = lab_.saved()
     Espah.batch(lab_.b, ["policy add out 10.9.0.0/24 any discard"])
     refused(lab_, before, "would lose what other network namespaces have: b .0 SAs, 1 policies, 0 devices")
@@ -361,4 +417,9 @@ def unputtable():
 
 if __name__ == "__main__":
     ipsec.need_espah()
-    lab.main()
+    try:
+        lab.main()
+    finally:  # the next suite wants a module without parameters
+        remove_modules()
+        shutil.rmtree(INSTALLED, ignore_errors=True)
+        os.unlink(OPTIONS)

@@ -87,7 +87,8 @@ static struct nlmsghdr *start_link(struct nl *nl, void *buf, uint16_t flags,
 	return device_start(nl, buf, RTM_NEWLINK, NLM_F_ACK | flags, &info);
 }
 
-static void put_link(struct nlmsghdr *nlh, const struct device *device, uint8_t owner)
+/** change_put_link() - put what makes a device as @device is into a request */
+void change_put_link(struct nlmsghdr *nlh, const struct device *device, uint8_t owner)
 {
 	const struct nlattr *tb[ESPAH_LINK_MAX + 1];
 	struct nlattr *linkinfo, *data;
@@ -117,7 +118,7 @@ static struct nlmsghdr *set_link(struct nl *nl, void *buf, const struct thing *a
 
 	device_read(as->nlh, &device);
 	nlh = start_link(nl, buf, 0, device.info, twin);
-	put_link(nlh, &device, owner);
+	change_put_link(nlh, &device, owner);
 	return nlh;
 }
 
@@ -143,7 +144,7 @@ static int add_link(struct nl *nl, const struct thing *want, struct undo *undo)
 	name = attr_string(device.attr[IFLA_IFNAME], "");
 	nlh = start_link(nl, buf, NLM_F_CREATE | NLM_F_EXCL, device.info, NULL);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	put_link(nlh, &device, ESPAH_OWNER_FILE);
+	change_put_link(nlh, &device, ESPAH_OWNER_FILE);
 	status = ask_for(nl, nlh, want, "the device");
 	return status ? status : remember(undo, nl, delete_link(nl, buf, name, 0));
 }

@@ -18,6 +18,7 @@
 #include "netns.h"
 #include "program.h"
 #include "queue.h"
+#include "routes.h"
 #include "settings.h"
 
 const char reload_help[] =
@@ -25,11 +26,11 @@ const char reload_help[] =
 	"\n"
 	"Replaces the loaded module by the one that is installed for the running kernel, as after an\n"
 	"upgrade of espah-dkms. Meanwhile, which is for seconds, a guard of nftables drops what the\n"
-	"policies protect or discard, so nothing leaves in clear. Policies, settings and SAs with\n"
-	"their keys and sequence numbers are there again afterwards; counters and lifetimes begin\n"
-	"anew. Nothing changes if the module is missing, if FILE (default " CONF_DEFAULT ")\n"
-	"has errors or differs from what is in force, or if something would be lost: devices, what\n"
-	"other network namespaces have, and what came by NETLINK_XFRM.\n"
+	"policies protect or discard, so nothing leaves in clear. Policies, settings, devices with\n"
+	"addresses and routes, and SAs with their keys and sequence numbers are there again afterwards;\n"
+	"counters and lifetimes begin anew. Nothing changes if the module is missing, if FILE (default\n"
+	CONF_DEFAULT ") has errors or differs from what is in force, or if something would\n"
+	"be lost: what other network namespaces have, or what came by NETLINK_XFRM.\n"
 	"If the new module cannot be loaded, the guard stays.\n"
 	"  --force   although an IKE daemon has SAs or policies, and must be restarted afterwards;\n"
 	"            and although a kernel that is locked down shows no keys, so that SAs are lost\n"
@@ -49,6 +50,7 @@ const char reload_help[] =
  * @force: go on although a daemon must be restarted, or keys are lost
  * @face: MODULE_FACE is loaded, too
  * @before: what there was when everything was checked
+ * @routes: what goes with devices
  * @sas: SAs, asked for when no packet used them any more
  * @lost: number of SAs that could not be put back
  */
@@ -58,6 +60,7 @@ struct swap {
 	bool force;
 	bool face;
 	struct state before;
+	struct routes routes;
 	struct state sas;
 	unsigned int lost;
 };
@@ -129,13 +132,13 @@ static int check_file(struct swap *swap)
 static int check_losses(const struct swap *swap)
 {
 	const struct state *state = &swap->before;
-	size_t sas = state->things[THING_SA].count, links = state->things[THING_LINK].count;
+	size_t sas = state->things[THING_SA].count;
 	size_t daemon_sas = owned(state, THING_SA, ESPAH_OWNER_DAEMON);
 	size_t daemon_policies = owned(state, THING_POLICY, ESPAH_OWNER_DAEMON);
 
-	if (links || state->guests) {
-		error("a reload would delete %zu devices with their addresses and routes, and packets would take other routes: reboot instead",
-		      links + state->guests);
+	if (state->guests) {
+		error("a reload would lose %u devices that were made in another network namespace: reboot instead",
+		      state->guests);
 	} else if (owned(state, THING_SA, ESPAH_OWNER_XFRM) ||
 		   owned(state, THING_POLICY, ESPAH_OWNER_XFRM)) {
 		error("a reload would lose SAs or policies that came by NETLINK_XFRM (ip xfrm, an IKE daemon): end what made them first, or reboot instead");
@@ -204,6 +207,8 @@ static int check(struct swap *swap)
 		status = netns_others_empty();
 	if (!status)
 		status = check_users(swap);
+	if (!status)
+		status = routes_read(swap->cli, &swap->before.things[THING_LINK], &swap->routes);
 	return status ? status : check_guard();
 }
 
@@ -236,6 +241,10 @@ static int close_gap(const struct swap *swap)
 	}
 	if (!status && nft(script)) {
 		error("nft refuses the guard, so nothing was changed");
+		status = STATUS_REFUSED;
+	}
+	if (!status && routes_close(swap->cli, &swap->routes)) {
+		nft(guard_removal);
 		status = STATUS_REFUSED;
 	}
 	free(script);
@@ -336,9 +345,10 @@ static int put_back_settings(const struct swap *swap)
 
 /*
  * After an error, the rest follows nevertheless. An SA that is missing lets nothing pass.
- * Return: STATUS_OK: all policies and settings are in force.
+ * @done: the module is another one, so devices have gone, too
+ * Return: STATUS_OK: all policies, settings and routes are in force.
  */
-static int put_back(struct swap *swap)
+static int put_back(struct swap *swap, bool done)
 {
 	const struct things *sas = &swap->sas.things[THING_SA];
 	const struct things *policies = &swap->before.things[THING_POLICY];
@@ -353,7 +363,8 @@ static int put_back(struct swap *swap)
 			swap->lost++;
 	for (i = 0; i < policies->count; i++)
 		status |= put_back_thing(swap->cli, ESPAH_CMD_POLICY_NEW, &policies->at[i]);
-	return status | put_back_settings(swap);
+	status |= put_back_settings(swap);
+	return done ? status | routes_put_back(swap->cli, &swap->routes) : status;
 }
 
 /* --- the swap --- */
@@ -385,7 +396,8 @@ static int stay(struct swap *swap)
 {
 	bool kept = !file_write(KEPT, 0600, write_hand, &swap->before);
 
-	error("the guard stays, so what policies protect or discard is dropped. When the cause is mended: modprobe espah%s%s%s && espah guard --remove | nft -f -",
+	error("the guard stays, so what policies protect or discard is dropped%s. When the cause is mended: modprobe espah%s%s%s && espah guard --remove | nft -f -",
+	      swap->routes.closed.count ? "; routes into devices of kind espah are blackhole routes, with the next metric" : "",
 	      swap->file ? " && espah apply " : "", swap->file ? swap->file : "",
 	      kept ? " && espah -f -b " KEPT : "");
 	return STATUS_REFUSED;
@@ -394,6 +406,7 @@ static int stay(struct swap *swap)
 static int open_again(struct swap *swap, bool done)
 {
 	char version[64];
+	int status = routes_open(swap->cli, &swap->routes);
 
 	if (nft(guard_removal)) {
 		error("the policies are in force, but nft cannot remove the guard: espah guard --remove | nft -f -");
@@ -411,7 +424,7 @@ static int open_again(struct swap *swap, bool done)
 	    owned(&swap->before, THING_POLICY, ESPAH_OWNER_DAEMON))
 		printf("restart the IKE daemon: it does not know the new module\n");
 	if (!swap->lost)
-		return STATUS_OK;
+		return status;
 	error("%u SAs are lost", swap->lost);
 	return STATUS_REFUSED;
 }
@@ -429,7 +442,7 @@ static int exchange(struct swap *swap)
 		return stay(swap);
 	if (swap->face && !module_loaded(MODULE_FACE) && module_load(MODULE_FACE))
 		return stay(swap);
-	return put_back(swap) ? stay(swap) : open_again(swap, done);
+	return put_back(swap, done) ? stay(swap) : open_again(swap, done);
 }
 
 /* A terminal that is lost meanwhile, as that of a session through the tunnel, must not end us half way. */
@@ -453,6 +466,7 @@ static int reload(struct cli *cli, const char *file, bool force)
 		block_signals();
 		status = exchange(&swap);
 	}
+	routes_free(&swap.routes);
 	state_free(&swap.before);
 	state_free(&swap.sas);
 	return status;
