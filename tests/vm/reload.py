@@ -7,6 +7,7 @@
 b answers each datagram of h. The module is loaded without parameters, and the installed one gets userns=1
 from modprobe: by this, the two are told from each other.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -264,6 +265,20 @@ def face():
 
 # --- refusals ----------------------------------------------------------------------------------
 
+@contextlib.contextmanager
+def edited(field, other):
+    """The installed module says something else about itself."""
+    path = f"{INSTALLED}/espah.ko"
+    with open(path, "rb") as file:
+        data = file.read()
+    lab.equal(data.count(field), 1, f"places with {field}")
+    with open(path, "wb") as file:
+        file.write(data.replace(field, other))
+    yield
+    with open(path, "wb") as file:
+        file.write(data)
+
+
 def refused(lab_, before, reason, *words, status=1, path=None):
     text = lab_.reload(*words, status=status, path=path)
     lab.true(re.search(reason, text) and text.startswith(("espah: ", f"{FILE}:")), f"it says: {text}")
@@ -281,6 +296,12 @@ def refusals():
         refused(lab_, before, "there is no module espah for the running kernel")
     finally:
         os.rename(INSTALLED + ".away", INSTALLED)
+    for field, other, reason in (
+            (b"family=1\0", b"family=2\0", "version 2 of the netlink family, but this command needs version 1"),
+            (f"vermagic={os.uname().release} ".encode(), f"vermagic={os.uname().release}".encode() + b"+",
+             "the module espah is for the kernel")):
+        with edited(field, other):
+            refused(lab_, before, reason)
     lab_.write([*lab_.lines, "polcy add"])
     refused(lab_, before, "begins with", status=2)
     lab_.write(lab_.lines[:-1])

@@ -115,7 +115,8 @@ static int visit(struct others *others, const char *path, const char *name)
 	} else if (fresh && !setns(fd, CLONE_NEWNET)) {
 		status = look(others, name);
 		if (setns(others->home, CLONE_NEWNET)) {
-			error("the own network namespace cannot be entered again: %s", strerror(errno));
+			error("the own network namespace cannot be entered again: %s",
+			      strerror(errno));
 			status = STATUS_REFUSED;
 		}
 	}
@@ -167,7 +168,7 @@ static int visit_processes(struct others *others)
 }
 
 /**
- * netns_others_empty() - look whether other network namespaces have SAs, policies, devices or settings
+ * netns_others_empty() - look whether others have SAs, policies, devices or settings
  *
  * Return: STATUS_OK: none has any; STATUS_REFUSED after printing an error.
  */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * espah reload: the installed module takes the place of the loaded one. Between the two, a guard drops
- * what the policies protect or discard.
+ * espah reload: the installed module takes the place of the loaded one. Between the two, a guard
+ * drops what the policies protect or discard.
  *
- * The module is asked for all that it has, and its answers are sent to the next module as requests. Keys
- * are in the memory of this process alone. Everything is checked before anything changes.
+ * The module is asked for all that it has, and its answers are sent to the next module as requests.
+ * Keys are in the memory of this process alone. Everything is checked before anything changes.
  */
 #include <errno.h>
 #include <signal.h>
@@ -396,8 +396,9 @@ static int stay(struct swap *swap)
 {
 	bool kept = !file_write(KEPT, 0600, write_hand, &swap->before);
 
-	error("the guard stays, so what policies protect or discard is dropped%s. When the cause is mended: modprobe espah%s%s%s && espah guard --remove | nft -f -",
-	      swap->routes.closed.count ? "; routes into devices of kind espah are blackhole routes, with the next metric" : "",
+	if (swap->routes.closed.count)
+		error("routes into devices of kind espah are blackhole routes now, with the next metric");
+	error("the guard stays, so what policies protect or discard is dropped. When the cause is mended: modprobe espah%s%s%s && espah guard --remove | nft -f -",
 	      swap->file ? " && espah apply " : "", swap->file ? swap->file : "",
 	      kept ? " && espah -f -b " KEPT : "");
 	return STATUS_REFUSED;
@@ -445,7 +446,7 @@ static int exchange(struct swap *swap)
 	return put_back(swap, done) ? stay(swap) : open_again(swap, done);
 }
 
-/* A terminal that is lost meanwhile, as that of a session through the tunnel, must not end us half way. */
+/* A terminal that is lost meanwhile, as that of a session through the tunnel, must not end us. */
 static void block_signals(void)
 {
 	sigset_t all;

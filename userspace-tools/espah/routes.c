@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices of kind espah that go and come again. What was routed into such a device would take another
- * route meanwhile, in clear. So each route gets a blackhole route behind it: of the same prefix and
- * table, with the next metric.
+ * Devices of kind espah that go and come again. What was routed into such a device would take
+ * another route meanwhile, in clear. So each route gets a blackhole route behind it: of the same
+ * prefix and table, with the next metric.
  */
 #include <errno.h>
 #include <net/if.h>
