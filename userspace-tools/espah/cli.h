@@ -124,13 +124,14 @@ int cmd_apply(struct cli *cli, struct args *args);
 int cmd_save(struct cli *cli, struct args *args);
 int cmd_guard(struct cli *cli, struct args *args);
 int cmd_reload(struct cli *cli, struct args *args);
+int cmd_doctor(struct cli *cli, struct args *args);
 int cmd_version(struct cli *cli, struct args *args);
 
 extern const char sa_help[], policy_help[], link_help[], default_help[], config_help[];
 extern const char show_help[], stats_help[], metrics_help[];
 extern const char monitor_help[], capture_help[], algo_help[], explain_help[], flush_help[];
 extern const char check_help[], apply_help[], save_help[], guard_help[], reload_help[];
-extern const char export_help[], version_help[];
+extern const char export_help[], doctor_help[], version_help[];
 
 int batch_run(struct cli *cli, const char *file, int (*run)(struct cli *cli, struct args *args));
 int batch_split(char *line, size_t len, char ***words, int *count, size_t *size);

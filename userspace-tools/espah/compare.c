@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "compare.h"
-#include "selector.h"
+#include "reach.h"
 #include "settings.h"
 
 static const char *owner_text(const struct thing *thing)
@@ -97,56 +97,10 @@ static int compare_kind(enum thing_kind kind, struct things *wanted, struct thin
 
 /* --- the order of policies --- */
 
-/**
- * struct reach - the packets that a policy matches, and more
- * @rank: policies with different ones never meet, or their priority decides
- * @src: lowest and highest source
- * @dst: lowest and highest destination
- * @proto: 0: any
- */
-struct reach {
-	uint64_t rank[2];
-	struct range src;
-	struct range dst;
-	uint8_t proto;
-};
-
-static void hull(const struct list *list, struct range *range)
-{
-	memset(range->low, 0, sizeof(range->low));
-	memset(range->high, 0xff, sizeof(range->high));
-	if (!list->count)
-		return;
-	memcpy(range->low, list->range[0].low, list->size);
-	memcpy(range->high, list->range[list->count - 1].high, list->size);
-}
-
-static void reach_of(const struct thing *thing, struct reach *reach)
-{
-	const struct nlattr *tb[ESPAH_POLICY_MAX + 1];
-	static struct selector sel;
-
-	attr_table(thing->nlh, tb, ESPAH_POLICY_MAX);
-	selector_get(tb[ESPAH_POLICY_SELECTOR], &sel);
-	reach->rank[0] = (uint64_t)attr_u8(tb[ESPAH_POLICY_DIR], 0) << 40 |
-			 (uint64_t)sel.family << 32 | attr_u32(tb[ESPAH_POLICY_IF_ID], 0);
-	reach->rank[1] = attr_u32(tb[ESPAH_POLICY_PRIORITY], ESPAH_PRIORITY_DEFAULT);
-	hull(&sel.src, &reach->src);
-	hull(&sel.dst, &reach->dst);
-	reach->proto = sel.proto;
-}
-
-static bool ranges_meet(const struct range *a, const struct range *b)
-{
-	return memcmp(a->low, b->high, sizeof(a->low)) <= 0 &&
-	       memcmp(b->low, a->high, sizeof(a->low)) <= 0;
-}
-
+/* Whether the age of two policies decides about a packet. */
 static bool meet(const struct reach *a, const struct reach *b)
 {
-	return a->rank[0] == b->rank[0] && a->rank[1] == b->rank[1] &&
-	       (!a->proto || !b->proto || a->proto == b->proto) && ranges_meet(&a->src, &b->src) &&
-	       ranges_meet(&a->dst, &b->dst);
+	return a->priority == b->priority && reach_meets(a, b);
 }
 
 /* Whether a policy stays where it is in the order of the kernel. */
@@ -175,7 +129,7 @@ static int keep_order(struct things *policies)
 		struct thing *policy = &policies->at[i];
 		bool older;
 
-		reach_of(policy, &reach[i]);
+		reach_of(policy->nlh, &reach[i]);
 		older = stays(policy) && policy->twin->id < newest;
 		for (j = 0; j < count && stays(policy); j++)
 			if (meet(&reach[i], &reach[anew[j]]))

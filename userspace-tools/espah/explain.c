@@ -477,21 +477,30 @@ static int verdict(const struct nlattr **tb, const struct flow *flow)
 	return protect ? STATUS_OK : STATUS_CLEAR;
 }
 
+int explain_ask(struct cli *cli, const struct flow *flow, struct nlmsghdr **nlh)
+{
+	struct answer answer = { *nlh };
+	char buf[NL_REQUEST_MAX];
+	struct nlmsghdr *request = nl_start(cli->nl, buf, ESPAH_CMD_EXPLAIN, NLM_F_ACK);
+	int status;
+
+	put_flow(request, flow);
+	status = nl_do(cli->nl, request, "explain", keep, &answer);
+	*nlh = answer.nlh;
+	return status;
+}
+
 static int ask(struct cli *cli, const struct flow *flow, bool check, struct answer *answer)
 {
 	const struct nlattr *tb[ESPAH_EXPLAIN_MAX + 1], *sas[ESPAH_BUNDLE_MAX] = {}, *attr;
 	unsigned int n = 0;
-	char buf[NL_REQUEST_MAX];
 	const char *reason;
 	struct flow seen = *flow;
-	struct nlmsghdr *nlh;
 	struct wrap wrap;
 	json_t *object;
 	int status;
 
-	nlh = nl_start(cli->nl, buf, ESPAH_CMD_EXPLAIN, NLM_F_ACK);
-	put_flow(nlh, flow);
-	status = nl_do(cli->nl, nlh, "explain", keep, answer);
+	status = explain_ask(cli, flow, &answer->nlh);
 	if (status || !answer->nlh)
 		return status;
 	attr_table(answer->nlh, tb, ESPAH_EXPLAIN_MAX);

@@ -38,6 +38,16 @@ struct flow {
 };
 
 /**
+ * explain_ask() - ask what would happen to a packet
+ * @cli: state, connected
+ * @flow: the packet
+ * @nlh: result: a copy of the answer, which the caller frees
+ *
+ * Return: a STATUS_*
+ */
+int explain_ask(struct cli *cli, const struct flow *flow, struct nlmsghdr **nlh);
+
+/**
  * passed_print() - print the policies that are asked earlier, and in what they differ from a packet
  * @cli: to ask for their selectors
  * @nlh: answer to explain

@@ -97,6 +97,41 @@ bool list_numbers(const struct list *list, uint16_t *low, uint16_t *high)
 	return true;
 }
 
+/** list_covers() - Return: whether a list matches each value that @b matches */
+bool list_covers(const struct list *a, const struct list *b)
+{
+	unsigned int i, j;
+
+	if (!a->size)
+		return true;
+	for (i = 0; i < b->count; i++) {
+		const struct range *range = &b->range[i];
+
+		for (j = 0; j < a->count; j++)
+			if (memcmp(a->range[j].low, range->low, a->size) <= 0 &&
+			    memcmp(a->range[j].high, range->high, a->size) >= 0)
+				break;
+		if (j == a->count)
+			return false;
+	}
+	return a->size == b->size;
+}
+
+/** list_meets() - Return: whether two lists match a common value */
+bool list_meets(const struct list *a, const struct list *b)
+{
+	unsigned int i, j;
+
+	if (!a->size || !b->size)
+		return true;
+	for (i = 0; a->size == b->size && i < a->count; i++)
+		for (j = 0; j < b->count; j++)
+			if (memcmp(a->range[i].low, b->range[j].high, a->size) <= 0 &&
+			    memcmp(b->range[j].low, a->range[i].high, a->size) <= 0)
+				return true;
+	return false;
+}
+
 /* --- parsing ------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)

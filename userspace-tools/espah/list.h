@@ -45,6 +45,8 @@ void list_set_numbers(struct list *list, uint8_t size, uint16_t low, uint16_t hi
 uint8_t list_family(const struct list *list);
 bool list_prefix(const struct list *list, struct prefix *prefix);
 bool list_numbers(const struct list *list, uint16_t *low, uint16_t *high);
+bool list_covers(const struct list *a, const struct list *b);
+bool list_meets(const struct list *a, const struct list *b);
 
 void list_put(struct nlmsghdr *nlh, uint16_t type, const struct list *list);
 void list_get(const struct nlattr *attr, uint8_t size, struct list *list);

@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{ "stats", cmd_stats, "traffic, and why packets were dropped", stats_help },
 	{ "metrics", cmd_metrics, "counters for Prometheus", metrics_help },
 	{ "explain", cmd_explain, "what would happen to a packet, and why", explain_help },
+	{ "doctor", cmd_doctor, "what breaks tunnels on this host, and what to do", doctor_help },
 	{ "monitor", cmd_monitor, "events as they happen", monitor_help },
 	{ "capture", cmd_capture, "packets in clear, with tcpdump", capture_help },
 	{ "export", cmd_export, "the keys, for Wireshark to decrypt a capture", export_help },
@@ -55,7 +56,7 @@ static const char usage_tail[] =
 	"  -h, --help         this; after a command: more about it, with an example\n"
 	"\n"
 	"Exit status: 0 done, 1 the kernel or a file refused, 2 usage error; 'explain\n"
-	"--check' and 'apply --dry-run' have others.\n"
+	"--check', 'apply --dry-run' and 'doctor' have others.\n"
 	"\n"
 	"Example: a tunnel between two sites, at one end\n"
 	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 \\\n"

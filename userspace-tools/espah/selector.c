@@ -90,6 +90,41 @@ void selector_mirror(struct selector *sel)
 	sel->dport = list;
 }
 
+static bool marks_agree(const struct mark *a, const struct mark *b, uint32_t mask)
+{
+	return (a->value & mask) == (b->value & mask);
+}
+
+static bool same_dev(const struct selector *a, const struct selector *b)
+{
+	return !strcmp(a->dev, b->dev) && a->ifindex == b->ifindex;
+}
+
+/** selector_covers() - Return: whether a selector matches each packet that @b matches */
+bool selector_covers(const struct selector *a, const struct selector *b)
+{
+	return a->family == b->family && (!a->proto || a->proto == b->proto) &&
+	       list_covers(&a->src, &b->src) && list_covers(&a->dst, &b->dst) &&
+	       list_covers(&a->sport, &b->sport) && list_covers(&a->dport, &b->dport) &&
+	       list_covers(&a->type, &b->type) && list_covers(&a->code, &b->code) &&
+	       (!a->opaque || b->opaque) &&
+	       !(a->mark.mask & ~b->mark.mask) && marks_agree(&a->mark, &b->mark, a->mark.mask) &&
+	       ((!*a->dev && !a->ifindex) || same_dev(a, b));
+}
+
+/** selector_meets() - Return: whether two selectors may match the same packet */
+bool selector_meets(const struct selector *a, const struct selector *b)
+{
+	return a->family == b->family && (!a->proto || !b->proto || a->proto == b->proto) &&
+	       list_meets(&a->src, &b->src) && list_meets(&a->dst, &b->dst) &&
+	       list_meets(&a->sport, &b->sport) && list_meets(&a->dport, &b->dport) &&
+	       list_meets(&a->type, &b->type) && list_meets(&a->code, &b->code) &&
+	       !(a->opaque && (b->sport.size || b->dport.size || b->type.size)) &&
+	       !(b->opaque && (a->sport.size || a->dport.size || a->type.size)) &&
+	       marks_agree(&a->mark, &b->mark, a->mark.mask & b->mark.mask) &&
+	       (!*a->dev || !*b->dev || same_dev(a, b));
+}
+
 static void put_prefix(struct nlmsghdr *nlh, uint16_t type, uint16_t len_type,
 		       const struct prefix *prefix)
 {

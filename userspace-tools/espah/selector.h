@@ -67,6 +67,8 @@ struct template {
 void selector_clear(struct selector *sel);
 int selector_check(const char *command, const struct selector *sel);
 void selector_mirror(struct selector *sel);
+bool selector_covers(const struct selector *a, const struct selector *b);
+bool selector_meets(const struct selector *a, const struct selector *b);
 void selector_put(struct nlmsghdr *nlh, uint16_t type, const struct selector *sel);
 void selector_get(const struct nlattr *nest, struct selector *sel);
 const char *selector_text(const struct selector *sel, char buf[SELECTOR_TEXT_MAX]);

@@ -36,7 +36,7 @@ expect()
 }
 
 expect 0 'Exit status' --help
-for command in sa policy link default show stats metrics explain monitor capture export algo check apply save guard \
+for command in sa policy link default show stats metrics explain doctor monitor capture export algo check apply save guard \
 	reload flush version \
 	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
 	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush' 'link add' 'link set' 'link del' \
@@ -74,6 +74,8 @@ expect 2 "-f needs -b" -f show
 expect 1 "/run/netns/no-such-name" -n no-such-name show
 expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
+expect 2 "did you mean 'firewall'?" doctor nat firewal
+expect 2 "options such as -n and -j stand before it" doctor nat -j
 expect 2 "'--watch' cannot be '0'" stats --watch 0
 expect 2 "one word too many for stats" stats --watch 2 3
 expect 2 "prints no JSON" -j stats --watch

@@ -153,6 +153,7 @@ int main(void)
 	test_guard();
 	test_plugin();
 	test_spell();
+	test_doctor();
 	test_term();
 	test_algorithm();
 	printf("# %d of %d failed\n", failures, tests);

@@ -49,6 +49,7 @@ void test_link(void);
 void test_guard(void);
 void test_plugin(void);
 void test_spell(void);
+void test_doctor(void);
 void test_term(void);
 void test_algorithm(void);
 
