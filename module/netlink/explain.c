@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -9,6 +11,7 @@
 #include "attr.h"
 #include "db/domain.h"
 #include "db/link.h"
+#include "db/port.h"
 #include "db/reasons.h"
 #include "nat.h"
 #include "near.h"
@@ -16,6 +19,7 @@
 #include "packet/ike.h"
 #include "packet/mtu.h"
 #include "packet/number.h"
+#include "packet/route.h"
 #include "path/bundle.h"
 #include "path/decide.h"
 #include "report/put.h"
@@ -94,7 +98,9 @@ static const char *exemption(struct espah_net *en, u8 dir, const struct espah_fl
 	*partly = false;
 	if (flow->linked)
 		return NULL;
-	if (espah_domain_has(en->net, &flow->src, flow->family, dev) &&
+	/* a packet that came by a device was not sent by this host, whatever its source */
+	if ((out || !dev || dev->flags & IFF_LOOPBACK || netif_is_l3_master(dev)) &&
+	    espah_domain_has(en->net, &flow->src, flow->family, dev) &&
 	    espah_domain_has(en->net, &flow->dst, flow->family, dev))
 		return "it does not leave this host";
 	*partly = true;
@@ -176,30 +182,55 @@ static int put_sas(struct sk_buff *skb, struct espah_net *en, struct espah_sa **
 		return 0;
 	/* with "direct", rules do not see the packets of SAs */
 	if (sas[0]->id.dir == ESPAH_DIR_IN && !en->direct &&
-	    espah_input_hooked(en->net, espah_sa_path(sas[n - 1])->family) &&
+	    espah_rules_hooked(en->net, espah_sa_path(sas[n - 1])->family,
+			       BIT(NF_INET_LOCAL_IN)) &&
 	    nla_put_flag(skb, ESPAH_EXPLAIN_INPUT))
 		return -EMSGSIZE;
 	return put_opposite(skb, sas[n - 1]) ?:
 	       (sas[0]->id.dir == ESPAH_DIR_OUT ? put_sizes(skb, sas, n, flow) : 0);
 }
 
+/* Why the packet of an SA would have no route, or ESPAH_DROP_NONE. Context: RCU reader. */
+static enum espah_drop check_route(const struct espah_sa *sa, const struct espah_flow *flow)
+{
+	const struct espah_link *link = flow->linked ? espah_link_find(sa->en, flow->ifindex) : NULL;
+	enum espah_drop drop = ESPAH_DROP_NONE;
+	struct dst_entry *dst;
+
+	/* otherwise in transport mode the packet keeps its route */
+	if (sa->mode != ESPAH_MODE_TUNNEL && !flow->linked)
+		return ESPAH_DROP_NONE;
+	local_bh_disable();
+	dst = espah_path_route(sa, espah_sa_path(sa));
+	if (!dst)
+		drop = ESPAH_DROP_NO_ROUTE;
+	else if (link && dst->dev == link->dev)
+		drop = ESPAH_DROP_DEVICE_LOOP;
+	dst_release(dst);
+	local_bh_enable();
+	return drop;
+}
+
 /* ESPAH_DROP_NONE, or why the SAs of a policy cannot be applied to a packet. */
 static enum espah_drop resolve(const struct espah_policy *pol, struct espah_sa **sas,
 			       unsigned int n, const struct espah_flow *flow)
 {
+	enum espah_drop drop;
 	unsigned int i;
 
 	if (!n)
 		return pol->queue ? ESPAH_DROP_ACQUIRE_LATE : ESPAH_DROP_NO_SA;
 	if (!espah_path_carries(sas[0], espah_sa_path(sas[0]), flow))
 		return ESPAH_DROP_FAMILY;
+	/* in the order of output.c */
 	for (i = 0; i < n; i++) {
-		if (!espah_sa_for_mark(sas[i], flow->mark))
-			return ESPAH_DROP_SA_MARK;
-		if (sas[i]->mode == ESPAH_MODE_TUNNEL && !espah_sa_pmtu(sas[i]))
-			return ESPAH_DROP_NO_ROUTE;
+		drop = check_route(sas[i], flow);
+		if (drop)
+			return drop;
 		if ((u64)atomic64_read(&sas[i]->seq) >= espah_number_limit(sas[i]))
 			return ESPAH_DROP_SEQ_OVERFLOW;
+		if (!espah_sa_for_mark(sas[i], flow->mark))
+			return ESPAH_DROP_SA_MARK;
 	}
 	return ESPAH_DROP_NONE;
 }
@@ -226,6 +257,7 @@ static int put_nat(struct sk_buff *skb, struct espah_net *en, struct nlattr **at
 	bool out = nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]) == ESPAH_DIR_OUT;
 	struct nlattr *nest;
 
+	/* each NAT chain registers the hooks of all */
 	if (!espah_nat_hooked(en->net, flow->family,
 			      out ? NF_INET_POST_ROUTING : NF_INET_PRE_ROUTING))
 		return 0;
@@ -240,10 +272,103 @@ static int put_nat(struct sk_buff *skb, struct espah_net *en, struct nlattr **at
 	return 0;
 }
 
-/* Sets @met to the policy that matches. Context: RCU reader, and espah_net.lock, which keeps it. */
-static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct espah_flow *flow,
-		      struct espah_policy **met)
+static bool is_redirect(u8 dir, const struct espah_flow *flow)
 {
+	return dir == ESPAH_DIR_OUT && flow->has_ports &&
+	       flow->sport == (flow->family == AF_INET ? ICMP_REDIRECT : NDISC_REDIRECT);
+}
+
+/* Whether a packet may be an ICMP error, by its type. */
+static bool may_be_error(const struct espah_flow *flow)
+{
+	if (!flow->has_ports)
+		return true;
+	return flow->family == AF_INET6 ? icmpv6_is_err(flow->sport) :
+	       flow->sport == ICMP_DEST_UNREACH || flow->sport == ICMP_TIME_EXCEEDED ||
+	       flow->sport == ICMP_PARAMETERPROB;
+}
+
+/* Whether a packet may be one that is judged by the packet that it quotes. */
+static bool may_quote(u8 dir, const struct espah_decision *is, const struct espah_flow *flow)
+{
+	if (!espah_flow_is_icmp(flow) || flow->opaque)
+		return false;
+	if (is_redirect(dir, flow))
+		return true;
+	/* see espah_icmp_policy(); inbound it may be about a packet of our SAs, which passes */
+	return may_be_error(flow) && !(is->pol && espah_policy_names(is->pol, flow->proto)) &&
+	       (dir == ESPAH_DIR_IN || !is->pol || is->action == ESPAH_ACTION_BYPASS);
+}
+
+/* The fields that a request does not give, and by which the policy selects its packet. */
+static u32 assumed(struct nlattr **attrs, const struct espah_policy *pol,
+		   const struct espah_flow *flow)
+{
+	const struct espah_selector *sel;
+	unsigned int i;
+	u32 fields = 0;
+
+	for (i = 0; pol && i < pol->nsel; i++) {
+		sel = &pol->rules[i].sel;
+		if (espah_selector_mismatch(sel, flow))
+			continue;
+		if (sel->proto && !attrs[ESPAH_EXPLAIN_PROTO])
+			fields |= ESPAH_PFP_PROTO;
+		if ((sel->sport_min || sel->sport_max != 0xffff) && !attrs[ESPAH_EXPLAIN_SPORT] &&
+		    !attrs[ESPAH_EXPLAIN_TYPE])
+			fields |= ESPAH_PFP_SPORT;
+		if ((sel->dport_min || sel->dport_max != 0xffff) && !attrs[ESPAH_EXPLAIN_DPORT] &&
+		    !attrs[ESPAH_EXPLAIN_CODE])
+			fields |= ESPAH_PFP_DPORT;
+		if (sel->mark_mask && !attrs[ESPAH_EXPLAIN_MARK])
+			fields |= ESPAH_WHY_MARK;
+	}
+	return fields;
+}
+
+/* On what the answer depends that the request does not say. Context: RCU reader. */
+static int put_caveats(struct sk_buff *skb, struct espah_net *en, struct nlattr **attrs,
+		       const struct espah_flow *flow, const struct espah_decision *is)
+{
+	u8 dir = nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]);
+	unsigned int hooks = BIT(NF_INET_PRE_ROUTING) | BIT(NF_INET_FORWARD);
+	u32 fields = assumed(attrs, is->pol, flow);
+
+	hooks |= dir == ESPAH_DIR_IN ? BIT(NF_INET_LOCAL_IN) :
+				       BIT(NF_INET_LOCAL_OUT) | BIT(NF_INET_POST_ROUTING);
+	if ((espah_rules_hooked(en->net, flow->family, hooks) &&
+	     nla_put_flag(skb, ESPAH_EXPLAIN_FIREWALL)) ||
+	    (en->hooked && may_quote(dir, is, flow) && nla_put_flag(skb, ESPAH_EXPLAIN_QUOTES)) ||
+	    (fields && nla_put_u32(skb, ESPAH_EXPLAIN_ASSUMED, fields)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* What else happens to a packet that comes in. Context: RCU reader. */
+static int put_arrival(struct sk_buff *skb, struct espah_net *en, const struct espah_flow *flow,
+		       const struct espah_decision *is)
+{
+	enum espah_drop other = flow->hidden ? ESPAH_DROP_OPAQUE_IN :
+				is->pol && is->pol->nouter ? ESPAH_DROP_BUNDLE : ESPAH_DROP_POLICY;
+	const struct net_device *dev = flow->linked ? NULL :
+				       dev_get_by_index_rcu(en->net, flow->ifindex);
+
+	if (nla_put_string(skb, ESPAH_EXPLAIN_BY_SA, espah_drop_names[other]) ||
+	    (READ_ONCE(en->direct) && nla_put_flag(skb, ESPAH_EXPLAIN_DIRECT)) ||
+	    (is->action == ESPAH_ACTION_PROTECT &&
+	     nla_put_u8(skb, ESPAH_EXPLAIN_SECPATH, en->secpath)))
+		return -EMSGSIZE;
+	if (flow->proto == IPPROTO_UDP && espah_port_used(en, flow->dport) &&
+	    espah_domain_has(en->net, &flow->dst, flow->family, dev))
+		return nla_put_flag(skb, ESPAH_EXPLAIN_ENCAP);
+	return 0;
+}
+
+/* Sets @met to the policy that matches. Context: RCU reader, and espah_net.lock, which keeps it. */
+static int put_answer(struct sk_buff *skb, struct espah_net *en, struct nlattr **attrs,
+		      struct espah_flow *flow, struct espah_policy **met)
+{
+	u8 dir = nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]);
 	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
 	struct espah_decision is;
 	unsigned int n = 0;
@@ -255,21 +380,27 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	drop = espah_decide(en, dir, flow, NULL, &is);
 	local_bh_enable();
 	*met = is.pol;
-	if (is.action == ESPAH_ACTION_PROTECT)
+	if (is.action == ESPAH_ACTION_PROTECT && !flow->hidden)
 		n = espah_bundle_sas(en, is.pol, flow, sas);
 	if (!drop && dir == ESPAH_DIR_OUT && is.action == ESPAH_ACTION_PROTECT)
 		drop = resolve(is.pol, sas, n, flow);
+	else if (dir == ESPAH_DIR_IN && n &&
+		 !espah_path_carries(sas[0], espah_sa_path(sas[0]), flow))
+		n = 0; /* transport mode, but between other addresses */
 	exempt = exemption(en, dir, flow, &partly);
-	/* nothing comes in clear by a link */
-	if ((exempt && !partly) || (flow->linked && drop == ESPAH_DROP_PLAINTEXT))
+	if (exempt && partly && is.action == ESPAH_ACTION_BYPASS && !drop)
+		exempt = NULL; /* it passes anyway */
+	if (exempt && !partly)
 		drop = ESPAH_DROP_NONE;
+	/* nothing comes in clear by a link */
+	if (flow->linked && dir == ESPAH_DIR_IN && !flow->hidden)
+		drop = is.action == ESPAH_ACTION_PROTECT ? ESPAH_DROP_NONE : ESPAH_DROP_POLICY;
 	if (nla_put_u8(skb, ESPAH_EXPLAIN_ACTION, is.action) ||
 	    (en->hooked && nla_put_string(skb, ESPAH_EXPLAIN_HOOK, dir == ESPAH_DIR_IN ?
 					  "PRE_ROUTING" : "POST_ROUTING")) ||
 	    (is.pol && put_nested_policy(skb, is.pol)) ||
-	    put_sas(skb, en, sas, n, flow) ||
-	    (dir == ESPAH_DIR_IN && is.action == ESPAH_ACTION_PROTECT &&
-	     nla_put_u8(skb, ESPAH_EXPLAIN_SECPATH, en->secpath)) ||
+	    put_sas(skb, en, sas, n, flow) || put_caveats(skb, en, attrs, flow, &is) ||
+	    (dir == ESPAH_DIR_IN && put_arrival(skb, en, flow, &is)) ||
 	    (drop && nla_put_string(skb, ESPAH_EXPLAIN_DROP, espah_drop_names[drop])) ||
 	    (exempt && nla_put_string(skb, ESPAH_EXPLAIN_EXEMPT, exempt)))
 		return -EMSGSIZE;
@@ -409,6 +540,28 @@ static int put_near(struct sk_buff *skb, struct espah_net *en, struct espah_poli
 	return 0;
 }
 
+/* Counts the SAs by which a packet would be accepted, besides the one named. Context: espah_net.lock. */
+static int put_others(struct sk_buff *skb, struct espah_net *en, struct espah_policy *pol,
+		      const struct espah_flow *flow)
+{
+	const struct espah_sa *named;
+	unsigned long index;
+	struct espah_sa *sa;
+	u32 n = 0;
+
+	if (pol->nouter || flow->hidden)
+		return 0;
+	rcu_read_lock();
+	named = espah_template_sa(en, &pol->tmpl, flow);
+	xa_for_each(&en->sad.index, index, sa)
+		n += sa != named && sa->id.dir == ESPAH_DIR_IN &&
+		     sa->state == ESPAH_SA_STATE_VALID && espah_template_admits(&pol->tmpl, sa) &&
+		     (espah_sa_path(sa)->encap_len ||
+		      espah_path_carries(sa, espah_sa_path(sa), flow));
+	rcu_read_unlock();
+	return n ? nla_put_u32(skb, ESPAH_EXPLAIN_OTHERS, n) : 0;
+}
+
 static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
 {
 	struct nlattr **attrs = info->attrs;
@@ -425,10 +578,11 @@ static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *
 	set_device(en, &flow);
 	err = espah_put_attrs(skb, attrs, ESPAH_EXPLAIN_MAX) ?:
 	      put_nat(skb, en, attrs, &flow) ?:
-	      put_answer(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow, &met);
+	      put_answer(skb, en, attrs, &flow, &met);
 	rcu_read_unlock();
 	if (!err && met && met->action == ESPAH_ACTION_PROTECT)
-		err = put_near(skb, en, met, &flow);
+		err = put_near(skb, en, met, &flow) ?:
+		      (met->dir == ESPAH_DIR_IN ? put_others(skb, en, met, &flow) : 0);
 	return err ?: put_passed(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 }
 

@@ -3,9 +3,10 @@
 #include "compat/conntrack.h"
 #include "nat.h"
 
-/* Whether a function at a hook is of a kind. */
-static bool hooked(const struct net *net, u8 family, unsigned int hook,
-		   bool (*is)(const struct nf_hook_ops *ops, int priority), int priority)
+/* Whether a hook of the firewall is one that is asked about. */
+typedef bool match_fn(const struct nf_hook_ops *ops, unsigned int hook);
+
+static bool any_hook(const struct net *net, u8 family, unsigned int hook, match_fn *match)
 {
 	struct nf_hook_entries __rcu *const *hooks = family == AF_INET ? net->nf.hooks_ipv4 :
 									 net->nf.hooks_ipv6;
@@ -17,33 +18,46 @@ static bool hooked(const struct net *net, u8 family, unsigned int hook,
 		return false;
 	all = nf_hook_entries_get_hook_ops(entries);
 	for (i = 0; i < entries->num_hook_entries; i++)
-		if (is(READ_ONCE(all[i]), priority))
+		if (match(READ_ONCE(all[i]), hook))
 			return true;
 	return false;
 }
 
-static bool is_nat(const struct nf_hook_ops *ops, int priority)
+/* Filter chains may have this priority, too; NAT chains are behind one hook. */
+static bool is_nat(const struct nf_hook_ops *ops, unsigned int hook)
 {
-	/* filter chains may have this priority, too; NAT chains are behind one hook */
+	/* IPv6 has the same priorities */
+	int priority = hook == NF_INET_PRE_ROUTING ? NF_IP_PRI_NAT_DST : NF_IP_PRI_NAT_SRC;
+
 	return ops->priority == priority && ops->hook_ops_type != NF_HOOK_OP_NF_TABLES;
+}
+
+/* A chain of nftables, or a table of iptables, which only its priority tells. */
+static bool has_rules(const struct nf_hook_ops *ops, unsigned int hook)
+{
+	switch (ops->hook_ops_type) {
+	case NF_HOOK_OP_UNDEFINED:
+		return ops->priority == NF_IP_PRI_RAW_BEFORE_DEFRAG ||
+		       ops->priority == NF_IP_PRI_RAW || ops->priority == NF_IP_PRI_MANGLE ||
+		       ops->priority == NF_IP_PRI_FILTER || ops->priority == NF_IP_PRI_SECURITY;
+	default:
+		return true;
+	}
 }
 
 bool espah_nat_hooked(const struct net *net, u8 family, unsigned int hook)
 {
-	/* IPv6 has the same priorities */
-	return hooked(net, family, hook, is_nat,
-		      hook == NF_INET_PRE_ROUTING ? NF_IP_PRI_NAT_DST : NF_IP_PRI_NAT_SRC);
+	return any_hook(net, family, hook, is_nat);
 }
 
-static bool is_rules(const struct nf_hook_ops *ops, int priority)
+bool espah_rules_hooked(const struct net *net, u8 family, unsigned int hooks)
 {
-	/* a chain of nftables, or the table "filter" of iptables */
-	return ops->hook_ops_type == NF_HOOK_OP_NF_TABLES || ops->priority == priority;
-}
+	unsigned int hook;
 
-bool espah_input_hooked(const struct net *net, u8 family)
-{
-	return hooked(net, family, NF_INET_LOCAL_IN, is_rules, NF_IP_PRI_FILTER);
+	for (hook = 0; hook < NF_INET_NUMHOOKS; hook++)
+		if (hooks & BIT(hook) && any_hook(net, family, hook, has_rules))
+			return true;
+	return false;
 }
 
 bool espah_nat_track(struct net *net, struct espah_flow *flow)

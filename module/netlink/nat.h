@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the firewall does to a flow before a policy sees it, and to ESP before espah sees it. */
+/* What the firewall does to a flow before a policy sees it, or afterwards, and to its ESP. */
 #ifndef _ESPAH_NETLINK_NAT_H
 #define _ESPAH_NETLINK_NAT_H
 
@@ -12,8 +12,15 @@
  */
 bool espah_nat_hooked(const struct net *net, u8 family, unsigned int hook);
 
-/* whether there are rules at INPUT, which a packet to this host meets; Context: RCU reader */
-bool espah_input_hooked(const struct net *net, u8 family);
+/**
+ * espah_rules_hooked - whether the firewall has chains that may drop packets, or mark them
+ * @net: network namespace
+ * @family: AF_*
+ * @hooks: bits of NF_INET_*
+ *
+ * Chains of nftables and iptables; NAT does not count. Context: RCU reader.
+ */
+bool espah_rules_hooked(const struct net *net, u8 family, unsigned int hooks);
 
 /**
  * espah_nat_track - give a flow the addresses and ports with which conntrack lets its packets leave

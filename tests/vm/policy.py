@@ -197,7 +197,7 @@ def source_nat():
             answer, = gateway.explain(("out", flow))
             lab.equal((answer["nat"], "tracked" in answer), (True, False), "before the first packet")
             text = said(gateway, "out", flow)
-            lab.true("may change the source before the policy sees it, so ask again" in text, text)
+            lab.true("may change the source and the destination before the policy sees them, so ask again" in text, text)
             made = dataclasses.replace(flow, src=OUTER[v][0])  # what the sentence tells to ask
             lab.equal(list(gateway.foretell(("out", made))), ["clear"], "asked with the address of the rule")
             lab.equal(gateway.fate("out", flow), "clear", "a masqueraded packet")

@@ -30,6 +30,9 @@ const char explain_help[] =
 	"is given; without 'dev' no policy with a device is met. With a device of kind\n"
 	"espah, the packet is routed into it, or came by its SAs, and meets the policies\n"
 	"with its if-id.\n"
+	"Rules of the firewall may translate a packet, mark it or drop it before an\n"
+	"outbound policy sees it. The answer says so; ask with the addresses and the\n"
+	"mark that they make.\n"
 	"  --check  exit status 0: it goes or comes through SAs; 3: it would be dropped;\n"
 	"           4: it passes in the clear\n"
 	"  reason   what a drop reason of 'espah stats' means, and what to check\n"
@@ -263,6 +266,7 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 		       if_id_text(policy[ESPAH_POLICY_IF_ID], if_id),
 		       policy_verdict(policy, verdict, sizeof(verdict)));
 	}
+	assumed_print(tb[ESPAH_EXPLAIN_ASSUMED]);
 	if (tb[ESPAH_EXPLAIN_EXEMPT])
 		printf("It passes regardless of the policy: %s.\n",
 		       attr_string(tb[ESPAH_EXPLAIN_EXEMPT], "?"));
@@ -271,23 +275,32 @@ static void print_policy(const struct nlattr **tb, const struct flow *flow, uint
 		       "is accepted", tint(TINT_WARN), untint(TINT_WARN));
 }
 
-/* Prints the netfilter hook that decides, and its position. */
+/* Prints the netfilter hook that decides, its position, and what the firewall does around it. */
 static void print_hook(const struct nlattr **tb, const struct flow *flow)
 {
 	const char *hook = attr_string(tb[ESPAH_EXPLAIN_HOOK], NULL);
-
-	bool nat = tb[ESPAH_EXPLAIN_NAT];
+	bool nat = tb[ESPAH_EXPLAIN_NAT], out = flow->dir == ESPAH_DIR_OUT;
 
 	if (!hook)
 		puts("espah has no hooks here, because there is neither a policy nor an SA.");
-	else if (flow->dir == ESPAH_DIR_OUT)
+	else if (out)
 		printf("The hook is %s, after source NAT%s.\n", hook,
 		       nat && !tb[ESPAH_EXPLAIN_TRACKED] ?
-		       ": rules of the firewall may change the source before the policy sees it, so ask again with the address that they make" :
+		       ": rules of the firewall may change the source and the destination before the policy sees them, so ask again with the addresses that they make" :
 		       "");
 	else
-		printf("The hook is %s, after defragmentation%s; ESP and AH are processed in LOCAL_IN, after INPUT rules.\n",
-		       hook, nat ? " and before destination NAT" : "");
+		printf("The hook is %s, after defragmentation%s; ESP and AH are processed %s.\n",
+		       hook, nat ? " and before destination NAT" : "",
+		       tb[ESPAH_EXPLAIN_DIRECT] ? "there, too ('espah config direct' is on)" :
+		       "in LOCAL_IN, after INPUT rules");
+	if (hook && tb[ESPAH_EXPLAIN_FIREWALL])
+		puts(out ? "Rules of the firewall see the packet earlier: they may drop it, or change its mark, so ask with the mark that they make." :
+		     "Rules of the firewall see the packet later, and may drop it.");
+	if (tb[ESPAH_EXPLAIN_QUOTES])
+		printf("ICMP errors and redirects are also judged by the packet that they quote: a policy that protects its flow may decide%s. Ask about that flow, with source and destination exchanged.\n",
+		       out ? "" : ", and errors about ESP and AH packets of this host pass");
+	if (tb[ESPAH_EXPLAIN_ENCAP])
+		puts("SAs use its destination port: unless its data begin with four zero bytes, as IKE's do, it is then taken for ESP in UDP, and its SPI selects the SA.");
 }
 
 /* Prints whether packets travel in UDP; @sa: the SA that is applied last */
@@ -319,6 +332,17 @@ static void print_input(const struct nlattr **sa)
 	       addr_text(&from, src), addr_text(&to, dst));
 }
 
+static const char *first_sa(const struct nlattr **tb, bool out)
+{
+	bool exempt = tb[ESPAH_EXPLAIN_EXEMPT];
+
+	if (out && tb[ESPAH_EXPLAIN_DROP])
+		return exempt ? "Otherwise it belongs to" : "It belongs to";
+	if (out)
+		return exempt ? "Otherwise it leaves through" : "It leaves through";
+	return exempt ? "Otherwise it is accepted only through" : "It is accepted only through";
+}
+
 static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const struct flow *flow)
 {
 	const struct nlattr *sa[ESPAH_SA_MAX + 1];
@@ -334,12 +358,14 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 			printf("%s this one: %s.\n", out ? "The result leaves through" :
 			       "It must be inside", line);
 		else
-			printf("%s this SA: %s.\n", out ? "It leaves through" :
-			       "It is accepted only through", line);
+			printf("%s this SA: %s.\n", first_sa(tb, out), line);
 		if (*drops_text(sa[ESPAH_SA_DROPS], drops, sizeof(drops)))
 			printf("So far this SA has dropped: %s%s%s.\n", tint(TINT_BAD), drops,
 			       untint(TINT_BAD));
 	}
+	if (tb[ESPAH_EXPLAIN_OTHERS])
+		printf("Further SAs through which it is accepted, such as older ones: %u.\n",
+		       attr_u32(tb[ESPAH_EXPLAIN_OTHERS], 0));
 	if (i)
 		print_encap(tb, sa, out);
 	if (i && tb[ESPAH_EXPLAIN_INPUT])
@@ -378,8 +404,13 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 		puts(attr_u8(tb[ESPAH_EXPLAIN_SECPATH], 0) ?
 		     "Firewall rules see the packet as IPsec ('meta ipsec exists')." :
 		     "Firewall rules do not see the packet as IPsec: 'meta ipsec exists' matches after 'espah config secpath on'.");
-	if (flow->dir == ESPAH_DIR_IN && action == ESPAH_ACTION_BYPASS)
-		puts("Through an SA it would be DROPPED, reason policy: no policy requires that SA.");
+	if (tb[ESPAH_EXPLAIN_BY_SA])
+		printf("Through %s SA it would be DROPPED, reason %s: %s.\n",
+		       tb[ESPAH_EXPLAIN_SA] ? "any other" : "an",
+		       attr_string(tb[ESPAH_EXPLAIN_BY_SA], "?"),
+		       tb[ESPAH_EXPLAIN_SA] ? "the policy requires what is named above" :
+		       in ? "that is not what the policy requires" :
+		       "no policy requires that SA");
 	if (in && !tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_EXEMPT])
 		puts("No SA exists yet through which it could arrive.");
 	attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
@@ -399,7 +430,11 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 		const char *name;
 	} numbers[] = {
 		{ ESPAH_EXPLAIN_OVERHEAD, "overhead" }, { ESPAH_EXPLAIN_MTU, "mtu" },
-		{ ESPAH_EXPLAIN_MSS, "mss" },
+		{ ESPAH_EXPLAIN_MSS, "mss" }, { ESPAH_EXPLAIN_OTHERS, "others" },
+	}, flags[] = {
+		{ ESPAH_EXPLAIN_NAT, "nat" }, { ESPAH_EXPLAIN_FIREWALL, "firewall" },
+		{ ESPAH_EXPLAIN_QUOTES, "quotes" }, { ESPAH_EXPLAIN_DIRECT, "direct" },
+		{ ESPAH_EXPLAIN_ENCAP, "encap" },
 	};
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1], *sa[ESPAH_SA_MAX + 1];
 	json_t *object = json_object(), *outer = NULL, *tracked;
@@ -435,8 +470,13 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 				 json_integer(attr_u32(tb[numbers[i].attr], 0)));
 	if (tb[ESPAH_EXPLAIN_HOOK])
 		json_set(object, "hook", json_string(attr_string(tb[ESPAH_EXPLAIN_HOOK], "?")));
-	if (tb[ESPAH_EXPLAIN_NAT])
-		json_set(object, "nat", json_true());
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		if (tb[flags[i].attr])
+			json_set(object, flags[i].name, json_true());
+	if (tb[ESPAH_EXPLAIN_ASSUMED])
+		json_set(object, "assumed", assumed_json(tb[ESPAH_EXPLAIN_ASSUMED]));
+	if (tb[ESPAH_EXPLAIN_BY_SA])
+		json_set(object, "by_sa", json_string(attr_string(tb[ESPAH_EXPLAIN_BY_SA], "?")));
 	if (tb[ESPAH_EXPLAIN_TRACKED]) {
 		selector_get(tb[ESPAH_EXPLAIN_TRACKED], &seen);
 		json_set(object, "tracked", tracked = json_object());

@@ -60,6 +60,11 @@ int passed_print(struct cli *cli, const struct nlmsghdr *nlh, const struct flow 
 /** passed_json() - Return: these policies as an array */
 json_t *passed_json(const struct nlmsghdr *nlh);
 
+/** assumed_print() - print what a policy selects by and the question lacks; @attr: or NULL */
+void assumed_print(const struct nlattr *attr);
+/** assumed_json() - Return: these fields as an array */
+json_t *assumed_json(const struct nlattr *attr);
+
 /** near_print() - print the SA that nearly fits; @nest: ESPAH_EXPLAIN_NEAR; @if_id: of the policy */
 void near_print(const struct nlattr *nest, const struct nlattr *if_id);
 /** near_json() - Return: this SA, what differs, and the SA that the policy wants */

@@ -14,15 +14,18 @@
 #include "selector.h"
 #include "words.h"
 
-/* Fields in which a policy and a packet may differ, and their names in JSON. */
+/* Fields in which a policy and a packet may differ, their names in JSON and in sentences. */
 static const struct {
 	uint32_t bit;
 	const char *name;
+	const char *text;
 } whys[] = {
-	{ ESPAH_PFP_SRC, "src" }, { ESPAH_PFP_DST, "dst" }, { ESPAH_PFP_PROTO, "proto" },
-	{ ESPAH_PFP_SPORT, "sport" }, { ESPAH_PFP_DPORT, "dport" },
-	{ ESPAH_WHY_OPAQUE, "opaque" }, { ESPAH_WHY_MARK, "mark" },
-	{ ESPAH_WHY_IFINDEX, "dev" }, { ESPAH_WHY_IF_ID, "if_id" },
+	{ ESPAH_PFP_SRC, "src", "source" }, { ESPAH_PFP_DST, "dst", "destination" },
+	{ ESPAH_PFP_PROTO, "proto", "protocol" },
+	{ ESPAH_PFP_SPORT, "sport", "source port or type" },
+	{ ESPAH_PFP_DPORT, "dport", "destination port or code" },
+	{ ESPAH_WHY_OPAQUE, "opaque", "fragment" }, { ESPAH_WHY_MARK, "mark", "mark" },
+	{ ESPAH_WHY_IFINDEX, "dev", "device" }, { ESPAH_WHY_IF_ID, "if_id", "if-id" },
 };
 
 /** struct earlier - a policy that is asked earlier */
@@ -174,6 +177,33 @@ int passed_print(struct cli *cli, const struct nlmsghdr *nlh, const struct flow 
 	if (told < count)
 		printf("Further such policies, not listed: %u.\n", count - told);
 	return status;
+}
+
+void assumed_print(const struct nlattr *attr)
+{
+	uint32_t fields = attr_u32(attr, 0);
+	const char *before = "The policy selects by ";
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(whys); i++) {
+		if (!(fields & whys[i].bit))
+			continue;
+		printf("%s%s", before, whys[i].text);
+		before = ", ";
+	}
+	if (fields)
+		puts(", which the question does not give: 0 is assumed, and other packets may meet another policy.");
+}
+
+json_t *assumed_json(const struct nlattr *attr)
+{
+	json_t *list = json_array();
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(whys); i++)
+		if (attr_u32(attr, 0) & whys[i].bit)
+			json_array_append_new(list, json_string(whys[i].name));
+	return list;
 }
 
 json_t *passed_json(const struct nlmsghdr *nlh)

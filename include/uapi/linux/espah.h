@@ -959,7 +959,7 @@ enum espah_explain_attr {
 	ESPAH_EXPLAIN_SECPATH,
 	/**
 	 * @ESPAH_EXPLAIN_NAT: flag, answer: rules of the firewall may translate addresses: outbound
-	 * the source, before the policy sees it; inbound the destination, afterwards
+	 * source and destination, before the policy sees them; inbound the destination, afterwards
 	 */
 	ESPAH_EXPLAIN_NAT,
 	/**
@@ -984,6 +984,43 @@ enum espah_explain_attr {
 	 * INPUT, which see the ESP or AH packets of the last one before they are processed
 	 */
 	ESPAH_EXPLAIN_INPUT,
+	/**
+	 * @ESPAH_EXPLAIN_FIREWALL: flag, answer: there are chains of the firewall, whose rules may
+	 * drop the packet, or change its mark: outbound before the policy sees it, inbound
+	 * afterwards
+	 */
+	ESPAH_EXPLAIN_FIREWALL,
+	/**
+	 * @ESPAH_EXPLAIN_QUOTES: flag, answer: the packet may be an ICMP error or redirect, which
+	 * the policy of the packet that it quotes may concern, with addresses and ports reversed
+	 */
+	ESPAH_EXPLAIN_QUOTES,
+	/**
+	 * @ESPAH_EXPLAIN_ASSUMED: u32, answer: ESPAH_PFP_PROTO, _SPORT, _DPORT and ESPAH_WHY_MARK
+	 * of the fields that the request does not give, but by which the policy selects
+	 */
+	ESPAH_EXPLAIN_ASSUMED,
+	/**
+	 * @ESPAH_EXPLAIN_BY_SA: string, answer, inbound: the reason for which the packet would be
+	 * dropped if it came by an SA, other than those of EXPLAIN_SA and EXPLAIN_OTHERS
+	 */
+	ESPAH_EXPLAIN_BY_SA,
+	/**
+	 * @ESPAH_EXPLAIN_OTHERS: u32, answer, inbound, if one SA is required: number of further SAs
+	 * by which the packet would be accepted, such as older ones
+	 */
+	ESPAH_EXPLAIN_OTHERS,
+	/**
+	 * @ESPAH_EXPLAIN_DIRECT: flag, answer, inbound: ESP and AH packets of SAs skip the
+	 * firewall, see ESPAH_CONFIG_DIRECT
+	 */
+	ESPAH_EXPLAIN_DIRECT,
+	/**
+	 * @ESPAH_EXPLAIN_ENCAP: flag, answer, inbound: if the policy lets it pass, the packet is
+	 * taken for ESP in UDP of the SAs that use its destination port, unless its data begin with
+	 * four zero bytes
+	 */
+	ESPAH_EXPLAIN_ENCAP,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
