@@ -30,7 +30,7 @@ const char reload_help[] =
 	"Policies, settings, devices with addresses and routes, and SAs with their keys\n"
 	"and sequence numbers are there again afterwards; counters and lifetimes begin\n"
 	"anew. Nothing changes if the module is missing, if FILE (default\n"
-	"/etc/espah/espah.conf) has errors or differs from what is in force, or if\n"
+	CONF_DEFAULT ") has errors or differs from what is in force, or if\n"
 	"something would be lost: what other network namespaces have, or what came by\n"
 	"NETLINK_XFRM. If the new module cannot be loaded, the guard stays.\n"
 	"  --force   although an IKE daemon has SAs or policies, and must be restarted\n"
