@@ -22,7 +22,7 @@ check() # NAME: prints the result of the last command, and what it wrote into $d
 	fi
 }
 
-install() { make -s -C "$folder" "$1" DESTDIR="$dir/root" PREFIX=/usr >"$dir/log" 2>&1; }
+install() { make -s --no-print-directory -C "$folder" "$1" DESTDIR="$dir/root" PREFIX=/usr >"$dir/log" 2>&1; }
 files() { (cd "$dir/root" && find . -type f | sort); }
 
 install install
