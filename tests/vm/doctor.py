@@ -55,6 +55,7 @@ table inet wall {
 class Lab:
     """The three hosts."""
     only = None
+    device = False  # ipsec0 is there
 
     def __init__(self):
         lab.delete_all()
@@ -84,29 +85,33 @@ class Lab:
         raise lab.Failed("no ping through the tunnel at the start")
 
     def tunnel(self, device, policies, **options):
-        for ns in self.a, self.b:
-            ns.run("nft", "flush", "ruleset")
-            Xfrm.flush(ns)
-        Espah.flush(self.a)
-        self.a.run("ip", "link", "del", "ipsec0", check=False)
-        more = {"if_id": ID} if device else {}
-        self.out, self.back = SA(0x1000, *OUTER, **options), SA(0x1001, *OUTER[::-1], **options)
+        """Few programs, which take a tenth of a second each on an emulated processor."""
+        out, back = SA(0x1000, *OUTER, **options), SA(0x1001, *OUTER[::-1], **options)
         pairs = [(Policy(NEAR[v], FAR[v], OUTER), Policy(FAR[v], NEAR[v], OUTER[::-1])) for v in (4, 6)]
-        Xfrm.configure(self.b, [self.back], [self.out], [back for _, back in pairs], [out for out, _ in pairs])
-        self.out.if_id = self.back.if_id = more.get("if_id", 0)
+        self.a.run("nft", "flush", "ruleset")
+        self.b.ip("\n".join([
+            "xfrm state flush", "xfrm policy flush", Xfrm.state(back, "out"), Xfrm.state(out, "in"),
+            *(Xfrm.policy(policy[1], "out") for policy in pairs), *(Xfrm.policy(policy[0], "in") for policy in pairs)])
+            + "\n")
+        lines = ["flush"] + ["link del ipsec0"] * self.device
         if device:
-            Espah.batch(self.a, [f"link add ipsec0 if-id {ID} dev wan up"])
-            self.a.ip(f"route add {FAR[4]} dev ipsec0\nroute add {FAR[6]} dev ipsec0\n")
+            lines += [f"link add ipsec0 if-id {ID} dev wan up"]
+            out.if_id = back.if_id = ID
         if policies:
-            Espah.configure(self.a, [self.out], [self.back],
-                            [Policy(NEAR[v], FAR[v], OUTER, **more) for v in (4, 6)],
-                            [Policy(FAR[v], NEAR[v], OUTER[::-1], **more) for v in (4, 6)])
+            more = {"if_id": out.if_id}
+            lines += [Espah.sa_line("out", out), Espah.sa_line("in", back)]
+            lines += [Espah.policy_line("out", Policy(NEAR[v], FAR[v], OUTER, **more)) for v in (4, 6)]
+            lines += [Espah.policy_line("in", Policy(FAR[v], NEAR[v], OUTER[::-1], **more)) for v in (4, 6)]
+        Espah.batch(self.a, lines)
+        self.device = device
+        if device:
+            self.a.ip(f"route add {FAR[4]} dev ipsec0\nroute add {FAR[6]} dev ipsec0\n")
 
     def passes(self, v=4, wait="5"):
         return not self.h.run("ping", "-n", "-c", "1", "-W", wait, "-I", H[v], B[v], check=False).returncode
 
     def fails(self, v=4):
-        lab.true(not self.passes(v, "0.3"), "the fault does not break the tunnel")
+        lab.true(not self.passes(v, "0.2"), "the fault does not break the tunnel")
 
     def nft(self, text):
         self.a.run("nft", "-f", "-", stdin=text)
@@ -316,7 +321,7 @@ def nat():
         here.nft("flush ruleset\n" + NAT % rules)
         here.a.run("conntrack", "-F")
         with traffic.Wire(here.a, "wan", cleartext=True) as wire:
-            here.passes(wait="0.3")
+            here.passes(wait="0.2")
             lab.true(wire.frames(), f"nothing leaves in clear with {rules}")
         finding = finds(here.a, "nat", how, "chain post (table ip nat)", "leave in the clear", "leave by wan")
         cure(here.a, finding)
@@ -342,7 +347,7 @@ def policies():
     here = Lab.get()
     Espah.batch(here.a, [f"policy add out 10.0.0.0/8 any priority 5 bypass"])
     with traffic.Wire(here.a, "wan", cleartext=True) as wire:
-        here.passes(wait="0.3")
+        here.passes(wait="0.2")
         lab.true(wire.frames(), "nothing leaves in clear")
     finds(here.a, "policies", "never applies", "10.0.0.0/8 -> any", "10.1.0.0/24 -> 10.2.0.0/24",
           "lower priority number", severity="warning")

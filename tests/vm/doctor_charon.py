@@ -82,6 +82,24 @@ def without():
     lab.true(status == 3 and text.startswith("fault charon: charon-systemd (process "), f"the unit: {status} {text}")
 
 
+@lab.test("charon without the plugin, because its settings say so: a note, unless espah waits for an IKE daemon")
+def switched_off():
+    a = host()
+    settings = "/etc/strongswan.d/charon/kernel-espah.conf"
+    with open(settings, "w", encoding="ascii") as file:
+        file.write("kernel-espah {\n    load = no\n}\n")
+    try:
+        Charon(a, "xfrm", CONF)
+        finding(a, "note", "keys XFRM, not espah", "switched off in /etc/strongswan.d")
+        os.unlink(settings)
+        finding(a, "note", "keys XFRM, not espah", "switched off")
+        Espah.batch(a, ["policy add both 10.7.0.0/16 10.8.0.0/16 protect tunnel 192.0.2.1 192.0.2.3"])
+        finding(a, "fault", "keys XFRM, not espah")
+        a.run(CLI, "flush")
+    finally:
+        shutil.copy(f"{PLUGIN}/kernel-espah.conf", settings)
+
+
 @lab.test("charon that loads kernel-netlink before the plugin keys XFRM: a fault")
 def late():
     a = host()

@@ -18,6 +18,7 @@
 
 #define PLUGIN "libstrongswan-kernel-espah.so"
 #define PLUGIN_FOLDER "/usr/lib/ipsec/plugins"
+#define PLUGIN_CONF "/etc/strongswan.d/charon/kernel-espah.conf"
 
 /**
  * struct daemon - an IKE daemon of this network namespace
@@ -26,6 +27,7 @@
  * @unreadable: it cannot be looked at
  * @plugin: the plugin kernel-espah is loaded
  * @installed: it is installed where the daemon looks for plugins
+ * @unwanted: its settings say that it is not to be loaded, or it has none
  * @xfrm: it has a socket of NETLINK_XFRM
  * @generic: it has a socket of generic netlink
  */
@@ -35,6 +37,7 @@ struct daemon {
 	bool unreadable;
 	bool plugin;
 	bool installed;
+	bool unwanted;
 	bool xfrm;
 	bool generic;
 };
@@ -108,6 +111,24 @@ static bool same_netns(int pid)
 	       own.st_dev == its.st_dev;
 }
 
+/* Whether the settings of the plugin keep charon from loading it: "load = no", or no settings. */
+static bool is_unwanted(int pid)
+{
+	char path[64 + sizeof(PLUGIN_CONF)], line[256], value[16];
+	bool unwanted;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/root" PLUGIN_CONF, pid);
+	file = fopen(path, "re");
+	unwanted = !file;
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, " load = %15s", value) == 1)
+			unwanted = same(value, "no");
+	if (file)
+		fclose(file);
+	return unwanted;
+}
+
 static void read_maps(struct daemon *daemon)
 {
 	char path[64], folder[256] = PLUGIN_FOLDER, file[512], line[512], *at, *end;
@@ -127,6 +148,7 @@ static void read_maps(struct daemon *daemon)
 		fclose(maps);
 	snprintf(file, sizeof(file), "/proc/%d/root%s/" PLUGIN, daemon->pid, folder);
 	daemon->installed = !access(file, F_OK);
+	daemon->unwanted = is_unwanted(daemon->pid);
 }
 
 static void read_sockets(struct daemon *daemon)
@@ -291,17 +313,18 @@ static void look_charon(struct doctor *doctor, const struct daemon *daemon)
 			       name, daemon->pid);
 		advise(finding, "look for 'kernel-espah:' in its log, which says why (no module, another version), and restart it");
 	} else if (!daemon->plugin && !has_face()) {
-		meant = daemon->installed || (doctor->known && (has_daemons_things(doctor) ||
-								policies_unkeyed(doctor)));
+		meant = (daemon->installed && !daemon->unwanted) ||
+			(doctor->known && (has_daemons_things(doctor) || policies_unkeyed(doctor)));
 		if (!meant)
 			severity = SEVERITY_NOTE;
 		finding = find(doctor, severity, "%s (process %d) keys %s, not espah: the plugin kernel-espah is %s",
 			       name, daemon->pid, daemon->xfrm ? "XFRM" : "something else",
-			       daemon->installed ? "installed, but not loaded" : "not installed");
-		advise(finding, daemon->installed ?
-		       "look for 'kernel-espah' in its log, see that /etc/strongswan.d/charon/kernel-espah.conf has 'load = 100', and restart it" :
-		       meant ? "install strongswan-espah, and restart it" :
-		       "if it is to key espah, install strongswan-espah, and restart it");
+			       !daemon->installed ? "not installed" : daemon->unwanted ?
+		       "switched off in " PLUGIN_CONF : "installed, but not loaded");
+		advise(finding, "%s%s, and restart it", meant ? "" : "if it is to key espah, ",
+		       !daemon->installed ? "install strongswan-espah" : daemon->unwanted ?
+		       "write 'kernel-espah { load = 100 }' there" :
+		       "look for 'kernel-espah' in its log");
 	} else {
 		return;
 	}

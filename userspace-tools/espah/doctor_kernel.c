@@ -66,7 +66,7 @@ static void look_version(struct doctor *doctor)
 	    strcmp(loaded, ESPAH_VERSION)) {
 		finding = find(doctor, SEVERITY_WARNING, "the loaded module has version %s, and this command version %s",
 			       loaded, ESPAH_VERSION);
-		advise(finding, "install both in one version, and reboot");
+		advise(finding, "install both in one version, then run 'espah reload', or reboot");
 		return;
 	}
 	ask_modinfo("srcversion", disk, sizeof(disk));
@@ -74,7 +74,7 @@ static void look_version(struct doctor *doctor)
 	    same(disk, loaded))
 		return;
 	advise(find(doctor, SEVERITY_NOTE, "the loaded module is not the installed one"),
-	       "reboot, or remove all policies and SAs and load it again");
+	       "run 'espah reload', or reboot");
 }
 
 /* What the module leaves out if the kernel lacks it. */

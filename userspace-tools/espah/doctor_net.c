@@ -49,9 +49,12 @@ void check_addresses(struct doctor *doctor)
 static struct net_query outer_query(const struct doctor *doctor, const struct assoc *assoc)
 {
 	const struct thing *link = link_find(doctor, assoc->if_id);
+	const struct net_address *local = network_address(doctor->network, &assoc->src);
 	struct net_query query = {
 		.dst = assoc->dst, .mark = attr_u32(assoc->tb[ESPAH_SA_MARK], 0)
 	};
+	bool link_local = assoc->dst.family == AF_INET6 && assoc->dst.byte[0] == 0xfe &&
+			  (assoc->dst.byte[1] & 0xc0) == 0x80;
 
 	if (link)
 		link_of(link, &query.oif);
@@ -59,7 +62,9 @@ static struct net_query outer_query(const struct doctor *doctor, const struct as
 		query.oif = attr_u32(assoc->tb[ESPAH_SA_VRF], 0);
 	if (!query.oif)
 		query.oif = network_vrf(doctor->network, &assoc->src);
-	if (network_address(doctor->network, &assoc->src))
+	if (!query.oif && link_local && local)
+		query.oif = local->index;
+	if (local)
 		query.src = assoc->src;
 	return query;
 }
