@@ -93,7 +93,7 @@ class Lab:
             "xfrm state flush", "xfrm policy flush", Xfrm.state(back, "out"), Xfrm.state(out, "in"),
             *(Xfrm.policy(policy[1], "out") for policy in pairs), *(Xfrm.policy(policy[0], "in") for policy in pairs)])
             + "\n")
-        lines = ["flush"] + ["link del ipsec0"] * self.device
+        lines = ["flush", "config direct off"] + ["link del ipsec0"] * self.device
         if device:
             lines += [f"link add ipsec0 if-id {ID} dev wan up"]
             out.if_id = back.if_id = ID
@@ -505,6 +505,11 @@ def kernels():
     for name in f"/lib/modules/{newer}/modules.dep", f"/boot/vmlinuz-{newer}":
         open(name, "w", encoding="ascii").close()
     finds(here.a, "kernels", "Linux 99.1.0-amd64 is installed", kernel=newer, severity="warning")
+    # an older one, and one that is not there to be booted
+    for folder, image in (("4.9.0-amd64", True), ("99.2.0-amd64", False)):
+        os.makedirs(f"/lib/modules/{folder}", exist_ok=True)
+        for name in [f"/lib/modules/{folder}/modules.dep"] + [f"/boot/vmlinuz-{folder}"] * image:
+            open(name, "w", encoding="ascii").close()
     with open(f"/lib/modules/{newer}/modules.dep", "w", encoding="ascii") as file:
         file.write("updates/dkms/espah.ko.xz: kernel/net/netfilter/nf_conntrack.ko.xz\n")
     quiet(here.a, "kernels")

@@ -94,12 +94,6 @@ static void tell_age(struct doctor *doctor, const struct rule *first, const stru
 	detail(finding, "by", json_integer(first->thing->id));
 }
 
-/* A policy whose device is not there matches nothing. */
-static bool is_dead(const struct doctor *doctor, const struct rule *rule)
-{
-	return *rule->sel.dev && !network_named(doctor->network, rule->sel.dev);
-}
-
 /* Compares a policy with one that is asked earlier. Return: whether it never applies */
 static bool compare_two(struct doctor *doctor, const struct rank *first, const struct rank *second,
 			unsigned int *told)
@@ -115,8 +109,6 @@ static bool compare_two(struct doctor *doctor, const struct rank *first, const s
 		return false;
 	rule_get(&policies->at[first->policy], &a);
 	rule_get(&policies->at[second->policy], &b);
-	if (is_dead(doctor, &a) || is_dead(doctor, &b))
-		return false;
 	if (selector_covers(&a.sel, &b.sel)) {
 		tell_covered(doctor, &a, &b);
 		++*told;
