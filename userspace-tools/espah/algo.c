@@ -70,8 +70,10 @@ static json_t *to_json(const struct nlattr **tb)
 		json_set(algo, "rfc8221", json_string(advice_text(advice)));
 	json_set(algo, "encrypts", json_boolean(algorithm_hides(name, proto_of(tb))));
 	if (tb[ESPAH_ALGO_DRIVER]) {
-		json_set(algo, "driver", json_string(attr_string(tb[ESPAH_ALGO_DRIVER], "?")));
-		json_set(algo, "fast", json_boolean(driver_fast(attr_string(tb[ESPAH_ALGO_DRIVER], ""))));
+		const char *driver = attr_string(tb[ESPAH_ALGO_DRIVER], "?");
+
+		json_set(algo, "driver", json_string(driver));
+		json_set(algo, "fast", json_boolean(driver_fast(driver)));
 	}
 	if (tb[ESPAH_ALGO_MISSING])
 		json_set(algo, "missing", json_string(attr_string(tb[ESPAH_ALGO_MISSING], "?")));
@@ -90,7 +92,8 @@ static void add_row(struct table *table, const struct nlattr **tb)
 	table_cell(table, "%u", key_bits(tb));
 	table_cell(table, "%u", attr_u32(tb[ESPAH_ALGO_KEY_LEN], 0));
 	table_cell(table, "%u", 8 * attr_u32(tb[ESPAH_ALGO_ICV_LEN], 0));
-	table_cell(table, "%s%s", algorithm_advice(name, proto, &advice) ? advice_text(advice) : "-",
+	table_cell(table, "%s%s",
+		   algorithm_advice(name, proto, &advice) ? advice_text(advice) : "-",
 		   proto == IPPROTO_ESP && !algorithm_hides(name, proto) ? ", no secrecy" : "");
 	table_text(table, !driver ? "missing" : driver_fast(driver) ? "yes" : "no");
 	if (driver)

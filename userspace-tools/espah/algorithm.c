@@ -14,8 +14,8 @@ struct part {
 
 /*
  * RFC 8221 5, the ciphers that bring their own integrity. Its levels are for keys of 128 and 256
- * bits: those of 192 bits are a MAY, as is what it does not list. Of several with the same beginning,
- * the first one is suggested.
+ * bits: keys of 192 bits are a MAY, as is what the RFC does not list. Of several names with the
+ * same beginning, the first one is suggested.
  */
 static const struct part combined[] = {
 	{ "aes128gcm16", ADVICE_MUST }, { "aes128gcm12", ADVICE_MAY }, { "aes128gcm8", ADVICE_MAY },
@@ -120,8 +120,8 @@ bool algorithm_hides(const char *name, uint8_t proto)
  * driver_fast() - tell whether a crypto driver has code for this processor
  * @driver: its name in the kernel, which is made of those of its parts
  *
- * A part in portable C ends in "-generic". The exception: poly1305 beside "chacha20-lib" is a function
- * of the kernel's library, whatever the name says.
+ * A part in portable C ends in "-generic". The exception: poly1305 beside "chacha20-lib" is a
+ * function of the kernel's library, whatever the name says.
  */
 bool driver_fast(const char *driver)
 {

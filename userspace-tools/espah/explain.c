@@ -418,7 +418,8 @@ static void print_text(const struct nlattr **tb, const struct nlattr **sas,
 	if (tb[ESPAH_EXPLAIN_DROP])
 		printf("%s would be %sDROPPED, reason %s%s%s%s%s\n",
 		       tb[ESPAH_EXPLAIN_EXEMPT] ? "Otherwise it" : in ? "In the clear it" : "It",
-		       tint(bad), attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), untint(bad), end ? ": " : "", reason,
+		       tint(bad), attr_string(tb[ESPAH_EXPLAIN_DROP], "?"), untint(bad),
+		       end ? ": " : "", reason,
 		       end && reason[end - 1] == '.' ? "" : ".");
 }
 

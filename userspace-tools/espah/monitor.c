@@ -28,7 +28,7 @@ const char monitor_help[] =
 	"  espah monitor acquire expire\n"
 	"  espah -j monitor audit\n";
 
-/* Says once, and after each midnight, which day it is: in a terminal the lines have only the time. */
+/* Prints the date, once and after each midnight: in a terminal, lines have only the time. */
 static void print_day(const struct tm *tm)
 {
 	static int day = -1;
@@ -316,7 +316,8 @@ static void print_line(const char *now, const char *name, const char *text, enum
 
 	wrap_start(&wrap);
 	/* in a terminal, columns are scarcer than rows that are not aligned */
-	printf("%s  %s%-*s%s  %s\n", now, tint(how), term_here() ? 7 : 12, name, untint(how), text);
+	printf("%s  %s%-*s%s  %s\n", now, tint(how), term_here() ? 7 : 12, name, untint(how),
+	       text);
 	wrap_end(&wrap, strlen(now) + 2);
 }
 

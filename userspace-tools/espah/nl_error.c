@@ -102,7 +102,7 @@ static void read_extack(const struct nlattr *first, size_t size, const struct nl
 	say_words(result->text);
 }
 
-/* Names the algorithm that was probably meant, if the kernel does not know the one of the request. */
+/* Adds the algorithm that was probably meant, if the kernel does not know that of the request. */
 static void suggest_algorithm(const struct nlmsghdr *request, struct nl_result *result)
 {
 	const struct nlattr *tb[ESPAH_SA_MAX + 1];

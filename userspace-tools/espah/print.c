@@ -106,7 +106,8 @@ static void fit(struct table *table)
 }
 
 /* The colour of a cell. */
-static enum tint cell_tint(const struct table *table, unsigned int column, const char *text, bool heading)
+static enum tint cell_tint(const struct table *table, unsigned int column, const char *text,
+			   bool heading)
 {
 	if (heading)
 		return TINT_HEAD;

@@ -30,8 +30,8 @@ enum column_mark {
  * struct table - a table with aligned columns that stores at most TABLE_ROWS rows
  *
  * In a terminal that is too narrow for it, columns in which all rows have "-" are left out, and
- * those that do not fit follow under their row, as words: the heading, then the text. Marks before a
- * heading change that, see table_start().
+ * those that do not fit follow under their row, as words: the heading, then the text. Marks before
+ * a heading change that, see table_start().
  *
  * @columns: number of columns
  * @room: characters of a line; 0: any number

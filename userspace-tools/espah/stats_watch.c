@@ -71,7 +71,8 @@ static uint64_t more(uint64_t now, uint64_t before)
 }
 
 /* A row of the table: a rate, what was counted since the start, and in all. */
-static void put_row(struct table *table, const char *what, bool bytes, const uint64_t count[3], double seconds)
+static void put_row(struct table *table, const char *what, bool bytes, const uint64_t count[3],
+		    double seconds)
 {
 	/* as an integer, which the text of bytes needs */
 	uint64_t cell[3] = { more(count[NOW], count[LAST]) / seconds + 0.5,
@@ -87,7 +88,8 @@ static void put_row(struct table *table, const char *what, bool bytes, const uin
 			table_cell(table, "%" PRIu64, cell[i]);
 }
 
-static void put_traffic(struct table *table, const struct sample *sample[3], uint8_t dir, double seconds)
+static void put_traffic(struct table *table, const struct sample *sample[3], uint8_t dir,
+			double seconds)
 {
 	const char *name = dir == ESPAH_DIR_OUT ? "out" : "in";
 	uint64_t count[3];
@@ -105,10 +107,11 @@ static void put_traffic(struct table *table, const struct sample *sample[3], uin
 }
 
 /*
- * Prints the drop reasons that were counted: first those that count now, then those that did since the
- * start, then the others, as far as there is room.
+ * Prints the drop reasons that were counted, as far as there is room: first those that count now,
+ * then those that counted since the start, then the others.
  */
-static void put_drops(struct table *table, const struct sample *sample[3], double seconds, unsigned int room)
+static void put_drops(struct table *table, const struct sample *sample[3], double seconds,
+		      unsigned int room)
 {
 	const struct sample *now = sample[NOW];
 	unsigned int round, i, left = 0;
@@ -138,7 +141,7 @@ static void put_drops(struct table *table, const struct sample *sample[3], doubl
 		printf("(reasons for which no line is left: %u)\n", left);
 }
 
-/* lines of the screen that are not for drop reasons: title, headings, blanks, traffic, the cursor */
+/* lines of the screen for something else: title, headings, blanks, traffic, the cursor */
 #define OTHER_LINES 12
 
 static void print(const struct sample *sample[3], unsigned int every)
