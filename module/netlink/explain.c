@@ -336,7 +336,8 @@ static int put_caveats(struct sk_buff *skb, struct espah_net *en, struct nlattr 
 
 	hooks |= dir == ESPAH_DIR_IN ? BIT(NF_INET_LOCAL_IN) :
 				       BIT(NF_INET_LOCAL_OUT) | BIT(NF_INET_POST_ROUTING);
-	if ((espah_rules_hooked(en->net, flow->family, hooks) &&
+	if ((READ_ONCE(en->direct) && nla_put_flag(skb, ESPAH_EXPLAIN_DIRECT)) ||
+	    (espah_rules_hooked(en->net, flow->family, hooks) &&
 	     nla_put_flag(skb, ESPAH_EXPLAIN_FIREWALL)) ||
 	    (en->hooked && may_quote(dir, is, flow) && nla_put_flag(skb, ESPAH_EXPLAIN_QUOTES)) ||
 	    (fields && nla_put_u32(skb, ESPAH_EXPLAIN_ASSUMED, fields)))
@@ -354,7 +355,6 @@ static int put_arrival(struct sk_buff *skb, struct espah_net *en, const struct e
 				       dev_get_by_index_rcu(en->net, flow->ifindex);
 
 	if (nla_put_string(skb, ESPAH_EXPLAIN_BY_SA, espah_drop_names[other]) ||
-	    (READ_ONCE(en->direct) && nla_put_flag(skb, ESPAH_EXPLAIN_DIRECT)) ||
 	    (is->action == ESPAH_ACTION_PROTECT &&
 	     nla_put_u8(skb, ESPAH_EXPLAIN_SECPATH, en->secpath)))
 		return -EMSGSIZE;

@@ -293,9 +293,12 @@ static void print_hook(const struct nlattr **tb, const struct flow *flow)
 		       hook, nat ? " and before destination NAT" : "",
 		       tb[ESPAH_EXPLAIN_DIRECT] ? "there, too ('espah config direct' is on)" :
 		       "in LOCAL_IN, after INPUT rules");
-	if (hook && tb[ESPAH_EXPLAIN_FIREWALL])
-		puts(out ? "Rules of the firewall see the packet earlier: they may drop it, or change its mark, so ask with the mark that they make." :
-		     "Rules of the firewall see the packet later, and may drop it.");
+	if (hook && tb[ESPAH_EXPLAIN_FIREWALL] && !out)
+		puts("Rules of the firewall see the packet later, and may drop it.");
+	else if (hook && tb[ESPAH_EXPLAIN_FIREWALL])
+		printf("Rules of the firewall see the packet earlier: they may drop it, or change its mark, so ask with the mark that they make.%s\n",
+		       tb[ESPAH_EXPLAIN_SA] && !tb[ESPAH_EXPLAIN_DIRECT] ?
+		       " At OUTPUT and POSTROUTING they also see the ESP or AH packet." : "");
 	if (tb[ESPAH_EXPLAIN_QUOTES])
 		printf("ICMP errors and redirects are also judged by the packet that they quote: a policy that protects its flow may decide%s. Ask about that flow, with source and destination exchanged.\n",
 		       out ? "" : ", and errors about ESP and AH packets of this host pass");

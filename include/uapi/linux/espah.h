@@ -1011,8 +1011,8 @@ enum espah_explain_attr {
 	 */
 	ESPAH_EXPLAIN_OTHERS,
 	/**
-	 * @ESPAH_EXPLAIN_DIRECT: flag, answer, inbound: ESP and AH packets of SAs skip the
-	 * firewall, see ESPAH_CONFIG_DIRECT
+	 * @ESPAH_EXPLAIN_DIRECT: flag, answer: ESP and AH packets of SAs skip the firewall, see
+	 * ESPAH_CONFIG_DIRECT
 	 */
 	ESPAH_EXPLAIN_DIRECT,
 	/**
