@@ -243,6 +243,26 @@ def guard(block):
     guarded(Site(), block)
 
 
+@manual("espah.8", "DOCTOR")
+def doctor(transcript):
+    here = Site.tunnel()
+    here.a.sysctl("net.ipv4.ip_forward", 0)
+    here.run(transcript)
+
+
+@manual("espah.8", "RELOAD")
+def reload(block):
+    installed()
+    here = Site.tunnel()
+    Espah.flush(here.b)  # a namespace besides has to be empty
+    if os.path.exists(ETC):
+        os.unlink(ETC)
+    before = [sa["spi"] for sa in Espah.sas(here.a)]
+    here.run(block)
+    lab.equal([sa["spi"] for sa in Espah.sas(here.a)], before, "SPIs")
+    lab.equal(len(Espah.policies(here.a)), 2, "policies")
+
+
 @manual("espah.8", "EXAMPLES")
 def examples(first, other_end, device, ssh, database, both, demand, counters, looking):
     here = Site()
@@ -671,12 +691,12 @@ def device_no_policy(transcript, cure):
 
 
 @manual(TROUBLE, "Masqueraded packets")
-def masqueraded(wire, explain, cure):
+def masqueraded(wire, explain, doctor, cure):
     here = Site.tunnel()
     here.a.run("nft", "-f", "-", stdin=MASQUERADE)
     here.ping()
     lab.true("nothing was dropped" in here.a.run(CLI, "stats").stdout, "something was dropped at the sender")
-    here.run(wire, explain, cure)
+    here.run(wire, explain, doctor, cure)
     here.carries()
 
 
@@ -686,11 +706,11 @@ INPUT = """table inet filter {
 
 
 @manual(TROUBLE, "A firewall drops ESP")
-def input_drop(transcript, cure):
+def input_drop(transcript, explain, cure):
     here = Site.tunnel()
     here.b.run("nft", "-f", "-", stdin=INPUT)
     here.mute()
-    here.run(transcript)
+    here.run(transcript, explain)
     here.run(cure, default=here.b)
     here.carries()
 
@@ -721,12 +741,12 @@ def black_hole(sizes, cure):
 
 
 @manual(TROUBLE, "The forward chain drops decrypted packets")
-def forward_drop(transcript, cure):
+def forward_drop(transcript, doctor, cure):
     here = Site.tunnel()
     here.b.run("nft", "-f", "-", stdin=INPUT.replace("input", "forward"))
     here.b.sysctl("net.ipv4.ip_forward", 0)
     here.mute()
-    here.run(transcript)
+    here.run(transcript, doctor)
     here.run(cure, default=here.b)
     here.carries()
 
