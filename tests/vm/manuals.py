@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Each block of commands and each file in README.md and the manual pages is run, in the network of pages.py."""
 import functools
+import glob
 import os
 import re
 import shutil
@@ -46,8 +47,8 @@ def unload():
 def installed():
     """Puts the module where modprobe finds it, as the packages do."""
     folder = f"/lib/modules/{os.uname().release}/updates"
-    if not os.path.exists(folder):
-        os.makedirs(folder)
+    if not os.path.exists(f"{folder}/espah.ko"):
+        os.makedirs(folder, exist_ok=True)
         shutil.copy(module.path(), folder)
         lab.run("depmod", "-a", timeout=300)
 
@@ -94,8 +95,12 @@ def named():
 
 @manual(TROUBLE, "The module is missing, for example after an update of the kernel")
 def missing(*blocks):
-    shutil.rmtree(f"/lib/modules/{os.uname().release}/updates", ignore_errors=True)
     unload()
+    gone = glob.glob(f"/lib/modules/{os.uname().release}/**/espah*.ko*", recursive=True)
+    for path in gone:
+        os.unlink(path)
+    if gone:
+        lab.run("depmod", "-a", timeout=300)
     here = Site()
     here.run(*blocks)
     installed()
