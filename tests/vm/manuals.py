@@ -96,11 +96,9 @@ def named():
 @manual(TROUBLE, "The module is missing, for example after an update of the kernel")
 def missing(*blocks):
     unload()
-    gone = glob.glob(f"/lib/modules/{os.uname().release}/**/espah*.ko*", recursive=True)
-    for path in gone:
+    for path in glob.glob(f"/lib/modules/{os.uname().release}/**/espah*.ko*", recursive=True):
         os.unlink(path)
-    if gone:
-        lab.run("depmod", "-a", timeout=300)
+    lab.run("depmod", "-a", timeout=300)
     here = Site()
     here.run(*blocks)
     installed()
