@@ -980,8 +980,8 @@ enum espah_explain_attr {
 	 */
 	ESPAH_EXPLAIN_OPPOSITE_ENCAP,
 	/**
-	 * @ESPAH_EXPLAIN_INPUT: flag, answer, inbound with an EXPLAIN_SA: there are firewall rules at
-	 * INPUT, which see the ESP or AH packets of the last one before they are processed
+	 * @ESPAH_EXPLAIN_INPUT: flag, answer, inbound with an EXPLAIN_SA: the firewall has rules
+	 * at INPUT, which see the ESP or AH packets of the last one before they are processed
 	 */
 	ESPAH_EXPLAIN_INPUT,
 	/**
