@@ -188,8 +188,12 @@ int espah_sa_change_prepare(const struct espah_sa *sa, struct espah_sa_change *c
 {
 	change->life = change->limited && !sa->life ? espah_life_alloc() : NULL;
 	change->dummy = change->dummies && !sa->dummy ? espah_dummy_alloc() : NULL;
+	/* a new SA gets its slot later, and does not fail for want of it */
+	change->classes = change->dscps && sa->slot ?
+			  kzalloc(sizeof(*change->classes), GFP_KERNEL_ACCOUNT) : NULL;
 	if ((change->limited && !sa->life && !change->life) ||
-	    (change->dummies && !sa->dummy && !change->dummy)) {
+	    (change->dummies && !sa->dummy && !change->dummy) ||
+	    (change->dscps && sa->slot && !change->classes)) {
 		espah_sa_change_cancel(change);
 		NL_SET_ERR_MSG(extack, "out of memory for the SA");
 		return -ENOMEM;
@@ -211,12 +215,18 @@ void espah_sa_change(struct espah_sa *sa, const struct espah_sa_change *change)
 		WRITE_ONCE(sa->cpus, change->cpus);
 	if (change->owner != ESPAH_AS_IT_IS)
 		sa->owner = change->owner;
+	if (!change->classed)
+		return;
+	espah_sad_set_dscps(sa, change->dscps, change->classes);
+	if (sa->slot)
+		espah_held_kick(sa->en);
 }
 
 void espah_sa_change_cancel(struct espah_sa_change *change)
 {
 	kfree(change->life);
 	kfree(change->dummy);
+	kfree(change->classes);
 }
 
 void espah_sa_del(struct espah_sa *sa, bool tell)

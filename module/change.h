@@ -51,8 +51,10 @@ int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union 
 /**
  * struct espah_sa_change - a change of an SA, or additional settings of a new one
  * @limits: all limits
+ * @dscps: as espah_sa.dscps
  * @limited: change the limits
  * @dummies: change the dummies
+ * @classed: change the DSCPs
  * @random: for espah_dummy_set()
  * @interval: for espah_dummy_set()
  * @df: enum espah_df, or ESPAH_AS_IT_IS
@@ -61,11 +63,14 @@ int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union 
  * @owner: enum espah_owner, or ESPAH_AS_IT_IS
  * @life: for the SA's first limits
  * @dummy: for its first dummies
+ * @classes: for the table of its slot
  */
 struct espah_sa_change {
 	struct espah_limits limits;
+	u64 dscps;
 	bool limited;
 	bool dummies;
+	bool classed;
 	bool random;
 	u32 interval;
 	int df;
@@ -74,6 +79,7 @@ struct espah_sa_change {
 	int owner;
 	struct espah_life *life;
 	struct espah_dummy *dummy;
+	struct espah_classes *classes;
 };
 
 /**
@@ -87,7 +93,7 @@ struct espah_sa_change {
 int espah_sa_change_prepare(const struct espah_sa *sa, struct espah_sa_change *change,
 			    struct netlink_ext_ack *extack);
 
-/* makes a prepared change */
+/* makes a prepared change; Context: for an SA that is not in the SAD, any */
 void espah_sa_change(struct espah_sa *sa, const struct espah_sa_change *change);
 
 /* gives up a prepared change */

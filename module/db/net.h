@@ -31,13 +31,15 @@ typedef void espah_held_send_t(struct espah_net *en, struct espah_policy *pol, s
  * struct espah_waiting - the packets that wait in a network namespace
  * @lock: guards this struct, and @held, @queue and @tmpl.slot of policies
  * @packets: the packets, in the order of arrival
- * @count: number of packets
+ * @sending: packets that no longer wait, while they are sent; changed by @work alone
+ * @count: number of packets in @packets
  * @work: sends the packets, and drops those that have waited too long
  * @send: sends one packet
  */
 struct espah_waiting {
 	spinlock_t lock;
 	struct list_head packets;
+	struct list_head sending;
 	unsigned int count;
 	struct delayed_work work;
 	espah_held_send_t *send;

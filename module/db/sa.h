@@ -97,7 +97,7 @@ enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
 
 /**
  * struct espah_queue - packets that a driver or another CPU works on, in order; see order.h
- * @lock: guards the other members
+ * @lock: guards the members below, up to @resume
  * @ops: struct espah_op, in the order in which the packets arrived
  * @len: packets queued or being released; 0 lets packets pass without queueing; READ_ONCE without
  *	@lock
@@ -114,6 +114,9 @@ enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
  * @turn: counts packets that others may help with
  * @worker: the CPU that runs the crypto for the packets of the current turn
  * @resume: in the work list of the CPU that is to resume the queue
+ * @refs: 1 for the slot whose queue it is, if any; 1 for each SA until the SA is freed; 1 while
+ *	in @resume
+ * @rcu: defers the freeing
  */
 struct espah_queue {
 	spinlock_t lock; /* see above */
@@ -131,6 +134,21 @@ struct espah_queue {
 	int from;
 	unsigned long brought;
 	struct llist_node resume;
+	refcount_t refs;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct espah_classes - the SAs that output uses, by the DSCP of the packet
+ * @sa: indexed by the DSCP; NULL: none
+ * @newest: the newest SA of the slot with keys, for whatever DSCPs
+ *
+ * RFC 4301 4.1 asks for several SAs with the same selectors, one for each class of traffic: a
+ * network that delays one class sends it out of the replay window of an SA that both share.
+ */
+struct espah_classes {
+	struct espah_sa __rcu *sa[ESPAH_DSCP_NUM];
+	struct espah_sa __rcu *newest;
 };
 
 /**
@@ -139,16 +157,17 @@ struct espah_queue {
  * @id: its key
  * @users: SAs in the SAD and policies that refer to the slot; changed under espah_net.lock;
  *	at 0 the slot leaves the table of slots
- * @refs: references to the memory: 1 for the table; 2 for each SA (for its slot and for @queue)
- *	until the SA is freed, which may be long after it left the SAD
+ * @refs: references to the memory: 1 for the table; 1 for each SA until the SA is freed, which may
+ *	be long after it left the SAD
  * @sas: SAs of the slot, newest first; under espah_net.lock
  * @sa: the newest SA with keys, which output uses (RFC 4301 4.4.2.1 leaves the choice
- *	open; with the newest, a rekey switches only once); NULL: none
+ *	open; with the newest, a rekey switches only once); NULL: none, or @classes has the SAs
+ * @classes: NULL until an SA of the slot is for certain DSCPs; then kept as long as the slot
  * @spi: SPI of the SA that output uses instead while it is there; 0: none; under espah_net.lock
  * @pinned_by: the policy that asked for @spi, only to compare; under espah_net.lock
  * @rcu: defers the freeing
- * @queue: shared by all SAs of the slot, so that packets of an SA do not overtake packets of the
- *	SA that it replaces
+ * @queue: for the SAs that are not for certain DSCPs, so that packets of an SA do not overtake
+ *	packets of the SA that it replaces
  *
  * A policy keeps a pointer to its slot, so that output finds its SA with two loads and input
  * compares pointers, without a lookup.
@@ -160,10 +179,11 @@ struct espah_slot {
 	refcount_t refs;
 	struct list_head sas;
 	struct espah_sa __rcu *sa;
+	struct espah_classes __rcu *classes;
 	__be32 spi;
 	const struct espah_policy *pinned_by;
 	struct rcu_head rcu;
-	struct espah_queue queue ____cacheline_aligned_in_smp;
+	struct espah_queue *queue;
 };
 
 /**
@@ -249,7 +269,8 @@ struct espah_dummy {
  * @aead: the keyed transform; NULL while larval
  * @en: network namespace of the SA
  * @slot: links the SA to policies; never NULL in the SAD
- * @queue: queue of the slot that the SA was added to; kept when the SA moves to another slot
+ * @queue: shared with the SAs of the slot for the same DSCPs that were there when it was added;
+ *	kept when the SA moves to another slot, or gets other DSCPs
  * @path: never NULL; see espah_sa_path()
  * @op_size: bytes of a struct espah_op with the driver's part, and for AH a copy of headers
  * @iv_mask: outbound, ESPAH_IV_SEQ: random; the IV is the sequence number XOR @iv_mask, so that an
@@ -284,6 +305,8 @@ struct espah_dummy {
  * @life: limits; NULL if the SA never had any; never removed
  * @sel_mark: with ESPAH_WATCH_MARK: the mark that packets must have in the bits of @sel_mark_mask
  * @sel_mark_mask: see @sel_mark
+ * @dscps: outbound: bit N: the SA is for packets with the DSCP N; 0: for those with DSCPs that no
+ *	other SA of the slot is for
  * @dummy: dummy packets; NULL if the SA never sent any
  * @refs: 1 for the SAD, until a grace period after the SA left it, so that a reader that finds the
  *	SA can take a reference; 1 for each packet in the queue or the crypto driver, and for @dummy
@@ -351,6 +374,7 @@ struct espah_sa {
 	struct espah_life *life;
 	u32 sel_mark;
 	u32 sel_mark_mask;
+	u64 dscps;
 	struct espah_dummy *dummy;
 	refcount_t refs;
 	struct rcu_work retire;
@@ -360,7 +384,7 @@ struct espah_sa {
 /* takes a reference to a queue; Context: the caller has a reference to an SA of the queue */
 static inline void espah_queue_get(struct espah_queue *queue)
 {
-	refcount_inc(&container_of(queue, struct espah_slot, queue)->refs);
+	refcount_inc(&queue->refs);
 }
 
 #ifdef CONFIG_LOCKDEP

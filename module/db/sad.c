@@ -80,6 +80,25 @@ struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slo
 	return rhashtable_lookup(&sad->slots, id, slot_params);
 }
 
+static struct espah_queue *alloc_queue(void)
+{
+	struct espah_queue *queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
+
+	if (!queue)
+		return NULL;
+	spin_lock_init(&queue->lock);
+	INIT_LIST_HEAD(&queue->ops);
+	queue->serial_cpu = ESPAH_CPU_NONE;
+	refcount_set(&queue->refs, 1);
+	return queue;
+}
+
+void espah_queue_put(struct espah_queue *queue)
+{
+	if (refcount_dec_and_test(&queue->refs))
+		kfree_rcu(queue, rcu);
+}
+
 struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot_id *id)
 {
 	struct espah_slot *slot = rhashtable_lookup_fast(&sad->slots, id, slot_params);
@@ -96,25 +115,34 @@ struct espah_slot *espah_slot_get(struct espah_sad *sad, const struct espah_slot
 	slot->users = 1;
 	refcount_set(&slot->refs, 1);
 	INIT_LIST_HEAD(&slot->sas);
-	spin_lock_init(&slot->queue.lock);
-	INIT_LIST_HEAD(&slot->queue.ops);
-	slot->queue.serial_cpu = ESPAH_CPU_NONE;
-	if (rhashtable_insert_fast(&sad->slots, &slot->node, slot_params)) {
-		kfree(slot);
-		return NULL;
-	}
+	slot->queue = alloc_queue();
+	if (!slot->queue)
+		goto err_slot;
+	if (rhashtable_insert_fast(&sad->slots, &slot->node, slot_params))
+		goto err_queue;
 	return slot;
+
+err_queue:
+	kfree(slot->queue);
+err_slot:
+	kfree(slot);
+	return NULL;
+}
+
+static void free_slot(struct rcu_head *rcu)
+{
+	struct espah_slot *slot = container_of(rcu, struct espah_slot, rcu);
+
+	kfree(rcu_dereference_protected(slot->classes, true));
+	kfree(slot);
 }
 
 static void release_slot(struct espah_slot *slot)
 {
-	if (refcount_dec_and_test(&slot->refs))
-		kfree_rcu(slot, rcu);
-}
-
-void espah_queue_put(struct espah_queue *queue)
-{
-	release_slot(container_of(queue, struct espah_slot, queue));
+	if (!refcount_dec_and_test(&slot->refs))
+		return;
+	espah_queue_put(slot->queue);
+	call_rcu(&slot->rcu, free_slot);
 }
 
 void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot)
@@ -126,15 +154,59 @@ void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot)
 	release_slot(slot);
 }
 
+/* an entry of @slot->sas */
+static struct espah_sa *sa_at(const struct espah_slot *slot, struct list_head *at)
+{
+	return slot->id.wild ? list_entry(at, struct espah_sa, wild_link) :
+			       list_entry(at, struct espah_sa, link);
+}
+
+static void set_sa(struct espah_sa __rcu **at, struct espah_sa *sa)
+{
+	if (rcu_access_pointer(*at) != sa)
+		rcu_assign_pointer(*at, sa);
+}
+
+/*
+ * Fills the table of a slot: a DSCP has the newest SA that is for it, or else the newest that is
+ * not for certain DSCPs. @first: the newest SA with keys; or that with the SPI asked for, which all
+ * DSCPs have then. Return: the SA that all DSCPs have, or NULL.
+ */
+static struct espah_sa *fill_classes(struct espah_slot *slot, struct espah_classes *classes,
+				     struct espah_sa *first)
+{
+	bool pinned = first && first->id.spi == slot->spi;
+	struct espah_sa *rest = pinned ? first : NULL, *sa;
+	u64 left = ~0ULL, mine;
+	struct list_head *at;
+
+	list_for_each(at, &slot->sas) {
+		if (pinned || (rest && !left))
+			break;
+		sa = sa_at(slot, at);
+		if (sa->state != ESPAH_SA_STATE_VALID)
+			continue;
+		for (mine = sa->dscps & left; mine; mine &= mine - 1)
+			set_sa(&classes->sa[__ffs64(mine)], sa);
+		left &= ~sa->dscps;
+		if (!sa->dscps && !rest)
+			rest = sa;
+	}
+	set_sa(&classes->newest, first);
+	for (mine = left; mine; mine &= mine - 1)
+		set_sa(&classes->sa[__ffs64(mine)], rest);
+	return left == ~0ULL ? rest : NULL;
+}
+
 /* Makes the newest SA with keys, or that with the SPI asked for, the one that output uses. */
 static void choose_sa(struct espah_slot *slot)
 {
+	struct espah_classes *classes = rcu_dereference_protected(slot->classes, true);
 	struct espah_sa *best = NULL, *sa;
 	struct list_head *at;
 
 	list_for_each(at, &slot->sas) {
-		sa = slot->id.wild ? list_entry(at, struct espah_sa, wild_link) :
-				     list_entry(at, struct espah_sa, link);
+		sa = sa_at(slot, at);
 		if (sa->state != ESPAH_SA_STATE_VALID)
 			continue;
 		if (!best || sa->id.spi == slot->spi)
@@ -142,8 +214,83 @@ static void choose_sa(struct espah_slot *slot)
 		if (!slot->spi || sa->id.spi == slot->spi)
 			break;
 	}
-	if (rcu_access_pointer(slot->sa) != best)
-		rcu_assign_pointer(slot->sa, best);
+	if (classes)
+		best = fill_classes(slot, classes, best);
+	/* a reader that sees NULL here also sees the table; see espah_slot_sa() */
+	set_sa(&slot->sa, best);
+}
+
+struct espah_sa *espah_slot_sa(const struct espah_slot *slot, u8 dscp)
+{
+	struct espah_sa *sa = rcu_dereference(slot->sa);
+	struct espah_classes *classes;
+
+	if (sa)
+		return sa;
+	smp_rmb(); /* the table is as new as the pointer, see choose_sa() */
+	classes = rcu_dereference(slot->classes);
+	return classes ? rcu_dereference(classes->sa[dscp]) : NULL;
+}
+
+struct espah_sa *espah_slot_newest(const struct espah_slot *slot)
+{
+	struct espah_sa *sa = rcu_dereference(slot->sa);
+	struct espah_classes *classes;
+
+	if (sa)
+		return sa;
+	smp_rmb(); /* as above */
+	classes = rcu_dereference(slot->classes);
+	return classes ? rcu_dereference(classes->newest) : NULL;
+}
+
+/* Gives a slot its table, if it has none yet. @classes: zeroed, or NULL without memory; consumed */
+static bool set_classes(struct espah_slot *slot, struct espah_classes *classes)
+{
+	if (rcu_access_pointer(slot->classes)) {
+		kfree(classes);
+		return true;
+	}
+	if (!classes)
+		return false;
+	rcu_assign_pointer(slot->classes, classes);
+	choose_sa(slot);
+	return true;
+}
+
+/* Prepares a slot for an SA. Return: false without memory. */
+static bool prepare_slot(struct espah_slot *slot, const struct espah_sa *sa)
+{
+	return !sa->dscps || rcu_access_pointer(slot->classes) ||
+	       set_classes(slot, kzalloc(sizeof(struct espah_classes), GFP_KERNEL_ACCOUNT));
+}
+
+/* The queue for a new SA of a slot, with a reference: that of the SA which it replaces, if any. */
+static struct espah_queue *get_queue(const struct espah_slot *slot, u64 dscps)
+{
+	struct espah_queue *queue = dscps ? NULL : slot->queue;
+	struct espah_sa *sa;
+
+	list_for_each_entry(sa, &slot->sas, link) {
+		if (sa->dscps == dscps) {
+			queue = sa->queue;
+			break;
+		}
+	}
+	if (!queue)
+		return alloc_queue();
+	espah_queue_get(queue);
+	return queue;
+}
+
+void espah_sad_set_dscps(struct espah_sa *sa, u64 dscps, struct espah_classes *classes)
+{
+	sa->dscps = dscps;
+	if (!sa->slot)
+		return;
+	lockdep_assert_held(&sa->en->lock);
+	set_classes(sa->slot, classes);
+	choose_sa(sa->slot);
 }
 
 void espah_slot_pin(struct espah_slot *slot, __be32 spi, const struct espah_policy *by)
@@ -412,15 +559,22 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old)
 	};
 	struct espah_slot *slot, *wild = NULL;
 	struct espah_sad *sad = &sa->en->sad;
-	int err;
+	struct espah_queue *queue;
+	int err = -ENOMEM;
 
 	lockdep_assert_held(&sa->en->lock);
 	slot = espah_slot_get(sad, &slot_id);
 	if (!slot)
 		return -ENOMEM;
+	queue = prepare_slot(slot, sa) ? get_queue(slot, sa->dscps) : NULL;
+	if (!queue)
+		goto err_slot;
+	/* if this function fails, they are released with the SA */
+	refcount_inc(&slot->refs);
+	sa->slot = slot;
+	sa->queue = queue;
 	if (sa->foreign) {
 		wild = get_wild(sad, slot_id);
-		err = -ENOMEM;
 		if (!wild)
 			goto err_slot;
 	}
@@ -435,10 +589,6 @@ int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old)
 	err = espah_key_use_add(&sad->keys, sa);
 	if (err)
 		goto err_index;
-	refcount_inc(&slot->refs);
-	sa->slot = slot;
-	sa->queue = &slot->queue;
-	espah_queue_get(sa->queue);
 	if (old)
 		err = rhashtable_replace_fast(&sad->sas, &old->node, &sa->node, sa_params);
 	else
@@ -533,6 +683,8 @@ int espah_sad_move(struct espah_sa *sa, struct espah_path *path)
 	slot = espah_slot_get(sad, &slot_id);
 	if (!slot)
 		return -ENOMEM;
+	if (!prepare_slot(slot, sa))
+		goto err_slot;
 	if (sa->wild) {
 		wild = get_wild(sad, slot_id);
 		if (!wild)

@@ -78,6 +78,16 @@ void espah_path_free(struct espah_path *path);
 int espah_sad_add(struct espah_sa *sa, u32 reqid, struct espah_sa *old);
 
 /**
+ * espah_sad_set_dscps - change the DSCPs that an outbound SA is for
+ * @sa: in the SAD, or not yet added
+ * @dscps: as espah_sa.dscps
+ * @classes: zeroed, from kzalloc(), or NULL if the SA has no slot yet or @dscps is 0; consumed
+ *
+ * Context: espah_net.lock, unless the SA was not added.
+ */
+void espah_sad_set_dscps(struct espah_sa *sa, u64 dscps, struct espah_classes *classes);
+
+/**
  * espah_sad_move - give an SA another path
  * @sa: in the SAD
  * @path: from espah_path_alloc(), with addresses and ports; no other SA has the resulting id
@@ -142,5 +152,14 @@ void espah_slot_put(struct espah_sad *sad, struct espah_slot *slot);
 void espah_slot_pin(struct espah_slot *slot, __be32 spi, const struct espah_policy *by);
 /* the slot with this id, or NULL; Context: RCU reader */
 struct espah_slot *espah_slot_find(struct espah_sad *sad, const struct espah_slot_id *id);
+
+/*
+ * The SA of a slot that output uses for packets with a DSCP: the newest for this DSCP, or else the
+ * newest that is not for certain DSCPs; or NULL. Context: RCU reader.
+ */
+struct espah_sa *espah_slot_sa(const struct espah_slot *slot, u8 dscp);
+
+/* the newest SA of a slot with keys, for whatever DSCPs, or NULL; Context: RCU reader */
+struct espah_sa *espah_slot_newest(const struct espah_slot *slot);
 
 #endif /* _ESPAH_SAD_H */

@@ -514,23 +514,28 @@ static u32 slot_domain(struct espah_net *en, const struct espah_slot_id *id)
 	return id->vrf ?: espah_domain_of(en->net, local, id->family);
 }
 
+/* The SA of the slot with @id, or NULL. */
+static struct espah_sa *find_sa(struct espah_net *en, const struct espah_slot_id *id, u8 dscp)
+{
+	const struct espah_slot *slot = espah_slot_find(&en->sad, id);
+
+	return slot ? espah_slot_sa(slot, dscp) : NULL;
+}
+
 /* The SA of the slot that differs from @id in whether it names the VRF; @any: for any source. */
-static struct espah_sa *find_other(struct espah_net *en, struct espah_slot_id id, bool any)
+static struct espah_sa *find_other(struct espah_net *en, struct espah_slot_id id, bool any, u8 dscp)
 {
 	u32 domain = slot_domain(en, &id);
 	bool named = id.vrf;
-	struct espah_slot *slot;
 	struct espah_sa *sa = NULL;
 
 	if (any) {
 		id.src = (union espah_addr) {};
-		slot = espah_slot_find(&en->sad, &id);
-		sa = slot ? rcu_dereference(slot->sa) : NULL;
+		sa = find_sa(en, &id, dscp);
 	}
 	if (!sa && domain) {
 		id.vrf = named ? 0 : domain;
-		slot = espah_slot_find(&en->sad, &id);
-		sa = slot ? rcu_dereference(slot->sa) : NULL;
+		sa = find_sa(en, &id, dscp);
 		if (sa && named && espah_path_domain(sa, espah_sa_path(sa)) != domain)
 			sa = NULL;
 	}
@@ -542,23 +547,23 @@ static struct espah_sa *find_other(struct espah_net *en, struct espah_slot_id id
  * finds the other SAs: those where only one of the two names the VRF, which is the domain of the
  * other's local address, and SAs for any source.
  */
-static noinline struct espah_sa *look_further(struct espah_net *en, const struct espah_slot_id *id)
+static struct espah_sa *look_further(struct espah_net *en, const struct espah_slot_id *id, u8 dscp)
 {
-	struct espah_sa *sa = find_other(en, *id, false);
+	struct espah_sa *sa = find_other(en, *id, false, dscp);
 
-	return sa || id->mode == ESPAH_MODE_TUNNEL ? sa : find_other(en, *id, true);
+	return sa || id->mode == ESPAH_MODE_TUNNEL ? sa : find_other(en, *id, true, dscp);
 }
 
 struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
-				   const struct espah_flow *flow)
+				   const struct espah_flow *flow, u8 dscp)
 {
 	struct espah_slot *slot = READ_ONCE(tmpl->slot);
 	struct espah_slot_id id;
 	struct espah_sa *sa;
 
-	if (likely(slot)) {
-		sa = rcu_dereference(slot->sa);
-		return likely(sa) ? sa : look_further(en, &slot->id);
+	if (slot) {
+		sa = espah_slot_sa(slot, dscp);
+		return sa ?: look_further(en, &slot->id, dscp);
 	}
 	if (tmpl->barred)
 		return NULL;
@@ -566,9 +571,8 @@ struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_temp
 	id.src = flow->src;
 	id.dst = flow->dst;
 	id.family = flow->family;
-	slot = espah_slot_find(&en->sad, &id);
-	sa = slot ? rcu_dereference(slot->sa) : NULL;
-	return likely(sa) ? sa : look_further(en, &id);
+	sa = find_sa(en, &id, dscp);
+	return likely(sa) ? sa : look_further(en, &id, dscp);
 }
 
 /* Whether an SA in a slot other than the template's is one that look_further() finds. */

@@ -348,11 +348,20 @@ static inline struct espah_template *espah_policy_tmpl(struct espah_policy *pol,
 }
 
 /*
- * The newest SA of a template for a packet of @flow, or NULL; Context: RCU reader. The SA may name
- * the VRF while the template does not, or vice versa; in transport mode it may be for any source.
+ * The SA of a template for a packet of @flow with the DSCP @dscp, as espah_slot_sa(), or NULL;
+ * Context: RCU reader. The SA may name the VRF while the template does not, or vice versa; in
+ * transport mode it may be for any source. Most packets need only espah_template_sa_fast().
  */
 struct espah_sa *espah_template_sa(struct espah_net *en, const struct espah_template *tmpl,
-				   const struct espah_flow *flow);
+				   const struct espah_flow *flow, u8 dscp);
+
+/* the same if all DSCPs have one SA, otherwise NULL; Context: RCU reader */
+static inline struct espah_sa *espah_template_sa_fast(const struct espah_template *tmpl)
+{
+	const struct espah_slot *slot = READ_ONCE(tmpl->slot);
+
+	return likely(slot) ? rcu_dereference(slot->sa) : NULL;
+}
 
 /* whether inbound @sa satisfies a template; Context: RCU reader */
 bool espah_template_admits(const struct espah_template *tmpl, const struct espah_sa *sa);

@@ -39,6 +39,7 @@ INTEGER(df, u8, value <= ESPAH_DF_MAX, "%u", "DF is 0 (copy), 1 (set) or 2 (clea
 INTEGER(ipsec, u8, espah_proto_is_ipsec(value), "%u", "the protocol is 50 (ESP) or 51 (AH)")
 INTEGER(family, u8, value == AF_INET || value == AF_INET6, "%u",
 	"a family is 2 (IPv4) or 10 (IPv6)")
+INTEGER(one_dscp, u8, value < ESPAH_DSCP_NUM, "%u", "a DSCP is 0 to 63")
 INTEGER(ttl, u8, value, "%u", "a TTL is 1 to 255")
 INTEGER(mss, u16, value == ESPAH_MSS_OFF || value == ESPAH_MSS_AUTO ||
 	(value >= ESPAH_MSS_MIN && value <= ESPAH_MSS_MAX), "%u",
@@ -207,6 +208,7 @@ static const espah_check explain_checks[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_SRC] = check_addr,
 	[ESPAH_EXPLAIN_DST] = check_addr,
 	[ESPAH_EXPLAIN_IFINDEX] = check_ifindex,
+	[ESPAH_EXPLAIN_DSCP] = check_one_dscp,
 };
 
 static const espah_check *checks_of(u8 cmd)

@@ -17,11 +17,13 @@
 #include "near.h"
 #include "netlink.h"
 #include "packet/ike.h"
+#include "packet/mode.h"
 #include "packet/mtu.h"
 #include "packet/number.h"
 #include "packet/route.h"
 #include "path/bundle.h"
 #include "path/decide.h"
+#include "path/held.h"
 #include "report/put.h"
 
 const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
@@ -36,6 +38,7 @@ const struct nla_policy espah_explain_policy[ESPAH_EXPLAIN_MAX + 1] = {
 	[ESPAH_EXPLAIN_FRAGMENT] = { .type = NLA_FLAG },
 	[ESPAH_EXPLAIN_MARK] = { .type = NLA_U32 },
 	[ESPAH_EXPLAIN_IFINDEX] = { .type = NLA_U32 },
+	[ESPAH_EXPLAIN_DSCP] = { .type = NLA_U8 },
 };
 
 static int get_flow(struct nlattr **attrs, struct espah_flow *flow, struct netlink_ext_ack *extack)
@@ -169,6 +172,7 @@ static int put_opposite(struct sk_buff *skb, const struct espah_sa *last)
 static int put_sas(struct sk_buff *skb, struct espah_net *en, struct espah_sa **sas,
 		   unsigned int n, const struct espah_flow *flow)
 {
+	bool classes = false;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
@@ -177,9 +181,12 @@ static int put_sas(struct sk_buff *skb, struct espah_net *en, struct espah_sa **
 		if (!nest || espah_put_sa(skb, sas[i], false))
 			return -EMSGSIZE;
 		nla_nest_end(skb, nest);
+		classes |= !rcu_access_pointer(sas[i]->slot->sa);
 	}
 	if (!n)
 		return 0;
+	if (classes && nla_put_flag(skb, ESPAH_EXPLAIN_CLASSES))
+		return -EMSGSIZE;
 	/* with "direct", rules do not see the packets of SAs */
 	if (sas[0]->id.dir == ESPAH_DIR_IN && !en->direct &&
 	    espah_rules_hooked(en->net, espah_sa_path(sas[n - 1])->family,
@@ -270,6 +277,18 @@ static int put_nat(struct sk_buff *skb, struct espah_net *en, struct nlattr **at
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
+}
+
+/* The SAs of a policy, some of which packets may be waiting for. Return: their number, or 0 */
+static unsigned int find_sas(struct espah_net *en, struct espah_policy *pol,
+			     const struct espah_flow *flow, u8 dscp, struct espah_sa **sas)
+{
+	unsigned int n = espah_bundle_sas(en, pol, flow, dscp, sas);
+
+	if (n)
+		return n;
+	sas[0] = espah_held_passed(en, pol, flow, dscp);
+	return sas[0] ? espah_bundle_rest(en, pol, flow, dscp, sas) : 0;
 }
 
 static bool is_redirect(u8 dir, const struct espah_flow *flow)
@@ -381,7 +400,7 @@ static int put_answer(struct sk_buff *skb, struct espah_net *en, struct nlattr *
 	local_bh_enable();
 	*met = is.pol;
 	if (is.action == ESPAH_ACTION_PROTECT && !flow->hidden)
-		n = espah_bundle_sas(en, is.pol, flow, sas);
+		n = find_sas(en, is.pol, flow, espah_get_u8(attrs[ESPAH_EXPLAIN_DSCP], 0), sas);
 	if (!drop && dir == ESPAH_DIR_OUT && is.action == ESPAH_ACTION_PROTECT)
 		drop = resolve(is.pol, sas, n, flow);
 	else if (dir == ESPAH_DIR_IN && n &&
@@ -476,19 +495,24 @@ static int put_passed(struct sk_buff *skb, struct espah_net *en, u8 dir, struct 
 	return nla_put_u32(skb, ESPAH_EXPLAIN_PASSED_COUNT, count);
 }
 
-/* The first template of a policy that has no SA, or NULL. */
+/* The first template of a policy that has no SA, or NULL. @dscp: becomes that of its packets */
 static struct espah_template *unmet(struct espah_net *en, struct espah_policy *pol,
-				    const struct espah_flow *flow)
+				    const struct espah_flow *flow, u8 *dscp)
 {
-	struct espah_template *found = NULL;
+	struct espah_template *tmpl = NULL;
+	struct espah_sa *sa = NULL;
 	unsigned int i;
 
 	rcu_read_lock();
-	for (i = 0; i <= pol->nouter && !found; i++)
-		if (!espah_template_sa(en, espah_policy_tmpl(pol, i), flow))
-			found = espah_policy_tmpl(pol, i);
+	for (i = 0; i <= pol->nouter; i++) {
+		tmpl = espah_policy_tmpl(pol, i);
+		sa = espah_template_sa(en, tmpl, flow, *dscp);
+		if (!sa)
+			break;
+		*dscp = espah_mode_dscp(sa, *dscp);
+	}
 	rcu_read_unlock();
-	return found;
+	return sa ? NULL : tmpl;
 }
 
 static int put_wanted(struct sk_buff *skb, const struct espah_slot_id *wants)
@@ -509,9 +533,9 @@ static int put_wanted(struct sk_buff *skb, const struct espah_slot_id *wants)
 
 /* Names an SA that a policy without SAs could use if it differed less. Context: espah_net.lock. */
 static int put_near(struct sk_buff *skb, struct espah_net *en, struct espah_policy *pol,
-		    const struct espah_flow *flow)
+		    const struct espah_flow *flow, u8 dscp)
 {
-	const struct espah_template *tmpl = unmet(en, pol, flow);
+	const struct espah_template *tmpl = unmet(en, pol, flow, &dscp);
 	struct espah_slot_id wants;
 	struct nlattr *nest, *inner;
 	struct espah_sa *sa;
@@ -526,7 +550,8 @@ static int put_near(struct sk_buff *skb, struct espah_net *en, struct espah_poli
 		wants.dst = flow->dst;
 		wants.family = flow->family;
 	}
-	sa = espah_near_sa(en, &wants, wants.dir == ESPAH_DIR_IN ? tmpl->spi : 0, &differs);
+	sa = espah_near_sa(en, &wants, wants.dir == ESPAH_DIR_IN ? tmpl->spi : 0, dscp,
+			   &differs);
 	if (!sa || !differs)
 		return 0;
 	nest = nla_nest_start(skb, ESPAH_EXPLAIN_NEAR);
@@ -552,7 +577,7 @@ static int put_others(struct sk_buff *skb, struct espah_net *en, struct espah_po
 	if (pol->nouter || flow->hidden)
 		return 0;
 	rcu_read_lock();
-	named = espah_template_sa(en, &pol->tmpl, flow);
+	named = espah_template_sa(en, &pol->tmpl, flow, 0);
 	xa_for_each(&en->sad.index, index, sa)
 		n += sa != named && sa->id.dir == ESPAH_DIR_IN &&
 		     sa->state == ESPAH_SA_STATE_VALID && espah_template_admits(&pol->tmpl, sa) &&
@@ -565,6 +590,7 @@ static int put_others(struct sk_buff *skb, struct espah_net *en, struct espah_po
 static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
 {
 	struct nlattr **attrs = info->attrs;
+	u8 dscp = espah_get_u8(attrs[ESPAH_EXPLAIN_DSCP], 0);
 	struct espah_policy *met = NULL;
 	struct espah_flow flow;
 	int err = espah_need(info->extack, attrs, ESPAH_EXPLAIN_DIR) ?:
@@ -581,7 +607,7 @@ static int put_all(struct sk_buff *skb, struct espah_net *en, struct genl_info *
 	      put_answer(skb, en, attrs, &flow, &met);
 	rcu_read_unlock();
 	if (!err && met && met->action == ESPAH_ACTION_PROTECT)
-		err = put_near(skb, en, met, &flow) ?:
+		err = put_near(skb, en, met, &flow, dscp) ?:
 		      (met->dir == ESPAH_DIR_IN ? put_others(skb, en, met, &flow) : 0);
 	return err ?: put_passed(skb, en, nla_get_u8(attrs[ESPAH_EXPLAIN_DIR]), &flow);
 }

@@ -36,7 +36,8 @@ static bool same_domain(const struct espah_sa *sa, const struct espah_slot_id *h
 	return domain == (has->vrf ?: wants->vrf);
 }
 
-static u32 differences(const struct espah_sa *sa, const struct espah_slot_id *wants, __be32 spi)
+static u32 differences(const struct espah_sa *sa, const struct espah_slot_id *wants, __be32 spi,
+		       u8 dscp)
 {
 	const struct espah_slot_id *has = &sa->slot->id;
 	u32 differs = addresses(has, wants);
@@ -54,6 +55,8 @@ static u32 differences(const struct espah_sa *sa, const struct espah_slot_id *wa
 		differs |= ESPAH_DIFFERS_VRF;
 	if (spi && sa->id.spi != spi)
 		differs |= ESPAH_DIFFERS_SPI;
+	if (sa->dscps && !(sa->dscps & BIT_ULL(dscp)))
+		differs |= ESPAH_DIFFERS_DSCP;
 	if (sa->state == ESPAH_SA_STATE_LARVAL)
 		differs |= ESPAH_DIFFERS_LARVAL;
 	return differs;
@@ -66,7 +69,7 @@ static bool is_near(u32 differs)
 }
 
 struct espah_sa *espah_near_sa(struct espah_net *en, const struct espah_slot_id *wants,
-			       __be32 spi, u32 *differs)
+			       __be32 spi, u8 dscp, u32 *differs)
 {
 	struct espah_sa *sa, *nearest = NULL;
 	unsigned long index;
@@ -78,7 +81,7 @@ struct espah_sa *espah_near_sa(struct espah_net *en, const struct espah_slot_id 
 		cond_resched();
 		if (sa->id.dir != wants->dir)
 			continue;
-		why = differences(sa, wants, spi);
+		why = differences(sa, wants, spi, dscp);
 		/* of several that are as near, the newest */
 		if (!is_near(why) || hweight32(why) > hweight32(*differs))
 			continue;
@@ -96,5 +99,5 @@ struct espah_sa *espah_opposite_sa(const struct espah_sa *sa)
 	swap(id.src, id.dst);
 	id.dir = id.dir == ESPAH_DIR_OUT ? ESPAH_DIR_IN : ESPAH_DIR_OUT;
 	slot = espah_slot_find(&sa->en->sad, &id);
-	return slot ? rcu_dereference(slot->sa) : NULL;
+	return slot ? espah_slot_newest(slot) : NULL;
 }

@@ -35,7 +35,8 @@
 	[ESPAH_SA_CPUS] = { .type = NLA_U16 },			\
 	[ESPAH_SA_DUMMY] = { .type = NLA_U32 },			\
 	[ESPAH_SA_DUMMY_RANDOM] = { .type = NLA_U32 },		\
-	[ESPAH_SA_OWNER] = { .type = NLA_U8 }
+	[ESPAH_SA_OWNER] = { .type = NLA_U8 },			\
+	[ESPAH_SA_FOR_DSCP] = { .type = NLA_U64 }
 
 const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	IDENTITY_POLICY,

@@ -121,6 +121,19 @@ static int check_dummy(const struct espah_sa *sa, struct nlattr **attrs,
 	return -EINVAL;
 }
 
+/* RFC 4301 4.1: the sender chooses the SA, the receiver accepts all. */
+static int check_for_dscp(const struct espah_sa *sa, struct nlattr **attrs,
+			  struct netlink_ext_ack *extack)
+{
+	if (sa->id.dir == ESPAH_DIR_IN)
+		return espah_refuse(extack, attrs, ESPAH_SA_FOR_DSCP,
+				    "is for outbound SAs: the sender chooses the SA, and the receiver accepts packets by each");
+	if (sa->foreign)
+		return espah_refuse(extack, attrs, ESPAH_SA_FOR_DSCP,
+				    "is not for SAs of NETLINK_XFRM, which has no classes");
+	return 0;
+}
+
 int espah_read_sa_change(const struct espah_sa *sa, struct nlattr **attrs,
 			 struct espah_sa_change *change, struct netlink_ext_ack *extack)
 {
@@ -136,8 +149,11 @@ int espah_read_sa_change(const struct espah_sa *sa, struct nlattr **attrs,
 	change->df = attrs[ESPAH_SA_DF] ? nla_get_u8(attrs[ESPAH_SA_DF]) : ESPAH_AS_IT_IS;
 	change->tfc = attrs[ESPAH_SA_TFC] ? nla_get_u16(attrs[ESPAH_SA_TFC]) : ESPAH_AS_IT_IS;
 	change->owner = attrs[ESPAH_SA_OWNER] ? nla_get_u8(attrs[ESPAH_SA_OWNER]) : ESPAH_AS_IT_IS;
+	change->classed = attrs[ESPAH_SA_FOR_DSCP];
+	change->dscps = change->classed ? nla_get_u64(attrs[ESPAH_SA_FOR_DSCP]) : 0;
 	change->cpus = attrs[ESPAH_SA_CPUS] ? nla_get_u16(attrs[ESPAH_SA_CPUS]) : ESPAH_AS_IT_IS;
 	return check_outer(sa, attrs, extack) ?: check_dummy(sa, attrs, extack) ?:
+	       check_for_dscp(sa, attrs, extack) ?:
 	       espah_get_limits(attrs, &change->limits, extack);
 }
 

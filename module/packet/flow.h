@@ -5,6 +5,7 @@
 
 #include <linux/ipv6.h>
 #include <linux/skbuff.h>
+#include <net/dsfield.h>
 #include <net/ip.h>
 #include "db/domain.h"
 #include "db/selector.h"
@@ -113,6 +114,13 @@ static inline bool espah_sa_id_read(struct espah_sa_id *id, const struct sk_buff
 	else
 		memcpy(&id->dst, &ipv6_hdr(skb)->daddr, sizeof(id->dst));
 	return espah_spi_read(skb, proto, off, &id->spi, 1);
+}
+
+/* the DSCP of a packet, whose network header is readable */
+static inline u8 espah_dscp(const struct sk_buff *skb)
+{
+	return (skb->protocol == htons(ETH_P_IP) ? ip_hdr(skb)->tos :
+						   ipv6_get_dsfield(ipv6_hdr(skb))) >> 2;
 }
 
 /* whether an outbound packet was created by this host */

@@ -49,13 +49,17 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 								   ESPAH_DROP_NONE;
 }
 
-static u8 outer_tos(const struct espah_sa *sa, const struct sk_buff *skb, bool inner4)
+/* The traffic class that a tunnel gives a packet with the class @tos. */
+static u8 outer_tos(const struct espah_sa *sa, u8 tos)
 {
-	u8 tos = inner4 ? ip_hdr(skb)->tos : ipv6_get_dsfield(ipv6_hdr(skb));
-
 	if (unlikely(sa->dscp_map))
 		tos = sa->dscp_map[tos >> 2] << 2 | (tos & INET_ECN_MASK);
 	return (tos & sa->tos_keep) | sa->tos_set;
+}
+
+u8 espah_mode_dscp(const struct espah_sa *sa, u8 dscp)
+{
+	return sa->mode == ESPAH_MODE_TUNNEL ? outer_tos(sa, dscp << 2) >> 2 : dscp;
 }
 
 static bool outer_df(const struct espah_sa *sa, const struct sk_buff *skb, bool inner4)
@@ -106,7 +110,7 @@ static void wrap_tunnel(const struct espah_sa *sa, struct sk_buff *skb,
 {
 	bool inner4 = skb->protocol == htons(ETH_P_IP);
 	bool df = outer_df(sa, skb, inner4);
-	u8 tos = outer_tos(sa, skb, inner4);
+	u8 tos = outer_tos(sa, inner4 ? ip_hdr(skb)->tos : ipv6_get_dsfield(ipv6_hdr(skb)));
 
 	__skb_push(skb, layout->head_len);
 	espah_mode_header(sa, skb, layout->path, dst, tos, df);

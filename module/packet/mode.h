@@ -55,6 +55,9 @@ enum espah_drop espah_mode_layout(const struct espah_sa *sa, struct sk_buff *skb
 void espah_mode_header(const struct espah_sa *sa, struct sk_buff *skb,
 		       const struct espah_path *path, const struct dst_entry *dst, u8 tos, bool df);
 
+/* the DSCP of the packet that an outbound SA makes of one with @dscp */
+u8 espah_mode_dscp(const struct espah_sa *sa, u8 dscp);
+
 /**
  * espah_mode_wrap - make room for ESP header and IV or AH, and write the headers before them
  * @sa: the SA

@@ -3,33 +3,65 @@
 #include <net/ipv6.h>
 #include "bundle.h"
 #include "packet/flow.h"
+#include "packet/mode.h"
 #include "packet/mtu.h"
 
-unsigned int espah_bundle_sas(struct espah_net *en, struct espah_policy *pol,
-			      const struct espah_flow *flow, struct espah_sa **sas)
+/* The DSCP of a packet that @n SAs were applied to. */
+static u8 dscp_after(struct espah_sa **sas, unsigned int n, u8 dscp)
 {
 	unsigned int i;
 
-	for (i = 0; i <= pol->nouter; i++) {
-		sas[i] = espah_template_sa(en, espah_policy_tmpl(pol, i), flow);
-		if (!sas[i])
+	for (i = 0; i < n; i++)
+		dscp = espah_mode_dscp(sas[i], dscp);
+	return dscp;
+}
+
+/* Finds the SAs of a policy behind the first @n. Return: number of all; 0: one is missing */
+static unsigned int find_from(unsigned int n, struct espah_net *en, struct espah_policy *pol,
+			      const struct espah_flow *flow, u8 dscp, struct espah_sa **sas)
+{
+	struct espah_template *tmpl;
+
+	for (; n <= pol->nouter; n++) {
+		tmpl = espah_policy_tmpl(pol, n);
+		sas[n] = espah_template_sa_fast(tmpl) ?:
+			 espah_template_sa(en, tmpl, flow, dscp_after(sas, n, dscp));
+		if (!sas[n])
 			return 0;
 	}
-	return i;
+	return n;
+}
+
+unsigned int espah_bundle_sas(struct espah_net *en, struct espah_policy *pol,
+			      const struct espah_flow *flow, u8 dscp, struct espah_sa **sas)
+{
+	return find_from(0, en, pol, flow, dscp, sas);
+}
+
+unsigned int espah_bundle_rest(struct espah_net *en, struct espah_policy *pol,
+			       const struct espah_flow *flow, u8 dscp, struct espah_sa **sas)
+{
+	return find_from(1, en, pol, flow, dscp, sas);
+}
+
+noinline struct espah_sa *espah_policy_sa_slow(struct espah_net *en, struct espah_policy *pol,
+					       const struct espah_flow *flow,
+					       const struct sk_buff *skb)
+{
+	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
+
+	return find_from(0, en, pol, flow, espah_dscp(skb), sas) ? sas[0] : NULL;
 }
 
 enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *first,
-				 const struct espah_flow *flow, unsigned int hdr_len,
+				 const struct espah_flow *flow, u8 dscp, unsigned int hdr_len,
 				 unsigned int *mtu)
 {
 	struct espah_sa *sas[ESPAH_BUNDLE_MAX] = { first };
-	unsigned int n, pmtu;
+	unsigned int n = espah_bundle_rest(first->en, pol, flow, dscp, sas), pmtu;
 
-	for (n = 1; n <= pol->nouter; n++) {
-		sas[n] = espah_template_sa(first->en, espah_policy_tmpl(pol, n), flow);
-		if (!sas[n])
-			return ESPAH_DROP_NO_SA;
-	}
+	if (!n)
+		return ESPAH_DROP_NO_SA;
 	pmtu = espah_sa_pmtu(sas[n - 1]);
 	if (!pmtu)
 		return ESPAH_DROP_NO_ROUTE;

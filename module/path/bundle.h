@@ -15,22 +15,32 @@
  * @en: network namespace
  * @pol: the policy
  * @flow: the packet's flow
+ * @dscp: its DSCP; each further SA is that for the DSCP which the SA before gives the packet
  * @sas: array of ESPAH_BUNDLE_MAX entries; filled, innermost SA first
  *
  * Context: RCU reader. Return: number of SAs; 0 if one is missing.
  */
 unsigned int espah_bundle_sas(struct espah_net *en, struct espah_policy *pol,
-			      const struct espah_flow *flow, struct espah_sa **sas);
+			      const struct espah_flow *flow, u8 dscp, struct espah_sa **sas);
+
+/* the same, once @sas[0] is set */
+unsigned int espah_bundle_rest(struct espah_net *en, struct espah_policy *pol,
+			       const struct espah_flow *flow, u8 dscp, struct espah_sa **sas);
+
+/* continues espah_policy_sa() */
+struct espah_sa *espah_policy_sa_slow(struct espah_net *en, struct espah_policy *pol,
+				      const struct espah_flow *flow, const struct sk_buff *skb);
 
 /* the SA to apply first, or NULL if any SA of the policy is missing; Context: RCU reader */
 static inline struct espah_sa *espah_policy_sa(struct espah_net *en, struct espah_policy *pol,
-					       const struct espah_flow *flow)
+					       const struct espah_flow *flow,
+					       const struct sk_buff *skb)
 {
-	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
+	struct espah_sa *sa = espah_template_sa_fast(&pol->tmpl);
 
-	if (likely(!pol->nouter))
-		return espah_template_sa(en, &pol->tmpl, flow);
-	return espah_bundle_sas(en, pol, flow, sas) ? sas[0] : NULL;
+	if (likely(sa && !pol->nouter))
+		return sa;
+	return espah_policy_sa_slow(en, pol, flow, skb);
 }
 
 /**
@@ -38,6 +48,7 @@ static inline struct espah_sa *espah_policy_sa(struct espah_net *en, struct espa
  * @pol: the policy
  * @first: the SA to apply first; while packets are held, its template has no SA
  * @flow: the packet's flow
+ * @dscp: its DSCP
  * @hdr_len: as for espah_sa_mtu()
  * @mtu: bytes; set to the result, 0 if nothing fits
  *
@@ -45,7 +56,7 @@ static inline struct espah_sa *espah_policy_sa(struct espah_net *en, struct espa
  * Return: ESPAH_DROP_NONE, or a reason that names what is missing: an SA or the route.
  */
 enum espah_drop espah_bundle_mtu(struct espah_policy *pol, struct espah_sa *first,
-				 const struct espah_flow *flow, unsigned int hdr_len,
+				 const struct espah_flow *flow, u8 dscp, unsigned int hdr_len,
 				 unsigned int *mtu);
 
 /**

@@ -34,7 +34,7 @@ static struct espah_sa *reverse(const struct espah_sa *sa)
 	swap(id.src, id.dst);
 	id.dir = ESPAH_DIR_OUT;
 	slot = espah_slot_find(&sa->en->sad, &id);
-	return slot ? rcu_dereference(slot->sa) : NULL;
+	return slot ? espah_slot_newest(slot) : NULL;
 }
 
 /* Limits the MSS of a received SYN, so that answers fit through the SAs. False: no memory. */

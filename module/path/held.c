@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/slab.h>
 #include <net/dst.h>
+#include "bundle.h"
 #include "confirm.h"
 #include "db/net.h"
 #include "emit.h"
 #include "held.h"
+#include "packet/flow.h"
 #include "refuse.h"
 #include "report/drop.h"
 
@@ -16,10 +18,10 @@ static struct espah_slot closed;
 
 /**
  * struct held - a held packet
- * @link: in espah_waiting.packets, or in a list of packets to send or drop
+ * @link: in espah_waiting.packets or .sending, or in a list of packets to drop
  * @pol: its policy; when the policy goes, the packet is dropped
  * @skb: the packet, not shared, with a reference to its route
- * @sa: the SA to send it through; NULL in a list to send: its time is over
+ * @sa: in espah_waiting.sending: the SA to send it through; NULL: its time is over
  * @flow: its flow
  * @thoff: offset of its upper-layer header
  * @nesting: espah_nesting when it came
@@ -36,18 +38,23 @@ struct held {
 	unsigned long until;
 };
 
-/* The SA to apply first, or NULL if any SA of the policy is missing. Context: RCU reader. */
+/*
+ * The SA to apply first, or NULL if any SA of the policy is missing. Context: RCU reader,
+ * espah_waiting.lock, while packets of the policy are held.
+ */
+static struct espah_sa *find_sa(struct espah_net *en, struct espah_policy *pol,
+				const struct espah_flow *flow, u8 dscp)
+{
+	struct espah_template tmpl = { .id = pol->tmpl.id, .slot = pol->own_slot };
+	struct espah_sa *sas[ESPAH_BUNDLE_MAX];
+
+	sas[0] = espah_template_sa(en, &tmpl, flow, dscp);
+	return sas[0] && espah_bundle_rest(en, pol, flow, dscp, sas) ? sas[0] : NULL;
+}
+
 static struct espah_sa *sa_of(struct espah_net *en, const struct held *held)
 {
-	struct espah_policy *pol = held->pol;
-	struct espah_template tmpl = { .id = pol->tmpl.id, .slot = pol->own_slot };
-	struct espah_sa *sa = espah_template_sa(en, &tmpl, &held->flow);
-	unsigned int i;
-
-	for (i = 1; sa && i <= pol->nouter; i++)
-		if (!espah_template_sa(en, espah_policy_tmpl(pol, i), &held->flow))
-			sa = NULL;
-	return sa;
+	return find_sa(en, held->pol, &held->flow, espah_dscp(held->skb));
 }
 
 /* Begins and ends holding a policy's packets. Context: espah_waiting.lock. */
@@ -107,6 +114,7 @@ void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *
 	if (!held)
 		return;
 	held->pol = pol;
+	held->sa = NULL;
 	held->flow = *flow;
 	held->thoff = thoff;
 	held->nesting = __this_cpu_read(espah_nesting);
@@ -128,6 +136,41 @@ void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *
 		espah_drop(en, NULL, pol, ESPAH_DROP_ACQUIRE_FULL, held->skb);
 		kfree(held);
 	}
+}
+
+/* Whether a held packet of the policy leaves by @sa, or by an SA that @sa has replaced. */
+static bool waits_for(struct espah_net *en, const struct espah_policy *pol,
+		      const struct espah_sa *sa)
+{
+	const struct espah_sa *other;
+	const struct held *held;
+
+	list_for_each_entry(held, &en->waiting.sending, link)
+		if (held->pol == pol && held->sa && held->sa->queue == sa->queue)
+			return true;
+	list_for_each_entry(held, &en->waiting.packets, link) {
+		other = held->pol == pol ? sa_of(en, held) : NULL;
+		if (other && other->queue == sa->queue)
+			return true;
+	}
+	return false;
+}
+
+struct espah_sa *espah_held_passed(struct espah_net *en, struct espah_policy *pol,
+				   const struct espah_flow *flow, u8 dscp)
+{
+	struct espah_waiting *waiting = &en->waiting;
+	struct espah_sa *sa = NULL;
+
+	if (!READ_ONCE(pol->held))
+		return NULL;
+	spin_lock_bh(&waiting->lock);
+	if (pol->held)
+		sa = find_sa(en, pol, flow, dscp);
+	if (sa && waits_for(en, pol, sa))
+		sa = NULL;
+	spin_unlock_bh(&waiting->lock);
+	return sa;
 }
 
 void espah_held_kick(struct espah_net *en)
@@ -156,7 +199,7 @@ static void take_out(struct espah_net *en, struct held *held, struct list_head *
  * Takes out the packets whose SA is there, or whose time is over.
  * Return: jiffies until the next packet's time is over.
  */
-static unsigned long take_ready(struct espah_net *en, struct list_head *ready)
+static unsigned long take_ready(struct espah_net *en)
 {
 	unsigned long next = ESPAH_HELD_TIME, now = jiffies;
 	struct held *held, *more;
@@ -164,18 +207,18 @@ static unsigned long take_ready(struct espah_net *en, struct list_head *ready)
 	list_for_each_entry_safe(held, more, &en->waiting.packets, link) {
 		held->sa = sa_of(en, held);
 		if (held->sa || time_after_eq(now, held->until))
-			take_out(en, held, ready);
+			take_out(en, held, &en->waiting.sending);
 		else
 			next = min(next, held->until - now);
 	}
 	return next;
 }
 
-static void send_ready(struct espah_net *en, struct list_head *ready)
+static void send_ready(struct espah_net *en)
 {
 	struct held *held;
 
-	list_for_each_entry(held, ready, link) {
+	list_for_each_entry(held, &en->waiting.sending, link) {
 		if (held->sa) {
 			en->waiting.send(en, held->pol, held->sa, held->skb, &held->flow,
 					 held->thoff, held->nesting);
@@ -187,21 +230,21 @@ static void send_ready(struct espah_net *en, struct list_head *ready)
 	}
 }
 
-static void drop_ready(struct espah_net *en, struct list_head *ready)
+static void drop_ready(struct espah_net *en)
 {
 	struct held *held;
 
-	list_for_each_entry(held, ready, link)
+	list_for_each_entry(held, &en->waiting.sending, link)
 		espah_drop(en, NULL, held->pol, held->sa ? ESPAH_DROP_ACQUIRE_FULL :
 			   ESPAH_DROP_ACQUIRE_LATE, held->skb);
 }
 
 /* Frees entries, and reopens policies without held packets. Context: espah_waiting.lock. */
-static void end_ready(struct list_head *ready)
+static void end_ready(struct espah_net *en)
 {
 	struct held *held, *more;
 
-	list_for_each_entry_safe(held, more, ready, link) {
+	list_for_each_entry_safe(held, more, &en->waiting.sending, link) {
 		/* 0 if espah_held_end() was called meanwhile */
 		if (held->pol->held && !--held->pol->held)
 			open_policy(held->pol);
@@ -217,20 +260,19 @@ static void release(struct work_struct *work)
 	struct espah_net *en = container_of(waiting, struct espah_net, waiting);
 	unsigned int round = 0;
 	unsigned long next;
-	LIST_HEAD(ready);
 
 	rcu_read_lock();
 	spin_lock_bh(&waiting->lock);
-	for (next = take_ready(en, &ready); !list_empty(&ready); next = take_ready(en, &ready)) {
+	for (next = take_ready(en); !list_empty(&waiting->sending); next = take_ready(en)) {
 		/* more packets came while these were sent; if that goes on, drop them */
 		if (++round > ROUNDS) {
-			drop_ready(en, &ready);
+			drop_ready(en);
 		} else {
 			spin_unlock_bh(&waiting->lock);
-			send_ready(en, &ready);
+			send_ready(en);
 			spin_lock_bh(&waiting->lock);
 		}
-		end_ready(&ready);
+		end_ready(en);
 	}
 	/* may postpone an earlier run, because requests made meanwhile have been served */
 	if (waiting->count)
@@ -270,6 +312,7 @@ void espah_held_setup(struct espah_net *en, espah_held_send_t *send)
 	en->waiting.send = send;
 	spin_lock_init(&en->waiting.lock);
 	INIT_LIST_HEAD(&en->waiting.packets);
+	INIT_LIST_HEAD(&en->waiting.sending);
 	INIT_DELAYED_WORK(&en->waiting.work, release);
 }
 

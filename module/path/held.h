@@ -2,9 +2,10 @@
 /*
  * Packets held until their policy has an SA (RFC 4301 5.1), up to ESPAH_POLICY_QUEUE per policy.
  *
- * While packets of a policy are held, further packets of that policy queue behind them: the
- * policy's template points to a slot that never has an SA. The packet path thus needs no extra
- * check, and packets leave in the order in which they came.
+ * While packets of a policy are held, the policy's template points to a slot that never has an SA.
+ * The packet path thus needs no extra check. Further packets of that policy queue behind the held
+ * ones, so that packets leave in the order in which they came; but if none of those leaves by
+ * their SA, because the policy has several, they pass.
  */
 #ifndef _ESPAH_HELD_H
 #define _ESPAH_HELD_H
@@ -36,7 +37,23 @@ void espah_held_teardown(struct espah_net *en);
 void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *skb,
 		const struct espah_flow *flow, int thoff, const struct nf_hook_state *state);
 
-/* an SA was added or moved: sends the packets that wait for it; Context: espah_net.lock */
+/**
+ * espah_held_passed - find the SA for a packet that need not wait although others are held
+ * @en: network namespace
+ * @pol: its policy
+ * @flow: its flow
+ * @dscp: its DSCP
+ *
+ * Context: RCU reader.
+ * Return: the SA to apply first; NULL: none, or packets are held that leave by this SA.
+ */
+struct espah_sa *espah_held_passed(struct espah_net *en, struct espah_policy *pol,
+				   const struct espah_flow *flow, u8 dscp);
+
+/*
+ * an SA was added, moved or got other DSCPs: sends the packets that wait for it;
+ * Context: espah_net.lock
+ */
 void espah_held_kick(struct espah_net *en);
 
 /* drops a policy's held packets and stops holding more; Context: espah_net.lock */

@@ -255,8 +255,11 @@ static __always_inline void resolve(struct espah_net *en, struct espah_decision 
 				    struct sk_buff *skb, const struct espah_flow *flow, int thoff,
 				    const struct nf_hook_state *state)
 {
-	struct espah_sa *sa = espah_policy_sa(en, is->pol, is->quotes ? &is->quoted : flow);
+	const struct espah_flow *of = is->quotes ? &is->quoted : flow;
+	struct espah_sa *sa = espah_policy_sa(en, is->pol, of, skb);
 
+	if (unlikely(!sa))
+		sa = espah_held_passed(en, is->pol, of, espah_dscp(skb));
 	if (likely(sa)) {
 		skb = skb_share_check(skb, GFP_ATOMIC);
 		if (unlikely(!skb))

@@ -104,7 +104,7 @@ enum espah_drop espah_protect_fit(struct espah_policy *pol, struct espah_sa *sa,
 	if (likely(!pol->nouter)) {
 		mtu = espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout->hdr_len);
 	} else {
-		reason = espah_bundle_mtu(pol, sa, flow, layout->hdr_len, &mtu);
+		reason = espah_bundle_mtu(pol, sa, flow, espah_dscp(skb), layout->hdr_len, &mtu);
 		if (unlikely(reason))
 			return reason;
 		layout->policy_id = pol->id;
@@ -210,14 +210,18 @@ struct espah_op *espah_protect_next(const struct espah_op *op)
 	enum espah_drop reason = ESPAH_DROP_NO_SA;
 	struct dst_entry *dst, *held = NULL;
 	struct sk_buff *skb = op->skb;
+	struct espah_template *tmpl;
 	struct espah_sa *sa = NULL;
 	struct espah_op *next;
 	struct espah_flow flow;
 	u64 seq;
 
 	if (espah_flow_dissect(skb, ip4 ? AF_INET : AF_INET6, &flow) >= 0 && pol &&
-	    layout.depth <= pol->nouter)
-		sa = espah_template_sa(en, espah_policy_tmpl(pol, layout.depth), &flow);
+	    layout.depth <= pol->nouter) {
+		tmpl = espah_policy_tmpl(pol, layout.depth);
+		sa = espah_template_sa_fast(tmpl) ?:
+		     espah_template_sa(en, tmpl, &flow, espah_dscp(skb));
+	}
 	if (unlikely(!sa))
 		goto drop;
 	layout.path = espah_sa_path(sa);

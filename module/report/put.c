@@ -270,6 +270,8 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	    (nla_put_u32(skb, ESPAH_SA_SEL_MARK, sa->sel_mark) ||
 	     nla_put_u32(skb, ESPAH_SA_SEL_MARK_MASK, sa->sel_mark_mask)))
 		return -EMSGSIZE;
+	if (sa->dscps && nla_put_u64_64bit(skb, ESPAH_SA_FOR_DSCP, sa->dscps, ESPAH_SA_PAD))
+		return -EMSGSIZE;
 	if ((sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label)) ||
 	    nla_put_u8(skb, ESPAH_SA_OWNER, sa->foreign ? ESPAH_OWNER_XFRM : sa->owner))
 		return -EMSGSIZE;

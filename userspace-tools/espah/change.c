@@ -279,6 +279,8 @@ static struct nlmsghdr *set_sa(struct nl *nl, void *buf, const struct thing *is,
 		mnl_attr_put_u16(nlh, ESPAH_SA_TFC, attr_u16(to[ESPAH_SA_TFC], 0));
 	if (attr_u16(from[ESPAH_SA_CPUS], 0) != attr_u16(to[ESPAH_SA_CPUS], 0))
 		mnl_attr_put_u16(nlh, ESPAH_SA_CPUS, attr_u16(to[ESPAH_SA_CPUS], 0));
+	if (attr_u64(from[ESPAH_SA_FOR_DSCP], 0) != attr_u64(to[ESPAH_SA_FOR_DSCP], 0))
+		mnl_attr_put_u64(nlh, ESPAH_SA_FOR_DSCP, attr_u64(to[ESPAH_SA_FOR_DSCP], 0));
 	if (interval(from) != interval(to) ||
 	    (interval(to) && random != !!from[ESPAH_SA_DUMMY_RANDOM]))
 		mnl_attr_put_u32(nlh, random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The DSCP of outer headers: copy | VALUE | FROM=TO[,FROM=TO...][,else=TO], and back. */
+/*
+ * The DSCP of outer headers: copy | VALUE | FROM=TO[,FROM=TO...][,else=TO], and back.
+ * A set of DSCPs: any | VALUE[-VALUE][,VALUE[-VALUE]...], and back.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -81,13 +84,24 @@ int dscp_parse(const char *word, struct dscp *dscp)
 	return read_value(word, strlen(word), &dscp->byte[0]) ? 0 : refuse(word);
 }
 
-static const char *value_text(uint8_t value, char buf[4])
+/** dscp_value_parse() - parse one DSCP, the value of 'dscp'. Return: 0, or -1 after printing an error */
+int dscp_value_parse(const char *word, uint8_t *value)
+{
+	if (read_value(word, strlen(word), value))
+		return 0;
+	error("'dscp' cannot be '%s'; it is a DSCP (0 to 63, or a name such as ef, af41, cs6)",
+	      word);
+	return -1;
+}
+
+/** dscp_value_text() - Return: a DSCP as a user types it; may point into @buf */
+const char *dscp_value_text(uint8_t value, char buf[DSCP_VALUE_MAX])
 {
 	const char *word = word_of(WORD_DSCP, value);
 
 	if (strcmp(word, "?"))
 		return word;
-	snprintf(buf, 4, "%u", value);
+	snprintf(buf, DSCP_VALUE_MAX, "%u", value);
 	return buf;
 }
 
@@ -103,7 +117,7 @@ static unsigned int cost(const uint8_t *map, int rest)
 
 static const char *map_text(const uint8_t *map, char buf[DSCP_TEXT_MAX])
 {
-	char from[4], to[4];
+	char from[DSCP_VALUE_MAX], to[DSCP_VALUE_MAX];
 	int i, rest = -1;
 	size_t used = 0;
 
@@ -114,10 +128,10 @@ static const char *map_text(const uint8_t *map, char buf[DSCP_TEXT_MAX])
 	for (i = 0; i < ESPAH_DSCP_NUM; i++)
 		if (map[i] != (rest < 0 ? i : rest))
 			used += snprintf(buf + used, DSCP_TEXT_MAX - used, "%s%s=%s", used ? "," : "",
-					 value_text(i, from), value_text(map[i], to));
+					 dscp_value_text(i, from), dscp_value_text(map[i], to));
 	if (rest >= 0)
 		snprintf(buf + used, DSCP_TEXT_MAX - used, "%selse=%s", used ? "," : "",
-			 value_text(rest, to));
+			 dscp_value_text(rest, to));
 	return *buf ? buf : "copy";
 }
 
@@ -133,6 +147,64 @@ const char *dscp_text(const struct nlattr *attr, char buf[DSCP_TEXT_MAX])
 		if (byte[i] >= ESPAH_DSCP_NUM)
 			return "?";
 	if (len == 1)
-		return value_text(byte[0], buf);
+		return dscp_value_text(byte[0], buf);
 	return len == ESPAH_DSCP_NUM ? map_text(byte, buf) : "?";
+}
+
+static int refuse_set(const char *word)
+{
+	error("'for-dscp' cannot be '%s'; it is any, or a list of DSCPs (0 to 63, or names such as ef, af41, cs6) and ranges, such as ef,cs5,8-15",
+	      word);
+	return -1;
+}
+
+/** dscp_set_parse() - parse the value of 'for-dscp'. Return: 0, or -1 after printing an error */
+int dscp_set_parse(const char *word, uint64_t *set)
+{
+	const char *at = word, *dash;
+	uint8_t first, last;
+	size_t len;
+
+	*set = 0;
+	if (!strcmp(word, "any"))
+		return 0;
+	for (;; at += len + 1) {
+		len = strcspn(at, ",");
+		dash = memchr(at, '-', len);
+		if (!read_value(at, dash ? (size_t)(dash - at) : len, &first))
+			return refuse_set(word);
+		last = first;
+		if (dash && (!read_value(dash + 1, len - (dash + 1 - at), &last) || last < first))
+			return refuse_set(word);
+		for (; first <= last; first++)
+			*set |= 1ull << first;
+		if (!at[len])
+			return 0;
+	}
+}
+
+/** dscp_set_text() - Return: ESPAH_SA_FOR_DSCP as a user types it; may point into @buf */
+const char *dscp_set_text(uint64_t set, char buf[DSCP_SET_MAX])
+{
+	char value[DSCP_VALUE_MAX];
+	unsigned int i, last;
+	size_t used = 0;
+
+	if (!set)
+		return "any";
+	for (i = 0; i < ESPAH_DSCP_NUM; i++) {
+		if (!(set >> i & 1))
+			continue;
+		for (last = i; last + 1 < ESPAH_DSCP_NUM && set >> (last + 1) & 1; last++)
+			;
+		if (last - i < 2) {
+			used += snprintf(buf + used, DSCP_SET_MAX - used, "%s%s", used ? "," : "",
+					 dscp_value_text(i, value));
+			continue;
+		}
+		used += snprintf(buf + used, DSCP_SET_MAX - used, "%s%u-%u", used ? "," : "", i,
+				 last);
+		i = last;
+	}
+	return buf;
 }

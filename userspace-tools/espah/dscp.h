@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The DSCP of outer headers: a fixed value, or a map from the inner DSCP. */
+/* The DSCP of outer headers: a fixed value, or a map from the inner DSCP; and sets of DSCPs. */
 #ifndef ESPAH_DSCP_H
 #define ESPAH_DSCP_H
 
@@ -22,5 +22,15 @@ struct dscp {
 
 int dscp_parse(const char *word, struct dscp *dscp);
 const char *dscp_text(const struct nlattr *attr, char buf[DSCP_TEXT_MAX]);
+
+/** DSCP_VALUE_MAX - bytes: buffer size for a DSCP in text */
+#define DSCP_VALUE_MAX 4
+/** DSCP_SET_MAX - bytes: buffer size for a set of DSCPs in text */
+#define DSCP_SET_MAX 256
+
+int dscp_value_parse(const char *word, uint8_t *value);
+const char *dscp_value_text(uint8_t value, char buf[DSCP_VALUE_MAX]);
+int dscp_set_parse(const char *word, uint64_t *set);
+const char *dscp_set_text(uint64_t set, char buf[DSCP_SET_MAX]);
 
 #endif /* ESPAH_DSCP_H */

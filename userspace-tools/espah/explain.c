@@ -19,7 +19,7 @@
 
 const char explain_help[] =
 	"espah explain [--check] [in|out] SRC DST [PROTO [DPORT | [sport N] [dport N] |\n"
-	"    [type N] [code N]] [fragment]] [mark M] [dev NAME]\n"
+	"    [type N] [code N]] [fragment]] [mark M] [dev NAME] [dscp D]\n"
 	"espah explain reason NAME\n"
 	"\n"
 	"Tells which policy a packet from SRC to DST would meet, in which hook and why,\n"
@@ -29,7 +29,7 @@ const char explain_help[] =
 	"SRC and DST are the addresses inside the tunnel. 'out' is meant if no direction\n"
 	"is given; without 'dev' no policy with a device is met. With a device of kind\n"
 	"espah, the packet is routed into it, or came by its SAs, and meets the policies\n"
-	"with its if-id.\n"
+	"with its if-id. The DSCP (default 0) selects among SAs with 'for-dscp'.\n"
 	"Rules of the firewall may translate a packet, mark it or drop it before an\n"
 	"outbound policy sees it. The answer says so; ask with the addresses and the\n"
 	"mark that they make.\n"
@@ -44,7 +44,8 @@ const char explain_help[] =
 	"  espah explain reason no_spi\n"
 	"  espah explain --check 10.1.0.5 10.2.0.9 >/dev/null || echo not protected\n"
 	"  espah explain in 10.2.0.9 10.1.0.5 udp fragment\n"
-	"  espah explain 10.1.0.5 10.2.0.9 dev ipsec0\n";
+	"  espah explain 10.1.0.5 10.2.0.9 dev ipsec0\n"
+	"  espah explain 10.1.0.5 10.2.0.9 udp 5004 dscp ef\n";
 
 /* Optional fields of a flow: a number of @size bytes, or a word without a value if @size is 0. */
 static const struct {
@@ -59,6 +60,7 @@ static const struct {
 	[FLOW_FRAGMENT] = { "fragment", ESPAH_EXPLAIN_FRAGMENT, 0 },
 	[FLOW_MARK] = { "mark", ESPAH_EXPLAIN_MARK, 4 },
 	[FLOW_DEV] = { "dev", ESPAH_EXPLAIN_IFINDEX, 4 },
+	[FLOW_DSCP] = { "dscp", ESPAH_EXPLAIN_DSCP, 1 },
 };
 
 static int read_side(struct args *args, const char *what, struct addr *addr)
@@ -97,13 +99,30 @@ static bool is_port(const char *word, const struct flow *flow)
 	return false;
 }
 
+/* Return: 0, or -1 after printing an error. */
+static int read_field(enum flow_field field, const char *value, uint32_t *result)
+{
+	uint8_t dscp = 0;
+	uint64_t n;
+
+	if (field == FLOW_DEV)
+		return parse_dev(value, result);
+	if (field == FLOW_DSCP && dscp_value_parse(value, &dscp))
+		return -1;
+	n = dscp;
+	if (field != FLOW_DSCP && parse_number(fields[field].word, value, 0,
+					       (1ull << 8 * fields[field].size) - 1, &n))
+		return -1;
+	*result = n;
+	return 0;
+}
+
 /* A number alone is the destination port. */
 static int read_fields(struct args *args, struct flow *flow)
 {
 	const char *word, *value;
 	unsigned int i;
-	uint32_t dev;
-	uint64_t n;
+	uint32_t n;
 
 	while ((word = args_next(args))) {
 		for (i = 0; i < FLOW_FIELDS && strcmp(word, fields[i].word); i++)
@@ -120,12 +139,8 @@ static int read_fields(struct args *args, struct flow *flow)
 			      word);
 			return -1;
 		}
-		if (i == FLOW_DEV ? parse_dev(value, &dev) :
-				    parse_number(fields[i].word, value, 0,
-						 (1ull << 8 * fields[i].size) - 1, &n))
+		if (read_field(i, value, &n))
 			return -1;
-		if (i == FLOW_DEV)
-			n = dev;
 		flow->field[i] = (struct flow_value){ true, n };
 	}
 	return 0;
@@ -150,9 +165,10 @@ static int read_flow(struct args *args, struct flow *flow)
 	word = args_peek(args);
 	if (!word)
 		return 0;
-	/* mark and dev may follow without a protocol */
+	/* mark, dev and dscp may follow without a protocol */
 	flow->has_proto = strcmp(word, fields[FLOW_MARK].word) &&
-			  strcmp(word, fields[FLOW_DEV].word);
+			  strcmp(word, fields[FLOW_DEV].word) &&
+			  strcmp(word, fields[FLOW_DSCP].word);
 	if (flow->has_proto && parse_proto(args_next(args), &flow->proto))
 		return -1;
 	return read_fields(args, flow);
@@ -204,6 +220,7 @@ static int keep(const struct nlmsghdr *nlh, void *data)
 static void print_flow(const struct flow *flow)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8], dev[DEV_TEXT_MAX];
+	char dscp[DSCP_VALUE_MAX];
 	unsigned int i;
 
 	printf("%s -> %s", addr_text(&flow->src, src), addr_text(&flow->dst, dst));
@@ -212,6 +229,8 @@ static void print_flow(const struct flow *flow)
 	for (i = 0; i < FLOW_FIELDS; i++)
 		if (flow->field[i].set && i == FLOW_DEV)
 			printf(" dev %s", dev_text(flow->field[i].value, dev));
+		else if (flow->field[i].set && i == FLOW_DSCP)
+			printf(" dscp %s", dscp_value_text(flow->field[i].value, dscp));
 		else if (flow->field[i].set && fields[i].size)
 			printf(" %s %u", fields[i].word, flow->field[i].value);
 		else if (flow->field[i].set)
@@ -369,6 +388,9 @@ static void print_sas(const struct nlattr **tb, const struct nlattr **sas, const
 	if (tb[ESPAH_EXPLAIN_OTHERS])
 		printf("Further SAs through which it is accepted, such as older ones: %u.\n",
 		       attr_u32(tb[ESPAH_EXPLAIN_OTHERS], 0));
+	if (tb[ESPAH_EXPLAIN_CLASSES])
+		printf("Packets with another DSCP may leave through another SA%s.\n",
+		       flow->field[FLOW_DSCP].set ? "" : ": ask again with 'dscp'");
 	if (i)
 		print_encap(tb, sa, out);
 	if (i && tb[ESPAH_EXPLAIN_INPUT])
@@ -443,7 +465,7 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 	const struct nlattr *policy[ESPAH_POLICY_MAX + 1], *sa[ESPAH_SA_MAX + 1];
 	json_t *object = json_object(), *outer = NULL, *tracked;
 	struct selector seen;
-	char proto[8], dev[DEV_TEXT_MAX];
+	char proto[8], dev[DEV_TEXT_MAX], dscp[DSCP_VALUE_MAX];
 	unsigned int i;
 
 	json_set(object, "dir", json_string(word_of(WORD_DIR, flow->dir)));
@@ -454,8 +476,9 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 	for (i = 0; i < FLOW_FIELDS; i++)
 		if (flow->field[i].set)
 			json_set(object, fields[i].word, i == FLOW_DEV ?
-				 json_string(dev_text(flow->field[i].value, dev)) : fields[i].size ?
-				 json_integer(flow->field[i].value) : json_true());
+				 json_string(dev_text(flow->field[i].value, dev)) : i == FLOW_DSCP ?
+				 json_string(dscp_value_text(flow->field[i].value, dscp)) :
+				 fields[i].size ? json_integer(flow->field[i].value) : json_true());
 	json_set(object, "action", json_string(word_of(WORD_ACTION,
 		 attr_u8(tb[ESPAH_EXPLAIN_ACTION], 0xff))));
 	attr_nest(tb[ESPAH_EXPLAIN_POLICY], policy, ESPAH_POLICY_MAX);
@@ -468,6 +491,8 @@ static json_t *to_json(const struct nlattr **tb, const struct nlattr **sas,
 		attr_nest(sas[i], sa, ESPAH_SA_MAX);
 		json_array_append_new(outer, sa_json(sa));
 	}
+	if (tb[ESPAH_EXPLAIN_CLASSES])
+		json_set(object, "classes", json_true());
 	for (i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (tb[numbers[i].attr])
 			json_set(object, numbers[i].name,

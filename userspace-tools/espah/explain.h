@@ -18,6 +18,7 @@ enum flow_field {
 	FLOW_FRAGMENT,
 	FLOW_MARK,
 	FLOW_DEV,
+	FLOW_DSCP,
 	FLOW_FIELDS
 };
 

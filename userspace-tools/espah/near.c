@@ -31,8 +31,18 @@ static const struct {
 	{ ESPAH_DIFFERS_IF_ID, "if_id", "if-id" },
 	{ ESPAH_DIFFERS_VRF, "vrf", "vrf" },
 	{ ESPAH_DIFFERS_SPI, "spi", NULL },
+	{ ESPAH_DIFFERS_DSCP, "dscp", NULL },
 	{ ESPAH_DIFFERS_LARVAL, "larval", NULL },
 };
+
+/* The sentence about a difference without @name_in_sentence. */
+static const char *sentence(uint32_t bit)
+{
+	return bit == ESPAH_DIFFERS_SWAPPED ? "its source and destination are swapped" :
+	       bit == ESPAH_DIFFERS_SPI ? "its SPI is not the one that the policy names" :
+	       bit == ESPAH_DIFFERS_DSCP ? "it is for packets with other DSCPs" :
+					   "it has no keys yet";
+}
 
 static void get(const struct nlattr *nest, struct near *near)
 {
@@ -119,11 +129,7 @@ void near_print(const struct nlattr *nest, const struct nlattr *if_id)
 			       value(&near, bit, if_id, false, has),
 			       value(&near, bit, if_id, true, wants));
 		else
-			printf("%s %s", before, bit == ESPAH_DIFFERS_SWAPPED ?
-			       "its source and destination are swapped" :
-			       bit == ESPAH_DIFFERS_SPI ?
-			       "its SPI is not the one that the policy names" :
-			       "it has no keys yet");
+			printf("%s %s", before, sentence(bit));
 		before = ", and";
 	}
 	puts(".");

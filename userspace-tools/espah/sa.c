@@ -29,6 +29,11 @@
 	"                    out: send dummy packets, such as 10/s or 6/m; 'dummy off'\n" \
 	"                    stops\n"
 
+#define FOR_DSCP_HELP \
+	"  for-dscp any|D[-D],...\n" \
+	"                    out: for packets with these DSCPs, such as ef,cs5,8-15;\n" \
+	"                    others take the newest SA for any, the default\n"
+
 #define CPUS_HELP \
 	"  cpus auto|N       on so many CPUs, in order; auto (default): on others when\n" \
 	"                    one is busy\n"
@@ -52,7 +57,7 @@ const char sa_help[] =
 	"      key-file FILE [...]\n"
 	"  set in|out [esp|ah] spi SPI dst ADDR [df copy|set|clear] [soft|hard LIMIT...]\n"
 	"      [new-src ADDR] [new-dst ADDR] [encap ...] [tfc N] [dummy ...] [cpus N]\n"
-	"      [vrf NAME]\n"
+	"      [for-dscp D,...] [vrf NAME]\n"
 	"  del in|out [esp|ah] spi SPI dst ADDR [vrf NAME]\n"
 	"  get in|out [esp|ah] spi SPI dst ADDR [vrf NAME] [--show-keys]\n"
 	"  list [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N] [vrf NAME]\n"
@@ -111,6 +116,7 @@ static const char add_help[] =
 	"                    ESP in UDP, to pass NATs (RFC 3948); the SA's packets go\n"
 	"                    from port SPORT to port DPORT, both 4500 unless a NAT\n"
 	"                    changed one\n"
+	FOR_DSCP_HELP
 	LABEL_HELP
 	HIDING_HELP
 	CPUS_HELP
@@ -145,6 +151,7 @@ static const char set_help[] =
 	"  new-dst ADDR       its destination address from now on, by which it is named\n"
 	"                     then\n"
 	"  encap udp SPORT DPORT|off  its UDP ports from now on, or no UDP\n"
+	FOR_DSCP_HELP
 	HIDING_HELP
 	CPUS_HELP
 	"  soft|hard LIMIT...\n"
@@ -242,7 +249,7 @@ static int add(struct cli *cli, struct args *args)
 	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
 			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
 			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY | SA_VRF |
-			 SA_IF_ID | SA_MARK | SA_SEL_MARK, needs, &sa);
+			 SA_IF_ID | SA_MARK | SA_SEL_MARK | SA_FOR_DSCP, needs, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);
@@ -252,7 +259,7 @@ static int add(struct cli *cli, struct args *args)
 static int set(struct cli *cli, struct args *args)
 {
 	const uint64_t changes = SA_DF | SA_SOFT | SA_HARD | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST |
-				 SA_TFC | SA_DUMMY | SA_CPUS;
+				 SA_TFC | SA_DUMMY | SA_CPUS | SA_FOR_DSCP;
 	struct sa sa;
 	int status;
 

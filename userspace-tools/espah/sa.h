@@ -49,6 +49,7 @@ enum sa_word {
 	SA_IF_ID = 1ull << 31,
 	SA_MARK = 1ull << 32,
 	SA_SEL_MARK = 1ull << 33,
+	SA_FOR_DSCP = 1ull << 34,
 };
 
 /**
@@ -72,6 +73,7 @@ struct sa {
 	uint32_t min;
 	uint32_t max;
 	uint64_t seq;
+	uint64_t for_dscp;
 	struct dscp dscp;
 	struct addr src;
 	struct addr dst;
@@ -100,7 +102,7 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa);
 void sa_wipe(struct sa *sa);
 
 /** SA_LINE_MAX - bytes: buffer size for the line of sa_line() */
-#define SA_LINE_MAX 384
+#define SA_LINE_MAX 640
 
 /* sa_print.c */
 void sa_print(const struct nlattr **tb);

@@ -39,7 +39,7 @@ static bool larval(const struct nlattr **tb)
 void sa_line(const struct nlattr **tb, char *buf, size_t size)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], proto[8], vrf[DEV_TEXT_MAX];
-	char if_id[IF_ID_TEXT_MAX];
+	char if_id[IF_ID_TEXT_MAX], set[DSCP_SET_MAX];
 	struct addr addr;
 	int used;
 
@@ -70,6 +70,9 @@ void sa_line(const struct nlattr **tb, char *buf, size_t size)
 	if (tb[ESPAH_SA_IF_ID])
 		used += snprintf(buf + used, size - used, " %s",
 				 if_id_text(tb[ESPAH_SA_IF_ID], if_id));
+	if (tb[ESPAH_SA_FOR_DSCP])
+		used += snprintf(buf + used, size - used, "  for-dscp %s",
+				 dscp_set_text(attr_u64(tb[ESPAH_SA_FOR_DSCP], 0), set));
 	if (tb[ESPAH_SA_LABEL])
 		snprintf(buf + used, size - used, "  label '%.63s'",
 			 attr_string(tb[ESPAH_SA_LABEL], "?"));
@@ -219,6 +222,7 @@ json_t *sa_json(const struct nlattr **tb)
 	};
 	uint32_t flags = attr_u32(tb[ESPAH_SA_FLAGS], 0);
 	char proto[8], dscp[DSCP_TEXT_MAX], hidden[TFC_TEXT_MAX], vrf[DEV_TEXT_MAX], mark[24];
+	char set[DSCP_SET_MAX];
 	json_t *sa = json_object();
 	struct addr addr;
 	unsigned int i;
@@ -269,6 +273,9 @@ json_t *sa_json(const struct nlattr **tb)
 		json_set(sa, "reuse_key", json_true());
 	if (tb[ESPAH_SA_DSCP])
 		json_set(sa, "dscp", json_string(dscp_text(tb[ESPAH_SA_DSCP], dscp)));
+	if (tb[ESPAH_SA_FOR_DSCP])
+		json_set(sa, "for_dscp",
+			 json_string(dscp_set_text(attr_u64(tb[ESPAH_SA_FOR_DSCP], 0), set)));
 	if (tb[ESPAH_SA_TTL])
 		json_set(sa, "ttl", json_integer(attr_u8(tb[ESPAH_SA_TTL], 0)));
 	if (tb[ESPAH_SA_WINDOW])
@@ -305,7 +312,7 @@ json_t *sa_json(const struct nlattr **tb)
 static void add_row(struct table *table, const struct nlattr **tb)
 {
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX], text[1024], proto[8], vrf[DEV_TEXT_MAX];
-	char if_id[IF_ID_TEXT_MAX];
+	char if_id[IF_ID_TEXT_MAX], set[DSCP_SET_MAX];
 	uint32_t window = attr_u32(tb[ESPAH_SA_WINDOW], 0);
 	struct addr from, to;
 
@@ -319,10 +326,12 @@ static void add_row(struct table *table, const struct nlattr **tb)
 			 attr_port(tb[ESPAH_SA_ENCAP_DPORT], 0));
 	else
 		*text = '\0';
-	table_cell(table, "%s -> %s%s%s%s%s", addr_text(&from, src), addr_text(&to, dst), text,
+	table_cell(table, "%s -> %s%s%s%s%s%s%s", addr_text(&from, src), addr_text(&to, dst), text,
 		   tb[ESPAH_SA_VRF] ? " vrf " : "", tb[ESPAH_SA_VRF] ?
 		   dev_text(attr_u32(tb[ESPAH_SA_VRF], 0), vrf) : "",
-		   if_id_text(tb[ESPAH_SA_IF_ID], if_id));
+		   if_id_text(tb[ESPAH_SA_IF_ID], if_id), tb[ESPAH_SA_FOR_DSCP] ? " for-dscp " : "",
+		   tb[ESPAH_SA_FOR_DSCP] ?
+		   dscp_set_text(attr_u64(tb[ESPAH_SA_FOR_DSCP], 0), set) : "");
 	table_text(table, word_of(WORD_MODE, attr_u8(tb[ESPAH_SA_MODE], 0xff)));
 	table_text(table, larval(tb) ? "(no keys yet)" :
 		   attr_string(tb[ESPAH_SA_ALG], "?"));

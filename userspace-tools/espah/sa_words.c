@@ -27,7 +27,7 @@ static const struct {
 	{ "tfc", SA_TFC }, { "dummy", SA_DUMMY }, { "label", SA_LABEL },
 	{ "cpus", SA_CPUS }, { "reuse-key", SA_REUSE_KEY },
 	{ "vrf", SA_VRF }, { "if-id", SA_IF_ID }, { "set-mark", SA_MARK },
-	{ "mark", SA_SEL_MARK },
+	{ "mark", SA_SEL_MARK }, { "for-dscp", SA_FOR_DSCP },
 };
 
 /* Names of required words for errors, in the order in which users type them. */
@@ -199,6 +199,8 @@ static int read_value(const char *word, const char *value, uint64_t bit, struct 
 		return parse_mark(word, value, &sa->mark);
 	case SA_SEL_MARK:
 		return parse_mark(word, value, &sa->sel_mark);
+	case SA_FOR_DSCP:
+		return dscp_set_parse(value, &sa->for_dscp);
 	case SA_LABEL:
 		return parse_label(value, &sa->label);
 	}
@@ -435,6 +437,8 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		put_mark(nlh, &sa->mark, ESPAH_SA_MARK, ESPAH_SA_MARK_MASK);
 	if (sa->given & SA_SEL_MARK)
 		put_mark(nlh, &sa->sel_mark, ESPAH_SA_SEL_MARK, ESPAH_SA_SEL_MARK_MASK);
+	if (sa->given & SA_FOR_DSCP)
+		mnl_attr_put_u64(nlh, ESPAH_SA_FOR_DSCP, sa->for_dscp);
 	if (sa->given & SA_DUMMY)
 		mnl_attr_put_u32(nlh, sa->dummies.random ? ESPAH_SA_DUMMY_RANDOM : ESPAH_SA_DUMMY,
 				 sa->dummies.interval);

@@ -229,8 +229,11 @@ static void put_settable(FILE *out, const struct nlattr **tb)
 {
 	uint8_t df = attr_u8(tb[ESPAH_SA_DF], ESPAH_DF_COPY);
 	uint16_t cpus = attr_u16(tb[ESPAH_SA_CPUS], 0), tfc = attr_u16(tb[ESPAH_SA_TFC], 0);
-	char text[TFC_TEXT_MAX];
+	char text[TFC_TEXT_MAX], set[DSCP_SET_MAX];
 
+	if (attr_u64(tb[ESPAH_SA_FOR_DSCP], 0))
+		fprintf(out, " for-dscp %s",
+			dscp_set_text(attr_u64(tb[ESPAH_SA_FOR_DSCP], 0), set));
 	if (attr_port(tb[ESPAH_SA_ENCAP_SPORT], 0))
 		fprintf(out, " encap udp %u %u", attr_port(tb[ESPAH_SA_ENCAP_SPORT], 0),
 			attr_port(tb[ESPAH_SA_ENCAP_DPORT], 0));

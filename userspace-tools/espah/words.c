@@ -161,6 +161,7 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_LABEL] = "label", [ESPAH_SA_IF_ID] = "if-id",
 	[ESPAH_SA_MARK] = "set-mark", [ESPAH_SA_MARK_MASK] = "set-mark",
 	[ESPAH_SA_SEL_MARK] = "mark", [ESPAH_SA_SEL_MARK_MASK] = "mark",
+	[ESPAH_SA_FOR_DSCP] = "for-dscp",
 };
 
 static const char *const policy_words[] = {
@@ -193,7 +194,7 @@ static const char *const explain_words[] = {
 	[ESPAH_EXPLAIN_DST] = "destination", [ESPAH_EXPLAIN_PROTO] = "proto",
 	[ESPAH_EXPLAIN_SPORT] = "sport", [ESPAH_EXPLAIN_DPORT] = "dport",
 	[ESPAH_EXPLAIN_TYPE] = "type", [ESPAH_EXPLAIN_CODE] = "code",
-	[ESPAH_EXPLAIN_FRAGMENT] = "fragment",
+	[ESPAH_EXPLAIN_FRAGMENT] = "fragment", [ESPAH_EXPLAIN_DSCP] = "dscp",
 };
 
 static const char *at(const char *const *table, size_t count, uint16_t type)

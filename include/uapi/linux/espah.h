@@ -25,6 +25,7 @@
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
  *                        [SA_VRF] [SA_IF_ID] [SA_MARK [SA_MARK_MASK]] [SA_OWNER]
+ *                        [SA_SEL_MARK [SA_SEL_MARK_MASK]] [SA_FOR_DSCP]
  *     Adds an SA. -EEXIST if (direction, destination, SPI, protocol, VRF) is in use.
  *     An SA that SA_ALLOC_SPI reserved without keys is completed instead.
  *     -EKEYREJECTED if the algorithm is a counter mode (GCM, CCM, GMAC, CTR,
@@ -34,6 +35,7 @@
  * ESPAH_CMD_SA_SET       (identity) [SA_DF] [SA_SOFT] [SA_HARD] [SA_NEW_SRC]
  *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS] [SA_OWNER]
+ *                        [SA_FOR_DSCP]
  *     Changes an SA in place. Keys, sequence numbers, replay window and counters stay
  *     unchanged, as do limits that the request does not name; 0 removes a limit. Soft
  *     limits that were already reported are reported again. SA_NEW_DST changes the
@@ -50,6 +52,12 @@
  *                        [SA_SPI_MIN] [SA_SPI_MAX] [SA_VRF] [SA_IF_ID]
  *     Reserves a free inbound SPI for 60 seconds, as an SA without keys, and
  *     answers as SA_GET does.
+ *
+ *     A policy sends by the SAs that have the addresses, SA_PROTO, SA_MODE, SA_REQID, SA_VRF and
+ *     SA_IF_ID of its template. Each DSCP is served by the newest of these SAs with keys whose
+ *     SA_FOR_DSCP has it, or else by the newest without SA_FOR_DSCP; if there is neither, the
+ *     packet has no SA. So an SA is replaced by a newer one for the DSCPs that both have, and a
+ *     DSCP falls back to the next older SA when the newest is deleted.
  *
  *     (identity) is SA_DIR SA_SPI SA_DST [SA_PROTO] [SA_VRF].
  *     SA_SOFT and SA_HARD nest [LIMIT_PACKETS] [LIMIT_BYTES] [LIMIT_TIME]
@@ -108,7 +116,7 @@
  * ESPAH_CMD_EXPLAIN      EXPLAIN_DIR EXPLAIN_SRC EXPLAIN_DST [EXPLAIN_PROTO]
  *                        [EXPLAIN_SPORT] [EXPLAIN_DPORT] [EXPLAIN_TYPE]
  *                        [EXPLAIN_CODE] [EXPLAIN_FRAGMENT] [EXPLAIN_MARK]
- *                        [EXPLAIN_IFINDEX]
+ *                        [EXPLAIN_IFINDEX] [EXPLAIN_DSCP]
  *     Answers how a packet of this flow would be handled, and which policies precede
  *     the matching policy but do not match; see ESPAH_EXPLAIN_*.
  *
@@ -463,6 +471,13 @@ enum espah_sa_attr {
 	ESPAH_SA_SEL_MARK_MASK,
 	/** @ESPAH_SA_OWNER: u8, enum espah_owner */
 	ESPAH_SA_OWNER,
+	/**
+	 * @ESPAH_SA_FOR_DSCP: u64, outbound: bit N (1 << N): the SA is for packets with the DSCP N
+	 * (RFC 4301 4.1), in the header that the SA protects: of the packet in clear, or of the
+	 * result of the SA that was applied before. 0 (default): for packets with DSCPs that no
+	 * other SA of the same policies is for; the grammar at the top says which SA sends
+	 */
+	ESPAH_SA_FOR_DSCP,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
@@ -873,6 +888,8 @@ enum espah_passed_attr {
 #define ESPAH_DIFFERS_SPI (1U << 8)
 /** ESPAH_DIFFERS_LARVAL - the SA has no keys yet */
 #define ESPAH_DIFFERS_LARVAL (1U << 9)
+/** ESPAH_DIFFERS_DSCP - ESPAH_SA_FOR_DSCP does not have the DSCP of the packet */
+#define ESPAH_DIFFERS_DSCP (1U << 10)
 
 /** enum espah_near_attr - an SA that nearly fits a policy */
 enum espah_near_attr {
@@ -1021,6 +1038,13 @@ enum espah_explain_attr {
 	 * four zero bytes
 	 */
 	ESPAH_EXPLAIN_ENCAP,
+	/** @ESPAH_EXPLAIN_DSCP: u8, DSCP of the packet, which may select its SAs; default 0 */
+	ESPAH_EXPLAIN_DSCP,
+	/**
+	 * @ESPAH_EXPLAIN_CLASSES: flag, answer: packets of this flow with another DSCP may leave
+	 * through another SA; see ESPAH_SA_FOR_DSCP
+	 */
+	ESPAH_EXPLAIN_CLASSES,
 
 	__ESPAH_EXPLAIN_MAX,
 	ESPAH_EXPLAIN_MAX = __ESPAH_EXPLAIN_MAX - 1
