@@ -111,7 +111,7 @@ def whole():
     lab.equal([sa["packets"] for sa in Espah.sas(a)], packets, "packets")
 
     a.run(CLI, "policy", "add", "out", "10.77.0.0/16", "any4", "bypass")
-    fewer = [line.replace("10.2.0.0/16", "10.3.0.0/16").replace("1h", "2h") for line in SITE
+    fewer = [line.replace("10.2.0.0/16", "10.3.0.0/16").replace("1h", "2h for-dscp le,8-15") for line in SITE
              if not re.match("config|link|.*dev ipsec0", line)]
     write(fewer)
     planned = signs(a)
@@ -119,7 +119,8 @@ def whole():
     said = apply(a)
     lab.true("added 2, changed 2, removed 4" in said and "1 policies" in said, said)
     lab.equal([sa["packets"] for sa in Espah.sas(a)], packets, "packets after a limit has changed")
-    lab.equal(Espah.sas(a, "out")[0]["hard"]["time"]["limit"], 7200, "the limit")
+    sa = Espah.sas(a, "out")[0]
+    lab.equal((sa["hard"]["time"]["limit"], sa["for_dscp"]), (7200, "le,8-15"), "the limit, and the DSCPs")
     lab.equal(len(Espah.json(a, "link", "list")), 0, "devices")
     lab.equal(Espah.json(a, "config")["direct"], False, "a setting that the file has no more")
     there = [(policy["dir"], policy["src"], policy["dst"]) for policy in Espah.json(a, "policy", "list")]
@@ -238,6 +239,7 @@ def random_sa(dice, number):
         words += [dice.choice(["", "df set", "df clear"]), dice.choice(["", "tfc 600", "tfc mtu"]),
                   dice.choice(["", "ttl 9"]), dice.choice(["", "dscp ef", "dscp ef=cs5,else=cs0"])]
     if out:
+        words.append(dice.choice(["", "", "for-dscp ef", "for-dscp le,cs1-10,af41", "for-dscp 0-63"]))
         words.append(dice.choice(["", "", "dummy steady 1/h", "dummy random 7/h"]))
     if mode == "tunnel":
         words.append(dice.choice(["", "noecn"]))

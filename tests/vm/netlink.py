@@ -31,7 +31,7 @@ CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_D
  SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD, SOFT,
  HARD, USED, FIRST_USED, LAST_USED, ENCAP_SPORT, ENCAP_DPORT, NEW_SRC, NEW_DST, NEW_SPORT, TFC,
  DUMMY, DUMMY_RANDOM, DUMMIES, LABEL, CPUS, IV_MASK) = range(1, 46)
-OWNER = 52
+OWNER, FOR_DSCP = 52, 53
 L_PACKETS, L_BYTES, L_TIME, L_USE, L_IDLE = range(1, 6)
 X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
@@ -47,6 +47,7 @@ C_IN, C_OUT, C_ICMP, C_SECPATH, C_DIRECT, C_OWNER, C_FILE = range(1, 8)
 (X_DIR, X_SRC, X_DST, X_PROTO, X_SPORT, X_DPORT, X_ACTION, X_POLICY, X_SA, X_DROP, X_OVERHEAD,
  X_MTU, X_MSS, X_EXEMPT) = range(1, 15)
 X_HOOK, X_MARK, X_IFINDEX, X_PASSED, X_PASSED_COUNT = range(18, 23)
+X_DSCP, X_CLASSES = 28, 29
 A_POLICY_ID, A_TEMPLATE, A_FLOW = 1, 2, 3
 
 IN, OUT = 0, 1
@@ -468,6 +469,13 @@ BAD = [
     ("outbound DSCP inward", SA_NEW, sa(DIR=u8(OUT), FLAGS=u32(4)), E.EINVAL, "inbound tunnels"),
     ("SA_SET of the DSCP", SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(DSCP, u8(1))], E.EINVAL,
      ""),
+    ("DSCPs of an inbound SA", SA_NEW, sa(FOR_DSCP=u64(1 << 46)), E.EINVAL, "is for outbound SAs: the sender chooses"),
+    ("no DSCPs of an inbound SA", SA_NEW, sa(FOR_DSCP=u64(0)), E.EINVAL, "is for outbound SAs: the sender chooses"),
+    ("SA_SET of the DSCPs of an inbound SA", SA_SET, identity(0x2000) + [(FOR_DSCP, u64(1))], E.EINVAL,
+     "is for outbound SAs"),
+    ("DSCPs of 4 bytes", SA_NEW, sa(DIR=u8(OUT), FOR_DSCP=u32(1)), E.EINVAL, "invalid attribute length"),
+    ("DSCPs twice", SA_SET, identity(0x2001, OUT, "192.0.2.1") + 2 * [(FOR_DSCP, u64(1))], E.EINVAL, "only once"),
+    ("DSCPs for SA_ALLOC_SPI", SA_ALLOC_SPI, alloc(FOR_DSCP=u64(1)), E.EINVAL, ""),
     # lifetimes
     ("soft above hard", SA_NEW, limited((L_BYTES, u64(3)), (L_BYTES, u64(2))), E.EINVAL,
      "must not be above"),
@@ -708,6 +716,7 @@ BAD = [
     ("EXPLAIN of ports without protocol", EXPLAIN, explain(DPORT=be16(5)), E.EINVAL, "ports need"),
     ("EXPLAIN of ICMP ports", EXPLAIN, explain(PROTO=u8(1), DPORT=be16(5)), E.EINVAL, "ports need"),
     ("EXPLAIN of a short mark", EXPLAIN, explain(MARK=u16(5)), E.EINVAL, "invalid attribute length"),
+    ("EXPLAIN of DSCP 64", EXPLAIN, explain(DSCP=u8(64)), E.EINVAL, "0 to 63, got 64"),
     ("EXPLAIN of device 0", EXPLAIN, explain(IFINDEX=u32(0)), E.EINVAL, "got 0"),
     ("EXPLAIN with an answer's attribute", EXPLAIN, explain() + [(X_ACTION, u8(1))], E.EINVAL, ""),
 ]
@@ -859,6 +868,19 @@ def good_requests(link):
         link.ask(SA_SET, who + [(DF, u8(1))])
         check(one(link, SA_GET, who)[DF] == u8(1), "DF is not 1")
         link.ask(SA_SET, who + [(DF, u8(2))])
+    with test("SA_SET changes the DSCPs that an SA is for; 0 takes them away; EXPLAIN finds the SA by DSCP"):
+        who = identity(0x2001, OUT, "192.0.2.1")
+        check(FOR_DSCP not in one(link, SA_GET, who), "DSCPs of an SA without any")
+        for bits in 1 << 63 | 1, 1 << 46:
+            link.ask(SA_SET, who + [(FOR_DSCP, u64(bits))])
+            check(one(link, SA_GET, who)[FOR_DSCP] == u64(bits), f"not {bits:#x}")
+        for dscp, there in (0, False), (46, True), (47, False):
+            answer = one(link, EXPLAIN, explain(DSCP=u8(dscp)))
+            check((X_SA in answer, X_CLASSES in answer) == (there, there), f"DSCP {dscp}")
+        link.ask(SA_SET, who + [(FOR_DSCP, u64(0))])
+        check(FOR_DSCP not in one(link, SA_GET, who), "DSCPs were not taken away")
+        answer = one(link, EXPLAIN, explain(DSCP=u8(47)))
+        check(X_SA in answer and X_CLASSES not in answer, "not for all DSCPs again")
     with test("limits are shown as given; SA_SET changes those that it names"):
         who = identity(0x3000)
         link.ask(SA_NEW, sa(SPI=be32(0x3000)) + [
@@ -1080,10 +1102,12 @@ SEEDS = COMMANDS + [(cmd, []) for cmd in DUMPS] + [
     (SA_NEW, limited((L_PACKETS, u64(9)), (L_TIME, u64(1 << 30 | 1 << 29)), (L_BYTES, u64(5)))),
     (SA_SET, identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(3)), (L_BYTES, u64(99))))]),
     (SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(TFC, u16(500)), (DUMMY, u32(5000))]),
+    (SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(FOR_DSCP, u64(1 << 46 | 1))]),
+    (SA_NEW, sa(DIR=u8(OUT), SPI=be32(0x4001), FOR_DSCP=u64(0xff00))),
     (SA_ALLOC_SPI, alloc(SPI_MIN=be32(300), SPI_MAX=be32(400))),
     (POLICY_NEW, plain(PRIORITY=u32(2), MSS=u16(0), REPLACE=b"", LABEL=name("x"))),
     (POLICY_DEL, [(P_DIR, u8(OUT)), (P_SELECTOR | NESTED, SELECTOR), (P_PRIORITY, u32(2))]),
-    (EXPLAIN, explain(PROTO=u8(17), SPORT=be16(1), DPORT=be16(2))),
+    (EXPLAIN, explain(PROTO=u8(17), SPORT=be16(1), DPORT=be16(2), DSCP=u8(46))),
 ]
 
 

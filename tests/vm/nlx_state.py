@@ -13,7 +13,7 @@ import lab
 import nlx
 import stacks
 from ip_xfrm import ip
-from ipsec import Espah
+from ipsec import CLI, Espah
 from netlink import ACK, REQUEST, attr, u32
 from nlx import (A_ADDRESS_FILTER, A_AEAD, A_AUTH, A_AUTH_TRUNC, A_CRYPT, A_ENCAP, A_ETIMER_THRESH, A_LTIME, A_PROTO,
                  A_REPLAY, A_REPLAY_ESN, A_REPLAY_THRESH, ALLOCSPI, DELSA, EXPIRE, FLUSHSA, GETAE, GETSA,
@@ -402,6 +402,10 @@ def own():
     for command in (f"state delete {IN} proto esp spi 0x777", f"state update {IN} spi 0x777 {ESP}"):
         status, _, err = ip(ns, command)
         lab.true(status == 2 and "espah sa" in err, f"{command}: {status} {err}")
+    # NETLINK_XFRM has no word for the classes of an SA
+    with ns:
+        said = lab.run(CLI, "sa", "set", "out", "spi", "0x778", "dst", "198.51.100.1", "for-dscp", "ef", check=False)
+    lab.true(said.returncode == 1 and "NETLINK_XFRM, which has no classes" in said.stderr, said.stderr)
     ip(ns, "state flush")
     left = ip(ns, "state")[1]
     lab.true("0x00000777" in left and "0x00000778" not in left, left)

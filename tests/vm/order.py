@@ -73,6 +73,7 @@ class Flow:
         self.sink.setsockopt(socket.SOL_SOCKET, traffic.SO_RCVBUFFORCE, 32 << 20)
         self.source = traffic.udp(source_ns, source)
         self.source.connect((sink, 7000 + number))
+        self.source.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, number % FLOWS << 2)
         self.process = None
 
     def start(self, count=1 << 30, size=200, turns=False):
@@ -211,6 +212,22 @@ def synchronous():
 @lab.test("two processors share each SA")
 def shared():
     carry_all("two processors share each SA", extra=SHARED)
+
+
+@lab.test("two processors share the SAs of four classes, and each flow stays in order")
+def classes():
+    ipsec.need_espah()
+    a, b = topology(True, extra=SHARED)
+    for sender, receiver, ends, base in ((a, b, ("192.0.2.1", "192.0.2.2"), 0x1100),
+                                         (b, a, ("192.0.2.2", "192.0.2.1"), 0x1200)):
+        sas = [SA(base + dscp, *ends, window=4096, extra=SHARED) for dscp in range(1, FLOWS)]
+        OURS.configure(receiver, inbound=sas)
+        OURS.batch(sender, [f"{OURS.sa_line('out', sa)} for-dscp {dscp}" for dscp, sa in enumerate(sas, 1)])
+    check_flows(a, b, turns=True)
+    for ns in a, b:
+        carried = [sa["packets"] for sa in OURS.sas(ns, "out")]
+        lab.equal(len(carried), FLOWS, "SAs")
+        lab.true(min(carried) > COUNT / 10, f"packets of the SAs: {carried}")
 
 
 def work_of(number):

@@ -141,7 +141,7 @@ def policies():
 
 LINES = (
     "sa add out spi 0x1001 src 192.0.2.1 dst 192.0.2.2 tunnel aes128gcm16 key " + "01" * 20 +
-    " reqid 7 if-id 42 set-mark 0x20/0xf0 mark 0x3/0xf df set dscp 8 ttl 9 tfc 900 cpus 1 dummy steady 6/m soft packets 5 "
+    " reqid 7 if-id 42 set-mark 0x20/0xf0 mark 0x3/0xf df set dscp 8 for-dscp ef,8-15 ttl 9 tfc 900 cpus 1 dummy steady 6/m soft packets 5 "
     "hard packets 10 bytes 1M label one",
     "sa add in spi 0x1002 src 192.0.2.2 dst 192.0.2.1 transport aes256-sha256 key " + "02" * 64 +
     " window 64 esn encap udp 4500 4501",

@@ -29,7 +29,13 @@ void test_dscp(void)
 		"ef=1,", ",ef=1", "ef=1,,af41=2", "else=1,else=2", "1=2=3", "expedited-forwarding",
 		"ef=expedited-forwarding", " 5", "5 ", "4a",
 	};
-	unsigned int i;
+	static const char *const wrong_set[] = {
+		"", ",", "ef,", ",ef", "64", "5-", "-5", "9-8", "ef-cs1", "1-2-3", "ef=1", "any,ef", "off", "1 2",
+	};
+	char text[DSCP_SET_MAX];
+	uint64_t set, some;
+	unsigned int i, n;
+	uint8_t value;
 
 	test_begin("dscp: copy, numbers and names (RFC 2474, 2597, 3246, 5865, 8622)");
 	CHECK(!dscp_parse("copy", &dscp) && dscp.len == 0);
@@ -66,6 +72,41 @@ void test_dscp(void)
 			     "36=37,37=38,38=39,39=40,40=41,41=42,42=43,43=44,44=45,45=46,46=47,"
 			     "47=48,48=49,49=50,50=51,51=52,52=53,53=54,54=55,55=56,56=57,57=58,"
 			     "58=59,59=60,60=61,61=62,62=63,63=0")) > 300);
+	test_end();
+
+	test_begin("for-dscp: lists, ranges and names, and back");
+	CHECK(!dscp_set_parse("any", &set) && !set);
+	CHECK(!dscp_set_parse("ef", &set) && set == 1ull << 46);
+	CHECK(!dscp_set_parse("63,0", &set) && set == (1ull << 63 | 1));
+	CHECK(!dscp_set_parse("8-15,af11,le", &set) && set == 0xff02);
+	CHECK(!strcmp(dscp_set_text(set, text), "le,8-15"));
+	CHECK(!dscp_set_parse("cs1-10,ef-47,5-5", &set) && set == (0x720ull | 3ull << 46));
+	CHECK(!strcmp(dscp_set_text(set, text), "5,8-10,ef,47"));
+	CHECK(!dscp_set_parse("0-63", &set) && set == UINT64_MAX);
+	CHECK(!strcmp(dscp_set_text(set, text), "0-63"));
+	CHECK(!strcmp(dscp_set_text(0, text), "any"));
+	/* the longest texts fit their buffer */
+	for (i = 1; i < 8; i++) {
+		for (n = 0, some = 0; n < ESPAH_DSCP_NUM; n++)
+			some |= (uint64_t)(i >> n % 3 & 1) << n;
+		CHECK(strlen(dscp_set_text(some, text)) < DSCP_SET_MAX - 8);
+		CHECK(!dscp_set_parse(text, &set) && set == some);
+	}
+	test_end();
+
+	test_begin("for-dscp: a sentence for each mistake");
+	for (i = 0; i < ARRAY_SIZE(wrong_set); i++) {
+		CHECK(dscp_set_parse(wrong_set[i], &set));
+		CHECK(told_of("'for-dscp' cannot be "));
+	}
+	test_end();
+
+	test_begin("explain: a DSCP");
+	CHECK(!dscp_value_parse("va", &value) && value == 44);
+	CHECK(!strcmp(dscp_value_text(value, text), "va"));
+	CHECK(!strcmp(dscp_value_text(63, text), "63"));
+	CHECK(dscp_value_parse("64", &value));
+	CHECK(told_of("'dscp' cannot be '64'; it is a DSCP (0 to 63, or a name"));
 	test_end();
 
 	test_begin("dscp: a sentence for each mistake");

@@ -81,6 +81,7 @@ static void sa(void)
 	CHECK(!strstr(text, "dscp\""));
 	mnl_attr_put_u8(nlh, ESPAH_SA_DSCP, 46);
 	mnl_attr_put_u8(nlh, ESPAH_SA_TTL, 9);
+	mnl_attr_put_u64(nlh, ESPAH_SA_FOR_DSCP, 0xff00);
 	mnl_attr_put_u64(nlh, ESPAH_SA_ECN_ODD, 3);
 	mnl_attr_put(nlh, ESPAH_SA_KEY, 2, "\0\xff");
 	mnl_attr_put(nlh, ESPAH_SA_IV_MASK, 8, "\1\2\3\4\5\6\7\x80");
@@ -97,7 +98,7 @@ static void sa(void)
 	text = capture_end();
 	CHECK(strstr(text, "\"key\": \"0x00ff\""));
 	CHECK(strstr(text, "\"iv_mask\": \"0x0102030405060780\""));
-	CHECK(strstr(text, "\"dscp\": \"ef\", \"ttl\": 9"));
+	CHECK(strstr(text, "\"dscp\": \"ef\", \"for_dscp\": \"8-15\", \"ttl\": 9"));
 	CHECK(strstr(text, "\"ecn_odd\": 3"));
 	CHECK(strstr(text, "\"reqid\": 7, \"if_id\": 42, \"set_mark\": \"0x20/0xf0\", "
 		     "\"mark\": \"0x3/0xf\", \"label\""));
@@ -108,7 +109,7 @@ static void sa(void)
 	CHECK(strstr(text, " dscp ef  ttl 9  set-mark 0x20/0xf0  mark 0x3/0xf  ecn-odd 3 "));
 	CHECK(strstr(text, "    key 0x00ff\n    iv-mask 0x0102030405060780\n"));
 	CHECK(strstr(text, "tunnel  aes256gcm16  encap udp 4500 65535  reqid 7  "
-		     "if-id 42  label 'charon b.example.org'\n"));
+		     "if-id 42  for-dscp 8-15  label 'charon b.example.org'\n"));
 	test_end();
 
 	test_begin("an SA as text");

@@ -10,7 +10,7 @@
 
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
 #define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
-		   SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP | \
+		   SA_FOR_DSCP | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP | \
 		   SA_TFC | SA_DUMMY | SA_LABEL | SA_REUSE_KEY | SA_IF_ID | SA_MARK)
 #define SET_TAKES (SA_DIR | SA_SPI | SA_DST | SA_DF | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST)
 
@@ -32,7 +32,7 @@ static const struct nlattr *encode(struct nlmsghdr **nlh)
 
 static void encoding(void)
 {
-	const uint64_t seq = 0xffffffff00000001;
+	const uint64_t seq = 0xffffffff00000001, dscps = 1ull << 46 | 1;
 	const struct genlmsghdr *genl;
 	const struct nlattr *at;
 	struct nlmsghdr *nlh;
@@ -114,6 +114,16 @@ static void encoding(void)
 	CHECK(has_u32(&at, ESPAH_SA_SEL_MARK, 3));
 	CHECK(has_u32(&at, ESPAH_SA_SEL_MARK_MASK, 0xf));
 	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	test_end();
+
+	test_begin("sa: the DSCPs that it is for, or any");
+	CHECK(!sa_read(&cli, words("for-dscp 0,ef"), "t", SA_FOR_DSCP, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_attr(&at, ESPAH_SA_FOR_DSCP, &dscps, sizeof(dscps)));
+	CHECK((const char *)at == buf + nlh->nlmsg_len);
+	CHECK(!sa_read(&cli, words("for-dscp any"), "t", SA_FOR_DSCP, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_attr(&at, ESPAH_SA_FOR_DSCP, "\0\0\0\0\0\0\0", 8));
 	test_end();
 
 	test_begin("sa list: show-keys is a flag, window 0 is sent");
@@ -310,6 +320,8 @@ static void refusals(void)
 	CHECK(told_of("a number from 1 to 255"));
 	CHECK(add("ttl 256") == STATUS_USAGE);
 	CHECK(add("dscp 64") == STATUS_USAGE);
+	CHECK(add("for-dscp 64") == STATUS_USAGE);
+	CHECK(told_of("'for-dscp' cannot be '64'; it is any, or a list of DSCPs"));
 	CHECK(add("in spi 256 src 192.0.2.1 dst ::1 tunnel x key 00") == STATUS_USAGE);
 	CHECK(told_of("src is IPv4, but dst is IPv6"));
 	CHECK(add("min 300") == STATUS_USAGE);

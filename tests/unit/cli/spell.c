@@ -175,6 +175,8 @@ static void sas(void)
 	       "sa add in esp spi 0x00003001 dst 224.0.0.5 src 0.0.0.0 transport null-sha256\n");
 	SPELLS(SA_OUT " ttl 9 dscp 46", SA_OUT " dscp ef ttl 9\n");
 	SPELLS(SA_OUT " dscp else=cs0,ef=cs5", SA_OUT " dscp ef=cs5,else=cs0\n");
+	SPELLS(SA_OUT " for-dscp 46,12,8-11 tfc 9", SA_OUT " for-dscp 8-12,ef tfc 9\n");
+	SPELLS(SA_OUT " for-dscp any", SA_OUT "\n");
 	SPELLS(SA_OUT " set-mark 5/255 mark 3", SA_OUT " set-mark 0x5/0xff mark 0x3\n");
 	SPELLS("sa add out spi 0x2001 src 192.0.2.1 vrf lo dst 198.51.100.7 tunnel aes256gcm16",
 	       "sa add out esp spi 0x00002001 dst 198.51.100.7 vrf lo src 192.0.2.1 tunnel aes256gcm16\n");
@@ -225,7 +227,7 @@ static void identities(void)
 		    "label x protect transport reqid 5 mss off\n",
 		    "policy in any4 any4 proto tcp dport 5 mark 0x1 dev lo priority 3 if-id 9", ""));
 	CHECK(parts(THING_SA, SA_OUT " reqid 7 vrf lo if-id 4 esn noecn dscp ef ttl 9 set-mark 1 mark 2 "
-		    "reuse-key label x encap udp 1 2 df set tfc 9 dummy steady 1/s cpus 2 "
+		    "reuse-key label x encap udp 1 2 for-dscp ef df set tfc 9 dummy steady 1/s cpus 2 "
 		    "soft time 1 hard time 2 key-present\n",
 		    "sa out esp spi 0x00002001 dst 198.51.100.7 vrf lo",
 		    " tunnel aes256gcm16 reqid 7 if-id 4 esn reuse-key noecn dscp ef ttl 9 "
