@@ -76,6 +76,9 @@ expect 1 "cannot be opened" -b "$dir/none"
 expect 2 "one word too many for show" show all
 expect 2 "did you mean 'firewall'?" doctor nat firewal
 expect 2 "options such as -n and -j stand before it" doctor nat -j
+expect 2 "'x' is not a word of flush" flush x
+expect 2 "a value must follow" flush label
+expect 2 "'owner' cannot be 'me'; it is one of: hand, file, daemon, xfrm" flush label 'charon*' owner me
 expect 2 "'--watch' cannot be '0'" stats --watch 0
 expect 2 "one word too many for stats" stats --watch 2 3
 expect 2 "prints no JSON" -j stats --watch
