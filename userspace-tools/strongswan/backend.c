@@ -8,8 +8,10 @@
 struct backend {
 	kernel_ipsec_t public;
 	struct nl *nl;
+	struct installed *installed;
 	struct policies *policies;
 	struct events *events;
+	listener_t listener;
 };
 
 METHOD(kernel_ipsec_t, get_features, kernel_feature_t, struct backend *this)
@@ -33,13 +35,13 @@ METHOD(kernel_ipsec_t, get_cpi, status_t, struct backend *this, host_t *src, hos
 METHOD(kernel_ipsec_t, add_sa, status_t, struct backend *this, kernel_ipsec_sa_id_t *id,
        kernel_ipsec_add_sa_t *data)
 {
-	return sa_add(this->nl, id, data);
+	return sa_add(this->nl, this->installed, id, data);
 }
 
 METHOD(kernel_ipsec_t, update_sa, status_t, struct backend *this, kernel_ipsec_sa_id_t *id,
        kernel_ipsec_update_sa_t *data)
 {
-	return sa_update(this->nl, id, data);
+	return sa_update(this->nl, this->installed, id, data);
 }
 
 METHOD(kernel_ipsec_t, query_sa, status_t, struct backend *this, kernel_ipsec_sa_id_t *id,
@@ -51,7 +53,7 @@ METHOD(kernel_ipsec_t, query_sa, status_t, struct backend *this, kernel_ipsec_sa
 METHOD(kernel_ipsec_t, del_sa, status_t, struct backend *this, kernel_ipsec_sa_id_t *id,
        kernel_ipsec_del_sa_t *data)
 {
-	return sa_del(this->nl, id);
+	return sa_del(this->nl, this->installed, id);
 }
 
 static status_t flush(struct backend *this, uint8_t cmd)
@@ -102,11 +104,22 @@ METHOD(kernel_ipsec_t, enable_udp_decap, bool, struct backend *this, int fd, int
 	return TRUE; /* the module takes ESP out of UDP before sockets see it */
 }
 
+static bool alert(listener_t *listener, ike_sa_t *ike_sa, alert_t alert, va_list args)
+{
+	struct backend *this = (void *)((char *)listener - offsetof(struct backend, listener));
+
+	if (alert == ALERT_SHUTDOWN_SIGNAL)
+		policies_leave(this->policies);
+	return TRUE;
+}
+
 METHOD(kernel_ipsec_t, destroy, void, struct backend *this)
 {
+	charon->bus->remove_listener(charon->bus, &this->listener);
 	if (this->events)
 		events_destroy(this->events);
 	policies_destroy(this->policies);
+	installed_destroy(this->installed);
 	nl_close(this->nl);
 	free(this);
 }
@@ -120,7 +133,7 @@ kernel_ipsec_t *espah_backend(void)
 	nl = nl_open(why, sizeof(why));
 	if (!nl)
 		return refusing_backend(why);
-	label_clear_all(nl);
+	sa_check_settings();
 	INIT(this,
 		.public = {
 			.get_features = _get_features,
@@ -141,8 +154,11 @@ kernel_ipsec_t *espah_backend(void)
 		},
 		.nl = nl,
 		.policies = policies_create(nl),
-		.events = events_create(why, sizeof(why)),
+		.installed = installed_create(),
+		.listener.alert = alert,
 	);
+	this->events = events_create(nl, this->installed, why, sizeof(why));
+	charon->bus->add_listener(charon->bus, &this->listener);
 	if (!this->events) {
 		_destroy(this);
 		return refusing_backend(why);

@@ -5,6 +5,7 @@
 
 #include <daemon.h>
 #include <kernel/kernel_ipsec.h>
+#include <threading/mutex.h>
 #include "nl.h"
 
 struct policies;
@@ -20,12 +21,17 @@ kernel_ipsec_t *espah_backend(void);
 const char *algorithm_name(uint8_t proto, uint16_t enc, size_t enc_key_len, uint16_t integ,
 			   char *buf, size_t size);
 
-/*
- * label.c: labels our SAs and policies with the peer's identity. When charon starts, deletes the
- * SAs and policies that an earlier charon left behind. SAs and policies of others stay.
- */
+/* label.c: labels our SAs and policies with the peer's identity */
 void label_put(struct nlmsghdr *nlh, uint16_t type);
-void label_clear_all(struct nl *nl);
+bool label_is_ours(const struct nlattr *label);
+
+/* leftover.c: SAs and policies that an earlier charon left behind; those of others stay */
+struct leftovers;
+struct leftovers *leftovers_create(struct nl *nl, mutex_t *mutex);
+void leftovers_destroy(struct leftovers *this);
+/* Context of both: the mutex. Whether there are any policies; and this one was installed again */
+bool leftovers_any(struct leftovers *this);
+void leftovers_taken(struct leftovers *this, uint32_t id);
 
 /* selector.c: conversion between traffic selectors of IKE and selectors of the module */
 /* @ifindex: index of the device that @id names; 0: none */
@@ -37,17 +43,31 @@ traffic_selector_t *selector_side(const struct nlattr *nest, bool src);
 unsigned int selector_weight(kernel_ipsec_policy_id_t *id);
 #define SELECTOR_WEIGHT_MAX 0x1ffff
 
+/* installed.c: a record of our SAs */
+struct installed;
+struct installed *installed_create(void);
+void installed_destroy(struct installed *this);
+void installed_add(struct installed *this, uint8_t dir, kernel_ipsec_sa_id_t *id);
+void installed_del(struct installed *this, kernel_ipsec_sa_id_t *id);
+/* tells charon of the SAs that have ended, or are to be replaced, after events were lost */
+void installed_compare(struct installed *this, struct nl *nl);
+
 /* sa.c: the SA methods of kernel_ipsec_t */
+void sa_check_settings(void);
 status_t sa_get_spi(struct nl *nl, host_t *src, host_t *dst, uint8_t proto, uint32_t *spi);
-status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data);
-status_t sa_update(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_update_sa_t *data);
+status_t sa_add(struct nl *nl, struct installed *installed, kernel_ipsec_sa_id_t *id,
+		kernel_ipsec_add_sa_t *data);
+status_t sa_update(struct nl *nl, struct installed *installed, kernel_ipsec_sa_id_t *id,
+		   kernel_ipsec_update_sa_t *data);
 status_t sa_query(struct nl *nl, kernel_ipsec_sa_id_t *id, uint64_t *bytes, uint64_t *packets,
 		  time_t *time);
-status_t sa_del(struct nl *nl, kernel_ipsec_sa_id_t *id);
+status_t sa_del(struct nl *nl, struct installed *installed, kernel_ipsec_sa_id_t *id);
 
 /* policy.c: policies, each with the CHILD_SAs that use it */
 struct policies *policies_create(struct nl *nl);
 void policies_destroy(struct policies *this);
+/* charon stops: traps and shunts stay in force, unless the settings say otherwise */
+void policies_leave(struct policies *this);
 status_t policy_add(struct policies *this, kernel_ipsec_policy_id_t *id,
 		    kernel_ipsec_manage_policy_t *data);
 status_t policy_del(struct policies *this, kernel_ipsec_policy_id_t *id,
@@ -63,8 +83,11 @@ struct route *route_get(struct routes *this, kernel_ipsec_policy_id_t *id,
 			kernel_ipsec_manage_policy_t *data);
 void route_put(struct routes *this, struct route *route);
 
-/* event.c: passes events of the module to charon; NULL and @why: no events can be received */
-struct events *events_create(char *why, size_t size);
+/*
+ * event.c: passes events of the module to charon; NULL and @why: no events can be received.
+ * @nl: for requests; @installed: compared with the module's SAs if events were lost
+ */
+struct events *events_create(struct nl *nl, struct installed *installed, char *why, size_t size);
 void events_destroy(struct events *this);
 
 #endif /* KERNEL_ESPAH_BACKEND_H */

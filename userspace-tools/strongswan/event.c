@@ -3,10 +3,17 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <processing/jobs/callback_job.h>
 #include <processing/watcher.h>
 
+/*
+ * @requests: the connection for requests
+ * @lost: how often events were lost
+ */
 struct events {
-	struct nl *nl;
+	struct nl *nl, *requests;
+	struct installed *installed;
+	unsigned int lost;
 };
 
 static void acquire(const struct nlmsghdr *nlh)
@@ -74,16 +81,29 @@ static void tell(const struct nlmsghdr *nlh, void *data)
 	}
 }
 
+static job_requeue_t catch_up(struct events *this)
+{
+	installed_compare(this->installed, this->requests);
+	return JOB_REQUEUE_NONE;
+}
+
 CALLBACK(readable, bool, struct events *this, int fd, watcher_event_t event)
 {
 	int error = nl_events(this->nl, tell, NULL);
 
-	if (error)
-		DBG1(DBG_KNL, "kernel-espah: events of the module are lost: %s", strerror(error));
+	if (error == ENOBUFS) {
+		DBG1(DBG_KNL, "kernel-espah: charon was too slow, and events of the module are lost, %u times "
+		     "so far; comparing SAs with the module's", ++this->lost);
+		lib->processor->queue_job(lib->processor, (job_t *)callback_job_create(
+			(callback_job_cb_t)catch_up, this, NULL, NULL));
+	} else if (error) {
+		DBG1(DBG_KNL, "kernel-espah: no event can be read: %s", strerror(error));
+	}
 	return TRUE;
 }
 
-struct events *events_create(char *why, size_t size)
+struct events *events_create(struct nl *requests, struct installed *installed, char *why,
+			     size_t size)
 {
 	static const char *const groups[] = {
 		ESPAH_MCGRP_ACQUIRE, ESPAH_MCGRP_EXPIRE, ESPAH_MCGRP_MAPPING
@@ -104,7 +124,14 @@ struct events *events_create(char *why, size_t size)
 			return NULL;
 		}
 	}
-	INIT(this, .nl = nl);
+	nl_room(nl, lib->settings->get_int(lib->settings,
+					   "%s.plugins.kernel-espah.receive_buffer_size",
+					   2 * NL_ROOM, lib->ns));
+	INIT(this,
+		.nl = nl,
+		.requests = requests,
+		.installed = installed,
+	);
 	lib->watcher->add(lib->watcher, nl_fd(nl), WATCHER_READ, (watcher_cb_t)readable, this);
 	return this;
 }

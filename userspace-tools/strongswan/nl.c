@@ -7,7 +7,6 @@
 #include <threading/mutex.h>
 
 #define RX_SIZE (64 * 1024)
-#define RCVBUF (4 * 1024 * 1024)
 
 struct nl {
 	struct mnl_socket *sock;
@@ -149,7 +148,7 @@ static int find_family(struct nl *nl, char *why, size_t size)
 
 struct nl *nl_open(char *why, size_t size)
 {
-	int one = 1, room = RCVBUF;
+	int one = 1;
 	struct nl *nl;
 
 	INIT(nl,
@@ -164,7 +163,7 @@ struct nl *nl_open(char *why, size_t size)
 	mnl_socket_setsockopt(nl->sock, NETLINK_EXT_ACK, &one, sizeof(one));
 	mnl_socket_setsockopt(nl->sock, NETLINK_CAP_ACK, &one, sizeof(one));
 	mnl_socket_setsockopt(nl->sock, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
-	setsockopt(nl_fd(nl), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	nl_room(nl, NL_ROOM);
 	if (find_family(nl, why, size)) {
 		nl_close(nl);
 		return NULL;
@@ -196,15 +195,25 @@ int nl_join(struct nl *nl, const char *group)
 	return mnl_socket_setsockopt(nl->sock, NETLINK_ADD_MEMBERSHIP, &id, sizeof(id)) ? errno : 0;
 }
 
+void nl_room(struct nl *nl, int room)
+{
+	setsockopt(nl_fd(nl), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+}
+
 int nl_events(struct nl *nl, nl_cb cb, void *data)
 {
 	const struct nlmsghdr *nlh;
-	int len;
+	int len, lost = 0;
 
+	/* after a loss, the kernel drops events until the socket is empty, and reports that once */
 	for (;;) {
 		len = recv(nl_fd(nl), nl->rx, sizeof(nl->rx), MSG_DONTWAIT);
+		if (len < 0 && errno == ENOBUFS) {
+			lost = ENOBUFS;
+			continue;
+		}
 		if (len < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : errno;
+			return errno == EAGAIN || errno == EINTR ? lost : errno;
 		for (nlh = (const void *)nl->rx; mnl_nlmsg_ok(nlh, len);
 		     nlh = mnl_nlmsg_next(nlh, &len))
 			if (nlh->nlmsg_type == nl->family.id &&

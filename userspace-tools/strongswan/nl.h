@@ -48,7 +48,17 @@ int nl_join(struct nl *nl, const char *group);
 /** nl_fd() - Return: the file descriptor, for poll(2) */
 int nl_fd(const struct nl *nl);
 
-/** nl_events() - pass pending events to @cb. Return: 0 or an errno; ENOBUFS: some were lost */
+/** NL_ROOM - bytes of messages that the kernel may queue for a connection, by default */
+#define NL_ROOM (4 * 1024 * 1024)
+
+/** nl_room() - set the number of bytes of messages that the kernel may queue for a connection */
+void nl_room(struct nl *nl, int room);
+
+/**
+ * nl_events() - pass all pending events to @cb
+ *
+ * Return: 0 or an errno; ENOBUFS: some were lost before the last one.
+ */
 int nl_events(struct nl *nl, nl_cb cb, void *data);
 
 /** nl_host() - Return: an address attribute with a port, as a host_t; NULL if it is absent */

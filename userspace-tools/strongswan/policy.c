@@ -14,11 +14,18 @@
 /* distance between priority classes; priorities set by hand are on the same scale */
 #define PRIORITY_STEP 200000
 
+/*
+ * @leaving: charon stops, and its traps and shunts stay in force
+ * @kept: number of policies that stay
+ */
 struct policies {
 	struct nl *nl;
 	mutex_t *mutex;
 	hashtable_t *table;
 	struct routes *routes;
+	struct leftovers *leftovers;
+	bool leaving;
+	unsigned int kept;
 };
 
 /* A CHILD_SA, trap or shunt that uses a policy. */
@@ -104,6 +111,14 @@ static void put_template(struct nlmsghdr *nlh, const struct user *user)
 	mnl_attr_nest_end(nlh, nest);
 }
 
+static void take_id(const struct nlmsghdr *nlh, void *leftovers)
+{
+	const struct nlattr *policy[ESPAH_POLICY_MAX + 1];
+
+	attr_table(nlh, policy, ESPAH_POLICY_MAX);
+	leftovers_taken(leftovers, attr_u32(policy[ESPAH_POLICY_ID], 0));
+}
+
 /* Replaces the policy in the module with the version that @user wants. */
 static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
 			kernel_ipsec_manage_policy_t *data, uint32_t ifindex,
@@ -120,7 +135,9 @@ static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
 			user->type == POLICY_PASS ? ESPAH_ACTION_BYPASS : ESPAH_ACTION_DISCARD);
 	if (user->type == POLICY_IPSEC)
 		put_template(nlh, user);
-	if (!nl_ask(this->nl, nlh, NULL, NULL, &why))
+	if (leftovers_any(this->leftovers))
+		nlh->nlmsg_flags |= NLM_F_ECHO; /* the answer has the ID, which a replaced one keeps */
+	if (!nl_ask(this->nl, nlh, take_id, this->leftovers, &why))
 		return SUCCESS;
 	DBG1(DBG_KNL, "kernel-espah: unable to add policy %R === %R %N: %s", id->src_ts,
 	     id->dst_ts, policy_dir_names, id->dir, why);
@@ -128,12 +145,23 @@ static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
 	return FAILED;
 }
 
+/* Traps and shunts: what start_action = trap installs, in contrast to the policies of a CHILD_SA. */
+static bool outlives_charon(const kernel_ipsec_manage_policy_t *data)
+{
+	return data->type != POLICY_IPSEC || data->prio == POLICY_PRIORITY_ROUTED;
+}
+
 static status_t uninstall(struct policies *this, kernel_ipsec_policy_id_t *id,
 			  kernel_ipsec_manage_policy_t *data, uint32_t ifindex)
 {
 	char buf[NL_REQUEST_MAX], *why = NULL;
-	struct nlmsghdr *nlh = start(this, buf, ESPAH_CMD_POLICY_DEL, id, data, ifindex);
+	struct nlmsghdr *nlh;
 
+	if (this->leaving && outlives_charon(data)) {
+		this->kept++;
+		return SUCCESS;
+	}
+	nlh = start(this, buf, ESPAH_CMD_POLICY_DEL, id, data, ifindex);
 	if (!nl_ask(this->nl, nlh, NULL, NULL, &why))
 		return SUCCESS;
 	DBG1(DBG_KNL, "kernel-espah: unable to delete policy %R === %R %N: %s", id->src_ts,
@@ -320,7 +348,17 @@ struct policies *policies_create(struct nl *nl)
 		.table = hashtable_create(hash, equals, 64),
 		.routes = routes_create(),
 	);
+	this->leftovers = leftovers_create(nl, this->mutex);
 	return this;
+}
+
+void policies_leave(struct policies *this)
+{
+	this->mutex->lock(this->mutex);
+	this->leaving = lib->settings->get_bool(lib->settings,
+						"%s.plugins.kernel-espah.keep_traps", TRUE,
+						lib->ns);
+	this->mutex->unlock(this->mutex);
 }
 
 void policies_destroy(struct policies *this)
@@ -330,6 +368,9 @@ void policies_destroy(struct policies *this)
 	struct user *user;
 	void *key;
 
+	if (this->kept)
+		DBG1(DBG_KNL, "kernel-espah: %u policies of traps and shunts stay in force for the next "
+		     "charon; 'espah flush label charon*' deletes them", this->kept);
 	while (policies->enumerate(policies, &key, &policy)) {
 		while (policy->users->remove_first(policy->users, (void **)&user) == SUCCESS)
 			user_destroy(this, user);
@@ -340,6 +381,7 @@ void policies_destroy(struct policies *this)
 	policies->destroy(policies);
 	this->table->destroy(this->table);
 	routes_destroy(this->routes);
+	leftovers_destroy(this->leftovers);
 	this->mutex->destroy(this->mutex);
 	free(this);
 }

@@ -44,20 +44,35 @@ static void take_spi(const struct nlmsghdr *nlh, void *spi)
 	*(uint32_t *)spi = attr_u32(sa[ESPAH_SA_SPI], 0);
 }
 
-/* Adds the range of SPIs that the settings charon.spi_min and charon.spi_max name. */
-static void put_spi_range(struct nlmsghdr *nlh)
+static uint32_t setting(char *key, uint32_t otherwise)
 {
-	uint32_t from = lib->settings->get_int(lib->settings, "%s.spi_min", SPI_MIN, lib->ns);
-	uint32_t to = lib->settings->get_int(lib->settings, "%s.spi_max", SPI_MAX, lib->ns);
+	return lib->settings->get_int(lib->settings, key, otherwise, lib->ns);
+}
 
-	mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MIN, htonl(min(from, to)));
-	mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MAX, htonl(max(from, to)));
+/* The range of SPIs that charon.spi_min and charon.spi_max name, in either order. */
+static void spi_range(uint32_t *from, uint32_t *to)
+{
+	uint32_t a = setting("%s.spi_min", SPI_MIN), b = setting("%s.spi_max", SPI_MAX);
+
+	*from = max(min(a, b), (uint32_t)ESPAH_SPI_MIN);
+	*to = max(max(a, b), (uint32_t)ESPAH_SPI_MIN);
+}
+
+void sa_check_settings(void)
+{
+	uint32_t a = setting("%s.spi_min", SPI_MIN), b = setting("%s.spi_max", SPI_MAX), from, to;
+
+	spi_range(&from, &to);
+	if (min(a, b) < ESPAH_SPI_MIN)
+		DBG1(DBG_KNL, "kernel-espah: SPIs below %d are reserved (RFC 4303 2.1); spi_min and "
+		     "spi_max count as 0x%08x and 0x%08x", ESPAH_SPI_MIN, from, to);
 }
 
 status_t sa_get_spi(struct nl *nl, host_t *src, host_t *dst, uint8_t proto, uint32_t *spi)
 {
 	char buf[NL_REQUEST_MAX], *why = NULL;
 	struct nlmsghdr *nlh = nl_start(nl, buf, ESPAH_CMD_SA_ALLOC_SPI, 0);
+	uint32_t from, to;
 	int error;
 
 	/* a placeholder: the real mode is set together with the keys */
@@ -65,7 +80,9 @@ status_t sa_get_spi(struct nl *nl, host_t *src, host_t *dst, uint8_t proto, uint
 	mnl_attr_put_u8(nlh, ESPAH_SA_PROTO, proto);
 	nl_put_host(nlh, ESPAH_SA_SRC, src);
 	nl_put_host(nlh, ESPAH_SA_DST, dst);
-	put_spi_range(nlh);
+	spi_range(&from, &to);
+	mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MIN, htonl(from));
+	mnl_attr_put_u32(nlh, ESPAH_SA_SPI_MAX, htonl(to));
 	*spi = 0;
 	error = nl_ask(nl, nlh, take_spi, spi, &why);
 	return failed(error, "reserve an SA", 0, why);
@@ -149,7 +166,8 @@ static const char *unsupported(kernel_ipsec_add_sa_t *data)
 	return NULL;
 }
 
-status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *data)
+status_t sa_add(struct nl *nl, struct installed *installed, kernel_ipsec_sa_id_t *id,
+		kernel_ipsec_add_sa_t *data)
 {
 	const char *algorithm, *lacks = unsupported(data);
 	char buf[NL_REQUEST_MAX], name[64], *why = NULL;
@@ -200,12 +218,16 @@ status_t sa_add(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_add_sa_t *
 		   soft(life->packets.rekey, life->packets.life));
 	put_limits(nlh, ESPAH_SA_HARD, life->time.life, life->bytes.life, life->packets.life);
 	error = nl_ask(nl, nlh, NULL, NULL, &why);
+	if (!error)
+		installed_add(installed, data->inbound ? ESPAH_DIR_IN : ESPAH_DIR_OUT, id);
 	return failed(error, "add an SA", id->spi, why);
 }
 
-status_t sa_update(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_update_sa_t *data)
+status_t sa_update(struct nl *nl, struct installed *installed, kernel_ipsec_sa_id_t *id,
+		   kernel_ipsec_update_sa_t *data)
 {
 	char buf[NL_REQUEST_MAX], *why = NULL;
+	kernel_ipsec_sa_id_t moved = *id;
 	int dir, error = ENOENT;
 
 	if (data->new_reqid)
@@ -224,6 +246,11 @@ status_t sa_update(struct nl *nl, kernel_ipsec_sa_id_t *id, kernel_ipsec_update_
 		free(why);
 		why = NULL;
 		error = nl_ask(nl, nlh, NULL, NULL, &why);
+		if (!error) {
+			moved.dst = data->new_dst;
+			installed_del(installed, id);
+			installed_add(installed, dir, &moved);
+		}
 	}
 	return failed(error, "move the SA", id->spi, why);
 }
@@ -266,11 +293,12 @@ status_t sa_query(struct nl *nl, kernel_ipsec_sa_id_t *id, uint64_t *bytes, uint
 	return failed(error, "ask for the SA", id->spi, why);
 }
 
-status_t sa_del(struct nl *nl, kernel_ipsec_sa_id_t *id)
+status_t sa_del(struct nl *nl, struct installed *installed, kernel_ipsec_sa_id_t *id)
 {
 	char buf[NL_REQUEST_MAX], *why = NULL;
 	int dir, error = ENOENT;
 
+	installed_del(installed, id);
 	for (dir = ESPAH_DIR_IN; dir <= ESPAH_DIR_OUT && error == ENOENT; dir++) {
 		free(why);
 		why = NULL;
