@@ -4,6 +4,7 @@ import os
 
 import lab
 import module
+import peer
 
 XFRM_MODULES = ("xfrm_user", "esp4", "esp6", "ah4", "ah6", "ipcomp", "ipcomp6", "xfrm_interface",
                 "xfrm4_tunnel", "xfrm6_tunnel")
@@ -50,6 +51,12 @@ def espah():
         if need not in ("", "espah"):
             lab.run("modprobe", need)
     lab.run("insmod", ko)
+
+
+def use(stack):
+    """Lets a stack of the kernel answer NETLINK_XFRM in this machine, if it has a choice."""
+    if peer.PORT:
+        (xfrm if stack == "xfrm" else espah)()
 
 
 def listening():

@@ -26,12 +26,6 @@ def kilobytes(path, *names):
         return sum(map(int, re.findall(rf"^(?:{'|'.join(names)}):\s+(\d+) kB$", file.read(), re.M)))
 
 
-def use(stack):
-    """Lets a stack of the kernel answer NETLINK_XFRM in this machine, if it has a choice."""
-    if peer.PORT:
-        (stacks.xfrm if stack == "xfrm" else stacks.espah)()
-
-
 def bring_up(here, stack, count):
     """Brings up CHILD_SAs. Return: seconds, KB of the kernel's memory, KB of charon's."""
     children = {f"n{n}": (f"10.1.{n // 250}.{n % 250 + 1}/32", f"10.2.{n // 250}.{n % 250 + 1}/32",
@@ -67,12 +61,12 @@ count_ = int(os.environ.get("ESPAH_CHILDREN", "500"))
 def many(count):
     for stack in OURS.name, "xfrm":
         here = Lab.clean()
-        use(stack)
+        stacks.use(stack)
         seconds, kernel, charon = bring_up(here, stack, count)
         print(f"# {count} CHILD_SAs over {stack}: {seconds:.1f} s, kernel {kernel} KB, charon {charon} KB")
         Charon.stop_all()
         here.a.ip("xfrm state flush\nxfrm policy flush\n")
-    use(OURS.name)
+    stacks.use(OURS.name)
 
 
 if __name__ == "__main__":
