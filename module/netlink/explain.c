@@ -92,6 +92,7 @@ static void set_device(struct espah_net *en, struct espah_flow *flow)
 static const char *exemption(struct espah_net *en, u8 dir, const struct espah_flow *flow,
 			     bool *partly)
 {
+	struct espah_flow asked = *flow;
 	bool out = dir == ESPAH_DIR_OUT;
 	/* without a device: the domain of the local address of the flow */
 	u32 device = flow->ifindex ?: espah_domain_of(en->net, out ? &flow->src : &flow->dst,
@@ -107,14 +108,17 @@ static const char *exemption(struct espah_net *en, u8 dir, const struct espah_fl
 	    espah_domain_has(en->net, &flow->dst, flow->family, dev))
 		return "it does not leave this host";
 	*partly = true;
-	switch (espah_exempt(en, dir, flow, NULL, dev)) {
+	/* any UDP: some of it may be IKE */
+	if (flow->proto == IPPROTO_UDP && !flow->has_ports && !flow->opaque)
+		asked.sport = asked.dport = ESPAH_IKE_PORT;
+	switch (espah_exempt(en, dir, &asked, NULL, dev)) {
 	case ESPAH_EXEMPT_ND:
 		if (flow->has_ports && (flow->sport < NDISC_ROUTER_SOLICITATION ||
 					flow->sport > NDISC_REDIRECT))
 			return NULL;
 		return "neighbour discovery passes, but no other ICMPv6";
 	case ESPAH_EXEMPT_IKE:
-		return (out ? flow->sport : flow->dport) == ESPAH_IKE_PORT ?
+		return (out ? asked.sport : asked.dport) == ESPAH_IKE_PORT ?
 		       "IKE of sockets opened with CAP_NET_ADMIN" :
 		       "IKE of sockets opened with CAP_NET_ADMIN, but not all of UDP port 4500";
 	case ESPAH_EXEMPT_IPSEC:
@@ -200,7 +204,8 @@ static int put_sas(struct sk_buff *skb, struct espah_net *en, struct espah_sa **
 /* Why the packet of an SA would have no route, or ESPAH_DROP_NONE. Context: RCU reader. */
 static enum espah_drop check_route(const struct espah_sa *sa, const struct espah_flow *flow)
 {
-	const struct espah_link *link = flow->linked ? espah_link_find(sa->en, flow->ifindex) : NULL;
+	const struct espah_link *link = flow->linked ? espah_link_find(sa->en, flow->ifindex) :
+						       NULL;
 	enum espah_drop drop = ESPAH_DROP_NONE;
 	struct dst_entry *dst;
 
@@ -565,7 +570,7 @@ static int put_near(struct sk_buff *skb, struct espah_net *en, struct espah_poli
 	return 0;
 }
 
-/* Counts the SAs by which a packet would be accepted, besides the one named. Context: espah_net.lock. */
+/* Counts SAs, besides the one that is named, that may bring a packet. Context: espah_net.lock. */
 static int put_others(struct sk_buff *skb, struct espah_net *en, struct espah_policy *pol,
 		      const struct espah_flow *flow)
 {

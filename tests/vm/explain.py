@@ -150,6 +150,12 @@ class Walk:
                 self.rules("raw", self.device) or self.rules("mangle_pre", self.device) or
                 self.rules("input", self.device)):
             return False
+        if not self.config.direct and sa.encap:
+            self.rules("dstnat", self.device)
+        if self.now.dst != sa.dst:  # it does not get to the SA
+            self.why.clear()
+            self.steps.append(Step("translated", *2 * [question("in", carrier, dev=self.device)]))
+            return False
         self.now, self.tracked = inner, True
         self.outer_mark = self.mark
         found = re.search(r"set-mark (\S+)", sa.extra)
@@ -319,6 +325,8 @@ def foretell_out(walk, step, answers, so_far):
         # the SA refuses after the policy has counted
         policies = policy_of(answer, "packets" if reason == "sa_mark" else reason)
         found.append(so_far.then(what="drop", drops=(reason,), policies=policies))
+        if answer.get("outer_sas"):  # which may be the second SA's
+            found.append(found[-1].then(policies=policy_of(answer, f"packets+{reason}")))
     elif answer["action"] == "protect":
         spis = [spi_of(sa) for sa in [answer["sa"], *answer.get("outer_sas", [])]]
         if meets_rules(walk, step, answers, spis):
@@ -382,7 +390,7 @@ class Judge:
         self.lead(walks)
         for walk in walks:
             for step in walk.steps:
-                if step.first and step.kind not in ("rule", "spent"):
+                if step.first and step.kind not in ("rule", "spent", "translated"):
                     step.first = self.forget(dice, step.first)
         steps = [step for walk in walks for step in walk.steps]
         answers = self.ask([one for step in steps for one in (step.first, step.informed, step.about) if one])
@@ -491,6 +499,8 @@ class Judge:
         for step in walk.steps:
             if step.kind == "rule":
                 return ends + going
+            if step.kind == "translated":
+                return ends + [told.then(what="whatever") for told in going]
             if step.kind == "spent":  # judged as any packet, then its SPI is unknown
                 answer = answers[step.informed]
                 counted = policy_of(answer, "packets") if answer["action"] == "bypass" else {}
@@ -546,7 +556,7 @@ class Judge:
         said = [("mark", mark, first.get("firewall")), ("address", moved, first.get("nat")),
                 ("words", lack and not mark and not moved,
                  set(first.get("assumed", ())) & lack or first["passed_count"] > len(first["passed"]) or
-                 first.get("exempt") == "it does not leave this host" and "dev" in lack or
+                 "exempt" in first and "dev" in lack or  # for the domain of the local address
                  any(set(one["why"]) <= may for one in first["passed"]))]
         for name, differs, told in said:
             if differs:
@@ -630,7 +640,8 @@ class Judge:
         for walk in walks:
             step = walk.steps[-1] if walk.steps else None
             near = step and step.kind == "out" and answers[step.informed].get("near")
-            if not near or not walk.right or list(walk.fate.drops) != ["no_sa"] or "larval" in near["differs"]:
+            if not near or not walk.right or walk.flow.size or "larval" in near["differs"] or \
+                    list(walk.fate.drops) != ["no_sa"]:
                 continue
             sa, wanted = dict(near["sa"]), near["wanted"]
             if isinstance(wanted, list):

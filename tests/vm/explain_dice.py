@@ -384,6 +384,8 @@ class Dice:
                 rule.dports = (0, 65535)
             rule.device = self.choice(("wan", "wan", "wan2", "ipsec0", "wanr")) if chain == "postrouting" else \
                 self.choice(("lan", "wan", "br0")) if chain == "dstnat" else ""
+            if verdict == "masquerade" and rule.device not in OUTSIDE:
+                verdict = rule.verdict = "snat"  # such a device has no address
             if verdict == "snat":
                 own = OWN[rule.v][rule.device if rule.device in OUTSIDE else "wan"]
                 rule.value = self.choice((own, NEAR[rule.v]["lan"] + "1"))
