@@ -47,8 +47,8 @@ static int device_event(struct notifier_block *nb, unsigned long event, void *da
 	if (!READ_ONCE(en->spd.uses_names))
 		return NOTIFY_DONE;
 	/*
-	 * User namespaces must not hold up RTNL: their policies follow a moment later. So they do if a
-	 * device that carries packets gets another name besides its own.
+	 * User namespaces must not hold up RTNL: their policies follow a moment later. So do all
+	 * policies if a device that carries packets gets another name besides its own.
 	 */
 	if (espah_net_foreign(en->net) || event == NETDEV_CHANGE) {
 		mod_delayed_work(espah_workqueue, &en->bind, 0);

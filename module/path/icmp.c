@@ -72,7 +72,8 @@ bool espah_icmp_about_sa(struct espah_net *en, const struct sk_buff *skb,
 
 struct espah_policy *espah_icmp_policy(struct espah_net *en, u64 now, u8 dir,
 				       const struct sk_buff *skb, const struct espah_flow *flow,
-				       int thoff, const struct espah_policy *pol, struct espah_flow *quoted)
+				       int thoff, const struct espah_policy *pol,
+				       struct espah_flow *quoted)
 {
 	struct espah_policy *of;
 

@@ -49,7 +49,8 @@ void espah_event_policy_flush(struct espah_net *en, struct nlattr **attrs);
  * @pol: the policy
  * @flow: the packet's flow
  *
- * At most one event a second for each SA that the policy may ask for; see asked.h. Context: RCU reader, BH disabled or not.
+ * At most one event a second for each SA that the policy may ask for; see asked.h.
+ * Context: RCU reader, BH disabled or not.
  */
 void espah_event_acquire(struct espah_net *en, struct espah_policy *pol,
 			 const struct espah_flow *flow);
