@@ -109,8 +109,10 @@ static const char *exemption(struct espah_net *en, u8 dir, const struct espah_fl
 		return "it does not leave this host";
 	*partly = true;
 	/* any UDP: some of it may be IKE */
-	if (flow->proto == IPPROTO_UDP && !flow->has_ports && !flow->opaque)
-		asked.sport = asked.dport = ESPAH_IKE_PORT;
+	if (flow->proto == IPPROTO_UDP && !flow->has_ports && !flow->opaque) {
+		asked.sport = ESPAH_IKE_PORT;
+		asked.dport = ESPAH_IKE_PORT;
+	}
 	switch (espah_exempt(en, dir, &asked, NULL, dev)) {
 	case ESPAH_EXEMPT_ND:
 		if (flow->has_ports && (flow->sport < NDISC_ROUTER_SOLICITATION ||
