@@ -207,6 +207,17 @@ def keep_it(conf, commands):
 
 # --- espah(8) and espah.conf(5) ------------------------------------------------------------------------
 
+@manual("espah.8", "CLASSES OF TRAFFIC")
+def classes(block):
+    here = Site.tunnel()
+    here.run(block)
+    lab.true(" 0x00001003 " in pages.run(here.a, block.steps()[-1][1]), "explain names another SA")
+    here.host_a.run("ping", "-c", "3", "-i", "0.2", "-Q", hex(46 << 2), HOST_B)
+    here.carries()
+    lab.equal({int(sa["spi"], 0): sa["packets"] for sa in Espah.sas(here.b, "in")}, {0x1001: 2, 0x1003: 3},
+              "packets of the SAs")
+
+
 @manual("espah.8", "DEVICES")
 def devices(block):
     here = Site()
