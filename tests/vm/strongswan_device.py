@@ -366,7 +366,7 @@ if STACK == "espah":
         lab.equal(numbers(a, "if-id-in", "if-id-out"), (ONE, ONE), "if_ids")
 
     @lab.test("if_id: charon killed: nothing leaves the device in clear; started again, it clears "
-              "what it finds")
+              "the SAs that it finds, and takes the policies over")
     def killed():
         here = clean()
         devices(here)
@@ -376,7 +376,8 @@ if STACK == "espah":
         a.stop(kill=True)
         lab.equal([len(what) for what in here.left()], [2, 8], "SAs and policies without charon")
         a.start()
-        lab.wait_for(lambda: here.left() == ([], []), "charon to clear what it finds")
+        lab.wait_for(lambda: not here.left()[0], "charon to clear the SAs that it finds")
+        lab.equal(len(here.left()[1]), 8, "policies until the new charon has its own")
         lab.true(not reply(here), "a ping was answered without a CHILD_SA")
         lab.equal(here.in_clear(), 0, "packets in clear")
         a.swanctl("--load-all", "--noprompt")

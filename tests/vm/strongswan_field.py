@@ -45,43 +45,46 @@ def hosts(here, stack, count):
 
 
 def come_up(here, stack, count):
-    """Sends one packet to each host, the dead one first. Return: seconds until all are up."""
-    a, b = hosts(here, stack, count)
+    """Sends one packet to each host, the dead one first, and waits until all others are up."""
+    a, _ = hosts(here, stack, count)
     all_ = {DEAD, *map(host, range(count))}
     start = time.monotonic()
+
+    def up():
+        return set(re.findall(r"CHILD_SA host\{\d+\} established .* === ([\d.]+)/", a.log()))
     with traffic.udp(here.a, A[4]) as sock:
         for address in (DEAD, *map(host, range(count))):
             sock.sendto(b"once", (address, 9))
-
-    def up():
-        return len(re.findall(r"CHILD_SA host\{\d+\} established", a.log())) >= count
-    lab.wait_for(up, f"{count} hosts to come up by one packet each over {stack}", 60 + count)
+        while len(up()) < count and time.monotonic() < start + 60 + count:
+            time.sleep(0.2 + count / 100)
+            if stack == "xfrm":  # it may have lost acquire events
+                for address in all_ - up():
+                    sock.sendto(b"again", (address, 9))
     seconds = time.monotonic() - start
+    print(f"# {count} hosts over {stack}: {seconds:.1f} s until all were up", flush=True)
+    lab.equal(len(up()), count, f"hosts that came up over {stack}")
     asked = re.findall(r"creating acquire job for policy .* === ([\d.]+)/", a.log())
-    lab.equal(len(asked), len(all_), f"acquire events over {stack}")
-    lab.equal(set(asked), all_, "hosts that were asked for")
+    if stack != "xfrm":
+        lab.equal(len(asked), len(all_), "acquire events")
+    lab.equal(set(asked), all_, f"hosts that were asked for over {stack}")
     lab.equal(len(re.findall(r"\bstate=CONNECTING\b", a.sas())), 1, "the dead host's IKE_SA")
     traffic.ping(here.a, A[4], host(count - 1))
     lab.equal(here.in_clear(), 0, "packets in clear")
-    b.stop(kill=True)
-    a.stop(kill=True)
-    return seconds
+    Charon.stop_all()
+    here.a.ip("xfrm state flush\nxfrm policy flush\n")
 
 
 @lab.test(f"a trap for any host of a network: one packet to each of {HOSTS} hosts brings them all up, "
           "while one never answers", HOSTS)
 def any_host(count):
-    took = {}
     try:
         for stack in OURS.name, "xfrm":
             here = Lab.clean()
             stacks.use(stack)
-            took[stack] = come_up(here, stack, count)
+            come_up(here, stack, count)
     finally:
         stacks.use(OURS.name)
         Lab.only.b.run("nft", "delete", "table", "inet", "dead", check=False)
-    print("# until all were up: " + ", ".join(f"{seconds:.1f} s over {stack}"
-                                               for stack, seconds in took.items()))
 
 
 @lab.test("a trap for one peer that does not answer: one acquire event a second, however many hosts ask")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A record of the SAs that charon has installed. After a loss of events, charon does not know of the SAs
- * that have ended, and of those that are to be replaced. So the record is compared with the module's
- * SAs. Other events need nothing: as long as packets come, the module repeats acquire and mapping
- * events.
+ * A record of the SAs that charon has installed. After a loss of events, charon does not know of the
+ * SAs that have ended, and of those that are to be replaced. So the record is compared with the
+ * module's SAs. Other events need nothing: as long as packets come, the module repeats acquire and
+ * mapping events.
  *
  * charon's own list would do, but the structs that lead to it depend on how charon was configured.
  */

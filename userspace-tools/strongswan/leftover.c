@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an earlier charon left behind: if it was killed, everything; if it was stopped, its traps and
- * shunts (policy.c). The SAs are deleted at once, because nobody can rekey them. The policies stay
- * for charon.plugins.kernel-espah.takeover, so that nothing leaves in clear until this charon has
- * installed its own. A policy that it installs again is not left over any more.
+ * What an earlier charon left behind: if it was killed, everything; if it was stopped, its traps
+ * and shunts (policy.c). The SAs are deleted at once, because nobody can rekey them. The policies
+ * stay for charon.plugins.kernel-espah.takeover, so that nothing leaves in clear until this charon
+ * has installed its own. A policy that it installs again is not left over any more.
  */
 #include "backend.h"
 

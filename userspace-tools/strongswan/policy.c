@@ -145,7 +145,7 @@ static status_t install(struct policies *this, kernel_ipsec_policy_id_t *id,
 	return FAILED;
 }
 
-/* Traps and shunts: what start_action = trap installs, in contrast to the policies of a CHILD_SA. */
+/* Traps and shunts: what start_action = trap installs, not the policies of a CHILD_SA. */
 static bool outlives_charon(const kernel_ipsec_manage_policy_t *data)
 {
 	return data->type != POLICY_IPSEC || data->prio == POLICY_PRIORITY_ROUTED;
