@@ -34,8 +34,8 @@ HERE, THERE = "10.1.0.0/24", "10.2.0.0/24"
 
 def install(parameters="userns=1"):
     """Puts the modules where modprobe finds them."""
-    if not os.path.isdir(INSTALLED):
-        os.makedirs(INSTALLED)
+    if not os.path.exists(f"{INSTALLED}/espah_xfrm.ko"):
+        os.makedirs(INSTALLED, exist_ok=True)
         for name in "espah", "espah_xfrm":
             shutil.copy(f"{os.path.dirname(module.path())}/{name}.ko", INSTALLED)
         lab.run("depmod", "-a", timeout=300)
@@ -443,4 +443,5 @@ if __name__ == "__main__":
     finally:  # the next suite wants a module without parameters
         remove_modules()
         shutil.rmtree(INSTALLED, ignore_errors=True)
+        lab.run("depmod", "-a", timeout=300)
         os.unlink(OPTIONS)
