@@ -556,7 +556,7 @@ class Judge:
         said = [("mark", mark, first.get("firewall")), ("address", moved, first.get("nat")),
                 ("words", lack and not mark and not moved,
                  set(first.get("assumed", ())) & lack or first["passed_count"] > len(first["passed"]) or
-                 "exempt" in first and "dev" in lack or  # for the domain of the local address
+                 "exempt" in first or  # some packets are, by their port, or in the domain of the local address
                  any(set(one["why"]) <= may for one in first["passed"]))]
         for name, differs, told in said:
             if differs:
