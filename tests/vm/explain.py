@@ -317,6 +317,9 @@ def foretell_out(walk, step, answers, so_far):
         answer = about
         if answer.get("drop") == "no_sa":
             answer = {**answer, "drop": "icmp_no_sa"}
+    if walk.flow.df and walk.flow.size > answer.get("mtu", 65535) and answer.get("drop") in (
+            None, "seq_overflow", "sa_mark"):
+        return [so_far.then(what="too big")]  # the answer is for packets up to the MTU, which is looked at first
     found = []
     if "exempt" in answer:
         found.append(so_far.then(what="sent", device=dev))
@@ -331,8 +334,6 @@ def foretell_out(walk, step, answers, so_far):
         spis = [spi_of(sa) for sa in [answer["sa"], *answer.get("outer_sas", [])]]
         if meets_rules(walk, step, answers, spis):
             return [so_far.then(what="whatever")]
-        if walk.flow.df and walk.flow.size > answer.get("mtu", 65535):
-            return [so_far.then(what="too big")]
         found.append(so_far.then(what="sent", spis=spis, policies=policy_of(answer, "packets"),
                                  sas={spi: "packets" for spi in spis}))
     else:
