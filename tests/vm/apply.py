@@ -157,7 +157,7 @@ def errors():
     # check needs no device, no module and no privilege
     write([f"policy add out any4 any4 {TUNNEL} vrf red7", "link add ipsec7 if-id 7 dev ppp8"])
     lab.true("1 policies" in lab.run(CLI, "check", FILE).stdout, "check wants the device")
-    said = apply(a, status=2)
+    said = apply(a, status=1)
     lab.true("ppp8" in said and "red7" in said, said)
     lab.equal(Espah.json(a, "link", "list"), [], "devices")
 
