@@ -143,6 +143,8 @@ def forgotten():
 @lab.test("keep_traps = no: a charon that stops removes its traps; a discard policy of the administrator's "
           "behind them keeps packets from leaving in clear, as the manual shows it")
 def guarded():
+    if OURS is ipsec.Xfrm:
+        raise lab.Skipped("XFRM deletes policies by their selector, so a charon that stops may delete the guard")
     here = Lab.clean()
     plugins = "kernel-espah { keep_traps = no }"
     if OURS is Espah:
@@ -153,12 +155,7 @@ def guarded():
         lab.true(here.in_clear() > 0, "nothing goes in clear, so this test shows nothing")
     for line in guard_of_manual():
         here = Lab.clean()
-        if OURS is ipsec.Xfrm:
-            here.a.ip("".join(f"xfrm policy add src {src} dst {dst} dir {way} priority 4000000000 "
-                              "action block\n" for src, dst, way in
-                              ((NET_A[4], NET_B[4], "out"), (NET_B[4], NET_A[4], "fwd"))))
-        else:
-            Espah.batch(here.a, [line])
+        Espah.batch(here.a, [line])
         a = start(here, plugins=plugins)
         lab.wait_for(lambda: reply(here), "an answer", 60)
         restart(here, a)
