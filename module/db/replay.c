@@ -5,6 +5,7 @@
 #include <linux/log2.h>
 #include <linux/string.h>
 #include <asm/barrier.h>
+#include <asm/byteorder.h>
 #include "replay.h"
 
 /* half of the 32-bit space: the largest distance at which a guess works in both directions */
@@ -62,6 +63,14 @@ static void enter_words(struct espah_replay *replay, u64 seq)
 		WRITE_ONCE(replay->bits[++word & replay->mask], 0);
 }
 
+static void raise_top(struct espah_replay *replay, u64 seq)
+{
+	if (replay->window)
+		enter_words(replay, seq);
+	smp_wmb(); /* pairs with the one in espah_replay_check() */
+	WRITE_ONCE(replay->top, seq);
+}
+
 enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 seq)
 {
 	enum espah_replay_verdict verdict = espah_replay_check(replay, seq);
@@ -70,12 +79,8 @@ enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 
 	if (verdict != ESPAH_REPLAY_OK)
 		return verdict;
 
-	if (seq > replay->top) {
-		if (replay->window)
-			enter_words(replay, seq);
-		smp_wmb(); /* pairs with the one in espah_replay_check() */
-		WRITE_ONCE(replay->top, seq);
-	}
+	if (seq > replay->top)
+		raise_top(replay, seq);
 	if (replay->window) {
 		bits = &replay->bits[(seq / 64) & replay->mask];
 		WRITE_ONCE(*bits, *bits | BIT_ULL(seq % 64));
@@ -83,6 +88,78 @@ enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 
 	if (unlikely(READ_ONCE(replay->failures)))
 		WRITE_ONCE(replay->failures, 0);
 	return ESPAH_REPLAY_OK;
+}
+
+/*
+ * A bitmap has words of 64 numbers in network order, so that its first bit is that of the top. Such
+ * a word touches two words of the ring, which are never the same one: it has 64 bits more than the
+ * window.
+ */
+static u64 *ring_word(struct espah_replay *replay, u64 seq)
+{
+	return &replay->bits[(seq / 64) & replay->mask];
+}
+
+/* The bits of the 64 numbers from @seq down. There are no numbers below 1, so those count as seen. */
+static u64 read_bits(const struct espah_replay *replay, u64 seq)
+{
+	u32 up = 63 - seq % 64;
+	u64 bits = replay->bits[(seq / 64) & replay->mask] << up;
+
+	if (!up)
+		return bits;
+	if (seq < 64)
+		return bits | GENMASK_ULL(up - 1, 0);
+	return bits | replay->bits[(seq / 64 - 1) & replay->mask] >> (64 - up);
+}
+
+static void add_bits(struct espah_replay *replay, u64 seq, u64 bits)
+{
+	u32 up = 63 - seq % 64;
+	u64 *word = ring_word(replay, seq);
+
+	WRITE_ONCE(*word, *word | bits >> up);
+	if (!up || seq < 64)
+		return;
+	word = ring_word(replay, seq - 64);
+	WRITE_ONCE(*word, *word | bits << (64 - up));
+}
+
+size_t espah_replay_seen_size(u32 window)
+{
+	return DIV_ROUND_UP(window, 64) * sizeof(u64);
+}
+
+void espah_replay_seen(const struct espah_replay *replay, u8 *seen)
+{
+	u32 back, rest;
+	__be64 word;
+	u64 bits;
+
+	for (back = 0; back < replay->window; back += 64, seen += sizeof(word)) {
+		rest = replay->window - back;
+		bits = back <= replay->top ? read_bits(replay, replay->top - back) : U64_MAX;
+		if (rest < 64)
+			bits |= GENMASK_ULL(63 - rest, 0);
+		word = cpu_to_be64(bits);
+		memcpy(seen, &word, sizeof(word));
+	}
+}
+
+void espah_replay_merge(struct espah_replay *replay, u64 top, const u8 *seen, size_t size)
+{
+	__be64 word;
+	u32 back;
+
+	if (top < replay->top)
+		return;
+	raise_top(replay, top);
+	for (back = 0; back < replay->window && back <= top; back += 64) {
+		memset(&word, 0xff, sizeof(word));
+		if (back / 8 + sizeof(word) <= size)
+			memcpy(&word, seen + back / 8, sizeof(word));
+		add_bits(replay, top - back, be64_to_cpu(word));
+	}
 }
 
 void espah_replay_forget(struct espah_replay *replay, u64 seq)

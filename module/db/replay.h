@@ -89,6 +89,23 @@ enum espah_replay_verdict espah_replay_advance(struct espah_replay *replay, u64 
  */
 u64 espah_esn_expand(u64 top, u32 window, u32 low);
 
+/* bytes of the bitmap of a window, as ESPAH_SA_SEEN; 0 without a window */
+size_t espah_replay_seen_size(u32 window);
+
+/* writes the bitmap of the numbers from @replay->top down; Context: the SA's lock */
+void espah_replay_seen(const struct espah_replay *replay, u8 *seen);
+
+/**
+ * espah_replay_merge - count as seen what another receiver has seen
+ * @replay: the window
+ * @top: highest number that the other receiver accepted; below that of @replay: nothing changes
+ * @seen: its window, as ESPAH_SA_SEEN; numbers before these count as seen
+ * @size: bytes of @seen; 0: all numbers up to @top count as seen
+ *
+ * No number that was refused before is accepted afterwards. Context: the SA's lock.
+ */
+void espah_replay_merge(struct espah_replay *replay, u64 top, const u8 *seen, size_t size);
+
 /* has a window accept a number up to @top that counts as seen; Context: before it is used */
 void espah_replay_forget(struct espah_replay *replay, u64 seq);
 

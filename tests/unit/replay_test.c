@@ -296,6 +296,143 @@ static void off(void)
 	done();
 }
 
+/* --- another receiver's window --- */
+
+static struct espah_replay *walked(u32 window, u64 start, int steps)
+{
+	struct espah_replay *made = calloc(1, espah_replay_size(window));
+
+	espah_replay_init(made, window, start);
+	while (steps--) {
+		wide seq = (wide)made->top + below(window + 70) - below(window + 70) / 2;
+
+		espah_replay_advance(made, seq < 0 ? 0 : seq);
+	}
+	return made;
+}
+
+static bool accepts(const struct espah_replay *one, u64 seq)
+{
+	return espah_replay_check(one, seq) == ESPAH_REPLAY_OK;
+}
+
+/* what @after accepts is what both accepted, as far as they had come, within its window */
+static void expect_both(const struct espah_replay *after, const struct espah_replay *mine,
+			const struct espah_replay *other)
+{
+	wide seq, low = (wide)after->top - 2 * after->window - 200;
+
+	CHECK(after->top == other->top, "top is %llu, not %llu", after->top, other->top);
+	for (seq = low < 0 ? 0 : low; seq <= (wide)after->top + 130 && seq <= U64_MAX; seq++) {
+		/* a receiver without a window does not know what it has seen */
+		bool theirs = other->window ? accepts(other, seq) : seq > other->top;
+		bool within = seq > (wide)after->top - after->window && accepts(mine, seq) &&
+			      theirs;
+		bool should = seq && (!after->window || within);
+
+		CHECK(accepts(after, seq) == should, "window %u into %u, top %llu into %llu: %llu is %d",
+		      other->window, mine->window, other->top, mine->top, (u64)seq, !should);
+	}
+}
+
+static void merge(struct espah_replay *mine, const struct espah_replay *other)
+{
+	size_t size = espah_replay_seen_size(other->window);
+	u8 *seen = malloc(size + 1);
+
+	espah_replay_seen(other, seen);
+	espah_replay_merge(mine, other->top, seen, size);
+	free(seen);
+}
+
+static void merges(void)
+{
+	static const u64 starts[] = { 0, 1, 40, 1000, 0xffffff80, ~0ULL - 5000000 };
+	size_t w, o, s;
+
+	for (w = 0; w < ARRAY_SIZE(windows); w++) {
+		for (s = 0; s < ARRAY_SIZE(starts); s++) {
+			/* the same window, or another one */
+			u32 theirs = s & 1 ? windows[w] : windows[below(ARRAY_SIZE(windows))];
+			int steps = 1 + below(300);
+			struct espah_replay *mine = walked(windows[w], starts[s], steps), *before;
+			struct espah_replay *other = walked(theirs, starts[s] + below(steps), steps);
+			size_t size = espah_replay_size(windows[w]);
+
+			for (o = 0; o < 3; o++) {
+				if (other->top < mine->top)
+					espah_replay_advance(other, mine->top + below(3));
+				before = malloc(size);
+				memcpy(before, mine, size);
+				merge(mine, other);
+				expect_both(mine, before, other);
+				memcpy(before, mine, size);
+				merge(mine, other);
+				CHECK(!memcmp(before, mine, size), "once more changed it");
+				free(before);
+				espah_replay_advance(mine, mine->top + below(200));
+			}
+			free(mine);
+			free(other);
+		}
+	}
+}
+
+static void copies(void)
+{
+	struct espah_replay *mine, *other;
+	size_t w;
+	u32 i;
+
+	for (w = 0; w < ARRAY_SIZE(windows); w++) {
+		for (i = 0; i < 8; i++) {
+			other = walked(windows[w], i * 37, i * i);
+			mine = walked(windows[w], 0, 0);
+			merge(mine, other);
+			expect_both(mine, other, other);
+			free(mine);
+			free(other);
+		}
+	}
+}
+
+static void older_window(void)
+{
+	struct espah_replay *mine = walked(64, 500, 50), *other = walked(64, 100, 5), *before;
+
+	before = malloc(espah_replay_size(64));
+	memcpy(before, mine, espah_replay_size(64));
+	merge(mine, other);
+	CHECK(!memcmp(before, mine, espah_replay_size(64)), "an older window changed it");
+	/* without a bitmap, all numbers count as seen */
+	espah_replay_merge(mine, 10000, NULL, 0);
+	for (u64 seq = 1; seq <= 10000; seq++)
+		CHECK(!accepts(mine, seq), "%llu is accepted", seq);
+	CHECK(accepts(mine, 10001), "the next one is refused");
+	free(before);
+	free(mine);
+	free(other);
+}
+
+static void bitmap_by_hand(void)
+{
+	static const u8 wanted[8] = { 0xa4, 0x01, 0, 0, 0xff, 0xff, 0xff, 0xff };
+	struct espah_replay *mine = walked(32, 100, 0);
+	u8 seen[8];
+
+	/* 140 is the first bit, 138 the third, 135 the sixth, 125 the sixteenth, 108 out of the window */
+	espah_replay_advance(mine, 125);
+	espah_replay_advance(mine, 135);
+	espah_replay_advance(mine, 138);
+	espah_replay_advance(mine, 140);
+	CHECK(espah_replay_seen_size(32) == 8 && !espah_replay_seen_size(0) &&
+	      espah_replay_seen_size(65) == 16, "size");
+	espah_replay_seen(mine, seen);
+	CHECK(!memcmp(seen, wanted, sizeof(seen)),
+	      "%02x%02x%02x%02x%02x", seen[0], seen[1], seen[2], seen[3], seen[4]);
+	free(mine);
+}
+
 /* --- extended sequence numbers --- */
 
 /* The number with these lower 32 bits within the 2^32 numbers that start at the bottom of the
@@ -506,6 +643,10 @@ static const struct test tests[] = {
 	{ "replay: a jump by any power of two forgets what was received", powers_of_two },
 	{ "replay: the largest jump there is", largest_jump },
 	{ "replay: with the window off, duplicates pass and the top advances", off },
+	{ "replay: a window as bits, by hand", bitmap_by_hand },
+	{ "replay: after a merge, what either has seen is refused, and nothing else", merges },
+	{ "replay: a merge into a new window copies it", copies },
+	{ "replay: an older window changes nothing, and without bits all count as seen", older_window },
 	{ "replay: ESN by hand, in both cases (RFC 4303 A2.1)", esn_by_hand },
 	{ "replay: ESN at every edge agrees with a search (RFC 4303 A2.1)", esn_edges },
 	{ "replay: ESN at random agrees with a search (RFC 4303 A2.1)", esn_random },

@@ -10,6 +10,7 @@
 #define _ESPAH_SHIM_H
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -58,6 +59,8 @@ typedef u64 __be64;
 #define GENMASK_ULL(high, low) ((~0ULL >> (63 - (high))) & (~0ULL << (low)))
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
 #define lower_32_bits(n) ((u32)(n))
+#define cpu_to_be64(n) htobe64(n)
+#define be64_to_cpu(n) be64toh(n)
 #define upper_32_bits(n) ((u32)((u64)(n) >> 32))
 #define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
 #define max_t(type, a, b) ((type)(a) > (type)(b) ? (type)(a) : (type)(b))
