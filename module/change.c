@@ -215,6 +215,7 @@ void espah_sa_change(struct espah_sa *sa, const struct espah_sa_change *change)
 		WRITE_ONCE(sa->cpus, change->cpus);
 	if (change->owner != ESPAH_AS_IT_IS)
 		sa->owner = change->owner;
+	espah_progress_set(sa, &change->progress);
 	if (!change->classed)
 		return;
 	espah_sad_set_dscps(sa, change->dscps, change->classes);

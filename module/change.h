@@ -13,6 +13,7 @@
 #define _ESPAH_CHANGE_H
 
 #include "db/net.h"
+#include "db/progress.h"
 
 struct nlattr;
 
@@ -52,6 +53,7 @@ int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union 
  * struct espah_sa_change - a change of an SA, or additional settings of a new one
  * @limits: all limits
  * @dscps: as espah_sa.dscps
+ * @progress: how far it has come; all zero: as far as it has
  * @limited: change the limits
  * @dummies: change the dummies
  * @classed: change the DSCPs
@@ -68,6 +70,7 @@ int espah_sa_move(struct espah_sa *sa, const union espah_addr *src, const union 
 struct espah_sa_change {
 	struct espah_limits limits;
 	u64 dscps;
+	struct espah_progress progress;
 	bool limited;
 	bool dummies;
 	bool classed;

@@ -160,6 +160,48 @@ void espah_life_set(struct espah_sa *sa, const struct espah_limits *limits,
 		espah_life_arm(sa);
 }
 
+static void raise_count(atomic64_t *count, u64 to)
+{
+	s64 old = atomic64_read(count);
+
+	while ((u64)old < to && !atomic64_try_cmpxchg(count, &old, to))
+		;
+}
+
+/* Moves the times of addition and of the first packet into the past. Context: the clock's lock */
+static void carry_times(struct espah_sa *sa, const u64 *used)
+{
+	ktime_t now = ktime_get_boottime();
+	ktime_t born = ktime_sub_ns(now, used[ESPAH_LIMIT_TIME] * NSEC_PER_SEC);
+	ktime_t first = ktime_sub_ns(now, used[ESPAH_LIMIT_USE] * NSEC_PER_SEC);
+
+	if (used[ESPAH_LIMIT_TIME] && born < sa->born) {
+		sa->added -= div_s64(sa->born - born, NSEC_PER_SEC);
+		sa->born = born;
+	}
+	if (used[ESPAH_LIMIT_USE] && (sa->watch & ESPAH_WATCH_UNUSED || first < sa->first_used)) {
+		sa->first_used = first;
+		/* pairs with end_of() */
+		smp_store_release(&sa->watch, sa->watch & ~ESPAH_WATCH_UNUSED);
+	}
+}
+
+void espah_life_carry(struct espah_sa *sa, const u64 *used)
+{
+	struct espah_life *life = sa->life;
+
+	lockdep_assert(espah_sa_stands(sa));
+	spin_lock_bh(&sa->en->sad.clock.lock);
+	carry_times(sa, used);
+	if (life && sa->watch & ESPAH_WATCH_LIMITED) {
+		raise_count(&life->carried[ESPAH_LIMIT_PACKETS], used[ESPAH_LIMIT_PACKETS]);
+		raise_count(&life->carried[ESPAH_LIMIT_BYTES], used[ESPAH_LIMIT_BYTES]);
+	}
+	spin_unlock_bh(&sa->en->sad.clock.lock);
+	if (!list_empty(&sa->link))
+		espah_life_arm(sa);
+}
+
 static void begin_use(struct espah_sa *sa)
 {
 	spin_lock(&sa->en->sad.clock.lock);

@@ -100,6 +100,14 @@ bool espah_life_charge(struct espah_sa *sa, u32 bytes);
 /* used part of a limit, in its unit; @sa has a lifetime; Context: espah_net.lock */
 u64 espah_life_used(const struct espah_sa *sa, enum espah_limit limit);
 
+/**
+ * espah_life_carry - count what was used of the limits elsewhere
+ * @sa: the SA; the caller holds espah_net.lock if it is in the SAD
+ * @used: by enum espah_limit, each of them in its unit; smaller than what was used here: ignored.
+ *	ESPAH_LIMIT_IDLE is ignored
+ */
+void espah_life_carry(struct espah_sa *sa, const u64 *used);
+
 /* seconds from the addition of an SA to its last packet */
 s64 espah_life_last(const struct espah_sa *sa);
 

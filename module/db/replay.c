@@ -100,7 +100,7 @@ static u64 *ring_word(struct espah_replay *replay, u64 seq)
 	return &replay->bits[(seq / 64) & replay->mask];
 }
 
-/* The bits of the 64 numbers from @seq down. There are no numbers below 1, so those count as seen. */
+/* The bits of the 64 numbers from @seq down. Below 1 there are no numbers: those count as seen. */
 static u64 read_bits(const struct espah_replay *replay, u64 seq)
 {
 	u32 up = 63 - seq % 64;

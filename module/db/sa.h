@@ -274,7 +274,7 @@ struct espah_dummy {
  * @path: never NULL; see espah_sa_path()
  * @op_size: bytes of a struct espah_op with the driver's part, and for AH a copy of headers
  * @iv_mask: outbound, ESPAH_IV_SEQ: random; the IV is the sequence number XOR @iv_mask, so that an
- *	SA with a reused key does not start with the same IVs again
+ *	SA with a reused key does not start with the same IVs again. Changes with a higher @seq only
  * @seq: outbound: last sequence number used
  * @lock: inbound: guards @replay
  * @replay: inbound: the receive window

@@ -112,6 +112,16 @@ static int check_key(const struct nlattr *attr, struct netlink_ext_ack *extack)
 	return -EINVAL;
 }
 
+static int check_seen(const struct nlattr *attr, struct netlink_ext_ack *extack)
+{
+	int len = nla_len(attr);
+
+	if (len && len % 8 == 0 && len <= ESPAH_WINDOW_MAX / 8)
+		return 0;
+	got(extack, attr, "the bits of a window are 8 to 4096 bytes, a multiple of 8", "%d", len);
+	return -EINVAL;
+}
+
 static int check_addr(const struct nlattr *attr, struct netlink_ext_ack *extack)
 {
 	if (nla_len(attr) == sizeof(struct in_addr) || nla_len(attr) == sizeof(struct in6_addr))
@@ -165,6 +175,7 @@ static const espah_check sa_checks[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_VRF] = check_ifindex,
 	[ESPAH_SA_IF_ID] = check_if_id,
 	[ESPAH_SA_OWNER] = check_owner,
+	[ESPAH_SA_SEEN] = check_seen,
 };
 
 const espah_check espah_policy_checks[ESPAH_POLICY_MAX + 1] = {

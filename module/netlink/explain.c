@@ -184,7 +184,7 @@ static int put_sas(struct sk_buff *skb, struct espah_net *en, struct espah_sa **
 	for (i = 0; i < n; i++) {
 		struct nlattr *nest = nla_nest_start(skb, ESPAH_EXPLAIN_SA);
 
-		if (!nest || espah_put_sa(skb, sas[i], false))
+		if (!nest || espah_put_sa(skb, sas[i], 0))
 			return -EMSGSIZE;
 		nla_nest_end(skb, nest);
 		classes |= !rcu_access_pointer(sas[i]->slot->sa);
@@ -563,7 +563,7 @@ static int put_near(struct sk_buff *skb, struct espah_net *en, struct espah_poli
 		return 0;
 	nest = nla_nest_start(skb, ESPAH_EXPLAIN_NEAR);
 	inner = nest ? nla_nest_start(skb, ESPAH_NEAR_SA) : NULL;
-	if (!inner || espah_put_sa(skb, sa, false))
+	if (!inner || espah_put_sa(skb, sa, 0))
 		return -EMSGSIZE;
 	nla_nest_end(skb, inner);
 	if (nla_put_u32(skb, ESPAH_NEAR_DIFFERS, differs) || put_wanted(skb, &wants))

@@ -28,7 +28,7 @@ static const struct genl_ops ops[] = {
 	{ ESPAH_OP(SA_SET, espah_sa_set_policy), .doit = espah_cmd_sa_set },
 	{ ESPAH_OP(SA_DEL, espah_sa_del_policy), .doit = espah_cmd_sa_del },
 	{ ESPAH_OP(SA_GET, espah_sa_get_policy), .doit = espah_cmd_sa_get,
-	  .start = espah_start_dump, .dumpit = espah_dump_sa },
+	  .start = espah_start_sa, .dumpit = espah_dump_sa },
 	{ ESPAH_OP(SA_FLUSH, espah_sa_flush_policy), .doit = espah_cmd_sa_flush },
 	{ ESPAH_OP(SA_ALLOC_SPI, espah_sa_alloc_spi_policy), .doit = espah_cmd_sa_alloc_spi },
 	{ ESPAH_OP(POLICY_NEW, espah_policy_new_policy), .doit = espah_cmd_policy_new },
@@ -65,7 +65,8 @@ static int check_request(const struct espah_genl_ops *op, struct sk_buff *skb,
 		  espah_check_message(info->nlhdr, info->extack);
 
 	/* the command, which would zero the keys, is not called */
-	if (err && info->genlhdr->cmd == ESPAH_CMD_SA_NEW)
+	if (err && (info->genlhdr->cmd == ESPAH_CMD_SA_NEW ||
+		    info->genlhdr->cmd == ESPAH_CMD_SA_SET))
 		espah_forget_keys(info->nlhdr);
 	return err;
 }

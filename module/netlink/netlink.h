@@ -33,6 +33,7 @@ int espah_cmd_sa_new(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info);
+int espah_start_sa(struct netlink_callback *cb);
 int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb);
 int espah_cmd_sa_flush(struct sk_buff *skb, struct genl_info *info);
 int espah_cmd_sa_alloc_spi(struct sk_buff *skb, struct genl_info *info);

@@ -7,6 +7,7 @@
 #include "db/privilege.h"
 #include "netlink.h"
 #include "packet/algo.h"
+#include "progress.h"
 #include "report/event.h"
 #include "report/put.h"
 #include "sa_read.h"
@@ -36,7 +37,13 @@
 	[ESPAH_SA_DUMMY] = { .type = NLA_U32 },			\
 	[ESPAH_SA_DUMMY_RANDOM] = { .type = NLA_U32 },		\
 	[ESPAH_SA_OWNER] = { .type = NLA_U8 },			\
-	[ESPAH_SA_FOR_DSCP] = { .type = NLA_U64 }
+	[ESPAH_SA_FOR_DSCP] = { .type = NLA_U64 },			\
+	[ESPAH_SA_KEY] = { .type = NLA_BINARY },			\
+	[ESPAH_SA_SEQ] = { .type = NLA_U64 },			\
+	[ESPAH_SA_SEEN] = { .type = NLA_BINARY },		\
+	[ESPAH_SA_IV_MASK] = NLA_POLICY_EXACT_LEN(sizeof(u64)), \
+	[ESPAH_SA_USED] = NLA_POLICY_NESTED(espah_limit_policy), \
+	[ESPAH_SA_PAD] = { .type = NLA_FLAG }
 
 const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	IDENTITY_POLICY,
@@ -44,10 +51,8 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_SRC] = { .type = NLA_BINARY },
 	[ESPAH_SA_REQID] = { .type = NLA_U32 },
 	[ESPAH_SA_ALG] = { .type = NLA_NUL_STRING },
-	[ESPAH_SA_KEY] = { .type = NLA_BINARY },
 	[ESPAH_SA_FLAGS] = { .type = NLA_U32 },
 	[ESPAH_SA_WINDOW] = { .type = NLA_U32 },
-	[ESPAH_SA_SEQ] = { .type = NLA_U64 },
 	[ESPAH_SA_DSCP] = { .type = NLA_BINARY },
 	[ESPAH_SA_TTL] = { .type = NLA_U8 },
 	[ESPAH_SA_LABEL] = { .type = NLA_NUL_STRING },
@@ -66,13 +71,10 @@ const struct nla_policy espah_sa_new_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_BYTES] = { .type = NLA_U64 },
 	[ESPAH_SA_ADDED] = { .type = NLA_U64 },
 	[ESPAH_SA_DROPS] = { .type = NLA_NESTED },
-	[ESPAH_SA_PAD] = { .type = NLA_FLAG },
 	[ESPAH_SA_ECN_ODD] = { .type = NLA_U64 },
-	[ESPAH_SA_USED] = NLA_POLICY_NESTED(espah_limit_policy),
 	[ESPAH_SA_FIRST_USED] = { .type = NLA_U64 },
 	[ESPAH_SA_LAST_USED] = { .type = NLA_U64 },
 	[ESPAH_SA_DUMMIES] = { .type = NLA_U64 },
-	[ESPAH_SA_IV_MASK] = NLA_POLICY_EXACT_LEN(sizeof(u64)),
 };
 
 const struct nla_policy espah_sa_set_policy[ESPAH_SA_MAX + 1] = {
@@ -91,6 +93,7 @@ const struct nla_policy espah_sa_get_policy[ESPAH_SA_MAX + 1] = {
 	[ESPAH_SA_SRC] = { .type = NLA_BINARY },
 	[ESPAH_SA_REQID] = { .type = NLA_U32 },
 	[ESPAH_SA_SHOW_KEYS] = { .type = NLA_FLAG },
+	[ESPAH_SA_SHOW_STATE] = { .type = NLA_FLAG },
 	[ESPAH_SA_IF_ID] = { .type = NLA_U32 },
 };
 
@@ -118,11 +121,11 @@ const struct nla_policy espah_sa_alloc_spi_policy[ESPAH_SA_MAX + 1] = {
 
 /* @request: the request to answer; @cb: callback of a dump, else NULL */
 static int put_message(struct sk_buff *skb, u32 portid, const struct nlmsghdr *request,
-		       struct netlink_callback *cb, struct espah_sa *sa, bool keys)
+		       struct netlink_callback *cb, struct espah_sa *sa, u8 with)
 {
 	void *hdr = espah_answer_begin(skb, portid, request, cb);
 
-	return espah_answer_end(skb, hdr, hdr ? espah_put_sa(skb, sa, keys) : 0);
+	return espah_answer_end(skb, hdr, hdr ? espah_put_sa(skb, sa, with) : 0);
 }
 
 /* --- requests --- */
@@ -284,6 +287,7 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 		goto out;
 	}
 	err = check_cpus(skb, info->attrs, info->extack) ?:
+	      espah_check_same_key(sa, info->attrs[ESPAH_SA_KEY], info->extack) ?:
 	      espah_read_sa_change(sa, info->attrs, &change, info->extack) ?:
 	      espah_sa_change_prepare(sa, &change, info->extack);
 	if (err)
@@ -298,6 +302,7 @@ int espah_cmd_sa_set(struct sk_buff *skb, struct genl_info *info)
 	espah_event_sa(en, sa, ESPAH_CMD_SA_SET_NTF);
 out:
 	mutex_unlock(&en->lock);
+	espah_forget_keys(info->nlhdr);
 	return err;
 }
 
@@ -317,13 +322,15 @@ int espah_cmd_sa_del(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* Whether keys are requested; kernel lockdown may forbid it. Return: 1, 0 or -EPERM */
-static int want_keys(struct nlattr **attrs, struct netlink_ext_ack *extack)
+/* What else is requested; kernel lockdown may forbid keys. Return: ESPAH_PUT_* or -EPERM */
+static int want_more(struct nlattr **attrs, struct netlink_ext_ack *extack)
 {
+	u8 with = attrs[ESPAH_SA_SHOW_STATE] ? ESPAH_PUT_STATE : 0;
+
 	if (!attrs[ESPAH_SA_SHOW_KEYS])
-		return 0;
+		return with;
 	if (!security_locked_down(LOCKDOWN_XFRM_SECRET))
-		return 1;
+		return with | ESPAH_PUT_KEYS;
 	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_SHOW_KEYS],
 			    "the kernel is locked down: keys are not shown (kernel_lockdown(7), confidentiality)");
 	return -EPERM;
@@ -331,23 +338,25 @@ static int want_keys(struct nlattr **attrs, struct netlink_ext_ack *extack)
 
 static int put_found(struct sk_buff *skb, struct espah_net *en, struct genl_info *info)
 {
-	int keys = want_keys(info->attrs, info->extack), err;
+	int with = want_more(info->attrs, info->extack), err;
 	struct espah_sa *sa;
 
-	if (keys < 0)
-		return keys;
+	if (with < 0)
+		return with;
 	err = espah_refuse(info->extack, info->attrs, ESPAH_SA_SRC, "is for dumps only") ?:
 	      espah_refuse(info->extack, info->attrs, ESPAH_SA_REQID, "is for dumps only") ?:
 	      espah_refuse(info->extack, info->attrs, ESPAH_SA_IF_ID, "is for dumps only");
 	if (err)
 		return err;
 	sa = find_sa(en, info);
-	return IS_ERR(sa) ? PTR_ERR(sa) : espah_put_sa(skb, sa, keys);
+	return IS_ERR(sa) ? PTR_ERR(sa) : espah_put_sa(skb, sa, with);
 }
 
 int espah_cmd_sa_get(struct sk_buff *skb, struct genl_info *info)
 {
-	return espah_answer(info, ESPAH_MSG_SIZE, put_found);
+	bool state = info->attrs[ESPAH_SA_SHOW_STATE];
+
+	return espah_answer(info, state ? ESPAH_STATE_SIZE : ESPAH_MSG_SIZE, put_found);
 }
 
 static u32 get_spi(const struct nlattr *attr, u32 absent)
@@ -358,7 +367,7 @@ static u32 get_spi(const struct nlattr *attr, u32 absent)
 /* Answers SA_ALLOC_SPI, or deletes the SA on failure. Context: espah_net.lock. */
 static int tell_spi(struct espah_sa *sa, struct sk_buff *answer, struct genl_info *info)
 {
-	int err = put_message(answer, info->snd_portid, info->nlhdr, NULL, sa, false);
+	int err = put_message(answer, info->snd_portid, info->nlhdr, NULL, sa, 0);
 
 	if (err)
 		nlmsg_free(answer);
@@ -469,24 +478,31 @@ static bool wanted(const struct espah_sa *sa, struct nlattr **attrs)
 	return true;
 }
 
+int espah_start_sa(struct netlink_callback *cb)
+{
+	if (espah_dump_attrs(cb)[ESPAH_SA_SHOW_STATE])
+		cb->min_dump_alloc = ESPAH_STATE_SIZE;
+	return espah_start_dump(cb);
+}
+
 int espah_dump_sa(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct espah_net *en = espah_pernet(sock_net(skb->sk));
 	struct nlattr **attrs = espah_dump_attrs(cb);
 	unsigned long index = cb->args[0];
-	int err = espah_check_dump(cb), keys;
+	int err = espah_check_dump(cb), with;
 	struct espah_sa *sa;
 
 	if (err)
 		return err;
-	keys = want_keys(attrs, cb->extack);
-	if (keys < 0)
-		return keys;
+	with = want_more(attrs, cb->extack);
+	if (with < 0)
+		return with;
 	mutex_lock(&en->lock);
 	cb->seq = en->sad.generation;
 	xa_for_each_start(&en->sad.index, index, sa, cb->args[0]) {
 		if (wanted(sa, attrs) &&
-		    put_message(skb, NETLINK_CB(cb->skb).portid, cb->nlh, cb, sa, keys))
+		    put_message(skb, NETLINK_CB(cb->skb).portid, cb->nlh, cb, sa, with))
 			break;
 		cb->args[0] = index + 1;
 		cond_resched();

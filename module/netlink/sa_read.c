@@ -7,6 +7,7 @@
 #include "netlink.h"
 #include "packet/algo.h"
 #include "packet/key.h"
+#include "progress.h"
 #include "sa_read.h"
 
 int espah_read_sa_id(struct nlattr **attrs, struct espah_sa_id *id, struct netlink_ext_ack *extack)
@@ -47,17 +48,6 @@ static int get_window(struct espah_sa *sa, struct nlattr **attrs, u32 *window,
 		return -EINVAL;
 	}
 	return 0;
-}
-
-static int get_seq(struct espah_sa *sa, struct nlattr **attrs, u64 *seq,
-		   struct netlink_ext_ack *extack)
-{
-	*seq = attrs[ESPAH_SA_SEQ] ? nla_get_u64(attrs[ESPAH_SA_SEQ]) : 0;
-	if (*seq <= U32_MAX || espah_sa_esn(sa))
-		return 0;
-	NL_SET_ERR_MSG_ATTR(extack, attrs[ESPAH_SA_SEQ],
-			    "ESPAH_SA_SEQ is at most 4294967295 without ESN");
-	return -ERANGE;
 }
 
 #define OUTER_WHY "is for outbound tunnels: other SAs add no outer header"
@@ -134,7 +124,7 @@ static int check_for_dscp(const struct espah_sa *sa, struct nlattr **attrs,
 	return 0;
 }
 
-int espah_read_sa_change(const struct espah_sa *sa, struct nlattr **attrs,
+int espah_read_sa_change(struct espah_sa *sa, struct nlattr **attrs,
 			 struct espah_sa_change *change, struct netlink_ext_ack *extack)
 {
 	const struct nlattr *dummy = attrs[ESPAH_SA_DUMMY_RANDOM] ?: attrs[ESPAH_SA_DUMMY];
@@ -154,7 +144,8 @@ int espah_read_sa_change(const struct espah_sa *sa, struct nlattr **attrs,
 	change->cpus = attrs[ESPAH_SA_CPUS] ? nla_get_u16(attrs[ESPAH_SA_CPUS]) : ESPAH_AS_IT_IS;
 	return check_outer(sa, attrs, extack) ?: check_dummy(sa, attrs, extack) ?:
 	       check_for_dscp(sa, attrs, extack) ?:
-	       espah_get_limits(attrs, &change->limits, extack);
+	       espah_get_limits(attrs, &change->limits, extack) ?:
+	       espah_read_progress(sa, attrs, &change->progress, extack);
 }
 
 int espah_read_ports(struct nlattr **attrs, u8 proto, __be16 *sport, __be16 *dport,
@@ -297,9 +288,12 @@ int espah_read_keys(struct espah_sa *sa, struct nlattr **attrs, struct netlink_e
 
 	if (IS_ERR(algo))
 		return PTR_ERR(algo);
-	err = get_window(sa, attrs, &window, extack) ?: get_seq(sa, attrs, &seq, extack);
+	err = get_window(sa, attrs, &window, extack) ?: espah_read_seq(sa, attrs, &seq, extack);
 	if (err)
 		return err;
+	/* these begin at 0: espah_read_progress() reads how far they have come */
+	if (attrs[ESPAH_SA_SEEN] || attrs[ESPAH_SA_IV_MASK])
+		seq = 0;
 	return espah_sa_key(sa, algo, nla_data(attrs[ESPAH_SA_KEY]), window, seq, extack);
 }
 

@@ -20,8 +20,8 @@ int espah_read_sa(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext
 /* algorithm, key, window and sequence number; called after espah_read_sa() */
 int espah_read_keys(struct espah_sa *sa, struct nlattr **attrs, struct netlink_ext_ack *extack);
 
-/* the attributes that can also be changed later; allocates nothing */
-int espah_read_sa_change(const struct espah_sa *sa, struct nlattr **attrs,
+/* the attributes that can also be changed later, which @attrs keeps; allocates nothing */
+int espah_read_sa_change(struct espah_sa *sa, struct nlattr **attrs,
 			 struct espah_sa_change *change, struct netlink_ext_ack *extack);
 
 /* the ports of UDP encapsulation; without ports, @sport and @dport stay unchanged */
@@ -34,7 +34,7 @@ int espah_check_encap(__be16 dport, const union espah_addr *src, const union esp
 
 /**
  * espah_forget_keys - zero the keys in a request
- * @nlh: SA_NEW; each SA_KEY in it is overwritten
+ * @nlh: SA_NEW or SA_SET; each SA_KEY in it is overwritten
  *
  * Netlink frees the memory of a request without zeroing it, and copies the request into a refusal.
  * Requests that the netlink core refuses by the attribute policies are not covered.

@@ -97,7 +97,7 @@ void espah_event_sa(struct espah_net *en, struct espah_sa *sa, u8 cmd)
 	TELL_OTHER(sa(sa, cmd));
 	skb = begin(en, ESPAH_MCGRP_INDEX_SA, cmd, &hdr, GFP_KERNEL);
 	if (skb)
-		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, espah_put_sa(skb, sa, false), GFP_KERNEL);
+		send(en, ESPAH_MCGRP_INDEX_SA, skb, hdr, espah_put_sa(skb, sa, 0), GFP_KERNEL);
 }
 
 void espah_event_sa_flush(struct espah_net *en, struct nlattr **attrs)
@@ -115,7 +115,7 @@ static int put_expire(struct sk_buff *skb, struct espah_sa *sa, enum espah_limit
 {
 	struct nlattr *nest = nla_nest_start(skb, ESPAH_EXPIRE_SA);
 
-	if (!nest || espah_put_sa(skb, sa, false))
+	if (!nest || espah_put_sa(skb, sa, 0))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return nla_put_u8(skb, ESPAH_EXPIRE_LIMIT, limit) ?:

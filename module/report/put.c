@@ -174,16 +174,28 @@ static int put_life(struct sk_buff *skb, const struct espah_sa *sa)
 	       put_limits(skb, ESPAH_SA_USED, used, any);
 }
 
-static u64 sequence(struct espah_sa *sa)
+/* The sequence number and, if @state, the window that belongs to it. */
+static int put_numbers(struct sk_buff *skb, struct espah_sa *sa, bool state)
 {
+	struct nlattr *seen = NULL;
+	size_t size = 0;
 	u64 seq;
 
 	if (!sa->replay)
-		return atomic64_read(&sa->seq);
+		return nla_put_u64_64bit(skb, ESPAH_SA_SEQ, atomic64_read(&sa->seq), ESPAH_SA_PAD);
+	if (state)
+		size = espah_replay_seen_size(sa->replay->window);
+	if (size) {
+		seen = nla_reserve(skb, ESPAH_SA_SEEN, size);
+		if (!seen)
+			return -EMSGSIZE;
+	}
 	spin_lock_bh(&sa->lock);
 	seq = sa->replay->top;
+	if (seen)
+		espah_replay_seen(sa->replay, nla_data(seen));
 	spin_unlock_bh(&sa->lock);
-	return seq;
+	return nla_put_u64_64bit(skb, ESPAH_SA_SEQ, seq, ESPAH_SA_PAD);
 }
 
 /* How a tunnel sets the header fields that routers read. */
@@ -205,7 +217,7 @@ static int put_tunnel(struct sk_buff *skb, struct espah_sa *sa)
 }
 
 /* The attributes that an SA has only with keys. */
-static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
+static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, u8 with)
 {
 	const char *driver = crypto_tfm_alg_driver_name(crypto_aead_tfm(sa->aead));
 	bool out = sa->id.dir == ESPAH_DIR_OUT;
@@ -213,11 +225,12 @@ static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	if (nla_put_string(skb, ESPAH_SA_ALG, sa->algo->name) ||
 	    nla_put_string(skb, ESPAH_SA_DRIVER, driver) ||
 	    nla_put_u32(skb, ESPAH_SA_FLAGS, sa->flags) ||
-	    nla_put_u64_64bit(skb, ESPAH_SA_SEQ, sequence(sa), ESPAH_SA_PAD))
+	    put_numbers(skb, sa, with & ESPAH_PUT_STATE))
 		return -EMSGSIZE;
-	if (keys && nla_put(skb, ESPAH_SA_KEY, espah_algo_key_len(sa->algo), sa->key))
+	if (with & ESPAH_PUT_KEYS &&
+	    nla_put(skb, ESPAH_SA_KEY, espah_algo_key_len(sa->algo), sa->key))
 		return -EMSGSIZE;
-	if (keys && out && sa->iv == ESPAH_IV_SEQ &&
+	if (with && out && sa->iv == ESPAH_IV_SEQ &&
 	    nla_put(skb, ESPAH_SA_IV_MASK, sizeof(sa->iv_mask), &sa->iv_mask))
 		return -EMSGSIZE;
 	if (!out && nla_put_u32(skb, ESPAH_SA_WINDOW, sa->replay->window))
@@ -237,7 +250,7 @@ static int put_keyed(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	return sa->mode == ESPAH_MODE_TUNNEL ? put_tunnel(skb, sa) : 0;
 }
 
-int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
+int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, u8 with)
 {
 	struct espah_counters sum = espah_counters_sum(sa->counters);
 	const struct espah_path *path = espah_sa_path(sa);
@@ -275,7 +288,7 @@ int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys)
 	if ((sa->label && nla_put_string(skb, ESPAH_SA_LABEL, sa->label)) ||
 	    nla_put_u8(skb, ESPAH_SA_OWNER, sa->foreign ? ESPAH_OWNER_XFRM : sa->owner))
 		return -EMSGSIZE;
-	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, keys))
+	if (sa->state == ESPAH_SA_STATE_VALID && put_keyed(skb, sa, with))
 		return -EMSGSIZE;
 	return espah_put_drops(skb, ESPAH_SA_DROPS, espah_drops_get(&sa->drops));
 }

@@ -14,6 +14,14 @@
 /* bytes of a policy whose selector lists as much as it may */
 #define ESPAH_POLICY_SIZE (ESPAH_MSG_SIZE + 6144)
 
+/* bytes of an SA in a message, with ESPAH_PUT_STATE */
+#define ESPAH_STATE_SIZE (ESPAH_MSG_SIZE + ESPAH_WINDOW_MAX / 8 + 16)
+
+/* for espah_put_sa(): with the key */
+#define ESPAH_PUT_KEYS BIT(0)
+/* for espah_put_sa(): with what another gateway needs to carry on with the SA */
+#define ESPAH_PUT_STATE BIT(1)
+
 /* the family of all messages; set before it is registered */
 extern const struct genl_family *espah_family;
 void espah_put_setup(const struct genl_family *family);
@@ -23,8 +31,8 @@ void *espah_put_message(struct sk_buff *skb, u32 portid, u32 seq, int flags, u8 
 /* repeats the attributes of a request, of types up to @max */
 int espah_put_attrs(struct sk_buff *skb, struct nlattr **attrs, int max);
 int espah_put_addr(struct sk_buff *skb, int type, const union espah_addr *addr, u8 family);
-/* puts the attributes of an SA, with its key if @keys; Context: espah_net.lock */
-int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, bool keys);
+/* puts the attributes of an SA; @with: ESPAH_PUT_*; Context: espah_net.lock */
+int espah_put_sa(struct sk_buff *skb, struct espah_sa *sa, u8 with);
 /* puts the attributes of a policy; Context: espah_net.lock or RCU reader */
 int espah_put_policy(struct sk_buff *skb, struct espah_policy *pol);
 /* puts the values of a flow that @which (ESPAH_PFP_*) names, as attributes of a selector */

@@ -14,7 +14,7 @@ from netlink import NESTED, attr, be16, be32, name, nest, u8, u16, u32, u64
 HEADER = ipsec.ROOT + "/include/uapi/linux/espah.h"
 PREFIXES = ("SA", "POLICY", "SEL", "TMPL", "LIMIT", "CONFIG", "EXPLAIN", "APPLY")
 IDENTITY = "SA_DIR SA_SPI SA_DST [SA_PROTO]"
-NESTS = {"SA_SOFT": "LIMIT", "SA_HARD": "LIMIT", "POLICY_SELECTOR": "SEL", "POLICY_TEMPLATE": "TMPL",
+NESTS = {"SA_SOFT": "LIMIT", "SA_HARD": "LIMIT", "SA_USED": "LIMIT", "POLICY_SELECTOR": "SEL", "POLICY_TEMPLATE": "TMPL",
          "TMPL_OUTER": "TMPL", "APPLY_POLICY": "POLICY"}
 V4 = ("192.0.2.1", "192.0.2.2", "10.1.0.0", "10.2.0.0")
 V6 = ("2001:db8::1", "2001:db8::2", "2001:db8:1::", "2001:db8:2::")
@@ -101,6 +101,8 @@ class Writer:
             "SA_WINDOW": lambda: u32(dice.choice((32, 64, 1024, 32768))),
             "SA_DF": lambda: u8(dice.randrange(3)), "SA_TTL": lambda: u8(dice.randrange(1, 256)),
             "SA_SEQ": lambda: u64(dice.choice((0, 1, (1 << 32) - 1, 1 << 32))),
+            "SA_SEEN": lambda: dice.randbytes(dice.choice((8, 8, 128, 4096))),
+            "SA_IV_MASK": lambda: dice.randbytes(8),
             "SA_DSCP": lambda: bytes(dice.choice((1, 64))),
             "SA_SPI_MIN": lambda: be32(dice.choice((256, 0x7000))),
             "SA_SPI_MAX": lambda: be32(dice.choice((267, 0x7003))),

@@ -93,7 +93,7 @@ def again():
             lab.true(any(x ^ y != 0xff for x, y in zip(*bodies)), "the same key stream")
 
 
-@lab.test("an IV's mask is shown with the key alone, and only where there is one")
+@lab.test("an IV's mask is shown when it is asked for, with the key, and only where there is one")
 def mask_shown():
     peer = Peer()
     with peer.a:

@@ -31,7 +31,7 @@ CHANGING = (SA_NEW, SA_SET, SA_DEL, SA_FLUSH, SA_ALLOC_SPI, POLICY_NEW, POLICY_D
  SHOW_KEYS, ID, STATE, DRIVER, PMTU, PACKETS, BYTES, ADDED, DROPS, PAD, DSCP, TTL, ECN_ODD, SOFT,
  HARD, USED, FIRST_USED, LAST_USED, ENCAP_SPORT, ENCAP_DPORT, NEW_SRC, NEW_DST, NEW_SPORT, TFC,
  DUMMY, DUMMY_RANDOM, DUMMIES, LABEL, CPUS, IV_MASK) = range(1, 46)
-OWNER, FOR_DSCP = 52, 53
+OWNER, FOR_DSCP, SEEN, SHOW_STATE = range(52, 56)
 L_PACKETS, L_BYTES, L_TIME, L_USE, L_IDLE = range(1, 6)
 X_EXPIRE_SA, X_EXPIRE_LIMIT, X_EXPIRE_HARD = 1, 2, 3
 (P_ID, P_DIR, P_ACTION, P_PRIORITY, P_SELECTOR, P_TEMPLATE, P_MSS, P_REPLACE, P_PACKETS, P_BYTES,
@@ -490,6 +490,32 @@ BAD = [
     ("soft below 0x2000's hard limit, then above", SA_SET,
      identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(9)))),
                          (SOFT | NESTED, nest((L_USE, u64(10))))], E.EINVAL, "must not be above"),
+    # how far an SA has come
+    ("bits of 9 bytes", SA_NEW, sa(SEQ=u64(60), SEEN=bytes(9)), E.EINVAL, "a multiple of 8, got 9"),
+    ("no bits", SA_SET, identity(0x2000) + [(SEQ, u64(60)), (SEEN, b"")], E.EINVAL, "got 0"),
+    ("bits of 4104 bytes", SA_SET, identity(0x2000) + [(SEQ, u64(60)), (SEEN, bytes(4104))], E.EINVAL, "got 4104"),
+    ("outbound bits", SA_NEW, sa(DIR=u8(OUT), SEQ=u64(60), SEEN=bytes(8)), E.EINVAL, "inbound SAs with a replay"),
+    ("bits without a window", SA_NEW, sa(WINDOW=u32(0), SEQ=u64(60), SEEN=bytes(8)), E.EINVAL, "with a replay"),
+    ("bits without a number", SA_NEW, sa(SEEN=bytes(8)), E.EINVAL, "need ESPAH_SA_SEQ"),
+    ("bits to be shown", SA_GET, identity(0x2000) + [(SEEN, bytes(8))], E.EINVAL, ""),
+    ("state to be shown, of a value", SA_GET, identity(0x2000) + [(SHOW_STATE, u8(1))], E.ERANGE, ""),
+    ("state to be shown, of a new SA", SA_NEW, sa() + [(SHOW_STATE, b"")], E.EINVAL, ""),
+    ("a mask of 7 bytes", SA_NEW, sa(DIR=u8(OUT), SEQ=u64(1), IV_MASK=bytes(7)), E.ERANGE, ""),
+    ("a mask inward", SA_NEW, sa(SEQ=u64(1), IV_MASK=bytes(8)), E.EINVAL, "outbound SAs whose IVs"),
+    ("a mask without a number", SA_NEW, sa(DIR=u8(OUT), IV_MASK=bytes(8)), E.EINVAL, "need ESPAH_SA_SEQ"),
+    ("a mask for CBC", SA_NEW, sa(DIR=u8(OUT), ALG=name("aes128-sha1"), KEY=bytes(range(36)), SEQ=u64(1),
+                                  IV_MASK=bytes(8)), E.EINVAL, "outbound SAs whose IVs"),
+    ("a mask for implicit IVs", SA_NEW, sa(DIR=u8(OUT), ALG=name("aes128gcm16iiv"), SEQ=u64(1), IV_MASK=bytes(8)),
+     E.EINVAL, "outbound SAs whose IVs"),
+    ("a number that goes back", SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(SEQ, u64((1 << 40) - 1))], E.ERANGE,
+     "has sent number 1099511627776"),
+    ("another mask of an SA with a number", SA_SET, identity(0x2001, OUT, "192.0.2.1") + [
+        (SEQ, u64(1 << 41)), (IV_MASK, bytes(8))], E.EINVAL, "only an SA with the sequence number 0"),
+    ("more seconds used than 32 bits", SA_NEW, sa() + [(USED | NESTED, nest((L_TIME, u64(1 << 32))))], E.EINVAL,
+     "may be used"),
+    ("used, but no nest", SA_SET, identity(0x2000) + [(USED, u64(1))], E.EINVAL, ""),
+    ("another key", SA_SET, identity(0x2000) + [(KEY, KEY20)], E.EKEYREJECTED, "the SA has another key"),
+    ("an absurd key to compare", SA_SET, identity(0x2000) + [(KEY, LONG)], E.EINVAL, "1 to 128 bytes"),
     ("CPUs of 4 bytes", SA_NEW, sa(CPUS=u32(2)), E.EINVAL, "invalid attribute length"),
     ("TFC padding inward", SA_NEW, sa(TFC=u16(100)), E.EINVAL, "outbound tunnels"),
     ("TFC padding in transport mode", SA_NEW, sa(DIR=u8(OUT), MODE=u8(TRANSPORT), TFC=u16(100)),
@@ -1103,6 +1129,8 @@ SEEDS = COMMANDS + [(cmd, []) for cmd in DUMPS] + [
     # no limit so short that an SA ends meanwhile
     (SA_NEW, limited((L_PACKETS, u64(9)), (L_TIME, u64(1 << 30 | 1 << 29)), (L_BYTES, u64(5)))),
     (SA_SET, identity(0x2000) + [(HARD | NESTED, nest((L_USE, u64(3)), (L_BYTES, u64(99))))]),
+    (SA_SET, identity(0x2000) + [(SEQ, u64(9)), (SEEN, bytes(8))]),
+    (SA_NEW, sa(DIR=u8(OUT), SEQ=u64(9), IV_MASK=bytes(8))),
     (SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(TFC, u16(500)), (DUMMY, u32(5000))]),
     (SA_SET, identity(0x2001, OUT, "192.0.2.1") + [(FOR_DSCP, u64(1 << 46 | 1))]),
     (SA_NEW, sa(DIR=u8(OUT), SPI=be32(0x4001), FOR_DSCP=u64(0xff00))),

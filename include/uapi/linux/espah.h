@@ -17,11 +17,13 @@
  * An answer has the command and the sequence number of its request. Events have
  * commands of their own and sequence number 0. SA_NEW accepts an answer to SA_GET with
  * [SA_SHOW_KEYS], and POLICY_NEW an answer to POLICY_GET: both ignore read-only
- * attributes.
+ * attributes. But such an SA sends the IVs again that the old one sent after the answer:
+ * leave out SA_IV_MASK, or raise SA_SEQ above every number that was sent.
  *
  * ESPAH_CMD_SA_NEW       SA_DIR SA_SPI SA_SRC SA_DST SA_MODE SA_ALG SA_KEY
  *                        [SA_PROTO] [SA_REQID] [SA_FLAGS] [SA_WINDOW] [SA_DF]
- *                        [SA_SEQ] [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
+ *                        [SA_SEQ [SA_SEEN or SA_IV_MASK]] [SA_USED]
+ *                        [SA_DSCP] [SA_TTL] [SA_SOFT] [SA_HARD]
  *                        [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_LABEL] [SA_CPUS]
  *                        [SA_VRF] [SA_IF_ID] [SA_MARK [SA_MARK_MASK]] [SA_OWNER]
@@ -36,17 +38,20 @@
  *                        [SA_NEW_DST] [SA_ENCAP_SPORT SA_ENCAP_DPORT] [SA_TFC]
  *                        [SA_DUMMY or SA_DUMMY_RANDOM] [SA_CPUS] [SA_OWNER]
  *                        [SA_FOR_DSCP]
- *     Changes an SA in place. Keys, sequence numbers, replay window and counters stay
- *     unchanged, as do limits that the request does not name; 0 removes a limit. Soft
+ *                        [SA_SEQ [SA_SEEN or SA_IV_MASK]] [SA_USED] [SA_KEY]
+ *     Changes an SA in place. Keys, counters and all that the request does not name stay
+ *     unchanged, as do limits that it does not name; 0 removes a limit. SA_SEQ, SA_SEEN and
+ *     SA_USED only go ahead: -ERANGE if SA_SEQ is below that of the SA; numbers that the
+ *     SA has seen stay seen. -EKEYREJECTED if SA_KEY is not the SA's key. Soft
  *     limits that were already reported are reported again. SA_NEW_DST changes the
  *     identity of the SA. Policies that name the old addresses have to be replaced.
  * ESPAH_CMD_SA_DEL       (identity)
- * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS]
+ * ESPAH_CMD_SA_GET       (identity) [SA_SHOW_KEYS] [SA_SHOW_STATE]
  *     do: answers with the attributes of SA_NEW and the read-only attributes; SA_KEY
- *     and SA_IV_MASK only with [SA_SHOW_KEYS].
+ *     only with [SA_SHOW_KEYS], SA_SEEN only with [SA_SHOW_STATE], SA_IV_MASK with either.
  *     dump: all SAs in the order in which they were added, filtered by each of [SA_DIR]
  *     [SA_SPI] [SA_SRC] [SA_DST] [SA_PROTO] [SA_REQID] [SA_VRF] [SA_IF_ID] that is given;
- *     keys only with [SA_SHOW_KEYS].
+ *     [SA_SHOW_KEYS] and [SA_SHOW_STATE] as above.
  * ESPAH_CMD_SA_FLUSH     [SA_DIR] [SA_PROTO] [SA_REQID] [SA_VRF] [SA_IF_ID]
  * ESPAH_CMD_SA_ALLOC_SPI SA_SRC SA_DST SA_MODE [SA_PROTO] [SA_REQID]
  *                        [SA_SPI_MIN] [SA_SPI_MAX] [SA_VRF] [SA_IF_ID]
@@ -387,7 +392,11 @@ enum espah_sa_attr {
 	ESPAH_SA_SOFT,
 	/** @ESPAH_SA_HARD: nested, enum espah_limit: limits at which the SA is deleted */
 	ESPAH_SA_HARD,
-	/** @ESPAH_SA_USED: nested, read-only, enum espah_limit: used part of the limits */
+	/**
+	 * @ESPAH_SA_USED: nested, enum espah_limit: used part of the limits; in a request: what
+	 * was used elsewhere. Without effect: less than the SA has used, limits that it does not
+	 * have of packets and bytes, and LIMIT_IDLE
+	 */
 	ESPAH_SA_USED,
 	/** @ESPAH_SA_FIRST_USED: u64, read-only, seconds since the epoch; absent: not used yet */
 	ESPAH_SA_FIRST_USED,
@@ -435,10 +444,12 @@ enum espah_sa_attr {
 	 */
 	ESPAH_SA_CPUS,
 	/**
-	 * @ESPAH_SA_IV_MASK: binary, 8 bytes, read-only, only with ESPAH_SA_SHOW_KEYS: the IVs of
-	 * an outbound counter-mode SA are its 64-bit sequence number, in network order, XOR these
-	 * random bytes. If two SAs with the same key and salt send up to 2^N packets each, they
-	 * share an IV with a probability of 1 in 2^(64 - N): without ESN, 1 in 2^32 at most
+	 * @ESPAH_SA_IV_MASK: binary, 8 bytes: the IVs of an outbound counter-mode SA are its
+	 * 64-bit sequence number, in network order, XOR these bytes. Random unless a request
+	 * gives them, together with a sequence number that no packet with these bytes had yet:
+	 * SA_NEW, or SA_SET while SA_SEQ is 0.
+	 * If two SAs with the same key and salt, and random bytes, send up to 2^N packets each,
+	 * they share an IV with a probability of 1 in 2^(64 - N): without ESN, 1 in 2^32 at most
 	 */
 	ESPAH_SA_IV_MASK,
 	/**
@@ -478,6 +489,15 @@ enum espah_sa_attr {
 	 * other SA of the same policies is for; the grammar at the top says which SA sends
 	 */
 	ESPAH_SA_FOR_DSCP,
+	/**
+	 * @ESPAH_SA_SEEN: binary, the replay window of an inbound SA, one bit for each number,
+	 * set if it was received: the highest bit of the first byte is for SA_SEQ, the next bit
+	 * for SA_SEQ - 1. 8 bytes for each 64 numbers of the window. Numbers before those are
+	 * refused. Absent in a request with SA_SEQ: all numbers up to SA_SEQ were received
+	 */
+	ESPAH_SA_SEEN,
+	/** @ESPAH_SA_SHOW_STATE: flag, in a request: answer with SA_SEEN and SA_IV_MASK */
+	ESPAH_SA_SHOW_STATE,
 
 	__ESPAH_SA_MAX,
 	ESPAH_SA_MAX = __ESPAH_SA_MAX - 1
