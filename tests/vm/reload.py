@@ -76,7 +76,7 @@ class Lab:
                   "route add 10.0.0.0/8 via 192.0.2.2 src 10.1.0.1\n")
         self.b.ip("addr add 192.0.2.2/24 dev eth0\naddr add 10.2.0.1/32 dev lo\n"
                   "route add 10.1.0.0/24 via 192.0.2.1 src 10.2.0.1\n")
-        self.sas = tuple(SA(spi, *outer, reqid=7, window=64, seq=1000000)
+        self.sas = tuple(SA(spi, *outer, reqid=7, window=64, seq=1000000, extra="hard packets 1000000000")
                          for spi, outer in ((0x1001, OUTER), (0x2001, OUTER[::-1])))
         policy = ipsec.Policy(HERE, THERE, OUTER, reqid=7)
         back = ipsec.Policy(THERE, HERE, OUTER[::-1], reqid=7)
@@ -118,6 +118,11 @@ class Lab:
     def numbers(self):
         """Sequence numbers of the SAs that carry packets."""
         return [sa["seq"] for sa in Espah.sas(self.a, "reqid", "7")]
+
+    def out(self):
+        """Packets that the outbound SA may still carry, and its IV mask."""
+        sa, = Espah.sas(self.a, "out", "reqid", "7", "--show-keys")
+        return sa["hard"]["packets"]["left"], sa["iv_mask"]
 
     def tables(self):
         return self.a.run("nft", "list", "tables").stdout
@@ -181,7 +186,8 @@ class Load:
 def swap():
     lab_ = Lab()
     before, numbers = lab_.saved(), lab_.numbers()
-    start = time.monotonic()
+    lab_.a.run(CLI, "sa", "set", "out", "spi", "0x1001", "dst", lab_.sas[0].dst, "used", "packets", "500000000")
+    (left, mask), start = lab_.out(), time.monotonic()
     with Load(lab_) as load:
         text = lab_.reload()
         took = time.monotonic() - start
@@ -195,6 +201,8 @@ def swap():
           f"{load.sent - load.back} with the answers, {load.clear} in clear; {took:.1f} s", flush=True)
     lab.equal(lab_.saved(), before, "what there is")
     lab.true(all(new > old for new, old in zip(lab_.numbers(), numbers, strict=True)), "sequence numbers went back")
+    lab.true(lab_.out()[0] < left <= 500000000, f"packets left: {left}, then {lab_.out()[0]}")
+    lab.true(lab_.out()[1] != mask, "the IV mask is the same, so IVs might come again")
     lab.equal(lab_.tables(), "", "tables")
     lab.equal(lab_.a.run(CLI, "apply", "--dry-run", FILE, check=False).returncode, 0, "status of apply --dry-run")
 

@@ -132,3 +132,11 @@ void put_addr(struct nlmsghdr *nlh, uint16_t type, const struct addr *addr)
 	if (addr_size(addr->family))
 		mnl_attr_put(nlh, type, addr_size(addr->family), addr->byte);
 }
+
+/** put_attr() - add a copy of an attribute; NULL: nothing */
+void put_attr(struct nlmsghdr *nlh, const struct nlattr *attr)
+{
+	if (attr)
+		mnl_attr_put(nlh, attr->nla_type, mnl_attr_get_payload_len(attr),
+			     mnl_attr_get_payload(attr));
+}

@@ -21,5 +21,6 @@ bool attr_addr(const struct nlattr *attr, struct addr *addr);
 struct nlmsghdr *msg_start(void *buf, uint16_t type, uint16_t flags, uint32_t seq, uint8_t cmd);
 void put_port(struct nlmsghdr *nlh, uint16_t type, uint16_t port);
 void put_addr(struct nlmsghdr *nlh, uint16_t type, const struct addr *addr);
+void put_attr(struct nlmsghdr *nlh, const struct nlattr *attr);
 
 #endif /* ESPAH_ATTR_H */

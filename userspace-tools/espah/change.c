@@ -192,20 +192,13 @@ static int change_links(struct cli *cli, const struct conf *conf, struct undo *u
 
 /* --- SAs --- */
 
-static void copy_attr(struct nlmsghdr *nlh, const struct nlattr *attr)
-{
-	if (attr)
-		mnl_attr_put(nlh, attr->nla_type, mnl_attr_get_payload_len(attr),
-			     mnl_attr_get_payload(attr));
-}
-
 static void put_identity(struct nlmsghdr *nlh, const struct nlattr **tb)
 {
-	copy_attr(nlh, tb[ESPAH_SA_DIR]);
-	copy_attr(nlh, tb[ESPAH_SA_PROTO]);
-	copy_attr(nlh, tb[ESPAH_SA_SPI]);
-	copy_attr(nlh, tb[ESPAH_SA_DST]);
-	copy_attr(nlh, tb[ESPAH_SA_VRF]);
+	put_attr(nlh, tb[ESPAH_SA_DIR]);
+	put_attr(nlh, tb[ESPAH_SA_PROTO]);
+	put_attr(nlh, tb[ESPAH_SA_SPI]);
+	put_attr(nlh, tb[ESPAH_SA_DST]);
+	put_attr(nlh, tb[ESPAH_SA_VRF]);
 }
 
 static struct nlmsghdr *delete_sa(struct nl *nl, void *buf, const struct thing *sa)
@@ -252,19 +245,17 @@ static bool same_addr(const struct nlattr *a, const struct nlattr *b)
 	return !memcmp(&x, &y, sizeof(x));
 }
 
-/* Makes the SA @is as @as says, where they differ. */
-static struct nlmsghdr *set_sa(struct nl *nl, void *buf, const struct thing *is,
-			       const struct thing *as, uint8_t owner)
+/**
+ * change_put_sa() - name an SA in a request, with the settings that are to change
+ * @nlh: SA_SET
+ * @from: attributes of the SA as it is
+ * @to: as it is to be
+ */
+void change_put_sa(struct nlmsghdr *nlh, const struct nlattr **from, const struct nlattr **to)
 {
-	struct nlmsghdr *nlh = nl_start(nl, buf, ESPAH_CMD_SA_SET, NLM_F_ACK);
-	const struct nlattr *from[ESPAH_SA_MAX + 1], *to[ESPAH_SA_MAX + 1];
-	bool random;
+	bool random = to[ESPAH_SA_DUMMY_RANDOM];
 
-	attr_table(is->nlh, from, ESPAH_SA_MAX);
-	attr_table(as->nlh, to, ESPAH_SA_MAX);
-	random = to[ESPAH_SA_DUMMY_RANDOM];
 	put_identity(nlh, from);
-	mnl_attr_put_u8(nlh, ESPAH_SA_OWNER, owner);
 	if (!same_addr(from[ESPAH_SA_SRC], to[ESPAH_SA_SRC]))
 		mnl_attr_put(nlh, ESPAH_SA_NEW_SRC, mnl_attr_get_payload_len(to[ESPAH_SA_SRC]),
 			     mnl_attr_get_payload(to[ESPAH_SA_SRC]));
@@ -287,6 +278,19 @@ static struct nlmsghdr *set_sa(struct nl *nl, void *buf, const struct thing *is,
 				 interval(to));
 	put_limits(nlh, ESPAH_SA_SOFT, from[ESPAH_SA_SOFT], to[ESPAH_SA_SOFT]);
 	put_limits(nlh, ESPAH_SA_HARD, from[ESPAH_SA_HARD], to[ESPAH_SA_HARD]);
+}
+
+/* Makes the SA @is as @as says, where they differ. */
+static struct nlmsghdr *set_sa(struct nl *nl, void *buf, const struct thing *is,
+			       const struct thing *as, uint8_t owner)
+{
+	struct nlmsghdr *nlh = nl_start(nl, buf, ESPAH_CMD_SA_SET, NLM_F_ACK);
+	const struct nlattr *from[ESPAH_SA_MAX + 1], *to[ESPAH_SA_MAX + 1];
+
+	attr_table(is->nlh, from, ESPAH_SA_MAX);
+	attr_table(as->nlh, to, ESPAH_SA_MAX);
+	change_put_sa(nlh, from, to);
+	mnl_attr_put_u8(nlh, ESPAH_SA_OWNER, owner);
 	return nlh;
 }
 
@@ -297,7 +301,7 @@ static int add_sa(struct nl *nl, const struct thing *want)
 	const struct nlattr *attr;
 
 	mnl_attr_for_each(attr, want->nlh, sizeof(struct genlmsghdr))
-		copy_attr(nlh, attr);
+		put_attr(nlh, attr);
 	return ask_for(nl, nlh, want, "the SA");
 }
 
@@ -547,7 +551,10 @@ static int note_sa(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-/* Makes an SA again that was removed: with higher sequence numbers than it can have used. */
+/*
+ * Makes an SA again that was removed: with higher sequence numbers than it can have used, and with
+ * another IV mask, so that no IV comes again even if it used more.
+ */
 static void restore_sa(struct nl *nl, const struct nlmsghdr *old, const struct thing *want)
 {
 	struct nlmsghdr *nlh;
@@ -561,8 +568,9 @@ static void restore_sa(struct nl *nl, const struct nlmsghdr *old, const struct t
 		return;
 	nlh = nl_start(nl, buf, ESPAH_CMD_SA_NEW, NLM_F_ACK);
 	mnl_attr_for_each(attr, old, sizeof(struct genlmsghdr))
-		if (mnl_attr_get_type(attr) != ESPAH_SA_SEQ)
-			copy_attr(nlh, attr);
+		if (mnl_attr_get_type(attr) != ESPAH_SA_SEQ &&
+		    mnl_attr_get_type(attr) != ESPAH_SA_IV_MASK)
+			put_attr(nlh, attr);
 	seq = attr_u64(tb[ESPAH_SA_SEQ], 0);
 	if (attr_u8(tb[ESPAH_SA_DIR], 0) == ESPAH_DIR_OUT)
 		seq += SEQ_MARGIN;

@@ -25,6 +25,7 @@ int change_before(struct cli *cli, const struct conf *conf, const struct state *
 int change_policies(struct cli *cli, const struct conf *conf, const struct state *state);
 int change_after(struct cli *cli, const struct conf *conf, const struct state *state);
 void change_put_link(struct nlmsghdr *nlh, const struct device *device, uint8_t owner);
+void change_put_sa(struct nlmsghdr *nlh, const struct nlattr **from, const struct nlattr **to);
 void undo_all(struct undo *undo);
 void undo_free(struct undo *undo);
 

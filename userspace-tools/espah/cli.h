@@ -38,6 +38,7 @@ struct queue;
  * @batch_readers: users other than the owner that may read the batch file, as text; NULL if
  *      there are none or after the warning was printed
  * @conf: what a configuration file says, while it is read: commands add to it, and send nothing
+ * @import: the words are of a file of 'sa export'
  * @failed: at least one request of a burst failed
  */
 struct cli {
@@ -50,6 +51,7 @@ struct cli {
 	bool batch_stdin;
 	const char *batch_readers;
 	struct conf *conf;
+	bool import;
 	bool failed;
 };
 

@@ -27,9 +27,9 @@ const char reload_help[] =
 	"Replaces the loaded module by the one that is installed for the running kernel,\n"
 	"as after an upgrade of espah-dkms. Meanwhile, which is for seconds, a guard of\n"
 	"nftables drops what the policies protect or discard, so nothing leaves in clear.\n"
-	"Policies, settings, devices with addresses and routes, and SAs with their keys\n"
-	"and sequence numbers are there again afterwards; counters and lifetimes begin\n"
-	"anew. Nothing changes if the module is missing, if FILE (default\n"
+	"Policies, settings, devices with addresses and routes, and SAs with their keys,\n"
+	"sequence numbers and the used part of limits are there again afterwards;\n"
+	"counters begin anew. Nothing changes if the module is missing, if FILE (default\n"
 	CONF_DEFAULT ") has errors or differs from what is in force, or if\n"
 	"something would be lost: what other network namespaces have, or what came by\n"
 	"NETLINK_XFRM. If the new module cannot be loaded, the guard stays.\n"
@@ -295,6 +295,16 @@ static int take_down(struct swap *swap)
 	return status ? status : flush(swap->cli, ESPAH_CMD_SA_FLUSH);
 }
 
+/* Takes an attribute out of a request. */
+static void drop_attr(struct nlmsghdr *nlh, const struct nlattr *attr)
+{
+	uint32_t size = MNL_ALIGN(attr->nla_len);
+	char *at = (char *)attr, *end = (char *)nlh + nlh->nlmsg_len;
+
+	memmove(at, at + size, end - at - size);
+	nlh->nlmsg_len -= size;
+}
+
 static void skip_numbers(struct nlmsghdr *nlh)
 {
 	const struct nlattr *tb[ESPAH_SA_MAX + 1];
@@ -307,6 +317,9 @@ static void skip_numbers(struct nlmsghdr *nlh)
 	most = attr_u32(tb[ESPAH_SA_FLAGS], 0) & ESPAH_SA_F_ESN ? UINT64_MAX : UINT32_MAX;
 	seq += most - seq < SEQ_SKIPPED ? most - seq : SEQ_SKIPPED;
 	memcpy(mnl_attr_get_payload(tb[ESPAH_SA_SEQ]), &seq, sizeof(seq));
+	/* with another one, no IV comes again even if more numbers were used than we know of */
+	if (tb[ESPAH_SA_IV_MASK])
+		drop_attr(nlh, tb[ESPAH_SA_IV_MASK]);
 }
 
 /* Sends the answer that describes a thing as the request that makes it. */

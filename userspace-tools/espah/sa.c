@@ -4,6 +4,7 @@
 
 #include <linux/espah.h>
 
+#include "carry.h"
 #include "conf.h"
 #include "queue.h"
 #include "sa.h"
@@ -38,6 +39,16 @@
 	"  cpus auto|N       on so many CPUs, in order; auto (default): on others when\n" \
 	"                    one is busy\n"
 
+#define PROGRESS_HELP \
+	"  seq N             out: last sequence number used; in: highest accepted (a new\n" \
+	"                    SA: 0)\n" \
+	"  seen HEX          in, with seq: the numbers of the window that were received:\n" \
+	"                    the first bit for N, the next for N - 1 (default: all)\n" \
+	"  iv-mask HEX       out, with seq: 8 bytes: the IV is the sequence number XOR\n" \
+	"                    these (a new SA: random). Packets with numbers above seq\n" \
+	"                    must not have been sent with them\n" \
+	"  used LIMIT...     how much of the limits was used elsewhere\n"
+
 #define LIMIT_HELP \
 	"LIMIT is one or more of the following; of several, the first that is reached\n" \
 	"counts.\n" \
@@ -65,6 +76,9 @@ const char sa_help[] =
 	"  flush [in|out] [esp|ah] [reqid N] [vrf NAME] [if-id N]\n"
 	"  alloc src ADDR dst ADDR tunnel|transport [esp|ah] [reqid N] [min SPI]\n"
 	"      [max SPI] [vrf NAME] [if-id N]\n"
+	"  export FILE [in|out] [esp|ah] [spi SPI] [src ADDR] [dst ADDR] [reqid N]\n"
+	"      [vrf NAME] [if-id N] [--show-keys]\n"
+	"  import FILE [ahead N]\n"
 	"\n"
 	"'espah sa COMMAND --help' says more. Example:\n"
 	"  espah sa add in spi 0x1001 src 198.51.100.7 dst 192.0.2.1 \\\n"
@@ -98,8 +112,7 @@ static const char add_help[] =
 	"  window N          in: replay window of N packets, 0: no check (default 1024)\n"
 	"  df copy|set|clear out, tunnel: don't-fragment bit of the outer IPv4 header\n"
 	"                    (default copy)\n"
-	"  seq N             out: last sequence number used; in: highest accepted\n"
-	"                    (default 0)\n"
+	PROGRESS_HELP
 	"  reuse-key         take a key that another SA has, or zeros; IVs start at a\n"
 	"                    random place, so two such SAs meet in an IV with a chance of\n"
 	"                    1 in 2^32 if each sends 2^32 packets, in proportion if\n"
@@ -142,8 +155,8 @@ static const char add_help[] =
 static const char set_help[] =
 	"espah sa set in|out [esp|ah] spi SPI dst ADDR [vrf NAME] OPTION...\n"
 	"\n"
-	"Changes an SA in place; keys, sequence numbers, replay window, counters and\n"
-	"limits that are not named stay.\n"
+	"Changes an SA in place; what is not named stays. seq, seen and used only go\n"
+	"ahead.\n"
 	IDENTITY_HELP
 	"OPTION is any of\n"
 	"  df copy|set|clear  out, tunnel: don't-fragment bit of the outer IPv4 header\n"
@@ -154,6 +167,7 @@ static const char set_help[] =
 	FOR_DSCP_HELP
 	HIDING_HELP
 	CPUS_HELP
+	PROGRESS_HELP
 	"  soft|hard LIMIT...\n"
 	LIMIT_HELP
 	"Policies that name the old addresses have to be replaced ('espah policy\n"
@@ -242,14 +256,10 @@ static int change(struct cli *cli, uint8_t cmd, const char *what, const struct s
 
 static int add(struct cli *cli, struct args *args)
 {
-	const uint64_t needs = IDENTITY | SA_SRC | SA_MODE | SA_ALG | SA_KEY;
 	struct sa sa;
 	int status;
 
-	status = sa_read(cli, args, "sa add", needs | SA_REQID | SA_ESN | SA_WINDOW | SA_DF |
-			 SA_SEQ | SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD |
-			 SA_ENCAP | SA_TFC | SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY | SA_VRF |
-			 SA_IF_ID | SA_MARK | SA_SEL_MARK | SA_FOR_DSCP, needs, &sa);
+	status = sa_read(cli, args, "sa add", SA_ADD_TAKES, SA_ADD_NEEDS, &sa);
 	if (!status)
 		status = change(cli, ESPAH_CMD_SA_NEW, "sa add", &sa);
 	sa_wipe(&sa);
@@ -259,7 +269,7 @@ static int add(struct cli *cli, struct args *args)
 static int set(struct cli *cli, struct args *args)
 {
 	const uint64_t changes = SA_DF | SA_SOFT | SA_HARD | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST |
-				 SA_TFC | SA_DUMMY | SA_CPUS | SA_FOR_DSCP;
+				 SA_TFC | SA_DUMMY | SA_CPUS | SA_PROGRESS | SA_FOR_DSCP;
 	struct sa sa;
 	int status;
 
@@ -392,6 +402,9 @@ static const struct command commands[] = {
 	{ "list", list, "print SAs", list_help },
 	{ "flush", flush, "delete SAs", flush_sa_help },
 	{ "alloc", alloc, "reserve an inbound SPI", alloc_help },
+	{ "export", carry_export, "write how far SAs have come, for a standby gateway",
+	  carry_export_help },
+	{ "import", carry_import, "carry on with the SAs of another gateway", carry_import_help },
 	{ 0 }
 };
 

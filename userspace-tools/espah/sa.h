@@ -50,13 +50,28 @@ enum sa_word {
 	SA_MARK = 1ull << 32,
 	SA_SEL_MARK = 1ull << 33,
 	SA_FOR_DSCP = 1ull << 34,
+	SA_SEEN = 1ull << 35,
+	SA_IV_MASK = 1ull << 36,
+	SA_USED = 1ull << 37,
 };
+
+/** SA_ADD_NEEDS - what each SA must have */
+#define SA_ADD_NEEDS (SA_DIR | SA_SPI | SA_DST | SA_SRC | SA_MODE | SA_ALG | SA_KEY)
+/** SA_PROGRESS - how far an SA has come */
+#define SA_PROGRESS (SA_SEQ | SA_SEEN | SA_IV_MASK | SA_USED)
+/** SA_ADD_TAKES - what an SA may have */
+#define SA_ADD_TAKES (SA_ADD_NEEDS | SA_PROGRESS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | \
+		      SA_NOECN | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP | SA_TFC | \
+		      SA_DUMMY | SA_LABEL | SA_CPUS | SA_REUSE_KEY | SA_VRF | SA_IF_ID | SA_MARK | \
+		      SA_SEL_MARK | SA_FOR_DSCP)
 
 /**
  * struct sa - an SA as described by a command; its owner calls sa_wipe() after use
  * @given: enum sa_word bits
  * @sport: UDP source port of SA_ENCAP; 0: no UDP encapsulation
  * @dport: UDP destination port of SA_ENCAP
+ * @seen: hexadecimal digits of ESPAH_SA_SEEN
+ * @iv_mask: hexadecimal digits of ESPAH_SA_IV_MASK
  * The other members are the values of the ESPAH_SA_* attributes of the same names.
  * SPIs are in host order.
  */
@@ -86,6 +101,9 @@ struct sa {
 	struct key key;
 	struct limits soft;
 	struct limits hard;
+	struct limits used;
+	const char *seen;
+	const char *iv_mask;
 	uint16_t tfc;
 	uint16_t cpus;
 	uint32_t vrf;

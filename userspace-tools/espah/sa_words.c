@@ -28,6 +28,7 @@ static const struct {
 	{ "cpus", SA_CPUS }, { "reuse-key", SA_REUSE_KEY },
 	{ "vrf", SA_VRF }, { "if-id", SA_IF_ID }, { "set-mark", SA_MARK },
 	{ "mark", SA_SEL_MARK }, { "for-dscp", SA_FOR_DSCP },
+	{ "seen", SA_SEEN }, { "iv-mask", SA_IV_MASK }, { "used", SA_USED },
 };
 
 /* Names of required words for errors, in the order in which users type them. */
@@ -38,7 +39,7 @@ static const struct {
 	{ SA_DIR, "in or out" }, { SA_SPI, "spi" }, { SA_SRC, "src" }, { SA_DST, "dst" },
 	{ SA_MODE, "tunnel or transport" },
 	{ SA_ALG, "an algorithm after the mode (such as aes256gcm16, for AH sha256; 'espah algo' lists them)" },
-	{ SA_KEY, "key-file, key-stdin or key" },
+	{ SA_KEY, "key-file, key-stdin or key" }, { SA_SEQ, "seq" },
 };
 
 static uint64_t takes_now;
@@ -84,7 +85,7 @@ static int read_key(struct cli *cli, struct args *args, const char *word, struct
 	int ret;
 
 	if (!strcmp(word, "key-present")) {
-		if (cli->conf)
+		if (cli->conf || cli->import)
 			return STATUS_OK;
 		error("'key-present' is for files: it stands for the key that the SA has already");
 		return STATUS_USAGE;
@@ -96,7 +97,7 @@ static int read_key(struct cli *cli, struct args *args, const char *word, struct
 			return STATUS_USAGE;
 		if (!strcmp(word, "key")) {
 			if (cli->batch_readers)
-				warning("the batch holds keys and can be read by %s; run chmod 600 on it",
+				warning("the file holds keys and can be read by %s; run chmod 600 on it",
 					cli->batch_readers);
 			cli->batch_readers = NULL;
 			return key_read_word(value, &sa->key, !cli->batch) ? STATUS_USAGE : STATUS_OK;
@@ -134,6 +135,24 @@ static int read_window(const char *value, uint32_t *window)
 	}
 	error("'window' cannot be '%s'; it is 0 (no replay check) or a number from %u to %u packets",
 	      value, ESPAH_WINDOW_MIN, ESPAH_WINDOW_MAX);
+	return -1;
+}
+
+/* Reads hexadecimal digits of a multiple of 8 bytes, up to @max; they stay text. */
+static int read_hex(const char *word, const char *value, unsigned int max, const char **digits)
+{
+	size_t count;
+
+	*digits = value + (!strncmp(value, "0x", 2) ? 2 : 0);
+	for (count = 0; digit_read((*digits)[count]) >= 0; count++)
+		;
+	if (!(*digits)[count] && count && !(count % 16) && count <= 2 * max)
+		return 0;
+	if (max == 8)
+		error("'%s' cannot be '%.40s'; it is 16 hexadecimal digits", word, value);
+	else
+		error("'%s' cannot be '%.40s'; it is hexadecimal digits, 16 for each 64 packets of the window",
+		      word, value);
 	return -1;
 }
 
@@ -185,6 +204,10 @@ static int read_value(const char *word, const char *value, uint64_t bit, struct 
 		return tfc_read(value, &sa->tfc);
 	case SA_CPUS:
 		return read_cpus(value, &sa->cpus);
+	case SA_SEEN:
+		return read_hex(word, value, ESPAH_WINDOW_MAX / 8, &sa->seen);
+	case SA_IV_MASK:
+		return read_hex(word, value, 8, &sa->iv_mask);
 	case SA_SEQ:
 		return parse_number(word, value, 0, UINT64_MAX, &sa->seq);
 	case SA_DSCP:
@@ -253,6 +276,10 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint64
 {
 	const char *value;
 
+	if (cli->conf && bit & (SA_SEEN | SA_IV_MASK | SA_USED)) {
+		error("'%s' is not for configuration files: it says how far an SA has come", word);
+		return STATUS_USAGE;
+	}
 	switch (bit) {
 	case SA_DIR:
 		return word_parse(WORD_DIR, "direction", word, &sa->dir) ? STATUS_USAGE : 0;
@@ -266,6 +293,8 @@ static int read_one(struct cli *cli, struct args *args, const char *word, uint64
 		return limits_read(args, word, &sa->soft) ? STATUS_USAGE : STATUS_OK;
 	case SA_HARD:
 		return limits_read(args, word, &sa->hard) ? STATUS_USAGE : STATUS_OK;
+	case SA_USED:
+		return limits_read(args, word, &sa->used) ? STATUS_USAGE : STATUS_OK;
 	case SA_ENCAP:
 		return read_encap(args, takes, sa) ? STATUS_USAGE : STATUS_OK;
 	case SA_DUMMY:
@@ -347,7 +376,7 @@ int sa_read(struct cli *cli, struct args *args, const char *command, uint64_t ta
 			      command);
 			return STATUS_USAGE;
 		}
-		if (bit & sa->given & ~(SA_SOFT | SA_HARD)) {
+		if (bit & sa->given & ~(SA_SOFT | SA_HARD | SA_USED)) {
 			error("'%s' is given twice (or contradicts an earlier word)", word);
 			return STATUS_USAGE;
 		}
@@ -364,6 +393,16 @@ static void put_mark(struct nlmsghdr *nlh, const struct mark *mark, uint16_t typ
 	mnl_attr_put_u32(nlh, type, mark->value);
 	if (mark->mask != UINT32_MAX)
 		mnl_attr_put_u32(nlh, mask, mark->mask);
+}
+
+static void put_hex(struct nlmsghdr *nlh, uint16_t type, const char *digits)
+{
+	uint8_t byte[ESPAH_WINDOW_MAX / 8];
+	size_t i, size = strlen(digits) / 2;
+
+	for (i = 0; i < size; i++)
+		byte[i] = digit_read(digits[2 * i]) << 4 | digit_read(digits[2 * i + 1]);
+	mnl_attr_put(nlh, type, size, byte);
 }
 
 /** sa_put() - add the given parts of an SA to a request */
@@ -446,6 +485,12 @@ void sa_put(struct nlmsghdr *nlh, const struct sa *sa)
 		limits_put(nlh, ESPAH_SA_SOFT, &sa->soft);
 	if (sa->given & SA_HARD)
 		limits_put(nlh, ESPAH_SA_HARD, &sa->hard);
+	if (sa->given & SA_USED)
+		limits_put(nlh, ESPAH_SA_USED, &sa->used);
+	if (sa->given & SA_SEEN)
+		put_hex(nlh, ESPAH_SA_SEEN, sa->seen);
+	if (sa->given & SA_IV_MASK)
+		put_hex(nlh, ESPAH_SA_IV_MASK, sa->iv_mask);
 }
 
 /** sa_wipe() - overwrite the key */

@@ -270,6 +270,32 @@ void spell_sa(FILE *out, const struct nlattr **tb, unsigned int parts)
 		put_settable(out, tb);
 }
 
+static void put_hex(FILE *out, const char *keyword, const struct nlattr *attr)
+{
+	const uint8_t *byte;
+	unsigned int i;
+
+	if (!attr)
+		return;
+	byte = mnl_attr_get_payload(attr);
+	fprintf(out, " %s 0x", keyword);
+	for (i = 0; i < mnl_attr_get_payload_len(attr); i++)
+		fprintf(out, "%02x", byte[i]);
+}
+
+/** spell_sa_progress() - write the key of an SA, if it is shown, and how far the SA has come */
+void spell_sa_progress(FILE *out, const struct nlattr **tb)
+{
+	if (tb[ESPAH_SA_KEY])
+		put_hex(out, "key", tb[ESPAH_SA_KEY]);
+	else
+		fputs(" key-present", out);
+	fprintf(out, " seq %" PRIu64, attr_u64(tb[ESPAH_SA_SEQ], 0));
+	put_hex(out, "iv-mask", tb[ESPAH_SA_IV_MASK]);
+	put_hex(out, "seen", tb[ESPAH_SA_SEEN]);
+	put_limits(out, " used", tb[ESPAH_SA_USED]);
+}
+
 /* --- devices --- */
 
 /** spell_link() - as spell_policy(), of a device of kind espah */

@@ -18,6 +18,7 @@
 
 void spell_policy(FILE *out, const struct nlattr **tb, unsigned int parts);
 void spell_sa(FILE *out, const struct nlattr **tb, unsigned int parts);
+void spell_sa_progress(FILE *out, const struct nlattr **tb);
 void spell_link(FILE *out, const struct device *device, unsigned int parts);
 void spell_config(FILE *out, const uint8_t *value, uint32_t which);
 

@@ -162,6 +162,7 @@ static const char *const sa_words[] = {
 	[ESPAH_SA_MARK] = "set-mark", [ESPAH_SA_MARK_MASK] = "set-mark",
 	[ESPAH_SA_SEL_MARK] = "mark", [ESPAH_SA_SEL_MARK_MASK] = "mark",
 	[ESPAH_SA_FOR_DSCP] = "for-dscp",
+	[ESPAH_SA_SEEN] = "seen", [ESPAH_SA_IV_MASK] = "iv-mask", [ESPAH_SA_USED] = "used",
 };
 
 static const char *const policy_words[] = {

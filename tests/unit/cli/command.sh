@@ -38,7 +38,7 @@ expect()
 expect 0 'Exit status' --help
 for command in sa policy link default show stats metrics explain doctor monitor capture export algo check apply save guard \
 	reload flush version \
-	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'policy add' \
+	'sa add' 'sa set' 'sa del' 'sa get' 'sa list' 'sa flush' 'sa alloc' 'sa export' 'sa import' 'policy add' \
 	'policy replace' 'policy del' 'policy get' 'policy list' 'policy flush' 'link add' 'link set' 'link del' \
 	'link show' 'link list'; do
 	expect 0 'xample' $command --help
@@ -112,6 +112,32 @@ expect 2 "a value must follow" export wireshark
 expect 2 "comes right after 'wireshark'" export wireshark --show-keys "$dir/table"
 expect 2 "add --show-keys" export wireshark "$dir/table" in
 expect 2 "is not a word of export" export wireshark "$dir/table" both
+expect 2 "a value must follow" sa export
+expect 2 "comes right after 'export'" sa export --show-keys "$dir/sas"
+expect 2 "is not a word of sa export" sa export "$dir/sas" both
+expect 1 'not loaded' sa export "$dir/sas"
+expect 1 'cannot be opened' sa import "$dir/none"
+expect 2 "'ahead' cannot be '-1'" sa import "$dir/none" ahead -1
+printf '# x\nformat 1\nend 0\n' >"$dir/sas"
+expect 1 'not loaded' sa import "$dir/sas"
+expect 1 'standard input ends early' sa import -
+printf 'format 1\nsa add in spi 0x1001 dst 192.0.2.1\nend 1\n' >"$dir/sas"
+expect 2 "$dir/sas:2: sa import also needs src" sa import "$dir/sas"
+printf 'format 1\nend 1\n' >"$dir/sas"
+expect 1 "$dir/sas:2: the file had 1 SAs, but has 0" sa import "$dir/sas"
+printf 'sa import %s\n' "$dir/sas" >"$dir/batch"
+expect 2 "sa import is not for batches" -b "$dir/batch"
+# the file is no batch and no configuration file
+expect 2 "$dir/sas:1: 'format' is not a command" -b "$dir/sas"
+expect 2 "a line of a file begins with" check "$dir/sas"
+head -c 100000 /dev/urandom >"$dir/sas"
+"$espah" sa import "$dir/sas" >/dev/null 2>"$dir/err"
+if [ $? -eq 2 ] && ! grep -q 'Sanitizer\|runtime error' "$dir/err"; then
+	echo "ok cli random bytes for sa import"
+else
+	echo "not ok cli random bytes for sa import"
+	failed=1
+fi
 expect 2 "did you mean 'icmp'?" default icpm discard
 expect 2 "one of: in, out, icmp" default both discard
 expect 2 "a default action is bypass or discard" default icmp protect

@@ -87,7 +87,7 @@ const char *capture_end(void)
 
 struct args *words(const char *line)
 {
-	static char copy[1024];
+	static char copy[16384];
 	static char **word;
 	static struct args args;
 	static size_t size;

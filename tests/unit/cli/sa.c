@@ -4,6 +4,7 @@
 
 #include <linux/espah.h>
 
+#include "conf.h"
 #include "harness.h"
 #include "nl.h"
 #include "sa.h"
@@ -11,7 +12,8 @@
 #define ADD_NEEDS (SA_DIR | SA_SPI | SA_SRC | SA_DST | SA_MODE | SA_ALG | SA_KEY)
 #define ADD_TAKES (ADD_NEEDS | SA_REQID | SA_ESN | SA_WINDOW | SA_DF | SA_SEQ | SA_NOECN | \
 		   SA_FOR_DSCP | SA_DSCP | SA_DSCP_IN | SA_TTL | SA_SOFT | SA_HARD | SA_ENCAP | \
-		   SA_TFC | SA_DUMMY | SA_LABEL | SA_REUSE_KEY | SA_IF_ID | SA_MARK)
+		   SA_TFC | SA_DUMMY | SA_LABEL | SA_REUSE_KEY | SA_IF_ID | SA_MARK | \
+		   SA_SEEN | SA_IV_MASK | SA_USED)
 #define SET_TAKES (SA_DIR | SA_SPI | SA_DST | SA_DF | SA_ENCAP | SA_NEW_SRC | SA_NEW_DST)
 
 static struct cli cli;
@@ -366,8 +368,63 @@ static void refusals(void)
 	test_end();
 }
 
+static void progress(void)
+{
+	const struct nlattr *at, *used;
+	const uint64_t packets = 9, seq = 7;
+	struct nlmsghdr *nlh;
+	char line[9000];
+	struct conf conf;
+
+	test_begin("sa add: how far an SA has come");
+	CHECK(!sa_read(&cli, words("seq 7 seen 0x0123456789abcdefFEDCBA9876543210 iv-mask 0102030405060708 "
+				   "used packets 9"), "sa set", ADD_TAKES, 0, &sa));
+	at = encode(&nlh);
+	CHECK(has_attr(&at, ESPAH_SA_SEQ, &seq, sizeof(seq)));
+	used = at;
+	CHECK(used->nla_type == (ESPAH_SA_USED | NLA_F_NESTED));
+	at = mnl_attr_get_payload(used);
+	CHECK(has_attr(&at, ESPAH_LIMIT_PACKETS, &packets, sizeof(packets)));
+	CHECK(has_attr(&at, ESPAH_SA_SEEN, "\x01\x23\x45\x67\x89\xab\xcd\xef\xfe\xdc\xba\x98\x76\x54\x32\x10", 16));
+	CHECK(has_attr(&at, ESPAH_SA_IV_MASK, "\1\2\3\4\5\6\7\x8", 8));
+	CHECK((const char *)at == (const char *)nlh + nlh->nlmsg_len);
+	CHECK(add("iv-mask 0x01020304050607") == STATUS_USAGE);
+	CHECK(told_of("it is 16 hexadecimal digits"));
+	CHECK(add("iv-mask 0x010203040506070809") == STATUS_USAGE);
+	CHECK(add("iv-mask 0x010203040506070x") == STATUS_USAGE);
+	CHECK(add("iv-mask 01020304050607080910111213141516") == STATUS_USAGE);
+	CHECK(add("seen 0x") == STATUS_USAGE);
+	CHECK(told_of("16 for each 64 packets"));
+	CHECK(add("seen 01020304") == STATUS_USAGE);
+	CHECK(told_of("16 for each 64 packets"));
+	memset(line, 0, sizeof(line));
+	memcpy(line, "seen ", 5);
+	memset(line + 5, 'f', 8192);
+	CHECK(add(line) == STATUS_USAGE);
+	CHECK(told_of("sa add also needs"));
+	memset(line + 5, 'f', 8192 + 16);
+	CHECK(add(line) == STATUS_USAGE);
+	CHECK(told_of("'seen' cannot be"));
+	CHECK(add("used packets x") == STATUS_USAGE);
+	CHECK(add("key-present") == STATUS_USAGE);
+	CHECK(told_of("'key-present' is for files"));
+	cli.conf = &conf;
+	CHECK(add("seen 0102030405060708") == STATUS_USAGE);
+	CHECK(told_of("'seen' is not for configuration files"));
+	CHECK(add("iv-mask 0102030405060708") == STATUS_USAGE);
+	CHECK(told_of("'iv-mask' is not for configuration files"));
+	CHECK(add("used packets 1") == STATUS_USAGE);
+	CHECK(told_of("'used' is not for configuration files"));
+	cli.conf = NULL;
+	cli.import = true;
+	CHECK(!add("in spi 256 src 192.0.2.1 dst 192.0.2.2 tunnel x key-present"));
+	cli.import = false;
+	test_end();
+}
+
 void test_sa(void)
 {
+	progress();
 	encoding();
 	lifetimes();
 	hiding();
