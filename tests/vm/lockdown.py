@@ -29,7 +29,8 @@ def lockdown():
     sa = SA(0x1000, "192.0.2.1", "192.0.2.2")
     Espah.configure(ns, [sa])
     name = ("sa", "get", "out", "spi", "0x1000", "dst", sa.dst, "--show-keys")
-    lists = [("sa", "list", "--show-keys"), ("export", "wireshark", "-", "--show-keys")]
+    lists = [("sa", "list", "--show-keys"), ("export", "wireshark", "-", "--show-keys"),
+             ("sa", "export", "-", "--show-keys")]
     for level in "integrity", "confidentiality":
         lock_down(level)
         for words in (name, *lists):
@@ -40,6 +41,13 @@ def lockdown():
                 lab.equal("the kernel is locked down" in result.stderr, level != "integrity",
                           f"{result.stderr!r} says why")
     lab.equal(len(Espah.sas(ns)), 1, "SAs shown without keys")
+    with lab.verdict("confidentiality: espah sa export and import without keys"):
+        result = shown(ns, "sa", "export", "-")
+        lab.true(not result.returncode and "key-present seq 0 iv-mask 0x" in result.stdout and
+                 sa.key.hex() not in result.stdout, result.stdout + result.stderr)
+        with ns:
+            answer = lab.run(ipsec.CLI, "sa", "import", "-", stdin=result.stdout)
+        lab.equal(answer.stdout, "-: added 0, moved ahead 1, unchanged 0\n", "answer")
     Espah.configure(ns, [SA(0x1001, "192.0.2.1", "192.0.2.2")])
 
 

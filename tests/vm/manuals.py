@@ -6,8 +6,11 @@ import glob
 import os
 import re
 import shutil
+import signal
+import subprocess
 
 import ipsec
+import keepalived
 import lab
 import module
 import pages
@@ -555,6 +558,31 @@ def latency(block):
     said = Espah.json(here.a, "explain", "out", HOST_A, HOST_B, "udp", "5060")
     lab.equal(said["policy"]["priority"], 900, "priority of the policy for the port")
     here.carries()
+
+
+@manual(GATEWAY, "With the same SAs")
+def second(script, conf):
+    here = Site.tunnel()
+    here.run(script)
+    lab.equal(conf.kind, "keepalived", "what the block is")
+    other = lab.Netns("gw-a2")
+    other.ip("link add wan multicast on type dummy\nlink add lan multicast on type dummy\n")
+    for ns in here.a, other:
+        keepalived.check(ns, conf.text)
+    conf.ran = True
+    with here.a:
+        carry = subprocess.Popen([pages.SCRIPT], env=pages.environment(), stdout=subprocess.DEVNULL,
+                                 start_new_session=True)
+    try:
+        lab.wait_for(lambda: len(Espah.sas(other)) == 2, "SAs at gw-a2")
+        here.carries()
+        sent, = (sa["seq"] for sa in Espah.sas(here.a, "out"))
+        lab.wait_for(lambda: [sa["seq"] for sa in Espah.sas(other, "out")] == [sent + (1 << 24)], "numbers at gw-a2")
+    finally:
+        os.killpg(carry.pid, signal.SIGKILL)
+        carry.wait()
+    lab.equal([sa["key"] for sa in Espah.sas(other, "--show-keys")], [sa["key"] for sa in Espah.sas(
+        here.a, "--show-keys")], "keys")
 
 
 @manual(GATEWAY, "LOGS")

@@ -29,6 +29,7 @@ DOCS |= {name: f"{ROOT}/userspace-tools/espah/{name}"
          for name in ("espah.8", "espah.conf.5", "espah-gateway.7", "espah-troubleshooting.7")}
 FOLDER = "/run/manuals"  # where commands are typed
 BIN = f"{FOLDER}/bin"
+SCRIPT = "/usr/local/sbin/espah-carry"
 # What cannot be run here, and why
 NOT_RUN = {
     "make deb && apt install linux-headers-amd64 ./build/deb/bookworm/espah{-dkms,}_*.deb":
@@ -51,7 +52,7 @@ NOT_RUN = {
 ENDLESS = re.compile(r"(espah (monitor|capture|stats --watch)|tcpdump) ?")
 PROMPT = re.compile(r"([\w-]+)# (.*)")
 DRAWING = re.compile(r"-- .*==")
-FILES = {"table": "nft", "connections": "swanctl"}
+FILES = {"table": "nft", "connections": "swanctl", "vrrp_instance": "keepalived"}
 CONF = {"policy", "sa", "link", "default", "config", "include"}
 
 
@@ -190,6 +191,7 @@ def check(command, wanted, said):
 STAND_INS = {
     "sleep": "exec /bin/sleep 1",  # nobody waits for a minute
     "logger": "exec cat",  # no log runs here
+    "ssh": 'exec ip netns exec "$@"',  # another gateway is another namespace
     "wireshark": "exec tshark -n -l -i -",  # no screen
     "swanctl": 'exec /usr/sbin/swanctl "$@" --uri "unix://$VICI"',  # a charon in each namespace
 }
