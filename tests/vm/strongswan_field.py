@@ -83,6 +83,8 @@ def any_host(count):
             stacks.use(stack)
             come_up(here, stack, count)
     finally:
+        Charon.stop_all()
+        Lab.only.a.ip("xfrm state flush\nxfrm policy flush\n")
         stacks.use(OURS.name)
         Lab.only.b.run("nft", "delete", "table", "inet", "dead", check=False)
 
