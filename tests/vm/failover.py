@@ -399,7 +399,7 @@ def bad_files(text):
         "another command": (text.replace(out, "sa flush\n"), "begins with 'sa add'"),
         "no number": (other(" seq 0", ""), "also needs seq"),
         "bytes": ("\0\1\2" * 99, ""),
-        "a key of another length": (other(key, key[2:]), "needs a key of 20 bytes"),
+        "a key of another length": (other(key, key[2:]), "salt"),
         "bits of an outbound SA": (other(" seq 0", " seq 0 seen 0x" + "ff" * 8), "is for inbound SAs"),
         "an IV mask of an inbound SA": (text.replace(" seen 0x", " iv-mask 0x0123456789abcdef seen 0x", 1),
                                         "is for outbound SAs"),
@@ -432,8 +432,8 @@ def bad():
             lab.true(answer.returncode == 1 and sentence in answer.stderr, f"{name}: {answer.stderr!r}")
             lab.equal(Espah.sas(standby, way, "spi", "0x2001" if way == "out" else "0x1001")[0]["seq"], now,
                       f"{name}: the number")
-        for words, sentence in (("out spi 0x2001 dst 192.0.2.100 seq 5", "the SA has sent number"),
-                                ("in spi 0x1002 dst 192.0.2.1 seq 5", "the SA has accepted number"),
+        for words, sentence in (("out spi 0x2001 dst 192.0.2.100 seq 5", "the SA has sent"),
+                                ("in spi 0x1002 dst 192.0.2.1 seq 5", "the SA has accepted"),
                                 ("out spi 0x2001 dst 192.0.2.100 iv-mask 0x0123456789abcdef", "need seq"),
                                 ("out spi 0x2001 dst 192.0.2.100 seq 4294967296", "at most 4294967295")):
             answer = standby.run(CLI, "sa", "set", *words.split(), check=False)
