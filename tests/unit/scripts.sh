@@ -42,12 +42,19 @@ lacks() { # FOLDER TEXT SCRIPT ARGUMENTS...: a sentence that contains TEXT, and 
 # some of these programs are in /usr/sbin, where scripts/dependencies looks, too
 lacks debian make bench
 lacks debian qemu-system-x86_64 vm 6.12 -- true
+lacks debian qemu-system-s390x vm --arch s390x 6.1 -- true
 lacks debian dpkg kernel 6.12
+lacks debian "give one of" kernel --arch z80 6.12
 lacks debian dpkg kernel --source 6.12
 lacks debian gcc profile 6.12
 lacks debian gcc-12 build-module 6.12
+lacks debian s390x-linux-gnu-gcc-12 build-module --arch s390x 6.1
 lacks debian gcc-12 check
 lacks debian gcc judges
+lacks debian mmdebstrap guest-root s390x
+lacks debian usage: guest-root amd64-rt
+lacks debian s390x-linux-gnu-gcc-12 build-cli s390x
+lacks debian "no mirror of none" mirror none
 lacks debian dpkg frr
 lacks debian dpkg libreswan
 lacks debian make strongswan
