@@ -28,12 +28,12 @@ demo-ike: ## strongSwan keys two gateways, with espah and XFRM, in a virtual mac
 	ESPAH_STRONGSWAN=$$(scripts/strongswan) scripts/vm 6.12 -- scripts/demo-ike
 
 test: ## install what is missing, build, run all tests
-	scripts/dependencies deb
+	scripts/dependencies arch deb
 	$(MAKE) -s cli strongswan
 	tests/run
 
 test-all: ## make test, then the hostile suites for longer and on a debugging kernel (some hours)
-	scripts/dependencies deb
+	scripts/dependencies arch deb
 	$(MAKE) -s cli strongswan
 	tests/run all
 

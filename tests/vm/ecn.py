@@ -9,6 +9,7 @@ ESP packets that contain them. The tables are those of the RFC, written out here
 import itertools
 import socket
 import struct
+import sys
 
 import ipsec
 import lab
@@ -162,7 +163,7 @@ def receive_tos(sock):
     data, control, _, _ = sock.recvmsg(2048, 64)
     for _, kind, value in control:
         if kind in (socket.IP_TOS, socket.IPV6_TCLASS):
-            return data, value[0]
+            return data, int.from_bytes(value, sys.byteorder)  # a byte (IPv4) or an int
     raise lab.Failed("no traffic class")
 
 
