@@ -9,7 +9,6 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/netfilter.h>
-#include <linux/version.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
@@ -97,7 +96,7 @@ static inline bool espah_ct_own(struct nf_conn *ct)
 #endif
 }
 
-#if IS_ENABLED(CONFIG_NF_CONNTRACK) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#if IS_ENABLED(CONFIG_NF_CONNTRACK) && !defined(ESPAH_HAS_NF_CONFIRM_HOOK)
 /* Before Linux 6.2, the caller of nf_confirm() finds the upper-layer header for the helpers. */
 static inline unsigned int espah_nf_confirm(struct sk_buff *skb, const struct nf_hook_state *state)
 {

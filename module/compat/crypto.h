@@ -4,9 +4,8 @@
 #define _ESPAH_COMPAT_CRYPTO_H
 
 #include <linux/crypto.h>
-#include <linux/version.h>
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#ifdef ESPAH_HAS_CRYPTO_DONE_DATA
 #define ESPAH_CRYPTO_DONE_ARGS void *data, int err
 #define espah_crypto_done_data() (data)
 #else

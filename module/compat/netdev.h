@@ -10,7 +10,6 @@
 
 #include <linux/netdevice.h>
 #include <linux/slab.h>
-#include <linux/version.h>
 #include <net/busy_poll.h>
 #include <net/ip_tunnels.h>
 #ifdef ESPAH_HAS_NET_HOTDATA
@@ -20,7 +19,7 @@
 #define espah_max_backlog() READ_ONCE(netdev_max_backlog)
 #endif
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#ifdef ESPAH_HAS_DUMMY_ALLOC
 
 static inline struct net_device *espah_dummy_dev_alloc(void)
 {
@@ -30,11 +29,6 @@ static inline struct net_device *espah_dummy_dev_alloc(void)
 static inline void espah_dummy_dev_free(struct net_device *dev)
 {
 	free_netdev(dev);
-}
-
-static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
-{
-	__set_bit(IP_TUNNEL_KEY_BIT, key->tun_flags);
 }
 
 #else
@@ -53,12 +47,16 @@ static inline void espah_dummy_dev_free(struct net_device *dev)
 	kfree(dev);
 }
 
+#endif
+
 static inline void espah_tunnel_key_flag(struct ip_tunnel_key *key)
 {
+#ifdef IP_TUNNEL_DECLARE_FLAGS
+	__set_bit(IP_TUNNEL_KEY_BIT, key->tun_flags);
+#else
 	key->tun_flags |= TUNNEL_KEY;
-}
-
 #endif
+}
 
 /* whether a NAPI context brought the packet, as of a card's driver; any CPU may poll that next */
 static inline bool espah_skb_of_napi(const struct sk_buff *skb)
@@ -133,7 +131,7 @@ static inline void espah_recursion_leave(unsigned int levels)
 #endif
 
 /* parameters of rtnl_link_ops.newlink; and from them: namespace, device, tb, data, extack */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#ifdef ESPAH_HAS_NEWLINK_PARAMS
 #define ESPAH_NEWLINK_ARGS								\
 	struct net_device *dev, struct rtnl_newlink_params *params, struct netlink_ext_ack *extack
 #define ESPAH_NEWLINK_PASSED								\

@@ -3,7 +3,6 @@
 #ifndef _ESPAH_COMPAT_NETLINK_H
 #define _ESPAH_COMPAT_NETLINK_H
 
-#include <linux/version.h>
 #include <net/genetlink.h>
 
 /*
@@ -33,19 +32,19 @@
 } while (0)
 
 /* The type of the first argument of genl_family.pre_doit changed with 6.2. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define espah_genl_ops genl_ops
-#else
+#ifdef ESPAH_HAS_GENL_SPLIT_PRE_DOIT
 #define espah_genl_ops genl_split_ops
+#else
+#define espah_genl_ops genl_ops
 #endif
 
 /* The attributes of a dump request moved into a struct genl_info with 6.6. */
 static inline struct nlattr **espah_dump_attrs(struct netlink_callback *cb)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-	return genl_dumpit_info(cb)->attrs;
-#else
+#ifdef ESPAH_HAS_GENL_DUMP_INFO
 	return genl_dumpit_info(cb)->info.attrs;
+#else
+	return genl_dumpit_info(cb)->attrs;
 #endif
 }
 

@@ -9,13 +9,12 @@
 #ifndef _ESPAH_COMPAT_UDP_H
 #define _ESPAH_COMPAT_UDP_H
 
-#include <linux/version.h>
 #include <net/udp.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-#define espah_udp_table(net) (&udp_table)
-#else
+#ifdef ESPAH_HAS_UDP_TABLE_OF_NET
 #define espah_udp_table(net) ((net)->ipv4.udp_table)
+#else
+#define espah_udp_table(net) (&udp_table)
 #endif
 
 static inline struct sock *espah_udp4_lookup(struct net *net, __be32 saddr, __be16 sport,
