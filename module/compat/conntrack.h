@@ -70,33 +70,25 @@ static inline void espah_ct_set_links(struct nf_conn *ct, bool in, bool out)
 /* makes conntrack and flowtables forget a connection; Context: BH disabled or not */
 static inline void espah_ct_end(struct nf_conn *ct)
 {
-#if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	nf_ct_kill(ct);
-#endif
 }
 
 /* ends the connections of a namespace for which @over() is true; Context: process */
 static inline void espah_ct_walk(struct net *net, int (*over)(struct nf_conn *ct, void *data),
 				 void *data)
 {
-#if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	struct nf_ct_iter_data iteration = { .net = net, .data = data };
 
 	nf_ct_iterate_cleanup_net(over, &iteration);
-#endif
 }
 
 /* keeps a new connection out of flowtables, see flowtable.h; false without memory */
 static inline bool espah_ct_own(struct nf_conn *ct)
 {
-#if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	return nfct_help(ct) || nf_ct_helper_ext_add(ct, GFP_ATOMIC);
-#else
-	return true;
-#endif
 }
 
-#if IS_ENABLED(CONFIG_NF_CONNTRACK) && !defined(ESPAH_HAS_NF_CONFIRM_HOOK)
+#ifndef ESPAH_HAS_NF_CONFIRM_HOOK
 /* Before Linux 6.2, the caller of nf_confirm() finds the upper-layer header for the helpers. */
 static inline unsigned int espah_nf_confirm(struct sk_buff *skb, const struct nf_hook_state *state)
 {
@@ -127,15 +119,11 @@ static inline unsigned int espah_nf_confirm(struct sk_buff *skb, const struct nf
 static inline unsigned int espah_ct_confirm(struct sk_buff *skb, const struct nf_hook_state *state,
 					    bool seen)
 {
-#if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	struct nf_conn *ct = espah_new_ct(skb);
 
 	if (unlikely(ct) && !espah_ct_own(ct))
 		return NF_DROP;
 	return unlikely(seen) ? nf_conntrack_confirm(skb) : espah_nf_confirm(skb, state);
-#else
-	return NF_ACCEPT;
-#endif
 }
 
 #endif /* _ESPAH_COMPAT_CONNTRACK_H */

@@ -62,7 +62,6 @@ bool espah_rules_hooked(const struct net *net, u8 family, unsigned int hooks)
 
 bool espah_nat_track(struct net *net, struct espah_flow *flow)
 {
-#if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	const struct nf_conntrack_tuple *back;
 	struct nf_conntrack_tuple_hash *found;
 	struct nf_conntrack_tuple tuple;
@@ -87,7 +86,4 @@ bool espah_nat_track(struct net *net, struct espah_flow *flow)
 	flow->dport = ntohs(back->src.u.all);
 	nf_ct_put(ct);
 	return true;
-#else
-	return false;
-#endif
 }

@@ -40,7 +40,6 @@ int espah_confirm_return(struct net *net, struct sock *sk, struct sk_buff *skb)
 	return 0;
 }
 
-#if IS_ENABLED(CONFIG_NETFILTER) && IS_ENABLED(CONFIG_NF_CONNTRACK)
 static unsigned int queue(struct sk_buff *skb, const struct nf_hook_state *state,
 			  unsigned int verdict)
 {
@@ -60,13 +59,6 @@ static unsigned int queue(struct sk_buff *skb, const struct nf_hook_state *state
 		return nf_conntrack_confirm(skb) == NF_ACCEPT ? NF_ACCEPT : NF_DROP;
 	return NF_STOLEN;
 }
-#else
-static unsigned int queue(struct sk_buff *skb, const struct nf_hook_state *state,
-			  unsigned int verdict)
-{
-	return NF_DROP;
-}
-#endif
 
 unsigned int espah_confirm_late(struct sk_buff *skb, const struct nf_hook_state *state,
 				unsigned int verdict)

@@ -86,7 +86,6 @@ static bool is_side(const union espah_addr *addr, const union nf_inet_addr *of)
  */
 static void undo_nat(const struct sk_buff *skb, struct espah_flow *flow)
 {
-#if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	enum ip_conntrack_info info;
 	const struct nf_conn *ct = nf_ct_get(skb, &info);
 	const struct nf_conntrack_tuple *came, *back;
@@ -108,7 +107,6 @@ static void undo_nat(const struct sk_buff *skb, struct espah_flow *flow)
 		return;
 	set_side(&flow->src, &flow->sport, flow, &came->src.u3, came->src.u.all);
 	set_side(&flow->dst, &flow->dport, flow, &came->dst.u3, came->dst.u.all);
-#endif
 }
 
 /*

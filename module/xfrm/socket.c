@@ -20,7 +20,7 @@ static struct xfrm_policy *compile(struct sock *sk, int opt, u8 *data, int len, 
 
 	*dir = -EOPNOTSUPP;
 	if (!(ip4 && opt == IP_XFRM_POLICY) &&
-	    !(IS_ENABLED(CONFIG_IPV6) && sk->sk_family == AF_INET6 &&
+	    !(sk->sk_family == AF_INET6 &&
 	      (opt == IPV6_XFRM_POLICY || opt == IP_XFRM_POLICY)))
 		return NULL;
 	*dir = -EINVAL;
