@@ -58,6 +58,14 @@ test-package: ## build the packages, install, upgrade and purge them in Debian 1
 	$(MAKE) -s deb SUITE=bookworm
 	scripts/test-package
 
+variants: ## build with clang, and for kernels without XFRM, br_netfilter, unloading and more (half an hour)
+	scripts/dependencies variants
+	scripts/variants
+
+kernels-to-come: ## build for the newest kernel of Debian's sid, experimental and backports, if it is newer
+	scripts/dependencies
+	scripts/kernels-to-come
+
 check: ## build with all warnings and sparse, hold files against their layers, run checkpatch.pl
 	scripts/dependencies
 	scripts/check
@@ -90,4 +98,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel fuzz bench deb test-package check install uninstall clean help
+.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel fuzz bench deb test-package variants kernels-to-come check install uninstall clean help
