@@ -66,6 +66,11 @@ kernels-to-come: ## build for the newest kernel of Debian's sid, experimental an
 	scripts/dependencies
 	scripts/kernels-to-come
 
+mutants: ## break the module in many ways, and list what no test noticed, MUTANTS=words for some (two hours)
+	scripts/dependencies
+	$(MAKE) -s cli
+	tests/mutants/run $(MUTANTS)
+
 check: ## build with all warnings and sparse, hold files against their layers, run checkpatch.pl
 	scripts/dependencies
 	scripts/check
@@ -98,4 +103,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel fuzz bench deb test-package variants kernels-to-come check install uninstall clean help
+.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel fuzz bench deb test-package variants kernels-to-come mutants check install uninstall clean help
