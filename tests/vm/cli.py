@@ -17,6 +17,7 @@ import termios
 import time
 
 import lab
+import netlink
 import traffic
 from ipsec import CLI, Espah, Policy, SA, Xfrm
 
@@ -410,6 +411,46 @@ def tracepoint():
     found = re.findall(r"drop: reason=(\w+) spi=(0x\w+) policy=(\d+) packets=1", text)
     lab.equal(sorted(found), [("icv", "0x00001002", "0")] * 2 + [("no_sa", "0x00000000", "1")] * 3,
               "events")
+
+
+@lab.test("a dump of SAs or policies says that it was interrupted if one was added or deleted meanwhile, else not")
+def interrupted():
+    lab.delete_all()
+    a = lab.Netns("a")
+    sas = [SA(0x10000 + i, A, B) for i in range(1000)]
+    Espah.batch(a, [Espah.sa_line("out", sa) for sa in sas]
+                + [f"policy add out 10.{i // 250}.{i % 250}.0/24 10.9.0.0/16 discard" for i in range(1000)])
+    changes = {netlink.SA_GET: (f"sa del out spi {sas[-1].spi:#x} dst {B}", Espah.sa_line("out", sas[-1])),
+               netlink.POLICY_GET: ("policy del out 10.3.249.0/24 10.9.0.0/16",
+                                    "policy add out 10.3.249.0/24 10.9.0.0/16 discard")}
+    with a:
+        link = netlink.Link()
+    link.sock.settimeout(lab.TIMEOUT)
+
+    def dump(command, line=None):
+        """Whether a dump has the flag NLM_F_DUMP_INTR. A line is executed after its first part."""
+        link.sock.send(link.message(command, b"", netlink.REQUEST | netlink.DUMP))
+        flagged, parts = False, 0
+        while True:
+            data = link.sock.recv(1 << 16)
+            parts += 1
+            while data:
+                length, kind, flags = struct.unpack("=IHH", data[:8])
+                flagged = flagged or bool(flags & 0x10)
+                if kind == 3:  # NLMSG_DONE
+                    lab.true(parts > 3, f"{parts} parts")
+                    return flagged
+                data = data[(length + 3) & ~3:]
+            if line and parts == 1:
+                Espah.batch(a, [line])
+
+    for command, lines in changes.items():
+        with lab.verdict(f"command {command}: undisturbed"):
+            lab.equal(dump(command), False, "interrupted")
+        for line in lines:
+            with lab.verdict(f"command {command}: {' '.join(line.split()[:2])}"):
+                lab.equal(dump(command, line), True, "interrupted")
+    link.sock.close()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import ipsec
 import lab
 import module
 import netlink
+import trace
 import traffic
 from ipsec import AH, ALGORITHMS, GCM, IMPLICIT_IV, SA, Espah
 from scapy_peer import Peer, esp_offset
@@ -112,6 +114,49 @@ def mask_shown():
         event = dict(netlink.parse(link.sock.recv(65536)[20:]))
         lab.true(netlink.KEY not in event and netlink.IV_MASK not in event, "an event tells it")
     link.sock.close()
+
+
+@contextlib.contextmanager
+def zeroed():
+    """A list that holds, at the end, the first 64 bytes of all memory that the kernel zeroed to free it."""
+    if not os.path.isdir(trace.FOLDER + "events"):
+        lab.run("mount", "-t", "tracefs", "tracefs", trace.FOLDER)
+    if not os.path.exists(trace.FOLDER + "kprobe_events"):
+        raise lab.Skipped("this kernel has no kprobe events")
+    seen = []
+    trace.write("kprobe_events", "p:espah_test/zeroed kfree_sensitive "
+                + " ".join(f"w{i}=+{8 * i}($arg1):x64" for i in range(8)))
+    trace.write("trace", "")
+    trace.write("events/espah_test/zeroed/enable", "1")
+    try:
+        yield seen
+    finally:
+        trace.write("events/espah_test/zeroed/enable", "0")
+        with open(trace.FOLDER + "trace", encoding="ascii") as file:
+            seen += [b"".join(int(word, 16).to_bytes(8, "little") for word in re.findall(r" w\d=0x([0-9a-f]+)", line))
+                     for line in file if " zeroed: " in line]
+        trace.write("kprobe_events", "-:espah_test/zeroed")
+
+
+@lab.test("deleted and flushed SAs are zeroed before their memory is freed: the key, and the SA with its salt")
+def zeroed_when_freed():
+    ns = lab.Netns("z")
+    gcm, ccm, cbc, ah = GCM, ALGORITHMS["aes128ccm16"], ALGORITHMS["aes128-sha1"], AH["sha256"]
+    sas = [SA(0x5a17c0d0 + i, A, B, algorithm=algorithm) for i, algorithm in enumerate((gcm, ccm, cbc, ah))]
+    ends = {"deleted": [f"sa del out {sa.algorithm.proto} spi {sa.spi:#x} dst {B}" for sa in sas],
+            "flushed": ["flush"]}
+    for how, words in ends.items():
+        Espah.batch(ns, [Espah.sa_line("out", sa) for sa in sas])
+        with zeroed() as memory:
+            Espah.batch(ns, words)
+            time.sleep(2)  # a grace period, and the work that frees
+        for sa in sas:
+            with lab.verdict(f"{how}: {sa.algorithm.name}"):
+                lab.true(any(sa.key[:16] == start[:16] for start in memory), "the key was freed as it was")
+                # near the start of the SA: the id, with the SPI
+                spi = sa.spi.to_bytes(4, "big")
+                lab.true(any(spi in start[8:] for start in memory), "the SA was freed as it was")
+    lab.delete_all()
 
 
 # --- keys of another SA -------------------------------------------------------------------------

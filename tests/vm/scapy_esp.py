@@ -185,6 +185,24 @@ def wrong_spi():
     peer.received()
 
 
+@lab.test("the moment an SA is deleted, its packets are no_spi; one in its place has its own key, window and counters")
+def deleted():
+    peer = Peer()
+    for seq in 1, 2, 3:  # so that it is the SA that was found last
+        peer.accepts(seq)
+    after = [peer.esp(seq=seq) for seq in (4, 5)]
+    before = Espah.drops(peer.a)
+    Espah.batch(peer.a, [f"sa del in spi {peer.into.spi:#x} dst {peer.into.dst}"])
+    peer.send(*after)
+    lab.wait_for(lambda: Espah.drops(peer.a).get("no_spi", 0) == before.get("no_spi", 0) + 2, "drops as no_spi")
+    peer.into.key = os.urandom(len(peer.into.key))
+    Espah.batch(peer.a, [Espah.sa_line("in", peer.into)])
+    lab.equal(peer.state(), {"seq": 0, "packets": 0, "bytes": 0}, "state of a new SA")
+    peer.dropped(after, {"icv": 2})
+    peer.encoder = association(peer.into)
+    peer.accepts(1)
+
+
 @lab.test("truncated at each length: short, length or icv", GCM)
 @lab.test("the same with CBC and HMAC", ALGORITHMS["aes128-sha256"])
 @lab.test("the same with null encryption", ALGORITHMS["null-sha512"])
