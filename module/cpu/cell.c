@@ -5,10 +5,10 @@
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
-#include <linux/smp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include "cell.h"
+#include "compat/call.h"
 #include "compat/netdev.h"
 #include "compat/unaligned.h"
 #include "db/domain.h"
@@ -42,7 +42,7 @@ struct cell {
 	struct napi_struct napi;
 	bool direct;
 	bool away;
-	call_single_data_t call;
+	struct espah_call call;
 	unsigned long polls;
 };
 
@@ -105,7 +105,7 @@ static bool take_late(struct cell *cell)
 	return true;
 }
 
-/* Context: hard interrupt on the cell's CPU if that is online */
+/* Context: the cell's CPU if that is online; hard interrupt, or BH disabled */
 static void schedule_here(void *info)
 {
 	struct cell *cell = info;
@@ -119,7 +119,7 @@ static void schedule_here(void *info)
  */
 static noinline bool go_home(struct cell *cell, int cpu)
 {
-	return cpu_online(cpu) && !smp_call_function_single_async(cpu, &cell->call);
+	return espah_call(&cell->call, cpu);
 }
 
 static int poll(struct napi_struct *napi, int budget)
@@ -356,6 +356,7 @@ static void free_cells(void)
 	espah_napis_stop(&napis);
 	for_each_possible_cpu(cpu) {
 		cell = per_cpu_ptr(cells, cpu);
+		espah_call_end(&cell->call);
 		skb_queue_purge(&cell->here);
 		skb_queue_purge(&cell->late);
 	}
@@ -377,7 +378,7 @@ int espah_cells_setup(void)
 		skb_queue_head_init(&cell->late);
 		/* not 0, which says that a flow has used no cell */
 		cell->round = ROUND_STEP | cpu;
-		INIT_CSD(&cell->call, schedule_here, cell);
+		espah_call_init(&cell->call, schedule_here, cell);
 	}
 	err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "net/espah:cells", prepare_cpu, NULL);
 	if (err < 0)

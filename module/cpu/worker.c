@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/smp.h>
 #include "db/net.h"
 #include "load.h"
 #include "napi.h"
@@ -11,7 +10,7 @@
 static struct espah_worker __percpu *workers;
 static struct espah_napis napis;
 
-/* Context: hard interrupt on the worker's CPU, if that is online */
+/* Context: the worker's CPU, if that is online; hard interrupt, or BH disabled */
 static void wake(void *info)
 {
 	struct espah_worker *worker = info;
@@ -23,15 +22,14 @@ static void call(struct espah_worker *worker, int cpu)
 {
 	if (!napi_schedule_prep(&worker->napi))
 		return; /* it runs, and will look again */
-	if (cpu == smp_processor_id() || !cpu_online(cpu) ||
-	    smp_call_function_single_async(cpu, &worker->call))
+	if (cpu == smp_processor_id() || !espah_call(&worker->call, cpu))
 		__napi_schedule(&worker->napi);
 }
 
 bool espah_worker_go_home(struct espah_worker *worker)
 {
-	return unlikely(worker->cpu != smp_processor_id()) && cpu_online(worker->cpu) &&
-	       !smp_call_function_single_async(worker->cpu, &worker->call);
+	return unlikely(worker->cpu != smp_processor_id()) &&
+	       espah_call(&worker->call, worker->cpu);
 }
 
 struct espah_op *espah_worker_next(struct espah_worker *worker)
@@ -89,7 +87,7 @@ int espah_worker_setup(int (*poll)(struct napi_struct *napi, int budget))
 
 		init_llist_head(&worker->ops);
 		init_llist_head(&worker->queues);
-		INIT_CSD(&worker->call, wake, worker);
+		espah_call_init(&worker->call, wake, worker);
 		worker->cpu = cpu;
 	}
 	espah_load_setup();
@@ -105,6 +103,7 @@ void espah_worker_teardown(void)
 	espah_napis_stop(&napis);
 	for_each_possible_cpu(cpu) {
 		worker = per_cpu_ptr(workers, cpu);
+		espah_call_end(&worker->call);
 		llist_for_each_entry_safe(queue, next, llist_del_all(&worker->queues), resume)
 			espah_queue_put(queue);
 	}

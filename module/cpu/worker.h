@@ -14,7 +14,7 @@
 
 #include <linux/llist.h>
 #include <linux/netdevice.h>
-#include <linux/smp.h>
+#include "compat/call.h"
 #include "packet/op.h"
 
 /**
@@ -31,7 +31,7 @@ struct espah_worker {
 	struct llist_node *rest;
 	struct llist_head queues;
 	struct napi_struct napi;
-	call_single_data_t call;
+	struct espah_call call;
 	int cpu;
 };
 
