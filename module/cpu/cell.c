@@ -10,6 +10,7 @@
 #include "cell.h"
 #include "compat/call.h"
 #include "compat/netdev.h"
+#include "compat/rt.h"
 #include "compat/unaligned.h"
 #include "db/domain.h"
 #include "napi.h"
@@ -22,15 +23,16 @@
 
 /**
  * struct cell - packets that a CPU has decrypted
- * @here: packets that wait; accessed with BH disabled on the cell's CPU
- * @round: changes each time the cell has run empty; under @late.lock
+ * @here: packets that wait; accessed with BH disabled on the cell's CPU, under its @lock
+ * @round: changes each time the cell has run empty; under @lock and @late.lock
  * @late: packets that other CPUs decrypted but that have to follow packets in @here
  * @napi: passes the packets to the stack
- * @direct: this CPU is receiving packets without GRO; BH disabled on it
+ * @direct: how often this CPU is receiving packets without GRO now; BH disabled on it
  * @away: the CPU has come back online, but another CPU may still poll @napi and own @here; set
  *	before the CPU runs, cleared on it
  * @call: schedules @napi on the CPU
  * @polls: how often @napi has begun a poll
+ * @lock: for what is accessed on this CPU; taken before @late.lock
  *
  * For each flow, @rounds records the round in which its packets last used a cell. While the cell
  * is still in that round, it may hold packets of the flow: in @here, @late or GRO.
@@ -40,10 +42,11 @@ struct cell {
 	u64 round;
 	struct sk_buff_head late;
 	struct napi_struct napi;
-	bool direct;
+	int direct;
 	bool away;
 	struct espah_call call;
 	unsigned long polls;
+	local_lock_t lock;
 };
 
 static struct cell __percpu *cells;
@@ -94,7 +97,7 @@ static bool full(const struct sk_buff_head *queue)
 	return unlikely(skb_queue_len(queue) > espah_max_backlog());
 }
 
-/* Moves packets from other CPUs to @here; false if there are none. */
+/* Moves packets from other CPUs to @here; false if there are none. Context: struct cell.lock. */
 static bool take_late(struct cell *cell)
 {
 	if (likely(skb_queue_empty_lockless(&cell->late)))
@@ -122,6 +125,18 @@ static noinline bool go_home(struct cell *cell, int cpu)
 	return espah_call(&cell->call, cpu);
 }
 
+static struct sk_buff *take(struct cell *cell)
+{
+	struct sk_buff *skb;
+
+	local_lock_nested_bh(&cells->lock);
+	skb = __skb_dequeue(&cell->here);
+	if (!skb && take_late(cell))
+		skb = __skb_dequeue(&cell->here);
+	local_unlock_nested_bh(&cells->lock);
+	return skb;
+}
+
 static int poll(struct napi_struct *napi, int budget)
 {
 	struct cell *cell = container_of(napi, struct cell, napi);
@@ -138,30 +153,30 @@ static int poll(struct napi_struct *napi, int budget)
 	else if (go_home(cell, cpu_of(cell->round)))
 		return 0; /* not completed, so still scheduled */
 	while (n < budget) {
-		skb = __skb_dequeue(&cell->here);
-		if (skb) {
-			if (netif_elide_gro(skb->dev))
-				list_add_tail(&skb->list, &list);
-			else
-				napi_gro_receive(napi, skb);
-			n++;
-		} else if (!take_late(cell)) {
+		skb = take(cell);
+		if (!skb)
 			break;
-		}
+		if (netif_elide_gro(skb->dev))
+			list_add_tail(&skb->list, &list);
+		else
+			napi_gro_receive(napi, skb);
+		n++;
 	}
-	own->direct = true;
+	espah_cpu_add(cells->direct, 1);
 	netif_receive_skb_list(&list);
-	own->direct = false;
+	espah_cpu_add(cells->direct, -1);
 	if (n == budget || !napi_complete_done(napi, n))
 		return n;
 
 	/* GRO has passed on all packets, too */
+	local_lock_nested_bh(&cells->lock);
 	spin_lock(&cell->late.lock);
 	empty = skb_queue_empty(&cell->late);
 	/* if the CPU came back, it may have scheduled this again; that poll ends the round */
 	if (empty && !test_bit(NAPI_STATE_SCHED, &napi->state))
 		WRITE_ONCE(cell->round, cell->round + ROUND_STEP);
 	spin_unlock(&cell->late.lock);
+	local_unlock_nested_bh(&cells->lock);
 	if (!empty)
 		napi_schedule(napi);
 	return n;
@@ -241,9 +256,9 @@ static bool receive_directly(struct cell *cell, atomic64_t *last, s64 round, str
 		if (!atomic64_try_cmpxchg(last, &round, 0))
 			return false; /* another CPU has begun to use its cell */
 	}
-	cell->direct = true;
+	espah_cpu_add(cells->direct, 1);
 	netif_receive_skb(skb);
-	cell->direct = false;
+	espah_cpu_add(cells->direct, -1);
 	return true;
 }
 
@@ -265,22 +280,24 @@ bool espah_cell_receive(const struct espah_queue *queue, struct sk_buff *skb, bo
 {
 	struct cell *cell = this_cpu_ptr(cells);
 	atomic64_t *last = round_of(queue, skb);
-	s64 round = atomic64_read(last);
+	s64 round = atomic64_read(last), own;
 	int followed;
+	bool fits;
 
 	if (unlikely(!(skb->dev->flags & IFF_UP)))
 		goto drop;
 	if (at_once && receive_directly(cell, last, round, skb))
 		return true;
 again:
-	while (round != cell->round) {
-		followed = unlikely(cpu_of(round) != cpu_of(cell->round)) ? follow(round, skb) : 0;
+	own = READ_ONCE(cell->round);
+	while (round != own) {
+		followed = unlikely(cpu_of(round) != cpu_of(own)) ? follow(round, skb) : 0;
 		if (unlikely(followed < 0))
 			goto drop;
 		if (unlikely(followed))
 			return true;
 		/* another CPU may have set a round of its own: then follow that */
-		if (atomic64_try_cmpxchg(last, &round, cell->round))
+		if (atomic64_try_cmpxchg(last, &round, own))
 			break;
 	}
 	if (unlikely(cell->away)) {
@@ -291,14 +308,23 @@ again:
 			return true;
 		goto again; /* the round has ended meanwhile */
 	}
+	local_lock_nested_bh(&cells->lock);
+	if (espah_bh_yields && unlikely(cell->round != own)) {
+		local_unlock_nested_bh(&cells->lock);
+		round = atomic64_read(last);
+		goto again;
+	}
 	if (unlikely(take_late(cell)))
 		napi_schedule(&cell->napi); /* the cell may have been empty */
-	if (full(&cell->here))
-		goto drop;
-	__skb_queue_tail(&cell->here, skb);
-	if (skb_queue_len(&cell->here) == 1)
-		napi_schedule(&cell->napi);
-	return true;
+	fits = !full(&cell->here);
+	if (likely(fits)) {
+		__skb_queue_tail(&cell->here, skb);
+		if (skb_queue_len(&cell->here) == 1)
+			napi_schedule(&cell->napi);
+	}
+	local_unlock_nested_bh(&cells->lock);
+	if (likely(fits))
+		return true;
 drop:
 	kfree_skb(skb);
 	return false;
@@ -376,6 +402,7 @@ int espah_cells_setup(void)
 		cell = per_cpu_ptr(cells, cpu);
 		skb_queue_head_init(&cell->here);
 		skb_queue_head_init(&cell->late);
+		local_lock_init(&cell->lock);
 		/* not 0, which says that a flow has used no cell */
 		cell->round = ROUND_STEP | cpu;
 		espah_call_init(&cell->call, schedule_here, cell);

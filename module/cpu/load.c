@@ -77,7 +77,7 @@ void espah_load_pause(void)
 
 void espah_load_help(u64 ns)
 {
-	this_cpu_write(loads.helped, this_cpu_read(loads.helped) + ns);
+	this_cpu_add(loads.helped, ns);
 }
 
 /*

@@ -3,6 +3,7 @@
 #include <linux/hash.h>
 #include <linux/percpu.h>
 #include "compat/compiler.h"
+#include "compat/rt.h"
 #include "recent.h"
 
 #define RECENT_BITS 7
@@ -26,9 +27,11 @@ struct espah_recent {
 /**
  * struct espah_recents - the cache of a CPU; used with BH disabled
  * @entries: by hash
+ * @lock: for @entries
  */
 struct espah_recents {
 	struct espah_recent entries[1 << RECENT_BITS];
+	local_lock_t lock;
 } ____cacheline_aligned;
 
 static struct espah_recents __percpu *recents;
@@ -58,9 +61,11 @@ static noinline struct espah_policy *look_up(struct espah_recent *entry, const u
 	struct espah_policy *pol = espah_spd_lookup(spd, now, dir, flow);
 
 	if (!flow->hidden) {
+		local_lock_nested_bh(&recents->lock);
 		memcpy(entry->key, key, sizeof(entry->key));
 		entry->now = now;
 		entry->policy = pol;
+		local_unlock_nested_bh(&recents->lock);
 	}
 	return pol;
 }
@@ -72,17 +77,23 @@ static __always_inline struct espah_policy *recent(struct espah_recents *table,
 	unsigned int i, words = ip6 ? KEY_WORDS : KEY_WORDS / 2;
 	u64 key[KEY_WORDS] espah_uninit, hash = now, differ = 0;
 	struct espah_recent *entry;
+	struct espah_policy *pol;
+	bool hit;
 
 	make_key(key, dir, flow, ip6);
 #pragma GCC unroll 6
 	for (i = 0; i < words; i++)
 		hash = rol64(hash ^ key[i], 21);
 	entry = &table->entries[hash_64(hash, RECENT_BITS)];
+	local_lock_nested_bh(&recents->lock);
 #pragma GCC unroll 6
 	for (i = 0; i < words; i++)
 		differ |= key[i] ^ entry->key[i];
-	if (likely(!differ && entry->now == now))
-		return entry->policy;
+	hit = !differ && entry->now == now;
+	pol = entry->policy;
+	local_unlock_nested_bh(&recents->lock);
+	if (likely(hit))
+		return pol;
 	return look_up(entry, key, spd, now, dir, flow);
 }
 
@@ -99,8 +110,14 @@ struct espah_policy *espah_recent_policy(const struct espah_spd *spd, u64 now, u
 
 int espah_recent_setup(void)
 {
+	int cpu;
+
 	recents = alloc_percpu(struct espah_recents);
-	return recents ? 0 : -ENOMEM;
+	if (!recents)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		local_lock_init(&per_cpu_ptr(recents, cpu)->lock);
+	return 0;
 }
 
 void espah_recent_teardown(void)

@@ -2,9 +2,9 @@
 /*
  * A per-CPU cache of SPD lookups. A packet's flow is looked up when the packet arrives, when it
  * is decrypted and when it leaves, and the next packet often has the same flow. With the cache,
- * many selector shapes cost no more than one. The cache has a fixed size and no locks: a sender
- * that floods it only causes the lookups that would happen without it. Entries of an SPD become
- * invalid when the SPD changes, see espah_spd_now().
+ * many selector shapes cost no more than one. The cache has a fixed size: a sender that floods it
+ * only causes the lookups that would happen without it. Entries of an SPD become invalid when the
+ * SPD changes, see espah_spd_now().
  */
 #ifndef _ESPAH_RECENT_H
 #define _ESPAH_RECENT_H

@@ -8,6 +8,7 @@
 #include <net/esp.h>
 #include "account.h"
 #include "arrival.h"
+#include "compat/rt.h"
 #include "domain.h"
 #include "net.h"
 #include "replay.h"
@@ -492,9 +493,10 @@ struct espah_sa *espah_sad_find_in(struct espah_sad *sad, const struct espah_sa_
 struct espah_found {
 	struct espah_sa *sa;
 	u64 removals;
+	local_lock_t lock;
 };
 
-static DEFINE_PER_CPU(struct espah_found, found_last);
+static DEFINE_PER_CPU(struct espah_found, found_last) = { .lock = INIT_LOCAL_LOCK(lock) };
 
 static noinline struct espah_sa *find_anew(struct espah_found *found, struct espah_sad *sad,
 					   const struct espah_sa_id *id, u64 now)
@@ -504,8 +506,10 @@ static noinline struct espah_sa *find_anew(struct espah_found *found, struct esp
 	if (likely(sa)) {
 		if (unlikely(READ_ONCE(sa->state) == STAND_IN))
 			return stood_in_for(sa);
+		local_lock_nested_bh(&found_last.lock);
 		found->sa = sa;
 		found->removals = now;
+		local_unlock_nested_bh(&found_last.lock);
 	}
 	return sa;
 }
@@ -521,10 +525,16 @@ struct espah_sa *espah_sad_find_recent(struct espah_net *en, const struct espah_
 {
 	struct espah_found *found = this_cpu_ptr(&found_last);
 	u64 now = espah_generation(&en->sad.removals);
+	struct espah_sa *sa;
 
+	local_lock_nested_bh(&found_last.lock);
+	sa = found->sa;
 	/* compare the generation first: the SA of an older one may be freed */
-	if (likely(found->removals == now && same_id(&found->sa->id, id)))
-		return found->sa;
+	if (unlikely(found->removals != now || !same_id(&sa->id, id)))
+		sa = NULL;
+	local_unlock_nested_bh(&found_last.lock);
+	if (likely(sa))
+		return sa;
 	return find_anew(found, &en->sad, id, now);
 }
 

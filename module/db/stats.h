@@ -7,6 +7,7 @@
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/percpu.h>
+#include "compat/rt.h"
 #include "reasons.h"
 
 struct espah_net;
@@ -71,11 +72,17 @@ void espah_counters_free(struct espah_counters_block *block,
 /* Context: BH disabled. */
 static inline void espah_count(struct espah_counters __percpu *counters, u32 packets, u32 bytes)
 {
-	struct espah_counters *c = this_cpu_ptr(counters);
+	espah_cpu_add(counters->packets, packets);
+	espah_cpu_add(counters->bytes, bytes);
+	__this_cpu_write(counters->last, jiffies);
+}
 
-	c->packets += packets;
-	c->bytes += bytes;
-	c->last = jiffies;
+/* counts a packet of a direction; Context: BH disabled. */
+static inline void espah_count_net(struct espah_net_stats __percpu *stats, unsigned int dir,
+				   u32 bytes)
+{
+	espah_cpu_add(stats->dir[dir].packets, 1);
+	espah_cpu_add(stats->dir[dir].bytes, bytes);
 }
 
 /* sums over all CPUs */

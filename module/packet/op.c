@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/slab.h>
+#include "compat/rt.h"
 #include "op.h"
 
 /* ops: most that a CPU keeps; below that it keeps the most that were in flight at once */
@@ -10,14 +11,16 @@
  * @free: list by espah_op.work; used with BH disabled on this CPU
  * @back: ops returned by other CPUs
  * @count: ops that this CPU allocated, free or in use
+ * @lock: for @free
  */
 struct espah_op_pool {
 	struct llist_node *free;
 	struct llist_head back;
 	atomic_t count;
+	local_lock_t lock;
 };
 
-static DEFINE_PER_CPU(struct espah_op_pool, op_pool);
+static DEFINE_PER_CPU(struct espah_op_pool, op_pool) = { .lock = INIT_LOCAL_LOCK(lock) };
 
 static noinline struct espah_op *alloc_op(struct espah_op_pool *pool, u32 size)
 {
@@ -41,13 +44,17 @@ static void free_op(struct espah_op *op)
 struct espah_op *espah_op_get(struct espah_sa *sa, struct sk_buff *skb)
 {
 	struct espah_op_pool *pool = this_cpu_ptr(&op_pool);
-	struct llist_node *node = pool->free;
 	struct espah_op *op = NULL;
+	struct llist_node *node;
 
+	local_lock_nested_bh(&op_pool.lock);
+	node = pool->free;
 	if (unlikely(!node))
 		node = llist_del_all(&pool->back);
-	if (likely(node)) {
+	if (likely(node))
 		pool->free = node->next;
+	local_unlock_nested_bh(&op_pool.lock);
+	if (likely(node)) {
 		op = llist_entry(node, struct espah_op, work);
 		if (unlikely(op->size < sa->op_size)) {
 			free_op(op);
@@ -79,8 +86,10 @@ void espah_op_put(struct espah_op *op)
 	if (unlikely(atomic_read(&pool->count) > POOL_MAX)) {
 		free_op(op);
 	} else if (likely(op->home == smp_processor_id())) {
+		local_lock_nested_bh(&op_pool.lock);
 		op->work.next = pool->free;
 		pool->free = &op->work;
+		local_unlock_nested_bh(&op_pool.lock);
 	} else {
 		llist_add(&op->work, &pool->back);
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/percpu.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
+#include "compat/frame.h"
 #include "compat/gso.h"
 #include "segment.h"
 
@@ -34,19 +34,30 @@ struct sk_buff *espah_segment_gso(struct sk_buff *skb)
 	return segs;
 }
 
-/* the fragments of the packet being cut on this CPU; used with BH disabled */
-static DEFINE_PER_CPU(struct sk_buff_head, pieces);
+/**
+ * struct cut - a packet that is being cut
+ * @frame: among those on this CPU
+ * @pieces: its fragments
+ */
+struct cut {
+	struct espah_frame frame;
+	struct sk_buff_head pieces;
+};
+
+static ESPAH_FRAMES(cuts);
 
 static int collect(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
-	__skb_queue_tail(this_cpu_ptr(&pieces), skb);
+	struct espah_frame *frame = espah_frame_find(&cuts);
+
+	__skb_queue_tail(&container_of(frame, struct cut, frame)->pieces, skb);
 	return 0;
 }
 
 struct sk_buff *espah_segment_cut(struct net *net, struct sk_buff *skb, unsigned int mtu)
 {
-	struct sk_buff_head *list = this_cpu_ptr(&pieces);
 	struct sk_buff *first = NULL, **end = &first, *whole = skb;
+	struct cut cut;
 	u16 *most;
 	int err;
 
@@ -55,7 +66,7 @@ struct sk_buff *espah_segment_cut(struct net *net, struct sk_buff *skb, unsigned
 		return NULL;
 	if (whole->sk && sk_fullsock(whole->sk))
 		skb_set_owner_w(skb, whole->sk);
-	__skb_queue_head_init(list);
+	__skb_queue_head_init(&cut.pieces);
 	if (skb->protocol == htons(ETH_P_IP)) {
 		most = &IPCB(skb)->frag_max_size;
 	} else {
@@ -65,16 +76,18 @@ struct sk_buff *espah_segment_cut(struct net *net, struct sk_buff *skb, unsigned
 	/* no larger than received: the size tells the destination about its path (RFC 791 3.2) */
 	if (!*most || *most > mtu)
 		*most = mtu;
+	espah_frame_begin(&cuts, &cut.frame);
 	if (skb->protocol == htons(ETH_P_IP))
 		err = ip_do_fragment(net, skb->sk, skb, collect);
 	else
 		err = espah_ip6_fragment(net, skb->sk, skb, collect);
+	espah_frame_end(&cuts, &cut.frame);
 	if (err) {
-		__skb_queue_purge(list);
+		__skb_queue_purge(&cut.pieces);
 		return NULL;
 	}
 	consume_skb(whole);
-	while ((skb = __skb_dequeue(list))) {
+	while ((skb = __skb_dequeue(&cut.pieces))) {
 		*end = skb;
 		end = &skb->next;
 	}

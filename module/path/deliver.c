@@ -232,7 +232,6 @@ struct espah_op *espah_deliver(struct espah_op *op)
 	struct espah_net *en = sa->en;
 	struct sk_buff *skb = op->skb;
 	struct espah_policy *pol = NULL;
-	struct espah_net_stats *stats;
 	struct espah_sa *next = NULL;
 	enum espah_drop reason;
 	unsigned int len;
@@ -275,8 +274,6 @@ struct espah_op *espah_deliver(struct espah_op *op)
 		espah_count_drop(en, sa, pol, ESPAH_DROP_DELIVER, NULL, 1);
 		return NULL;
 	}
-	stats = this_cpu_ptr(en->stats);
-	stats->dir[ESPAH_DIR_IN].packets++;
-	stats->dir[ESPAH_DIR_IN].bytes += len;
+	espah_count_net(en->stats, ESPAH_DIR_IN, len);
 	return NULL;
 }

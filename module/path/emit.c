@@ -5,6 +5,7 @@
 #include <net/ipv6.h>
 #include <net/route.h>
 #include <net/xfrm.h>
+#include "compat/compiler.h"
 #include "compat/netdev.h"
 #include "db/net.h"
 #include "emit.h"
@@ -14,13 +15,14 @@
 #include "protect.h"
 #include "report/drop.h"
 
-DEFINE_PER_CPU(u8, espah_nesting);
+ESPAH_FRAMES(espah_emissions);
 
 /* Has the IP layer send an ESP or AH packet. */
 static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 {
 	bool group = skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
 	u16 flags = IPSKB_XFRM_TRANSFORMED;
+	struct espah_frame frame espah_uninit;
 
 	if (sa->mode == ESPAH_MODE_TUNNEL)
 		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
@@ -35,10 +37,10 @@ static void emit4(struct espah_sa *sa, struct sk_buff *skb)
 		return;
 	}
 	if (unlikely(group))
-		espah_loopback_begin();
+		espah_loopback_begin(&frame);
 	ip_local_out(sa->en->net, skb->sk, skb);
 	if (unlikely(group))
-		espah_loopback_end();
+		espah_loopback_end(&frame);
 }
 
 static void emit6(struct espah_sa *sa, struct sk_buff *skb)
@@ -62,19 +64,20 @@ static void emit6(struct espah_sa *sa, struct sk_buff *skb)
  */
 static void send(const struct espah_op *op)
 {
-	u8 outer = __this_cpu_read(espah_nesting), level = max(outer, op->nesting);
+	u8 level = max(espah_nesting(), op->nesting);
 	unsigned int sas = op->depth + !!level; /* the first SA hardly uses the stack */
+	struct espah_emission emission espah_uninit;
 
 	if (unlikely(!espah_recursion_enter(sas))) {
 		espah_drop(op->sa->en, op->sa, NULL, ESPAH_DROP_NESTING, op->skb);
 		return;
 	}
-	__this_cpu_write(espah_nesting, level + 1);
+	espah_emission_begin(&emission, level + 1);
 	if (op->skb->protocol == htons(ETH_P_IP))
 		emit4(op->sa, op->skb);
 	else
 		emit6(op->sa, op->skb);
-	__this_cpu_write(espah_nesting, outer);
+	espah_emission_end(&emission);
 	espah_recursion_leave(sas);
 }
 
@@ -83,7 +86,6 @@ struct espah_op *espah_emit(struct espah_op *op)
 	struct espah_sa *sa = op->sa;
 	struct espah_net *en = sa->en;
 	struct sk_buff *skb = op->skb;
-	struct espah_net_stats *stats;
 	unsigned int len;
 
 	if (unlikely(op->err)) {
@@ -98,11 +100,8 @@ struct espah_op *espah_emit(struct espah_op *op)
 	len = op->plain_len;
 	if (likely(len)) { /* not a dummy */
 		espah_count(sa->counters, 1, len);
-		if (likely(!op->policy_id)) {
-			stats = this_cpu_ptr(en->stats);
-			stats->dir[ESPAH_DIR_OUT].packets++;
-			stats->dir[ESPAH_DIR_OUT].bytes += op->first_len ?: len;
-		}
+		if (likely(!op->policy_id))
+			espah_count_net(en->stats, ESPAH_DIR_OUT, op->first_len ?: len);
 	}
 
 	skb->ip_summed = CHECKSUM_NONE;

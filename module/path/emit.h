@@ -3,7 +3,7 @@
 #ifndef _ESPAH_EMIT_H
 #define _ESPAH_EMIT_H
 
-#include <linux/percpu.h>
+#include "compat/frame.h"
 #include "packet/op.h"
 
 /*
@@ -18,8 +18,36 @@
  */
 #define ESPAH_NESTING_MAX 3
 
-/* emissions in progress on this CPU; BH disabled, so that no softirq comes in between */
-DECLARE_PER_CPU(u8, espah_nesting);
+/**
+ * struct espah_emission - an emission in progress
+ * @frame: among those on this CPU
+ * @level: how many emissions it is in, with itself
+ */
+struct espah_emission {
+	struct espah_frame frame;
+	u8 level;
+};
+
+DECLARE_PER_CPU(struct espah_frames, espah_emissions);
+
+/* in how many emissions the caller is; Context: BH disabled, also from begin to end */
+static inline u8 espah_nesting(void)
+{
+	const struct espah_frame *frame = espah_frame_find(&espah_emissions);
+
+	return frame ? container_of(frame, struct espah_emission, frame)->level : 0;
+}
+
+static inline void espah_emission_begin(struct espah_emission *emission, u8 level)
+{
+	emission->level = level;
+	espah_frame_begin(&espah_emissions, &emission->frame);
+}
+
+static inline void espah_emission_end(struct espah_emission *emission)
+{
+	espah_frame_end(&espah_emissions, &emission->frame);
+}
 
 /**
  * espah_emit - send an encrypted packet

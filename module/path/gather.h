@@ -11,6 +11,9 @@
  * hook saw last ends the list. That packet runs all gathered ones, because the card's interrupt may
  * move to another CPU, which then brings the next list. If that packet does not come here, because
  * a rule drops it or it is not forwarded, the end of the softirq runs them.
+ *
+ * PREEMPT_RT prefers a packet that leaves at once to one that costs less. There no packet waits, so
+ * that none of another task can overtake it either.
  */
 #ifndef _ESPAH_GATHER_H
 #define _ESPAH_GATHER_H
@@ -18,6 +21,7 @@
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include "compat/netdev.h"
+#include "compat/rt.h"
 #include "packet/op.h"
 
 /* maximum packets gathered on a CPU */
@@ -55,7 +59,8 @@ DECLARE_PER_CPU(const struct sk_buff *, espah_gather_newest);
 /* notes a packet at the first hook; Context: BH disabled */
 static inline void espah_gather_note(const struct sk_buff *skb)
 {
-	__this_cpu_write(espah_gather_newest, skb);
+	if (!espah_bh_yields)
+		__this_cpu_write(espah_gather_newest, skb);
 }
 
 /* whether a driver's list ends with @skb; Context: BH disabled */
@@ -67,6 +72,8 @@ static inline bool espah_gather_ends(const struct sk_buff *skb)
 /* whether more packets seem to wait behind @skb; if not, don't gather; Context: BH disabled */
 static inline bool espah_gather_expects(const struct sk_buff *skb)
 {
+	if (espah_bh_yields)
+		return false;
 	return unlikely(__this_cpu_read(espah_gather_busy) ||
 			(espah_skb_of_napi(skb) ? !espah_gather_ends(skb) :
 						  espah_backlog_len(smp_processor_id())));

@@ -24,7 +24,7 @@ static struct espah_slot closed;
  * @sa: in espah_waiting.sending: the SA to send it through; NULL: its time is over
  * @flow: its flow
  * @thoff: offset of its upper-layer header
- * @nesting: espah_nesting when it came
+ * @nesting: espah_nesting() when it came
  * @until: jiffies until which it is held
  */
 struct held {
@@ -117,7 +117,7 @@ void espah_hold(struct espah_net *en, struct espah_policy *pol, struct sk_buff *
 	held->sa = NULL;
 	held->flow = *flow;
 	held->thoff = thoff;
-	held->nesting = __this_cpu_read(espah_nesting);
+	held->nesting = espah_nesting();
 	held->until = jiffies + ESPAH_HELD_TIME;
 	spin_lock_bh(&waiting->lock);
 	full = pol->held >= pol->queue || waiting->count >= ESPAH_HELD_MAX;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
 #include <linux/netfilter_ipv4.h>
-#include <linux/percpu.h>
 #include <net/ip.h>
 #include "loopback.h"
 
@@ -10,7 +9,7 @@
  * exported, so a test packet finds it once, at load.
  */
 static int (*finish)(struct net *net, struct sock *sk, struct sk_buff *skb);
-static DEFINE_PER_CPU(unsigned int, emitting);
+static ESPAH_FRAMES(emitting);
 
 unsigned int espah_loopback_copy(struct sk_buff *skb, const struct nf_hook_state *state)
 {
@@ -19,20 +18,20 @@ unsigned int espah_loopback_copy(struct sk_buff *skb, const struct nf_hook_state
 	/* in doubt, the packet is one that leaves */
 	if (!finish || state->okfn == finish || dst->output == ip_output || state->out != dst->dev)
 		return NF_REPEAT;
-	if (!this_cpu_read(emitting) || !(IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED))
+	if (!espah_frame_find(&emitting) || !(IPCB(skb)->flags & IPSKB_XFRM_TRANSFORMED))
 		return NF_ACCEPT;
 	consume_skb(skb);
 	return NF_STOLEN;
 }
 
-void espah_loopback_begin(void)
+void espah_loopback_begin(struct espah_frame *frame)
 {
-	this_cpu_inc(emitting);
+	espah_frame_begin(&emitting, frame);
 }
 
-void espah_loopback_end(void)
+void espah_loopback_end(struct espah_frame *frame)
 {
-	this_cpu_dec(emitting);
+	espah_frame_end(&emitting, frame);
 }
 
 static unsigned int learn(void *priv, struct sk_buff *skb, const struct nf_hook_state *state)

@@ -10,6 +10,7 @@
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <net/route.h>
+#include "compat/frame.h"
 
 /* slow path of espah_loopback() */
 unsigned int espah_loopback_copy(struct sk_buff *skb, const struct nf_hook_state *state);
@@ -31,8 +32,8 @@ static inline unsigned int espah_loopback(struct sk_buff *skb, const struct nf_h
 }
 
 /* bracket the emission of an ESP or AH packet to such a destination; Context: BH disabled */
-void espah_loopback_begin(void);
-void espah_loopback_end(void);
+void espah_loopback_begin(struct espah_frame *frame);
+void espah_loopback_end(struct espah_frame *frame);
 
 /* learns how to tell copies from packets that leave; Return: 0 or -errno */
 int espah_loopback_setup(void);

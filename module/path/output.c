@@ -161,7 +161,7 @@ static void send(struct espah_net *en, struct espah_policy *pol, struct espah_sa
 		 const struct nf_hook_state *state)
 {
 	struct espah_layout layout = { .path = espah_sa_path(sa),
-				       .nesting = __this_cpu_read(espah_nesting) };
+				       .nesting = espah_nesting() };
 	enum espah_drop reason = ESPAH_DROP_NESTING;
 	struct dst_entry *dst, *held = NULL;
 	struct sk_buff *segs, *next;
@@ -243,10 +243,12 @@ drop:
 void espah_output_held(struct espah_net *en, struct espah_policy *pol, struct espah_sa *sa,
 		       struct sk_buff *skb, const struct espah_flow *flow, int thoff, u8 nesting)
 {
+	struct espah_emission emission;
+
 	local_bh_disable();
-	__this_cpu_write(espah_nesting, nesting);
+	espah_emission_begin(&emission, nesting);
 	send(en, pol, sa, skb, flow, thoff, NULL);
-	__this_cpu_write(espah_nesting, 0);
+	espah_emission_end(&emission);
 	local_bh_enable();
 }
 
