@@ -73,7 +73,7 @@ static bool send_dummy(struct espah_sa *sa)
 		ipv6_hdr(skb)->nexthdr = IPPROTO_NONE;
 		ipv6_hdr(skb)->payload_len = htons(len - ip_len);
 	}
-	if (espah_mode_layout(sa, skb, &layout) || !espah_number_take(sa, 1, &seq))
+	if (espah_mode_layout(sa, skb, &layout) || !espah_number_one(sa, &seq))
 		goto fail;
 	layout.next_header = IPPROTO_NONE;
 	layout.dummy = true;

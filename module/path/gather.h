@@ -13,7 +13,7 @@
  * a rule drops it or it is not forwarded, the end of the softirq runs them.
  *
  * PREEMPT_RT prefers a packet that leaves at once to one that costs less. There no packet waits, so
- * that none of another task can overtake it either.
+ * that none of another task can overtake it either; see also espah_number_later().
  */
 #ifndef _ESPAH_GATHER_H
 #define _ESPAH_GATHER_H

@@ -5,6 +5,7 @@
 #include "cpu/worker.h"
 #include "db/net.h"
 #include "order.h"
+#include "packet/number.h"
 #include "report/drop.h"
 
 /* jiffies: a CPU that has brought no packet for so long is not the one that packets come to */
@@ -278,6 +279,54 @@ static noinline struct espah_op *run_queued(struct espah_op *op, bool spread)
 	link_op(op);
 	spin_unlock(&queue->lock);
 	return spread && espah_worker_give(sa, op) ? NULL : espah_order_work(op);
+}
+
+bool espah_order_enter(struct espah_op *op, bool *spread)
+{
+	enum espah_drop reason = ESPAH_DROP_QUEUE_FULL;
+	struct espah_sa *sa = op->sa;
+	struct espah_queue *queue = sa->queue;
+
+	*spread = espah_load_wanted(sa);
+	spin_lock(&queue->lock);
+	if (unlikely(queue->len >= ESPAH_INFLIGHT_MAX))
+		goto drop;
+	reason = ESPAH_DROP_SEQ_OVERFLOW;
+	if (unlikely(!espah_number_take(sa, 1, &op->seq)))
+		goto drop;
+	if (unlikely(*spread && queue->len >= OVERFULL && !READ_ONCE(sa->cpus))) {
+		espah_load_pause();
+		*spread = false;
+	}
+	choose(queue, sa, *spread);
+	link_op(op);
+	spin_unlock(&queue->lock);
+	return true;
+drop:
+	spin_unlock(&queue->lock);
+	espah_drop(sa->en, sa, NULL, reason, op->skb);
+	espah_op_put(op);
+	return false;
+}
+
+struct espah_op *espah_order_go(struct espah_op *op, bool spread)
+{
+	return spread && espah_worker_give(op->sa, op) ? NULL : espah_order_work(op);
+}
+
+struct espah_op *espah_order_leave(struct espah_op *op)
+{
+	struct espah_queue *queue = op->sa->queue;
+	struct espah_op *next;
+
+	spin_lock(&queue->lock);
+	list_del(&op->link);
+	WRITE_ONCE(queue->len, queue->len - 1);
+	next = release_there(queue);
+	dev_put(op->dev);
+	espah_sa_put(op->sa);
+	espah_op_put(op);
+	return next;
 }
 
 bool espah_order_waits(const struct espah_sa *sa)

@@ -55,6 +55,25 @@ bool espah_order_crypt(struct espah_op *op);
 /* queues an op whose crypto runs or has run; Return: as espah_order_run() */
 struct espah_op *espah_order_queue(struct espah_op *op);
 
+/* --- for packets that get their numbers late, see espah_number_later() --- */
+
+/**
+ * espah_order_enter - number an op and queue it, in one step
+ * @op: the op; leaves in the order of the numbers, however long its task is preempted
+ * @spread: set to whether another CPU may run its crypto
+ *
+ * Context: RCU reader, BH disabled.
+ * Return: false if the packet was dropped: then @op is gone. Otherwise it continues with one of the
+ * next two functions.
+ */
+bool espah_order_enter(struct espah_op *op, bool *spread);
+
+/* runs the crypto of such an op once it is sealed; Return: as espah_order_run() */
+struct espah_op *espah_order_go(struct espah_op *op, bool spread);
+
+/* takes back such an op, whose packet was dropped; Return: as espah_order_run() */
+struct espah_op *espah_order_leave(struct espah_op *op);
+
 /* --- for ops that come back, see resume.h; Context: RCU reader, BH disabled --- */
 
 /* the driver has completed an op; Return: as espah_order_run() */

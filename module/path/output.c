@@ -37,7 +37,17 @@
 
 void espah_output_run(struct espah_op *op)
 {
-	if (likely(op) && likely(espah_seal(op)))
+	bool spread;
+
+	if (unlikely(!op))
+		return;
+	if (espah_bh_yields && !op->seq) {
+		if (espah_order_enter(op, &spread))
+			espah_output_on(espah_seal(op) ? espah_order_go(op, spread) :
+							 espah_order_leave(op));
+		return;
+	}
+	if (likely(espah_seal(op)))
 		espah_output_on(espah_order_run(op));
 }
 
@@ -211,7 +221,7 @@ static void send(struct espah_net *en, struct espah_policy *pol, struct espah_sa
 			espah_drop(en, sa, pol, reason, segs);
 			continue;
 		}
-		if (waits) {
+		if (waits || espah_number_later(en)) {
 			usable = 1;
 			seq = 0;
 		} else if (!usable) {

@@ -240,7 +240,7 @@ struct espah_op *espah_protect_next(const struct espah_op *op)
 	layout.pad_to = min_t(unsigned int, READ_ONCE(sa->tfc),
 			      espah_sa_mtu(sa, espah_sa_dst_mtu(sa, dst), layout.hdr_len));
 	reason = ESPAH_DROP_SEQ_OVERFLOW;
-	if (unlikely(!espah_number_take(sa, 1, &seq)))
+	if (unlikely(!espah_number_one(sa, &seq)))
 		goto drop;
 	next = espah_protect(sa, skb, &layout, dst, &held, seq);
 	dst_release(held);

@@ -14,6 +14,7 @@ bool espah_seal(struct espah_op *op)
 	if (likely(!reason))
 		return true;
 	espah_drop(sa->en, sa, NULL, reason, op->skb);
-	espah_op_put(op);
+	if (likely(!op->linked))
+		espah_op_put(op);
 	return false;
 }

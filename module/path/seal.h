@@ -10,7 +10,7 @@
  * @op: from espah_protect(), with its sequence number
  *
  * Context: RCU reader, BH disabled.
- * Return: false if the packet was dropped: then @op is gone.
+ * Return: false if the packet was dropped: then @op is gone, unless it is queued.
  */
 bool espah_seal(struct espah_op *op);
 
