@@ -24,8 +24,11 @@ def instantiate(template, algorithm=GCM):
     best = drivers(algorithm.aead)[-1][1]
     if best.startswith(template):
         return
-    lab.run("modprobe", template)
-    bind(f"{template}({best})")
+    lab.run("modprobe", template, check=False)
+    try:
+        bind(f"{template}({best})")
+    except FileNotFoundError:
+        raise lab.Skipped(f"this kernel makes no {template} of the cipher") from None
     lab.equal(drivers(algorithm.aead)[-1][1], f"{template}({best})", "best driver")
 
 

@@ -298,7 +298,8 @@ def run(seconds, judge):
 @lab.test(f"for {SECONDS} seconds: rekeys, deletions, policies replaced, namespaces that go")
 def soak():
     ipsec.need_espah()
-    driver.instantiate("pcrypt")
+    with contextlib.suppress(lab.Skipped):  # then all drivers answer at once
+        driver.instantiate("pcrypt")
     before = run(1, lambda *_: None)  # fills the kernel's own caches first
     after = run(SECONDS, check)
     with lab.verdict("soak: memory does not grow"):
