@@ -85,14 +85,10 @@ static int write_file(FILE *stream, void *data)
 {
 	struct request *request = data;
 	struct nl *nl = request->cli->nl;
-	static char buffer[BUFSIZ];
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
 	int status;
 
-	/* stdio buffers keys: use our own buffer, so that we can wipe it */
-	fflush(stream);
-	setvbuf(stream, buffer, _IOFBF, sizeof(buffer));
 	request->stream = stream;
 	fputs("# for 'espah sa import' on another gateway\nformat " FORMAT "\n", stream);
 	nlh = nl_start(nl, buf, ESPAH_CMD_SA_GET, NLM_F_DUMP);
@@ -101,12 +97,6 @@ static int write_file(FILE *stream, void *data)
 	status = nl_dump(nl, nlh, "sa export", ESPAH_SA_ID, write_sa, request);
 	if (!status)
 		fprintf(stream, "end %u\n", request->count);
-	if (fflush(stream) && !status) {
-		error("the SAs cannot be written: %s", strerror(errno));
-		status = STATUS_REFUSED;
-	}
-	explicit_bzero(buffer, sizeof(buffer));
-	setvbuf(stream, NULL, _IONBF, 0);
 	return status;
 }
 
@@ -138,8 +128,7 @@ int carry_export(struct cli *cli, struct args *args)
 	if (status)
 		return status;
 	request.sa = &sa;
-	return strcmp(file, "-") ? file_write(file, 0600, write_file, &request) :
-				   write_file(stdout, &request);
+	return file_write_secret(file, write_file, &request);
 }
 
 /* --- reading --- */

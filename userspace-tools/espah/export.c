@@ -196,24 +196,14 @@ static int write_table(FILE *stream, void *data)
 	struct table_file file = { .stream = stream };
 	const struct request *request = data;
 	struct nl *nl = request->cli->nl;
-	static char buffer[BUFSIZ];
 	char buf[NL_REQUEST_MAX];
 	struct nlmsghdr *nlh;
 	int status;
 
-	/* stdio buffers keys: use our own buffer, so that we can wipe it */
-	fflush(stream);
-	setvbuf(stream, buffer, _IOFBF, sizeof(buffer));
 	fputs("# Wireshark's table of ESP SAs, by espah: it holds keys\n", stream);
 	nlh = nl_start(nl, buf, ESPAH_CMD_SA_GET, NLM_F_DUMP);
 	sa_put(nlh, request->sa);
 	status = nl_dump(nl, nlh, "export", ESPAH_SA_ID, write_line, &file);
-	if (fflush(stream) && !status) {
-		error("the table cannot be written: %s", strerror(errno));
-		status = STATUS_REFUSED;
-	}
-	explicit_bzero(buffer, sizeof(buffer));
-	setvbuf(stream, NULL, _IONBF, 0);
 	if (!status && !file.lines)
 		warning("the table is empty: there is no SA that Wireshark could decrypt");
 	return status;
@@ -252,6 +242,5 @@ int cmd_export(struct cli *cli, struct args *args)
 		return status;
 	request.cli = cli;
 	request.sa = &sa;
-	return strcmp(file, "-") ? file_write(file, 0600, write_table, &request) :
-				   write_table(stdout, &request);
+	return file_write_secret(file, write_table, &request);
 }

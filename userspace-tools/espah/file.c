@@ -81,3 +81,50 @@ int file_write(const char *name, mode_t mode, int (*write)(FILE *stream, void *d
 	stream = fopen(name, "we");
 	return stream ? fill(stream, name, write, data) : cannot_write(name);
 }
+
+/**
+ * struct secret - content with keys
+ * @name: the file, for messages
+ * @write: as for file_write()
+ * @data: for @write
+ */
+struct secret {
+	const char *name;
+	int (*write)(FILE *stream, void *data);
+	void *data;
+};
+
+/* stdio buffers keys: use our own buffer, so that we can wipe it */
+static int write_secret(FILE *stream, void *data)
+{
+	const struct secret *secret = data;
+	static char buffer[BUFSIZ];
+	int status;
+
+	fflush(stream);
+	setvbuf(stream, buffer, _IOFBF, sizeof(buffer));
+	status = secret->write(stream, secret->data);
+	if (fflush(stream) && !status)
+		status = cannot_write(secret->name);
+	explicit_bzero(buffer, sizeof(buffer));
+	setvbuf(stream, NULL, _IONBF, 0);
+	return status;
+}
+
+/**
+ * file_write_secret() - write a file with keys, which then are no longer in this program's memory
+ * @name: the file, as for file_write(); only its owner may read it; "-" is standard output
+ * @write: writes the content, returns a STATUS_*; on an error the old file stays
+ * @data: for @write
+ *
+ * Return: a STATUS_*.
+ */
+int file_write_secret(const char *name, int (*write)(FILE *stream, void *data), void *data)
+{
+	struct secret secret = { .name = name, .write = write, .data = data };
+
+	if (strcmp(name, "-"))
+		return file_write(name, 0600, write_secret, &secret);
+	secret.name = "standard output";
+	return write_secret(stdout, &secret);
+}

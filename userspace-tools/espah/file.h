@@ -7,5 +7,6 @@
 #include <sys/types.h>
 
 int file_write(const char *name, mode_t mode, int (*write)(FILE *stream, void *data), void *data);
+int file_write_secret(const char *name, int (*write)(FILE *stream, void *data), void *data);
 
 #endif /* ESPAH_FILE_H */
