@@ -13,6 +13,7 @@
 #include "compat/rt.h"
 #include "compat/unaligned.h"
 #include "db/domain.h"
+#include "db/net.h"
 #include "napi.h"
 
 /* The lower bits of a round are the CPU number, so that one word identifies both cell and time. */
@@ -20,6 +21,7 @@
 #define ROUND_STEP BIT_ULL(ROUND_CPU_BITS)
 #define ROUNDS_BITS 11
 #define ROUNDS BIT(ROUNDS_BITS)
+#define OWN_BITS 6
 
 /**
  * struct cell - packets that a CPU has decrypted
@@ -52,6 +54,8 @@ struct cell {
 static struct cell __percpu *cells;
 /* rounds of flows, by flow hash; flows that share an entry only wait for each other */
 static atomic64_t rounds[ROUNDS];
+/* recent answers of is_own(), by hash */
+static DEFINE_PER_CPU(u64 [1 << OWN_BITS], own_known);
 static struct espah_napis napis;
 static int hotplug_state;
 
@@ -204,6 +208,30 @@ static int follow(s64 round, struct sk_buff *skb)
 	return result;
 }
 
+/*
+ * Whether an address is one of this host's. Answers are kept, each in one word: a hash of what was
+ * asked, and in its last bit the answer. A hash that two questions share, or a local route without
+ * an address, can only cost time.
+ */
+static bool is_own(struct net *net, const union espah_addr *addr, u8 family,
+		   const struct net_device *dev)
+{
+	u64 where = (u64)atomic_read(&espah_pernet(net)->addresses) << 32 | dev->ifindex;
+	u64 asked = addr->ip4, *entry, known;
+	bool own;
+
+	if (family == AF_INET6)
+		asked = ipv6_addr_hash((const struct in6_addr *)addr);
+	asked = hash_64((asked ^ (unsigned long)net) * GOLDEN_RATIO_64 ^ where, 64);
+	entry = this_cpu_ptr(own_known) + (asked >> (64 - OWN_BITS));
+	known = READ_ONCE(*entry);
+	if (likely(!((known ^ asked) >> 1)))
+		return known & 1;
+	own = espah_domain_has(net, addr, family, dev);
+	WRITE_ONCE(*entry, (asked & ~1ULL) | own);
+	return own;
+}
+
 /* Whether a packet goes to another host. */
 static bool forwards(const struct sk_buff *skb, bool ip4)
 {
@@ -217,7 +245,7 @@ static bool forwards(const struct sk_buff *skb, bool ip4)
 		dst.ip4 = ip_hdr(skb)->daddr;
 	else
 		memcpy(&dst, &ipv6_hdr(skb)->daddr, sizeof(dst));
-	return !espah_domain_has(net, &dst, ip4 ? AF_INET : AF_INET6, skb->dev);
+	return !is_own(net, &dst, ip4 ? AF_INET : AF_INET6, skb->dev);
 }
 
 /* Whether GRO might join a packet with others. It joins UDP for sockets of this host, mostly. */
