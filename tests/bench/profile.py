@@ -10,7 +10,7 @@ import collections
 import json
 import sys
 
-TOP = 20
+TOP = 400
 
 
 def symbols(path):

@@ -19,6 +19,7 @@ import sys
 import time
 import traceback
 
+import faults
 import grammar
 import lab
 import memory
@@ -26,8 +27,6 @@ import module
 import netlink
 from netlink import DUMP, REQUEST
 
-FAIL = "/proc/thread-self/fail-nth"
-FAULTS = ("failslab", "fail_page_alloc")
 MANY = 3000          # messages, after which each command must have been accepted
 MOST_FAULTS = 400    # maximum number of allocations of a request that are made to fail
 # errors of the family, and errors of generic netlink for it without a valid command
@@ -35,38 +34,6 @@ ANSWERS = {errno.EINVAL, errno.ERANGE, errno.ENOENT, errno.EEXIST, errno.ENOSPC,
            errno.EKEYREJECTED}
 SILENT = {errno.EOPNOTSUPP, errno.EPERM}
 MEMORY = {errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.EMSGSIZE}
-
-
-def can_fail():
-    return os.path.exists(FAIL)
-
-
-def prepare_faults():
-    """Makes allocations that may sleep fail too, without log messages."""
-    for fault in FAULTS:
-        for name, value in (("ignore-gfp-wait", "N"), ("ignore-gfp-highmem", "N"), ("verbose", "0"),
-                            ("min-order", "0")):
-            path = f"/sys/kernel/debug/{fault}/{name}"
-            if os.path.exists(path):
-                with open(path, "w", encoding="ascii") as file:
-                    file.write(value)
-
-
-class Fault:
-    """The Nth allocation of this thread fails. failed: whether an allocation failed."""
-
-    def __init__(self, number):
-        self.number, self.failed = number, False
-
-    def __enter__(self):
-        self.file = os.open(FAIL, os.O_RDWR)
-        os.write(self.file, str(self.number).encode())
-        return self
-
-    def __exit__(self, *_):
-        self.failed = os.pread(self.file, 20, 0).strip() == b"0"
-        os.write(self.file, b"0")
-        os.close(self.file)
 
 
 class Fuzzer:
@@ -185,7 +152,7 @@ class Fuzzer:
         if kind < 0.06:
             return self.several()
         command, message = self.make()
-        if can_fail() and self.dice.random() < (0.3 if alone else 0.15):
+        if faults.can_fail() and self.dice.random() < (0.3 if alone else 0.15):
             return self.with_faults(command, message, alone)
         watch = alone and self.dice.random() < 0.25
         if watch and not self.seen:
@@ -211,7 +178,7 @@ class Fuzzer:
         for number in range(1, MOST_FAULTS):
             if alone and not self.seen:
                 self.seen = self.snapshot()
-            with Fault(number) as fault:
+            with faults.Fault(number) as fault:
                 code, text = self.exchange(message)
             self.count("allocations that failed", fault.failed)
             self.judge(command, message, code, text, fault.failed)
@@ -311,7 +278,7 @@ def options(seconds):
 
 def fuzz(kind, given):
     """Runs the fuzzers, and judges what they counted and left behind. Return: sum of the counts"""
-    prepare_faults()
+    faults.prepare()
     print(f"# seed {given.seed}, {given.seconds:.0f} seconds", flush=True)
     rounds(kind, 2, 0)  # fills the kernel's own caches first
     memory.released()
@@ -325,7 +292,7 @@ def fuzz(kind, given):
         if given.seconds >= 300 and total["sent"] > MANY:  # results of short runs vary too much
             lab.equal(missing, [], "commands never accepted")
         lab.true(total.get("compared"), "nothing was compared after a refusal")
-        lab.true(total.get("allocations that failed") or not can_fail(), "no allocation failed")
+        lab.true(total.get("allocations that failed") or not faults.can_fail(), "no allocation failed")
     with lab.verdict("fuzz: the module lets go of all namespaces, and memory returns"):
         memory.released()
         after = memory.settle()
