@@ -41,6 +41,11 @@ debug-kernel: ## a kernel with KASAN, lockdep and kmemleak, for scripts/vm debug
 	scripts/dependencies
 	scripts/debug-kernel
 
+hunt: ## look for faults on debugging kernels, HUNT_MINUTES=20 on each: KASAN and lockdep, then data races (KCSAN)
+	scripts/dependencies
+	$(MAKE) -s cli
+	tests/hunt
+
 fuzz: ## libFuzzer over what reads packets, selectors and words, FUZZ_SECONDS=60 for each harness
 	scripts/dependencies
 	$(MAKE) -s -C tests/fuzz fuzz
@@ -103,4 +108,4 @@ clean: ## remove what was built here
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
-.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel fuzz bench deb test-package variants kernels-to-come mutants check install uninstall clean help
+.PHONY: all module cli strongswan demo demo-ike test test-all debug-kernel hunt fuzz bench deb test-package variants kernels-to-come mutants check install uninstall clean help

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import time
 
+import faults
 import ipsec
 import lab
 import module
@@ -402,26 +403,18 @@ def all_or_nothing():
         link.sock.close()
 
 
-FAIL_NTH = "/proc/thread-self/fail-nth"
-WHERE = "/sys/kernel/debug/failslab/"
-
-
 def failing(link, cmd, pairs, flags=netlink.REQUEST | netlink.ACK):
     """Fails the first allocation, the second ... until it succeeds. Return: refusals seen."""
     seen = 0
     for nth in range(1, 400):
         before = link.snapshot()
         message = link.message(cmd, netlink.attrs(pairs), flags)
-        with open(FAIL_NTH, "w", encoding="ascii", buffering=1) as file:
-            file.write(str(nth))
-        try:
-            link.sock.send(message)
-            code = "unknown"
-        except OSError as error:
-            code = error.errno
-        with open(FAIL_NTH, "r+", encoding="ascii") as file:
-            injected = file.read().strip() == "0"
-            file.write("0")
+        with faults.Fault(nth) as fault:
+            try:
+                link.sock.send(message)
+                code = "unknown"
+            except OSError as error:
+                code = error.errno
         if code == "unknown":
             try:
                 data = link.sock.recv(1 << 16, socket.MSG_DONTWAIT)
@@ -432,7 +425,7 @@ def failing(link, cmd, pairs, flags=netlink.REQUEST | netlink.ACK):
         with contextlib.suppress(OSError):
             while True:
                 link.sock.recv(1 << 16, socket.MSG_DONTWAIT)
-        if not injected:
+        if not fault.failed:
             lab.equal(code, 0, "the request without a failure")
             return seen
         if code:
@@ -445,13 +438,9 @@ def failing(link, cmd, pairs, flags=netlink.REQUEST | netlink.ACK):
 
 @lab.test("a request whose memory runs out, at each allocation, is refused and changes nothing")
 def out_of_memory():
-    if not os.path.exists(FAIL_NTH):
+    if not faults.can_fail():
         raise lab.Skipped("this kernel has no fault injection")
-    if not os.path.isdir(WHERE):
-        lab.run("mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug", check=False)
-    for name, value in ("ignore-gfp-wait", "N"), ("verbose", "0"):
-        with open(WHERE + name, "w", encoding="ascii") as file:
-            file.write(value)
+    faults.prepare()
     with namespace() as ns, ns:
         link = netlink.Link()
         who = netlink.identity(0x1000, netlink.OUT, B)
