@@ -197,8 +197,10 @@ class Day:
         self.dense = []   # beginnings and ends of times with many datagrams
         names = {"face": "xfrm_face"}
         names = [names.get(stack, stack) for stack in self.stacks]
-        self.b = Charon(self.here.b, names[1], self.conf(B, "%any", 2, {"one": "0", "two": "1h", "idle": "0"}), USUAL)
-        self.a = Charon(self.here.a, names[0], self.conf("%any", B, 1, {"one": "1h", "two": "0", "idle": "0"}), USUAL)
+        os.environ["LD_PRELOAD"] = f"{ipsec.ROOT}/build/day/pause.so"  # for the daemons: see pause.c
+        self.b = Charon(self.here.b, names[1], self.conf(B, "%any", 2, "two"), USUAL)
+        self.a = Charon(self.here.a, names[0], self.conf("%any", B, 1, "one"), USUAL)
+        del os.environ["LD_PRELOAD"]
         self.flows, self.idle = [], []
         for child, net in CHILDREN.items():
             ends = [traffic.udp(ns, f"10.{number}.{net}.2", 9000 + net)
@@ -212,12 +214,13 @@ class Day:
             self.poll.register(flow.sink, select.EPOLLIN)
 
     @staticmethod
-    def conf(local, remote, end, rekey):
-        """end: 1 or 2, the side of the networks; rekey: {child: rekey_time}"""
+    def conf(local, remote, end, rekeyed):
+        """end: 1 or 2, the side of the networks; rekeyed: the CHILD_SA whose end this is to rekey"""
         def child(name):
             net = CHILDREN[name]
             return (f"local_ts = 10.{end}.{net}.0/24\nremote_ts = 10.{3 - end}.{net}.0/24\nrand_time = 0\n"
-                    f"esp_proposals = aes128gcm16-x25519\nlife_time = 5h\nrekey_time = {rekey[name]}\n")
+                    f"esp_proposals = aes128gcm16-x25519\nlife_time = {0 if name == 'idle' else '90m'}\n"
+                    f"rekey_time = {'1h' if name == rekeyed else 0}\n")
         text = ""
         for name, children in ("gw", ("one", "two")), ("quiet", ("idle",)):
             ends = ("a", "b")[::3 - 2 * end]
@@ -291,7 +294,7 @@ class Day:
                 if sum(first <= port < first + 100 for port in ports) < 4:
                     self.wrong.append(f"{self.when()}: b's SAs have the ports {ports}, and n uses {first} on")
             if ends != {frozenset((there, B))}:
-                self.wrong.append(f"{self.when()}: SAs of {name} between {[sorted(end) for end in ends]}, a is at {there}")
+                self.wrong.append(f"{self.when()}: SAs of {name} between {[*map(sorted, ends)]}, a is at {there}")
             if any(bool(sa.get("encap")) != behind for sa in sas):
                 self.wrong.append(f"{self.when()}: SAs of {name} and UDP, behind a NAT: {behind}")
 
@@ -307,8 +310,7 @@ class Day:
                 rss.append(int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]))
         seen = memory.memory()
         self.levels.append((hour, seen, sas, rss))
-        if os.environ.get("ESPAH_HOURS"):
-            print(f"# {self.when()} {seen} SAs {sas} charon {rss} KB", flush=True)
+        print(f"level {self.when()} {seen} SAs {sas} charon {rss} KB", flush=True)
 
     def plan(self):
         start = self.start
@@ -429,7 +431,7 @@ def judge(setup, seen):
           (sum(seen["rekeyed"].values()) == sum(seen["done"].values()), f"{seen['rekeyed']}, done {seen['done']}"))
     check("DPD kept a tunnel alive that was used once an hour",
           (seen["idle"] == [HOURS, HOURS], f"arrived: {seen['idle']}"),
-          (min(seen["DPD"].values()) > 40 * HOURS, f"requests: {seen['DPD']}"))
+          (sum(seen["DPD"].values()) > 100 * HOURS, f"requests: {seen['DPD']}"))
     check("there are six SAs at each end at each hour",
           *((sas == [6, 6], f"hour {hour}: {sas}") for hour, _, sas, _ in seen["levels"]))
     if HOURS > LEVEL_FROM + 1:
