@@ -316,7 +316,7 @@ class Day:
         start = self.start
         events = []
         for hour in range(HOURS):
-            def on(minute, function, *arguments, ahead=5, after=10, hour=hour):
+            def on(minute, function, *arguments, ahead=1, after=5, hour=hour):
                 moment = start + hour * HOUR + minute * MINUTE
                 self.at(moment, function, *arguments)
                 events.append((moment - ahead, moment + after))
@@ -328,7 +328,7 @@ class Day:
             for minute in 25, 55:
                 on(minute, self.rebind)
             for minute in 20, 36:  # by themselves, later each hour: an expiry is late by up to a second
-                on(minute, lambda: None, ahead=10, after=60)
+                on(minute, lambda: None, ahead=5, after=30)
             for flow in self.idle:
                 self.at(start + hour * HOUR + 47 * MINUTE, flow.send)
             self.at(start + hour * HOUR + 58 * MINUTE, self.count, hour)
@@ -375,6 +375,14 @@ class Day:
                     stray.append(f"{flow.name} at {self.when(sent)}")
                 else:
                     lost[self.went[index][1]][flow.name.partition(", ")[2]].append((index, after))
+        began = int(time.time() - time.monotonic() + self.start)
+        alone = []  # rekeyings that no dense datagrams saw
+        for end, what in (("a", "CHILD_SA one"), ("b", "CHILD_SA two"), ("a", "IKE_SA gw"), ("b", "IKE_SA gw")):
+            for clock in re.findall(rf"^(\S+) .*(?:establishing|initiating) {what}", text[end], re.M):
+                hours, minutes, seconds = map(int, clock.split(":"))
+                after = ((hours * 60 + minutes) * 60 + seconds - began) % (24 * HOUR) + 0.5
+                if not bisect.bisect(self.dense, self.start + after) & 1:
+                    alone.append(f"{what} by {end} at {self.when(self.start + after)}")
         # the initiator's log says `establishing' and `initiating', both ends' logs that it is done
         rekeyed, done = {}, {}
         for child, end in ("one", "a"), ("two", "b"):
@@ -398,7 +406,7 @@ class Day:
             "behind": sum(flow.behind for flow in self.flows), "in clear": self.here.in_clear(),
             "slowest": round(max(flow.slowest for flow in self.flows), 3),
             "idle": [sum(map(bool, flow.got)) for flow in self.idle],
-            "rekeyed": rekeyed, "done": done, "drops": drops, "wrong": self.wrong,
+            "rekeyed": rekeyed, "done": done, "drops": drops, "wrong": self.wrong, "alone": alone,
             "DPD": {end: len(re.findall("sending DPD request", text[end])) for end in text},
             "retransmits": {end: len(re.findall(r"retransmit \d+ of request", text[end])) for end in text},
             "levels": self.levels,
@@ -429,6 +437,7 @@ def judge(setup, seen):
     check("CHILD_SAs and IKE_SAs were rekeyed by both ends each hour, once",
           *((count in (HOURS - 1, HOURS), f"{what}: {count}") for what, count in seen["rekeyed"].items()),
           (sum(seen["rekeyed"].values()) == sum(seen["done"].values()), f"{seen['rekeyed']}, done {seen['done']}"))
+    check("each rekeying had 20 datagrams a second in each flow around it", (not seen["alone"], f"{seen['alone']}"))
     check("DPD kept a tunnel alive that was used once an hour",
           (seen["idle"] == [HOURS, HOURS], f"arrived: {seen['idle']}"),
           (sum(seen["DPD"].values()) > 100 * HOURS, f"requests: {seen['DPD']}"))
