@@ -11,6 +11,7 @@
 #ifndef _ESPAH_COMPAT_RT_H
 #define _ESPAH_COMPAT_RT_H
 
+#include <linux/spinlock.h> /* until Linux 6.13, the next header needs it with PREEMPT_RT */
 #include <linux/local_lock.h>
 #include <linux/percpu.h>
 

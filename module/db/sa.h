@@ -102,13 +102,13 @@ enum espah_fence { ESPAH_FENCE_NONE, ESPAH_FENCE_ASKED, ESPAH_FENCE_SET };
  * @len: packets queued or being released; 0 lets packets pass without queueing; READ_ONCE without
  *	@lock
  * @serial_cpu: the CPU that releases packets while others help, or ESPAH_CPU_NONE; READ_ONCE
- *	without @lock
+ *	without @lock. With PREEMPT_RT, outbound: the CPU that releases
  * @releasing: a CPU is releasing packets from @ops
  * @resuming: @serial_cpu, or with @fence its predecessor, was asked to release packets
  * @fence: no packet is released until the previous releasing CPU has received its backlog
  * @fence_cpu: that CPU, once ESPAH_FENCE_SET
  * @backlog: position in the backlog of @fence_cpu up to which it must have received
- * @from: the CPU where packets arrived when others began to help
+ * @from: the CPU where packets arrived when @serial_cpu was chosen
  * @brought: jiffies when @from last queued a packet
  * @released: counts released packets
  * @turn: counts packets that others may help with

@@ -298,7 +298,12 @@ bool espah_order_enter(struct espah_op *op, bool *spread)
 		espah_load_pause();
 		*spread = false;
 	}
-	choose(queue, sa, *spread);
+	/* a packet that might pass is released here, and so are those of other CPUs for a while */
+	if ((queue->serial_cpu == ESPAH_CPU_NONE && !*spread) || choose(queue, sa, *spread)) {
+		queue->from = smp_processor_id();
+		queue->brought = jiffies;
+		WRITE_ONCE(queue->serial_cpu, queue->from);
+	}
 	link_op(op);
 	spin_unlock(&queue->lock);
 	return true;
