@@ -328,7 +328,7 @@ class Day:
             for minute in 25, 55:
                 on(minute, self.rebind)
             for minute in 20, 36:  # by themselves, later each hour: an expiry is late by up to a second
-                on(minute, lambda: None, ahead=5, after=30)
+                on(minute, lambda: None, ahead=5, after=60)
             for flow in self.idle:
                 self.at(start + hour * HOUR + 47 * MINUTE, flow.send)
             self.at(start + hour * HOUR + 58 * MINUTE, self.count, hour)
