@@ -7,13 +7,21 @@
 #include <processing/watcher.h>
 
 /*
+ * Milliseconds from a loss until SAs are compared. While events come faster than charon reads them,
+ * each loss would begin a comparison of all SAs otherwise, and charon would become even slower.
+ */
+#define CATCH_UP 500
+
+/*
  * @requests: the connection for requests
  * @lost: how often events were lost
+ * @due: whether a comparison is scheduled that will see the effect of all losses so far
  */
 struct events {
 	struct nl *nl, *requests;
 	struct installed *installed;
 	unsigned int lost;
+	bool due;
 };
 
 static void acquire(const struct nlmsghdr *nlh)
@@ -83,6 +91,7 @@ static void tell(const struct nlmsghdr *nlh, void *data)
 
 static job_requeue_t catch_up(struct events *this)
 {
+	cas_bool(&this->due, TRUE, FALSE); /* first, so that a loss from now on schedules another one */
 	installed_compare(this->installed, this->requests);
 	return JOB_REQUEUE_NONE;
 }
@@ -92,10 +101,13 @@ CALLBACK(readable, bool, struct events *this, int fd, watcher_event_t event)
 	int error = nl_events(this->nl, tell, NULL);
 
 	if (error == ENOBUFS) {
+		this->lost++;
+		if (!cas_bool(&this->due, FALSE, TRUE))
+			return TRUE;
 		DBG1(DBG_KNL, "kernel-espah: charon was too slow, and events of the module are lost, %u times "
-		     "so far; comparing SAs with the module's", ++this->lost);
-		lib->processor->queue_job(lib->processor, (job_t *)callback_job_create(
-			(callback_job_cb_t)catch_up, this, NULL, NULL));
+		     "so far; comparing SAs with the module's", this->lost);
+		lib->scheduler->schedule_job_ms(lib->scheduler, (job_t *)callback_job_create(
+			(callback_job_cb_t)catch_up, this, NULL, NULL), CATCH_UP);
 	} else if (error) {
 		DBG1(DBG_KNL, "kernel-espah: no event can be read: %s", strerror(error));
 	}
