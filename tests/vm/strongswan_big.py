@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Big days of a gateway that strongSwan keys: many CHILD_SAs, peers that die at once, road warriors that rekey at once.
+"""Big days of a gateway that strongSwan keys: many CHILD_SAs, and peers that die or rekey at the same time.
 
 See sites.py for the topology; a is the gateway, over espah and then over XFRM. One charon at b plays all peers,
 each with an address of its own. ESPAH_CHILDREN: number of CHILD_SAs (default 300); ESPAH_PEERS: number of
@@ -9,6 +9,7 @@ peers (default 40). Times are printed, beside those of XFRM; only what DPD promi
 import ipaddress
 import os
 import re
+import signal
 import socket
 import struct
 import time
@@ -24,7 +25,7 @@ CHILDREN = int(os.environ.get("ESPAH_CHILDREN", "300"))
 PEERS = int(os.environ.get("ESPAH_PEERS", "40"))
 EACH = 100  # CHILD_SAs of one IKE_SA
 LIMIT = 1800  # seconds for any step: only a step that hangs takes as long
-# all peers have the same address from the view of m, and so many requests at once do not fit a socket's queue
+# many peers are no attackers here; and more requests come at once than fit into the queue of charon's socket
 BUSY = "dos_protection = no\nretransmit_timeout = 8\nretransmit_base = 1.3\nretransmit_tries = 8"
 NO_MOBIKE = "mobike = no\n"  # b would announce all its addresses to each peer
 
@@ -280,7 +281,6 @@ LARGE, SMALL = 1200, 32
 # rounds of large datagrams: until shortly before the limit, and beyond it. They count with or without headers
 BEFORE, BEYOND = 14, 5
 PORT = 9000
-AT_ONCE = 10  # seconds
 IP_PKTINFO = 8  # missing in the socket module
 
 
@@ -367,9 +367,10 @@ class Watch:
         return sum(len(children) > 1 for children in self.children.values())
 
 
-def rekey(stack, count, plugins=""):
+def rekey(stack, count, asleep=False, **options):
+    """asleep: charon does not run while its SAs reach their limit."""
     here = prepare(stack, range(count))
-    a = Charon(here.a, stack, options=BUSY, plugins=plugins)
+    a = Charon(here.a, stack, options=BUSY, **options)
     load(a, connection(A[4], "%any", {
         "net": f"local_ts = 10.1.0.0/16\n{GCM}{NEVER}rekey_bytes = {REKEY}\nlife_bytes = 1000000000\nrand_bytes = 0\n"},
         extra=f"pools = road\n{NO_MOBIKE}")
@@ -388,9 +389,14 @@ def rekey(stack, count, plugins=""):
     for _ in range(BEFORE):
         flow.go(LARGE)
     lab.equal(watch.rekeyed(), 0, "road warriors that rekeyed before they should")
+    if asleep:
+        os.kill(a.process.pid, signal.SIGSTOP)
+    os.setpriority(os.PRIO_PROCESS, 0, -20)  # they reach it within seconds, although charon begins to rekey
     start = time.monotonic()
     for _ in range(BEYOND):
         flow.go(LARGE)
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
+    os.kill(a.process.pid, signal.SIGCONT)
     within = time.monotonic() - start
     quiet, done = time.monotonic(), -1
     # without an event charon does not rekey: XFRM may have lost some
@@ -415,7 +421,7 @@ def rekey(stack, count, plugins=""):
         lab.equal(bool(told_of_loss(a)), bool(events), "whether the log tells of lost events")
         lab.equal(done, count, "road warriors that rekeyed")
         wait_sas(here, stack, 2 * count, "the replaced SAs to go", 120)
-    return here, done, lost, within
+    return here, done, lost
 
 
 def tolerance(count):
@@ -423,19 +429,20 @@ def tolerance(count):
     return count // 100
 
 
-@lab.test(f"{PEERS} road warriors rekey within {AT_ONCE} s under traffic: no event is lost or all are made up for, "
-          f"no more than {tolerance(PEERS)} datagrams more are lost than over XFRM, none comes twice, none in clear")
+@lab.test(f"{PEERS} road warriors reach a limit at the same time and rekey, under traffic: no event is lost, or all "
+          f"are made up for; at most {tolerance(PEERS)} datagrams more are lost than over XFRM, none comes twice, "
+          "none in clear")
 def road_warriors():
-    (done, lost, _), (xfrm_done, xfrm_lost, _) = in_turn(lambda stack: rekey(stack, PEERS))
-    lab.true(done >= min(xfrm_done, PEERS), f"{done} rekeyed, over XFRM {xfrm_done}")
+    (done, lost), (xfrm_done, xfrm_lost) = in_turn(lambda stack: rekey(stack, PEERS))
+    lab.true(done >= xfrm_done, f"{done} rekeyed, over XFRM {xfrm_done}")
     lab.true(lost <= xfrm_lost + tolerance(PEERS), f"{lost} datagrams are lost, over XFRM {xfrm_lost}")
 
 
-@lab.test(f"{PEERS} road warriors rekey at once, and the plugin's buffer has room for few events: its log tells of "
-          "lost ones, and all rekey nevertheless; no datagram is lost, none in clear")
+@lab.test(f"{PEERS} road warriors reach a limit while charon does not run, and its buffer has room for few events: its "
+          "log tells of lost ones, and all rekey nevertheless; no datagram is lost, none in clear")
 def overrun():
     need_plugin()
-    here, _, lost, _ = rekey("espah", PEERS, plugins="kernel-espah { receive_buffer_size = 1 }")
+    here, _, lost = rekey("espah", PEERS, asleep=True, plugins="kernel-espah { receive_buffer_size = 1 }")
     lab.true(events_lost(here), "no event was lost, so this test shows nothing")
     lab.equal(lost, 0, "datagrams that are lost")
 
