@@ -15,9 +15,10 @@ import struct
 import time
 
 import lab
+import peer
 import stacks
 import traffic
-from charon import Charon, connection
+from charon import PSK, Charon, connection
 from ipsec import CLI, OURS, Espah, Face, Xfrm, need_plugin
 from sites import A, B, GCM, LONG, NEVER, S, Lab
 
@@ -25,6 +26,7 @@ CHILDREN = int(os.environ.get("ESPAH_CHILDREN", "300"))
 PEERS = int(os.environ.get("ESPAH_PEERS", "40"))
 EACH = 100  # CHILD_SAs of one IKE_SA
 LIMIT = 1800  # seconds for any step: only a step that hangs takes as long
+peer.LIMIT = LIMIT
 # many peers are no attackers here; and more requests come at once than fit into the queue of charon's socket
 BUSY = "dos_protection = no\nretransmit_timeout = 8\nretransmit_base = 1.3\nretransmit_tries = 8"
 NO_MOBIKE = "mobike = no\n"  # b would announce all its addresses to each peer
@@ -100,7 +102,7 @@ def load(charon, conf):
     return time.monotonic() - start
 
 
-SECRET = "\nsecrets { ike-all { secret = 0sNd0ZQrsKGz0Xc7kYaHQ2mxpT } }\n"
+SECRET = f"\nsecrets {{ ike-all {{ secret = {PSK} }} }}\n"
 
 
 NETLINK_XFRM, NETLINK_GENERIC = "6", "16"
@@ -228,9 +230,9 @@ def die(stack, count):
         name=f"gw{number}", extra=f"dpd_delay = {DELAY}s\n{NO_MOBIKE}") for number in range(count)) + SECRET)
     b = Charon(here.b, "xfrm", options=BUSY, log=-1)
     start = time.monotonic()
-    b.load("".join(connection(outer(number), A[4], {
+    load(b, "".join(connection(outer(number), A[4], {
         f"c{number}": text.format(inner(2, number) + "/32", "10.1.0.0/16") + "start_action = start\n"},
-        name=f"gw{number}", extra=NO_MOBIKE) for number in range(count)))
+        name=f"gw{number}", extra=NO_MOBIKE) for number in range(count)) + SECRET)
     wait_sas(here, stack, 2 * count, f"{count} peers over {stack}")
     up = time.monotonic() - start
     for number in 0, count - 1:
@@ -378,9 +380,9 @@ def rekey(stack, count, asleep=False, **options):
     # t has the addresses that the gateway gives to the road warriors
     b = Charon(here.b, "xfrm", options=f"{BUSY}\ninstall_virtual_ip = no", log=-1)
     start = time.monotonic()
-    b.load("".join(connection(outer(number), A[4], {
+    load(b, "".join(connection(outer(number), A[4], {
         "net": f"remote_ts = 10.1.0.0/16\n{GCM}{NEVER}start_action = start\n"}, name=f"gw{number}",
-        extra=f"vips = 0.0.0.0\n{NO_MOBIKE}") for number in range(count)))
+        extra=f"vips = 0.0.0.0\n{NO_MOBIKE}") for number in range(count)) + SECRET)
     wait_sas(here, stack, 2 * count, f"{count} road warriors over {stack}")
     up = time.monotonic() - start
     watch = Watch(a)
