@@ -421,6 +421,7 @@ def rekey(stack, count, asleep=False, **options):
     lab.equal(here.in_clear(), 0, "packets in clear")
     if stack == "espah":
         lab.equal(bool(told_of_loss(a)), bool(events), "whether the log tells of lost events")
+    if stack == "espah" or stack == "xfrm_face" and not events:  # unmodified charon does not make up for lost ones
         lab.equal(done, count, "road warriors that rekeyed")
         wait_sas(here, stack, 2 * count, "the replaced SAs to go", 120)
     return here, done, lost
