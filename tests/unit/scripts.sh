@@ -70,6 +70,7 @@ lacks debian usage: build-module
 [[ -e build/deb/bookworm || $EUID -ne 0 ]] || lacks debian "'make test-package'" test-package
 lacks bin 'needs a Debian 12 system' vm 6.12 -- true
 lacks bin 'needs a Debian 12 system' frr
+lacks bin 'needs a Debian 12 system' iproute2
 lacks bin 'needs a Debian 12 system' dependencies
 
 # make without kernel headers

@@ -546,19 +546,34 @@ def nested():
         lab.wait_for(lambda: {"nesting", "no_route", "device_loop"} & set(drops.now()), "the end of the loop")
 
 
-@lab.test("iproute2 makes and shows it by our plugin")
-def iproute2():
-    here = Lab(keys=False)
-    with here.a:
-        env = dict(os.environ, IP_LIB_DIR=ROOT + "/userspace-tools/iproute2")
+def programs():
+    """iproute2 as installed here, and that of Debian 13 with its own libraries: the words that run ip."""
+    newer = os.environ.get("ESPAH_IPROUTE2")
+    if not newer:
+        raise lab.Skipped("ESPAH_IPROUTE2 does not name what scripts/iproute2 prints")
+    root = f"{newer}/root/usr"
+    return ("ip",), (f"{root}/lib64/ld-linux-x86-64.so.2", "--library-path", f"{root}/lib/x86_64-linux-gnu",
+                     f"{root}/bin/ip")
 
-        def ip(*words):
-            return subprocess.run(("ip", *words), env=env, text=True, capture_output=True, check=False)
-        made = ip("link", "add", "ipsec9", "type", "espah", "if_id", "77", "dev", "wan")
-        lab.equal(made.returncode, 0, made.stderr)
-        shown = ip("-d", "link", "show", "dev", "ipsec9").stdout
-        lab.true("espah if_id 77" in shown or "espah if_id 0x4d" in shown, shown)
-        lab.true(ip("link", "add", "ipsec8", "type", "espah", "if_id", "77").returncode, "a number that is taken")
+
+@lab.test("iproute2 makes and shows it by our plugin, that of Debian 12 and that of Debian 13")
+def iproute2():
+    seen = set()
+    for program in programs():
+        here = Lab(keys=False)
+        with here.a:
+            env = dict(os.environ, IP_LIB_DIR=ROOT + "/userspace-tools/iproute2")
+
+            def ip(*words, program=program, env=env):
+                return subprocess.run((*program, *words), env=env, text=True, capture_output=True, check=False)
+            seen.add(ip("-V").stdout)
+            made = ip("link", "add", "ipsec9", "type", "espah", "if_id", "77", "dev", "wan")
+            lab.equal(made.returncode, 0, made.stderr)
+            shown = ip("-d", "link", "show", "dev", "ipsec9").stdout
+            lab.true("espah if_id 77" in shown or "espah if_id 0x4d" in shown, shown)
+            taken = ip("link", "add", "ipsec8", "type", "espah", "if_id", "77")
+            lab.true(taken.returncode and "Error: " in taken.stderr, f"a number that is taken: {taken.stderr}")
+    lab.equal(len(seen), 2, f"versions of iproute2: {seen}")
 
 
 @lab.test("the device may belong to a VRF, and its link to another")
