@@ -217,7 +217,7 @@ static bool is_own(struct net *net, const union espah_addr *addr, u8 family,
 		   const struct net_device *dev)
 {
 	u64 where = (u64)atomic_read(&espah_pernet(net)->addresses) << 32 | dev->ifindex;
-	u64 asked = addr->ip4, *entry, known;
+	u64 asked = (__force u32)addr->ip4, *entry, known;
 	bool own;
 
 	if (family == AF_INET6)
