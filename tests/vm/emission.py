@@ -204,7 +204,8 @@ def later():
         with lab.verdict(f"emission: a circle through pcrypt and {name}"):
             a, _, inner = loop(name)
             send(a, inner, (10, 500, 1000, 1300))
-            lab.wait_for(lambda a=a: Espah.drops(a).get("nesting", 0) >= 3, "three drops: nesting")
+            # the packets with the most headers may be too big, once a smaller path MTU is known
+            lab.wait_for(lambda a=a: Espah.drops(a).get("nesting", 0) >= 2, "two drops: nesting")
             quiet(a)
             lab.true(sum(sa["seq"] for sa in Espah.sas(a, "out")) < 1000, "it went round too often")
         lab.delete_all()
