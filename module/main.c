@@ -7,7 +7,7 @@
 #include "change.h"
 #include "cpu/cell.h"
 #include "cpu/worker.h"
-#include "db/domain.h"
+#include "db/addresses.h"
 #include "db/net.h"
 #include "db/recent.h"
 #include "db/version.h"
@@ -113,12 +113,12 @@ static int __init espah_init(void)
 	err = register_pernet_subsys(&net_ops);
 	if (err)
 		goto recent;
-	err = espah_domain_setup();
+	err = espah_addresses_setup();
 	if (err)
 		goto pernet;
 	err = espah_tap_setup();
 	if (err)
-		goto domain;
+		goto addresses;
 	err = espah_device_setup();
 	if (err)
 		goto tap;
@@ -135,8 +135,8 @@ device:
 	espah_device_teardown();
 tap:
 	espah_tap_teardown();
-domain:
-	espah_domain_teardown();
+addresses:
+	espah_addresses_teardown();
 pernet:
 	unregister_pernet_subsys(&net_ops);
 recent:
@@ -158,7 +158,7 @@ static void __exit espah_exit(void)
 	espah_bind_teardown();
 	espah_device_teardown();
 	espah_tap_teardown();
-	espah_domain_teardown();
+	espah_addresses_teardown();
 	unregister_pernet_subsys(&net_ops);
 	espah_recent_teardown();
 	espah_workqueue_teardown();

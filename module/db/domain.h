@@ -52,7 +52,4 @@ u32 espah_path_domain(const struct espah_sa *sa, struct espah_path *path);
 /* whether a VRF has this index */
 bool espah_domain_exists(struct net *net, u32 vrf);
 
-int espah_domain_setup(void);
-void espah_domain_teardown(void);
-
 #endif /* _ESPAH_DOMAIN_H */

@@ -7,6 +7,13 @@ atomic64_t espah_generations = ATOMIC64_INIT(0);
 /* SAs are freed on this workqueue, because freeing a crypto transform may sleep. */
 struct workqueue_struct *espah_workqueue;
 
+#ifdef CONFIG_LOCKDEP
+bool espah_sa_stands(const struct espah_sa *sa)
+{
+	return lockdep_is_held(&sa->en->lock) || list_empty(&sa->link);
+}
+#endif
+
 int espah_workqueue_setup(void)
 {
 	espah_workqueue = alloc_workqueue("espah", WQ_UNBOUND, 0);

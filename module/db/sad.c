@@ -514,13 +514,6 @@ static noinline struct espah_sa *find_anew(struct espah_found *found, struct esp
 	return sa;
 }
 
-#ifdef CONFIG_LOCKDEP
-bool espah_sa_stands(const struct espah_sa *sa)
-{
-	return lockdep_is_held(&sa->en->lock) || list_empty(&sa->link);
-}
-#endif
-
 struct espah_sa *espah_sad_find_recent(struct espah_net *en, const struct espah_sa_id *id)
 {
 	struct espah_found *found = this_cpu_ptr(&found_last);

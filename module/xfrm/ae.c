@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* XFRM's "asynchronous events": sequence numbers and counters of SAs, read and set. */
-#include "sa.h"
+#include "nlx_sa.h"
 
 static int put_ae(struct sk_buff *skb, u32 portid, u32 seq, u32 flags, struct espah_sa *sa)
 {

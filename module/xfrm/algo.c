@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From the names of the crypto API, as XFRM knows them, to espah's suites. */
 #include <linux/slab.h>
-#include "sa.h"
+#include "nlx_sa.h"
 
 /**
  * struct part - a cipher or an integrity algorithm

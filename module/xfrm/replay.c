@@ -2,7 +2,7 @@
 /* Sequence numbers and replay windows, as XFRM counts them. */
 #include <linux/slab.h>
 #include "db/replay.h"
-#include "sa.h"
+#include "nlx_sa.h"
 
 /* packets: the largest window of XFRMA_REPLAY_VAL */
 #define OLD_WINDOW_MAX 32

@@ -4,7 +4,7 @@
 #include <net/xfrm.h>
 #include "db/domain.h"
 #include "report/event.h"
-#include "sa.h"
+#include "nlx_sa.h"
 
 #define NOT_OURS "the SA came by espah's own command: delete or change it by that (espah sa)"
 

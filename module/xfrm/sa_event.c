@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What listeners are told about SAs. */
-#include "sa.h"
+#include "nlx_sa.h"
 
 void nlx_event_sa(struct espah_sa *sa, u8 cmd)
 {

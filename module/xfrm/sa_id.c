@@ -3,7 +3,7 @@
  * XFRM's SAs have no direction in their identity, and before Linux 6.10 none at all. Those that may
  * be used in both directions are two of espah.
  */
-#include "sa.h"
+#include "nlx_sa.h"
 
 static struct espah_sa *other_way(const struct espah_sa *sa)
 {

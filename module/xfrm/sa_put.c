@@ -6,7 +6,7 @@
 #include <linux/udp.h>
 #include <net/inet_ecn.h>
 #include "db/replay.h"
-#include "sa.h"
+#include "nlx_sa.h"
 
 /* --- the fixed part --- */
 

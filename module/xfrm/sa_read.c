@@ -8,7 +8,7 @@
 #include "db/account.h"
 #include "db/privilege.h"
 #include "packet/key.h"
-#include "sa.h"
+#include "nlx_sa.h"
 
 /* --- what espah can have --- */
 
