@@ -39,6 +39,7 @@ import module  # noqa: E402
 import traffic  # noqa: E402
 from charon import Charon, connection  # noqa: E402
 from ipsec import Espah, Xfrm  # noqa: E402
+from sites import NAT  # noqa: E402
 
 HOURS = int(os.environ.get("ESPAH_HOURS", "24"))
 HOUR, MINUTE = 3600, 60
@@ -65,16 +66,6 @@ table inet wire {
         meta l4proto { icmp, udp, tcp } counter name clear
     }
 }
-"""
-NAT = """
-table ip nat
-delete table ip nat
-table ip nat {{
-    chain post {{
-        type nat hook postrouting priority srcnat;
-        oifname "out" meta l4proto udp masquerade to :{first}-{last}
-    }}
-}}
 """
 USUAL = "retransmit_timeout = 4\nretransmit_base = 1.8\nretransmit_tries = 5"  # strongSwan's own defaults
 
@@ -163,7 +154,7 @@ class Lab:
     def translate(self):
         """The NAT forgets its mappings and takes other ports from now on."""
         first = 20000 + 100 * self.ports
-        self.n.run("nft", "-f", "-", stdin=NAT.format(first=first, last=first + 99))
+        self.n.run("nft", "-f", "-", stdin=NAT.format(out="out", ports=f"{first}-{first + 99}"))
         self.n.run("conntrack", "-F", check=False)
 
     def rebind(self):
